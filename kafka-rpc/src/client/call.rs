@@ -1,0 +1,270 @@
+//! One call, which is its own future.
+
+use std::{
+    borrow::Cow,
+    fmt,
+    future::Future,
+    marker::PhantomData,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+
+use super::{
+    Caller, Client, Command, Encode, Outgoing,
+    transport::{BoxFuture, NO_PAYLOAD},
+};
+use crate::{CallError, Headers, server::scope, wire::codec, wire::names};
+
+/// A call of a command: await it for the reply, or [`notify`](Self::notify) to send it and not wait.
+///
+/// Nothing is sent before it is polled. It owns everything it needs, so it can be spawned, joined and raced;
+/// dropping it forgets the call.
+///
+/// ```ignore
+/// let balance = client.get_balance(request).timeout(Duration::from_secs(5)).user_id("123").await?;
+/// ```
+#[must_use = "a call does nothing unless it is awaited, or `.notify()` is"]
+pub struct Call<T> {
+    stage: Stage<T>,
+}
+
+enum Stage<T> {
+    Ready(Result<T, CallError>),
+    Building(Box<Building>),
+    InFlight(Sent, PhantomData<fn() -> T>),
+    Done,
+}
+
+struct Building {
+    client: Client,
+    request: Result<Outgoing, CallError>,
+    timeout: Duration,
+    inherited: Option<Instant>,
+}
+
+struct Sent {
+    topic: Cow<'static, str>,
+    reply: BoxFuture<Result<Bytes, CallError>>,
+}
+
+impl<T> Call<T> {
+    /// A call of `command` with `payload`: what the methods of a generated client trait make.
+    #[doc(hidden)]
+    pub fn new(
+        caller: &(impl Caller + ?Sized),
+        command: &'static Command,
+        payload: &(impl Encode + ?Sized),
+    ) -> Self {
+        Self::encoded(caller, command, payload.encode())
+    }
+
+    /// A call of a command that takes nothing.
+    #[doc(hidden)]
+    pub fn without_payload(caller: &(impl Caller + ?Sized), command: &'static Command) -> Self {
+        Self::encoded(caller, command, Ok(NO_PAYLOAD))
+    }
+
+    fn encoded(caller: &(impl Caller + ?Sized), command: &'static Command, payload: Result<Bytes, CallError>) -> Self {
+        let client = caller.client().clone();
+        let request = command.resolve().and_then(|resolved| {
+            Ok(Outgoing {
+                topic: resolved.topic.into(),
+                reply_topic: resolved.reply_topic.as_deref().map(Cow::Borrowed),
+                body: Cow::Borrowed(&resolved.body),
+                payload: payload?,
+                user_id: None,
+                key: None,
+                headers: Headers::new(),
+            })
+        });
+        let timeout = client.call_timeout;
+        let inherited = scope::deadline();
+        Self { stage: Stage::Building(Box::new(Building { client, request, timeout, inherited })) }
+    }
+
+    /// A call that has ended already: for a hand-written fake of a client trait.
+    ///
+    /// ```
+    /// # use kafka_rpc::{Call, CallError};
+    /// struct Fake;
+    ///
+    /// impl Fake {
+    ///     fn balance(&self) -> Call<u64> {
+    ///         Call::ready(Ok(42))
+    ///     }
+    /// }
+    /// ```
+    pub fn ready(result: Result<T, CallError>) -> Self {
+        Self { stage: Stage::Ready(result) }
+    }
+
+    /// How long to wait for the reply, from the first poll: by default `call_timeout` of the
+    /// [`Config`](crate::Config). Inside a handler never longer than the caller of the handler waits.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        if let Stage::Building(building) = &mut self.stage {
+            building.timeout = timeout;
+        }
+        self
+    }
+
+    /// Adds a header of the caller's own; it reaches the handler. Names of the protocol are an error at the call.
+    pub fn header(self, name: impl Into<String>, value: impl Into<Bytes>) -> Self {
+        let name = name.into();
+        if names::is_reserved(&name) {
+            return self.invalid(format!("the header `{name}` belongs to the protocol; choose another name"));
+        }
+        if name.is_empty() || name.contains('\0') {
+            return self.invalid("the name of a header cannot be empty or contain a zero byte".to_owned());
+        }
+        self.with(|request| request.headers.push(name, value))
+    }
+
+    /// Sets the record key: calls of one key are handled one at a time and in order. Without it the key is the
+    /// correlation id, which orders nothing.
+    pub fn key(self, key: impl Into<Bytes>) -> Self {
+        self.with(|request| request.key = Some(key.into()))
+    }
+
+    /// Says who the call is for: the envelope's `userId`.
+    pub fn user_id(self, user_id: impl Into<String>) -> Self {
+        self.with(|request| request.user_id = Some(user_id.into()))
+    }
+
+    /// Sends the command and does not wait for a reply: resolves when the broker has it.
+    pub fn notify(self) -> Notification {
+        Notification(match self.stage {
+            Stage::Ready(result) => Box::pin(std::future::ready(result.map(drop))),
+            Stage::Building(building) => building.notify(),
+            Stage::InFlight(..) | Stage::Done => Box::pin(std::future::ready(Err(polled_already()))),
+        })
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Outgoing)) -> Self {
+        if let Stage::Building(building) = &mut self.stage
+            && let Ok(request) = &mut building.request
+        {
+            change(request);
+        }
+        self
+    }
+
+    fn invalid(mut self, reason: String) -> Self {
+        if let Stage::Building(building) = &mut self.stage
+            && building.request.is_ok()
+        {
+            building.request = Err(CallError::Invalid { reason });
+        }
+        self
+    }
+}
+
+impl Building {
+    fn deadline(&self) -> Instant {
+        let now = Instant::now();
+        // A timeout too far for the clock is as good as a day.
+        let own = now.checked_add(self.timeout).unwrap_or(now + Duration::from_secs(86_400));
+        self.inherited.map_or(own, |inherited| inherited.min(own))
+    }
+
+    fn send(self) -> Result<Sent, CallError> {
+        let deadline = self.deadline();
+        let request = self.request?;
+        let topic = request.topic.clone();
+        Ok(Sent { topic, reply: Arc::clone(&self.client.transport).call(request, deadline) })
+    }
+
+    fn notify(self) -> BoxFuture<Result<(), CallError>> {
+        let deadline = self.deadline();
+        match self.request {
+            Ok(request) => Arc::clone(&self.client.transport).notify(request, deadline),
+            Err(error) => Box::pin(std::future::ready(Err(error))),
+        }
+    }
+}
+
+/// A call whose future has been polled is not a call any more.
+fn polled_already() -> CallError {
+    CallError::Invalid { reason: "the call was polled before, and has ended or is in flight".to_owned() }
+}
+
+// Nothing in it is pinned in place: the future in flight is boxed.
+impl<T> Unpin for Call<T> {}
+
+impl<T: FromReply> Future for Call<T> {
+    type Output = Result<T, CallError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        loop {
+            match std::mem::replace(&mut self.stage, Stage::Done) {
+                Stage::Ready(result) => return Poll::Ready(result),
+                Stage::Building(building) => match building.send() {
+                    Ok(sent) => self.stage = Stage::InFlight(sent, PhantomData),
+                    Err(error) => return Poll::Ready(Err(error)),
+                },
+                Stage::InFlight(mut sent, marker) => {
+                    let Poll::Ready(reply) = sent.reply.as_mut().poll(cx) else {
+                        self.stage = Stage::InFlight(sent, marker);
+                        return Poll::Pending;
+                    };
+                    return Poll::Ready(reply.and_then(|data| {
+                        T::from_reply(&data)
+                            .map_err(|reason| CallError::Decode { topic: sent.topic.into_owned(), reason })
+                    }));
+                }
+                Stage::Done => return Poll::Ready(Err(polled_already())),
+            }
+        }
+    }
+}
+
+impl<T> fmt::Debug for Call<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.stage {
+            Stage::Ready(_) => "Call(ready)",
+            Stage::Building(_) => "Call(not sent)",
+            Stage::InFlight(..) => "Call(in flight)",
+            Stage::Done => "Call(done)",
+        })
+    }
+}
+
+/// What a call can be awaited for: anything that serde can deserialise without borrowing.
+#[diagnostic::on_unimplemented(
+    message = "a reply cannot be read as `{Self}`",
+    label = "this call cannot be awaited",
+    note = "derive `serde::Deserialize` for the reply; a command that sends no reply is sent with `.notify()`"
+)]
+pub trait FromReply: Sized {
+    #[doc(hidden)]
+    fn from_reply(data: &[u8]) -> Result<Self, String>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: DeserializeOwned> FromReply for T {
+    fn from_reply(data: &[u8]) -> Result<Self, String> {
+        codec::decode(data).map_err(|error| codec::explain(&error))
+    }
+}
+
+/// A command on its way to the broker, sent by [`Call::notify`]. Resolves when the broker has it.
+#[must_use = "nothing is sent unless this is awaited"]
+pub struct Notification(BoxFuture<Result<(), CallError>>);
+
+impl Future for Notification {
+    type Output = Result<(), CallError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.as_mut().poll(cx)
+    }
+}
+
+impl fmt::Debug for Notification {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Notification")
+    }
+}

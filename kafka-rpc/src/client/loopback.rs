@@ -1,0 +1,179 @@
+//! The transport to the handlers of this process.
+
+use std::{
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::{Duration, Instant, SystemTime},
+};
+
+use bytes::Bytes;
+use tokio::time;
+use uuid::Uuid;
+
+use super::{Client, Outgoing, Transport, transport::BoxFuture};
+use crate::{
+    CallError, Headers, Progress,
+    handler::state::States,
+    server::{
+        Served,
+        handle::Handling,
+        outcome::{Outcome, ReplyTopics},
+        received::Received,
+    },
+    wire::{Dialect, clock, reply},
+};
+
+/// How long a call waits in process unless it says otherwise: as on Kafka.
+const CALL_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The handlers of a runtime, called in the process: no broker, the same bytes.
+///
+/// ```
+/// use kafka_rpc::{RpcError, Runtime, kafka_handler};
+///
+/// #[kafka_handler(topic = "greetings-commands", group = "greetings")]
+/// mod greetings {
+///     use super::RpcError;
+///
+///     #[command("HELLO")]
+///     pub async fn hello(name: String) -> Result<String, RpcError> {
+///         Ok(format!("Hello, {name}"))
+///     }
+/// }
+/// use greetings::GreetingsClient;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let loopback = Runtime::builder().build()?.loopback();
+/// assert_eq!(loopback.client().hello("Ada".to_owned()).await?, "Hello, Ada");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Loopback {
+    handlers: Arc<Handlers>,
+}
+
+#[derive(Debug)]
+struct Handlers {
+    served: Vec<Served>,
+    handling: Handling,
+    /// What a record of a real topic has, so that handlers that log it can tell records apart.
+    next_offset: AtomicI64,
+}
+
+/// Weak, because the handlers' state may hold clients: once the `Loopback` is gone, calls end.
+struct Carrier(Weak<Handlers>);
+
+impl Loopback {
+    pub(crate) fn new(
+        served: Vec<Served>,
+        mut states: States,
+        deferred: Vec<Box<dyn FnOnce(&Client, &mut States) + Send>>,
+        reply_topics: ReplyTopics,
+    ) -> Self {
+        let handlers = Arc::new_cyclic(|handlers| {
+            let client = Client::new(Arc::new(Carrier(Weak::clone(handlers))), CALL_TIMEOUT);
+            for make in deferred {
+                make(&client, &mut states);
+            }
+            Handlers {
+                served,
+                handling: Handling {
+                    states: Arc::new(states),
+                    client,
+                    clock_skew: Duration::ZERO,
+                    reply_topics,
+                },
+                next_offset: AtomicI64::new(0),
+            }
+        });
+        Self { handlers }
+    }
+
+    /// A client of these handlers. Its calls end with [`CallError::ShuttingDown`] once the `Loopback` is dropped.
+    pub fn client(&self) -> Client {
+        self.handlers.handling.client.clone()
+    }
+}
+
+impl Handlers {
+    fn serving(&self, topic: &str) -> Option<usize> {
+        self.served.iter().position(|served| served.contract_topic == topic)
+    }
+
+    fn record(&self, index: usize, outgoing: &Outgoing, headers: Headers, id: &str, now: u64) -> Received {
+        Received {
+            topic: Arc::clone(&self.served[index].topic),
+            partition: 0,
+            offset: self.next_offset.fetch_add(1, Ordering::Relaxed),
+            timestamp: Some(SystemTime::now()),
+            key: Some(outgoing.key.clone().unwrap_or_else(|| id.to_owned().into())),
+            value: Some(outgoing.value(id, now)),
+            headers: Ok(headers),
+        }
+    }
+}
+
+impl Carrier {
+    fn serving(&self, topic: &str) -> Result<(Arc<Handlers>, usize), CallError> {
+        let handlers = self.0.upgrade().ok_or(CallError::ShuttingDown)?;
+        match handlers.serving(topic) {
+            Some(index) => Ok((handlers, index)),
+            None => Err(CallError::Undeliverable {
+                topic: topic.to_owned(),
+                reason: "no handler of this process serves it; is its crate linked (`use handlers as _;`)?".to_owned(),
+            }),
+        }
+    }
+}
+
+impl Transport for Carrier {
+    fn call(self: Arc<Self>, outgoing: Outgoing, deadline: Instant) -> BoxFuture<Result<Bytes, CallError>> {
+        Box::pin(async move {
+            let (handlers, index) = self.serving(&outgoing.topic)?;
+            let started = Instant::now();
+            let wall = SystemTime::now() + deadline.saturating_duration_since(started);
+            let reply_topic = handlers.served[index].reply_topic.clone().unwrap_or_default();
+            let (id, now) = (Uuid::new_v4().to_string(), clock::now_millis());
+            let headers = Dialect::default().request(&id, &reply_topic, wall, outgoing.headers.clone(), now);
+            let record = handlers.record(index, &outgoing, headers, &id, now);
+
+            // Its own task, as on Kafka: a caller that goes does not stop the handler.
+            let running = tokio::spawn(async move { handlers.handling.handle(&handlers.served[index], &record).await });
+            let answered = time::timeout_at(deadline.into(), async {
+                match running.await {
+                    Ok(Outcome::Reply(record)) => Some(record),
+                    // As on Kafka: whoever gets no reply waits until the deadline.
+                    Ok(Outcome::Handled | Outcome::Expired | Outcome::Failed(_)) | Err(_) => std::future::pending().await,
+                }
+            });
+            let topic = outgoing.topic.into_owned();
+            let Ok(Some(record)) = answered.await else {
+                let waited = started.elapsed();
+                return Err(CallError::DeadlineExceeded { topic, waited, progress: Progress::Acknowledged });
+            };
+            match reply::decode(&record.value.unwrap_or_default()) {
+                Ok(reply) => reply.map_err(CallError::Remote),
+                Err(error) => Err(CallError::Decode { topic, reason: error.to_string() }),
+            }
+        })
+    }
+
+    fn notify(self: Arc<Self>, outgoing: Outgoing, _deadline: Instant) -> BoxFuture<Result<(), CallError>> {
+        Box::pin(async move {
+            let (handlers, index) = self.serving(&outgoing.topic)?;
+            let (id, now) = (Uuid::new_v4().to_string(), clock::now_millis());
+            let headers = Dialect::default().event(&id, outgoing.headers.clone(), now);
+            let record = handlers.record(index, &outgoing, headers, &id, now);
+            tokio::spawn(async move {
+                if let Outcome::Failed(error) = handlers.handling.handle(&handlers.served[index], &record).await {
+                    tracing::error!(topic = %record.topic, %error, "an event could not be handled");
+                }
+            });
+            Ok(())
+        })
+    }
+}

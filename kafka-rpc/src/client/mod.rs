@@ -1,0 +1,89 @@
+//! Calls: what a generated client trait makes, and what carries it.
+//!
+//! - [`command`]: what can be called
+//! - [`call`]: one call, which is its own future
+//! - [`transport`]: the seam between a call and what carries it
+//! - [`pending`]: the calls that wait for a reply
+//! - [`kafka`]: the transport over a cluster
+//! - [`replies`]: the consumer of reply topics
+//! - [`loopback`]: the transport to the handlers of this process
+//! - [`stub`]: the transport to canned answers
+
+pub(crate) mod call;
+pub(crate) mod command;
+#[cfg(feature = "kafka")]
+pub(crate) mod kafka;
+pub(crate) mod loopback;
+#[cfg(feature = "kafka")]
+pub(crate) mod pending;
+#[cfg(feature = "kafka")]
+pub(crate) mod replies;
+pub(crate) mod stub;
+pub(crate) mod transport;
+
+use std::{fmt, sync::Arc, time::Duration};
+
+pub use call::{Call, FromReply, Notification};
+pub use command::{Command, Encode};
+pub use stub::Stub;
+pub(crate) use transport::{Outgoing, Transport};
+
+/// Makes calls. One cheap handle, whatever carries them: a cluster, the handlers of this process, or canned
+/// answers.
+///
+/// The commands are the methods of the generated client traits: bring `BybitClient` into scope and write
+/// `client.get_balance(request).await`. Where two of them have a method of one name, say which is meant:
+///
+/// ```ignore
+/// let bybit: &dyn BybitClient = &client;
+/// bybit.connect(request).await?;
+/// ```
+///
+/// In a handler, take it as an argument. A call made inside a handler inherits the deadline of the record.
+#[derive(Clone)]
+pub struct Client {
+    transport: Arc<dyn Transport>,
+    call_timeout: Duration,
+}
+
+impl Client {
+    pub(crate) fn new(transport: Arc<dyn Transport>, call_timeout: Duration) -> Self {
+        Self { transport, call_timeout }
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("call_timeout", &self.call_timeout).finish_non_exhaustive()
+    }
+}
+
+/// Whatever has a [`Client`]: it has every generated client trait.
+///
+/// Implement it for a type of your own that wraps a client, and the commands are its methods too.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot make calls",
+    note = "take a `Client`: from `Running::client()` in `main`, as an argument in a handler"
+)]
+pub trait Caller {
+    /// The client that carries the calls.
+    fn client(&self) -> &Client;
+}
+
+impl Caller for Client {
+    fn client(&self) -> &Client {
+        self
+    }
+}
+
+impl<C: Caller + ?Sized> Caller for Arc<C> {
+    fn client(&self) -> &Client {
+        (**self).client()
+    }
+}
+
+impl<C: Caller + ?Sized> Caller for &C {
+    fn client(&self) -> &Client {
+        (**self).client()
+    }
+}

@@ -1,0 +1,167 @@
+//! The transport to canned answers.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use serde::Serialize;
+
+use super::{Client, Outgoing, Transport, command::Body, transport::BoxFuture};
+use crate::{CallError, RpcError, handler::registry::wire_name, wire::codec};
+
+type Answer = Arc<dyn Fn(&[u8]) -> Result<Bytes, CallError> + Send + Sync>;
+
+/// Canned answers for the calls of code under test.
+///
+/// ```
+/// use kafka_rpc::{CallError, RpcError, Stub, kafka_handler};
+/// # use serde::Serialize;
+///
+/// #[derive(Serialize)]
+/// enum Command { Balance, Withdraw }
+///
+/// #[kafka_handler(topic = "accounts-commands", group = "accounts")]
+/// pub trait Accounts {
+///     #[command(Command::Balance)]
+///     async fn balance(&self, account: String) -> Result<u64, RpcError>;
+///     #[command(Command::Withdraw)]
+///     async fn withdraw(&self, amount: u64) -> Result<(), RpcError>;
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let stub = Stub::new()
+///     .answer(Command::Balance, 42)
+///     .fail(Command::Withdraw, RpcError::forbidden("not yours"));
+/// let client = stub.client();
+///
+/// assert_eq!(client.balance("a".to_owned()).await, Ok(42));
+/// assert_eq!(client.withdraw(1).await, Err(CallError::Remote(RpcError::forbidden("not yours"))));
+/// assert_eq!(stub.calls(), ["Balance", "Withdraw"]);
+/// # }
+/// ```
+#[derive(Clone, Default)]
+pub struct Stub {
+    answers: HashMap<String, Answer>,
+    mistakes: Vec<String>,
+    calls: Arc<Mutex<Vec<String>>>,
+}
+
+impl Stub {
+    /// Without an answer to anything: every call is an error.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Answers every call of a command with this.
+    #[must_use]
+    pub fn answer(self, command: impl Serialize, reply: impl Serialize) -> Self {
+        let data = codec::encode(&reply).map_err(|error| CallError::Invalid {
+            reason: format!("the stub's answer cannot be serialised: {error}"),
+        });
+        self.with(&command, Arc::new(move |_payload| data.clone()))
+    }
+
+    /// Answers every call of a command with what `reply` makes of its payload.
+    #[must_use]
+    pub fn answer_with<P, T>(
+        self,
+        command: impl Serialize,
+        reply: impl Fn(P) -> Result<T, RpcError> + Send + Sync + 'static,
+    ) -> Self
+    where
+        P: serde::de::DeserializeOwned,
+        T: Serialize,
+    {
+        let answer = move |payload: &[u8]| {
+            let payload = codec::decode(payload).map_err(|error| CallError::Invalid {
+                reason: format!("the payload is not what the stub expects: {}", codec::explain(&error)),
+            })?;
+            let reply = reply(payload).map_err(CallError::Remote)?;
+            codec::encode(&reply).map_err(|error| CallError::Invalid {
+                reason: format!("the stub's answer cannot be serialised: {error}"),
+            })
+        };
+        self.with(&command, Arc::new(answer))
+    }
+
+    /// Answers every call of a command with an error of the other side.
+    #[must_use]
+    pub fn fail(self, command: impl Serialize, error: RpcError) -> Self {
+        self.with(&command, Arc::new(move |_payload| Err(CallError::Remote(error.clone()))))
+    }
+
+    /// Ends every call of a command with an error of this side, such as a deadline.
+    #[must_use]
+    pub fn end(self, command: impl Serialize, error: CallError) -> Self {
+        self.with(&command, Arc::new(move |_payload| Err(error.clone())))
+    }
+
+    fn with(mut self, command: &impl Serialize, answer: Answer) -> Self {
+        match wire_name(command) {
+            Ok(name) => {
+                self.answers.insert(name, answer);
+            }
+            Err(error) => self.mistakes.push(error.to_string()),
+        }
+        self
+    }
+
+    /// A client that gets these answers.
+    pub fn client(&self) -> Client {
+        Client::new(Arc::new(self.clone()), Duration::from_secs(30))
+    }
+
+    /// The commands that were called and notified, in order; an empty name is a record without a command.
+    pub fn calls(&self) -> Vec<String> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn take(&self, outgoing: &Outgoing) -> Result<Bytes, CallError> {
+        let name = command_of(outgoing);
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner).push(name.to_owned());
+        match self.answers.get(name) {
+            Some(answer) => answer(&outgoing.payload),
+            None => Err(CallError::Undeliverable {
+                topic: outgoing.topic.clone().into_owned(),
+                reason: match self.mistakes.first() {
+                    None => format!("the stub has no answer to `{name}`"),
+                    Some(mistake) => format!("the stub has no answer to `{name}`; one of its answers is for no command: {mistake}"),
+                },
+            }),
+        }
+    }
+}
+
+impl Transport for Stub {
+    fn call(self: Arc<Self>, outgoing: Outgoing, _deadline: Instant) -> BoxFuture<Result<Bytes, CallError>> {
+        Box::pin(std::future::ready(self.take(&outgoing)))
+    }
+
+    fn notify(self: Arc<Self>, outgoing: Outgoing, _deadline: Instant) -> BoxFuture<Result<(), CallError>> {
+        // An event needs no answer, so the lack of one is no error.
+        let ended = match self.take(&outgoing) {
+            Err(error) if self.answers.contains_key(command_of(&outgoing)) => Err(error),
+            _ => Ok(()),
+        };
+        Box::pin(std::future::ready(ended))
+    }
+}
+
+fn command_of(outgoing: &Outgoing) -> &str {
+    match &*outgoing.body {
+        Body::Command(name) => name,
+        Body::Envelope | Body::Payload => "",
+    }
+}
+
+impl fmt::Debug for Stub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stub").field("answers", &self.answers.keys()).finish_non_exhaustive()
+    }
+}

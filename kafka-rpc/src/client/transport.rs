@@ -1,0 +1,50 @@
+//! The seam between a call and what carries it.
+
+use std::{borrow::Cow, future::Future, pin::Pin, sync::Arc, time::Instant};
+
+use bytes::Bytes;
+
+use super::command::Body;
+use crate::{
+    CallError, Headers,
+    wire::{codec, envelope},
+};
+
+pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send + 'static>>;
+
+/// A call, encoded.
+#[derive(Debug)]
+pub(crate) struct Outgoing {
+    /// As the contract names it; a transport may map it.
+    pub(crate) topic: Cow<'static, str>,
+    pub(crate) reply_topic: Option<Cow<'static, str>>,
+    pub(crate) body: Cow<'static, Body>,
+    pub(crate) payload: Bytes,
+    pub(crate) user_id: Option<String>,
+    pub(crate) key: Option<Bytes>,
+    pub(crate) headers: Headers,
+}
+
+impl Outgoing {
+    /// The value of the record.
+    pub(crate) fn value(&self, id: &str, now: u64) -> Bytes {
+        let user_id = self.user_id.as_deref();
+        match &*self.body {
+            Body::Command(name) => envelope::encode(id, Some(name), user_id, &self.payload, now),
+            Body::Envelope => envelope::encode(id, None, user_id, &self.payload, now),
+            Body::Payload => self.payload.clone(),
+        }
+    }
+}
+
+/// What carries calls. It ends each by its deadline.
+pub(crate) trait Transport: Send + Sync + 'static {
+    /// Sends a request and waits for its reply: the encoded data.
+    fn call(self: Arc<Self>, outgoing: Outgoing, deadline: Instant) -> BoxFuture<Result<Bytes, CallError>>;
+
+    /// Sends an event: resolves when the broker has it.
+    fn notify(self: Arc<Self>, outgoing: Outgoing, deadline: Instant) -> BoxFuture<Result<(), CallError>>;
+}
+
+/// What a call for nothing sends.
+pub(crate) const NO_PAYLOAD: Bytes = codec::NULL;

@@ -1,0 +1,302 @@
+//! The settings of a runtime.
+
+use std::{collections::BTreeMap, env, fmt, time::Duration};
+
+use crate::Error;
+
+/// How the producer trades the time of one record against the number of records.
+///
+/// Measured as request-reply on one broker nearby; what wins depends on the distance to the brokers and on the
+/// number of partitions, so measure with your own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Tuning {
+    /// Every record is sent at once, up to five requests in flight. The default.
+    #[default]
+    Latency,
+    /// Records wait up to a millisecond for company: more of them per second, 2 ms more for a call alone.
+    Throughput,
+    /// One request in flight: the next batch gathers while the last is on its way. Best with the brokers in the
+    /// same room, ruinous with a network between.
+    NearBroker,
+}
+
+/// The settings of a [`Runtime`](crate::Runtime): which cluster, and the bounds of this process.
+///
+/// ```
+/// use std::time::Duration;
+/// use kafka_rpc::Config;
+///
+/// let config = Config::new("kafka-1:9092,kafka-2:9092")
+///     .client_id("dashboard-service")
+///     .call_timeout(Duration::from_secs(5))
+///     .property("security.protocol", "ssl");
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct Config {
+    pub(crate) brokers: String,
+    pub(crate) client_id: String,
+    pub(crate) connection_timeout: Duration,
+    pub(crate) call_timeout: Duration,
+    pub(crate) drain_timeout: Duration,
+    pub(crate) clock_skew: Duration,
+    pub(crate) max_uncommitted: usize,
+    pub(crate) max_buffered_bytes: usize,
+    pub(crate) max_calls_in_flight: usize,
+    pub(crate) create_topics: bool,
+    pub(crate) tuning: Tuning,
+    pub(crate) properties: BTreeMap<String, String>,
+}
+
+/// librdkafka properties that the runtime's promises rest on, and what to use instead.
+const OWNED: [(&str, &str); 9] = [
+    ("bootstrap.servers", "give the brokers to `Config::new` or KAFKA_BROKERS"),
+    ("metadata.broker.list", "give the brokers to `Config::new` or KAFKA_BROKERS"),
+    ("client.id", "use `Config::client_id` or KAFKA_CLIENT_ID"),
+    ("group.id", "the group belongs to the handler's attribute; `map_groups` renames it"),
+    ("enable.auto.commit", "the runtime commits what is finished, and nothing else"),
+    ("enable.auto.offset.store", "the runtime commits what is finished, and nothing else"),
+    ("enable.idempotence", "without it a retried request is stored twice and out of order"),
+    ("acks", "with less than `all` an acknowledged record can be lost"),
+    ("request.required.acks", "with less than `all` an acknowledged record can be lost"),
+];
+
+impl Config {
+    /// The settings for a cluster, everything else at its default. `brokers` is a list `host:port,host:port`.
+    pub fn new(brokers: impl Into<String>) -> Self {
+        Self {
+            brokers: brokers.into(),
+            client_id: "kafka-rpc".to_owned(),
+            connection_timeout: Duration::from_secs(10),
+            call_timeout: Duration::from_secs(30),
+            drain_timeout: Duration::from_secs(20),
+            clock_skew: Duration::from_secs(1),
+            max_uncommitted: 10_000,
+            max_buffered_bytes: 64 << 20,
+            max_calls_in_flight: 65_536,
+            create_topics: false,
+            tuning: Tuning::default(),
+            properties: BTreeMap::new(),
+        }
+    }
+
+    /// The settings from the environment:
+    ///
+    /// | variable | setting |
+    /// | --- | --- |
+    /// | `KAFKA_BROKERS` | the brokers, `host:port,host:port`; required |
+    /// | `KAFKA_CLIENT_ID` | [`client_id`](Self::client_id) |
+    /// | `KAFKA_CREATE_TOPICS` | [`create_topics`](Self::create_topics), `true` or `false` |
+    pub fn from_env() -> Result<Self, Error> {
+        Self::from_variables(|name| env::var_os(name).map(|value| value.to_string_lossy().into_owned()))
+    }
+
+    fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Result<Self, Error> {
+        let Some(brokers) = variable("KAFKA_BROKERS") else {
+            return Err(Error::config("KAFKA_BROKERS", "", "it is not set; give a list `host:port,host:port`"));
+        };
+        let mut config = Self::new(brokers);
+        if let Some(client_id) = variable("KAFKA_CLIENT_ID") {
+            config.client_id = client_id;
+        }
+        if let Some(create) = variable("KAFKA_CREATE_TOPICS") {
+            config.create_topics = create.parse().map_err(|_not_a_bool| {
+                Error::config("KAFKA_CREATE_TOPICS", &create, "it is `true` or `false`")
+            })?;
+        }
+        config.check()?;
+        Ok(config)
+    }
+
+    /// What this process is called in the brokers' logs and quotas: by default `kafka-rpc`.
+    #[must_use]
+    pub fn client_id(mut self, client_id: impl Into<String>) -> Self {
+        self.client_id = client_id.into();
+        self
+    }
+
+    /// How long `start()` waits for a broker to answer: by default 10 s.
+    #[must_use]
+    pub fn connection_timeout(mut self, timeout: Duration) -> Self {
+        self.connection_timeout = timeout;
+        self
+    }
+
+    /// How long a call waits for its reply unless it says otherwise: by default 30 s.
+    #[must_use]
+    pub fn call_timeout(mut self, timeout: Duration) -> Self {
+        self.call_timeout = timeout;
+        self
+    }
+
+    /// How long handlers that are running may take to end at shutdown and when partitions move: by default 20 s.
+    #[must_use]
+    pub fn drain_timeout(mut self, timeout: Duration) -> Self {
+        self.drain_timeout = timeout;
+        self
+    }
+
+    /// By how much a deadline may have passed on this host's clock before a record is dropped: by default 1 s.
+    #[must_use]
+    pub fn clock_skew(mut self, skew: Duration) -> Self {
+        self.clock_skew = skew;
+        self
+    }
+
+    /// How many records of a partition may lie behind the first unfinished one before the partition pauses: by
+    /// default 10,000. As many are delivered again, at most, when a process dies.
+    #[must_use]
+    pub fn max_uncommitted(mut self, records: usize) -> Self {
+        self.max_uncommitted = records;
+        self
+    }
+
+    /// How many bytes of records of a partition may wait in memory before the partition pauses: by default 64 MiB.
+    #[must_use]
+    pub fn max_buffered_bytes(mut self, bytes: usize) -> Self {
+        self.max_buffered_bytes = bytes;
+        self
+    }
+
+    /// How many calls may wait for a reply at once; one more is refused as
+    /// [`Overloaded`](crate::CallError::Overloaded). By default 65,536.
+    #[must_use]
+    pub fn max_calls_in_flight(mut self, calls: usize) -> Self {
+        self.max_calls_in_flight = calls;
+        self
+    }
+
+    /// Creates the topics of what is served where they are missing, with 3 partitions and the cluster's
+    /// replication: by default `false`, and a missing topic is an error at `start()`.
+    #[must_use]
+    pub fn create_topics(mut self, create: bool) -> Self {
+        self.create_topics = create;
+        self
+    }
+
+    /// How the producer trades latency against throughput: by default [`Tuning::Latency`].
+    #[must_use]
+    pub fn tuning(mut self, tuning: Tuning) -> Self {
+        self.tuning = tuning;
+        self
+    }
+
+    /// Passes any property on to librdkafka, over the runtime's own choice. Those that the runtime's promises
+    /// rest on are an error at `build()`.
+    #[must_use]
+    pub fn property(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.properties.insert(name.into(), value.into());
+        self
+    }
+
+    /// Finds every setting that cannot work, without a broker.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        if self.brokers.split(',').all(|broker| broker.trim().is_empty()) {
+            return Err(Error::config("brokers", &self.brokers, "it names no broker; give a list `host:port,host:port`"));
+        }
+        for broker in self.brokers.split(',') {
+            let port = broker.trim().rsplit_once(':').map(|(_, port)| port);
+            if port.is_some_and(|port| !port.ends_with(']') && port.parse::<u16>().is_err()) {
+                let reason = format!("`{}` has no port from 0 to 65535 after its last `:`", broker.trim());
+                return Err(Error::config("brokers", &self.brokers, reason));
+            }
+        }
+        for (name, value) in [
+            ("connection_timeout", self.connection_timeout),
+            ("call_timeout", self.call_timeout),
+            ("drain_timeout", self.drain_timeout),
+        ] {
+            if value.is_zero() {
+                return Err(Error::config(name, "0s", "nothing ends in no time; give more than zero"));
+            }
+        }
+        for (name, value) in [
+            ("max_uncommitted", self.max_uncommitted),
+            ("max_buffered_bytes", self.max_buffered_bytes),
+            ("max_calls_in_flight", self.max_calls_in_flight),
+        ] {
+            if value == 0 {
+                return Err(Error::config(name, "0", "nothing could ever run; give more than zero"));
+            }
+        }
+        for (name, instead) in OWNED {
+            if let Some(value) = self.properties.get(name) {
+                return Err(Error::config(name, self.shown(name, value), format!("the runtime owns it: {instead}")));
+            }
+        }
+        Ok(())
+    }
+
+    /// A property's value as it may be shown.
+    pub(crate) fn shown<'a>(&self, name: &str, value: &'a str) -> &'a str {
+        const SECRET: [&str; 6] = ["password", "secret", "key.pem", "token", "sasl.jaas", "oauthbearer.config"];
+        if SECRET.iter().any(|part| name.contains(part)) { "[redacted]" } else { value }
+    }
+}
+
+/// Without secrets.
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let properties: BTreeMap<&str, &str> =
+            self.properties.iter().map(|(name, value)| (&**name, self.shown(name, value))).collect();
+        f.debug_struct("Config")
+            .field("brokers", &self.brokers)
+            .field("client_id", &self.client_id)
+            .field("connection_timeout", &self.connection_timeout)
+            .field("call_timeout", &self.call_timeout)
+            .field("drain_timeout", &self.drain_timeout)
+            .field("clock_skew", &self.clock_skew)
+            .field("max_uncommitted", &self.max_uncommitted)
+            .field("max_buffered_bytes", &self.max_buffered_bytes)
+            .field("max_calls_in_flight", &self.max_calls_in_flight)
+            .field("create_topics", &self.create_topics)
+            .field("tuning", &self.tuning)
+            .field("properties", &properties)
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn from(variables: &[(&str, &str)]) -> Result<Config, Error> {
+        Config::from_variables(|name| {
+            variables.iter().find(|(own, _)| *own == name).map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    #[test]
+    fn the_environment_is_read_and_what_is_missing_or_wrong_is_named() {
+        let config = from(&[("KAFKA_BROKERS", "a:1,b:2"), ("KAFKA_CLIENT_ID", "me"), ("KAFKA_CREATE_TOPICS", "true")])
+            .expect("a whole environment");
+        assert_eq!(config, Config::new("a:1,b:2").client_id("me").create_topics(true));
+        for (variables, named) in [
+            (&[][..], "KAFKA_BROKERS"),
+            (&[("KAFKA_BROKERS", "a:1"), ("KAFKA_CREATE_TOPICS", "perhaps")], "KAFKA_CREATE_TOPICS` cannot be `perhaps"),
+            (&[("KAFKA_BROKERS", " , ")], "brokers"),
+            (&[("KAFKA_BROKERS", "a:port")], "a:port"),
+        ] {
+            let error = from(variables).expect_err("a wrong environment").to_string();
+            assert!(error.contains(named), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_setting_that_cannot_work_is_named_with_its_value() {
+        for (config, named) in [
+            (Config::new("a:1").call_timeout(Duration::ZERO), "call_timeout` cannot be `0s"),
+            (Config::new("a:1").max_uncommitted(0), "max_uncommitted` cannot be `0"),
+            (Config::new("a:1").property("acks", "1"), "acks` cannot be `1"),
+            (Config::new("a:1").property("enable.auto.commit", "true"), "enable.auto.commit"),
+        ] {
+            let error = config.check().expect_err("a wrong setting").to_string();
+            assert!(error.contains(named), "{error}");
+        }
+    }
+
+    #[test]
+    fn debug_redacts_secrets() {
+        let config = Config::new("a:1").property("sasl.password", "hunter2").property("ssl.key.password", "hunter2");
+        assert!(!format!("{config:?}").contains("hunter2"));
+    }
+}

@@ -1,0 +1,174 @@
+//! How a call can end without a reply.
+
+use std::time::Duration;
+
+use http::StatusCode;
+
+use super::RpcError;
+
+/// Why a call did not end with the handler's `Ok`.
+///
+/// Only [`Remote`](Self::Remote) is the word of the other side; the rest is what this side knows.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CallError {
+    /// The handler ran, or the record could not be handled, and the other side says so.
+    #[error("{0}")]
+    Remote(RpcError),
+
+    /// The deadline passed before a reply came. It does **not** mean that the command was not executed.
+    #[error("no reply from `{topic}` within {waited:?}: the request was {progress}; the other side may still be working on it, or nobody serves the topic")]
+    DeadlineExceeded {
+        /// The topic that the request was for.
+        topic: String,
+        /// How long the call had.
+        waited: Duration,
+        /// How far the request had got.
+        progress: Progress,
+    },
+
+    /// The request did not reach the broker, and the call cannot be answered.
+    #[error("the request could not be delivered to `{topic}`: {reason}")]
+    Undeliverable {
+        /// The topic that the request was for.
+        topic: String,
+        /// What Kafka or this side said.
+        reason: String,
+    },
+
+    /// Too much is in flight in this process: the call was refused before anything was sent.
+    #[error("the call was not sent: {reason}; call less at once, or raise the bound")]
+    Overloaded {
+        /// Which bound was reached.
+        reason: String,
+    },
+
+    /// The runtime of this process is shutting down, or has.
+    #[error("the call was ended: this process is shutting down")]
+    ShuttingDown,
+
+    /// The request was wrong on this side, so nothing was sent.
+    #[error("the call was not sent: {reason}")]
+    Invalid {
+        /// What is wrong with it, and what to write instead.
+        reason: String,
+    },
+
+    /// A reply came, and it is not what the contract says.
+    #[error("the reply from `{topic}` cannot be read: {reason}")]
+    Decode {
+        /// The topic that the request was for.
+        topic: String,
+        /// What the decoder said. It holds field names and positions, never values.
+        reason: String,
+    },
+}
+
+/// How far the request of a call had got when its deadline passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// It never left this process.
+    NotSent,
+    /// The broker has it: it will be handled, if not dropped there as expired.
+    Acknowledged,
+    /// It was handed to the network, and the broker's word is missing.
+    Unknown,
+}
+
+impl std::fmt::Display for Progress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::NotSent => "not sent",
+            Self::Acknowledged => "acknowledged by the broker",
+            Self::Unknown => "sent, but not acknowledged by the broker",
+        })
+    }
+}
+
+impl CallError {
+    /// The error of the other side, if this is one.
+    pub fn remote(&self) -> Option<&RpcError> {
+        match self {
+            Self::Remote(error) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// Passes the other side's error on as it is, status included, instead of as a 502.
+    ///
+    /// For a service that only stands in front of another: its caller sees the 404 of the service behind.
+    ///
+    /// ```
+    /// # use kafka_rpc::{CallError, RpcError};
+    /// let error = CallError::Remote(RpcError::not_found("no such account"));
+    /// assert_eq!(RpcError::from(error.clone()).status(), 502);
+    /// assert_eq!(error.propagate().status(), 404);
+    /// ```
+    #[must_use]
+    pub fn propagate(self) -> RpcError {
+        match self {
+            Self::Remote(error) => error.into_final(),
+            other => other.into(),
+        }
+    }
+}
+
+/// What a handler answers when a call of its own failed.
+///
+/// The other side's error becomes a 502 of the same name and message, a deadline a 504, and both are final
+/// here: the service behind has retried already, and retrying at every level multiplies.
+impl From<CallError> for RpcError {
+    fn from(error: CallError) -> Self {
+        match error {
+            CallError::Remote(remote) => {
+                let mut passed = RpcError::new(StatusCode::BAD_GATEWAY, remote.name(), remote.message());
+                if let Some(code) = remote.code() {
+                    passed = passed.with_code(code);
+                }
+                if let Some(details) = remote.details() {
+                    passed = passed.with_details(details.clone());
+                }
+                passed.into_final()
+            }
+            CallError::DeadlineExceeded { .. } => RpcError::gateway_timeout(error.to_string()).into_final(),
+            CallError::Decode { .. } => RpcError::bad_gateway(error.to_string()).into_final(),
+            CallError::Invalid { .. } => RpcError::internal(error.to_string()).into_final(),
+            CallError::Undeliverable { .. } | CallError::Overloaded { .. } | CallError::ShuttingDown => {
+                RpcError::unavailable(error.to_string())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_remote_error_becomes_a_final_502_of_the_same_name_and_message() {
+        let remote = RpcError::internal("database is gone").with_code("E1");
+        let passed = RpcError::from(CallError::Remote(remote));
+        assert_eq!(
+            (passed.status().as_u16(), passed.name(), passed.message(), passed.code()),
+            (502, "InternalServerError", "database is gone", Some("E1"))
+        );
+        assert!(passed.is_final());
+    }
+
+    #[test]
+    fn a_deadline_becomes_a_final_504() {
+        let error = CallError::DeadlineExceeded {
+            topic: "orders".into(),
+            waited: Duration::from_secs(1),
+            progress: Progress::Acknowledged,
+        };
+        let passed = RpcError::from(error);
+        assert_eq!(passed.status(), StatusCode::GATEWAY_TIMEOUT);
+        assert!(passed.is_final());
+    }
+
+    #[test]
+    fn an_overloaded_process_may_be_tried_again() {
+        assert!(!RpcError::from(CallError::ShuttingDown).is_final());
+    }
+}

@@ -1,0 +1,126 @@
+//! Errors: of this process ([`Error`]), of a call ([`CallError`]), and what crosses the wire ([`RpcError`]).
+
+mod call;
+mod rpc;
+
+use std::{fmt, time::Duration};
+
+pub use call::{CallError, Progress};
+pub(crate) use rpc::INTERNAL_SERVER_ERROR;
+pub use rpc::RpcError;
+
+/// Why this process cannot serve or call.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A setting that cannot work.
+    #[error("the setting `{setting}` cannot be `{value}`: {reason}")]
+    Config {
+        /// The name of the setting, as its setter or its environment variable has it.
+        setting: String,
+        /// The value that was given. Secrets are shown as `[redacted]`.
+        value: String,
+        /// Why it cannot work, and what can.
+        reason: String,
+    },
+
+    /// What was wrong when the runtime was built: everything, not only the first.
+    #[error("{0}")]
+    Build(Problems),
+
+    /// No broker answered in time.
+    #[error("no broker of `{brokers}` answered within {waited:?} ({reason}): check KAFKA_BROKERS, and that the brokers' advertised listeners can be reached from here")]
+    Unreachable {
+        /// The bootstrap list.
+        brokers: String,
+        /// `connection_timeout`.
+        waited: Duration,
+        /// What the last attempt said.
+        reason: String,
+    },
+
+    /// Topics that this runtime needs do not exist.
+    #[error("{} missing on the cluster: {}; create {}, or set `create_topics` (KAFKA_CREATE_TOPICS=true)",
+        if .topics.len() == 1 { "a topic is" } else { "topics are" },
+        .topics.join(", "),
+        if .topics.len() == 1 { "it" } else { "them" })]
+    MissingTopics {
+        /// Their names.
+        topics: Vec<String>,
+    },
+
+    /// Kafka refused something.
+    #[error("{action}: {reason}")]
+    Kafka {
+        /// What was being done.
+        action: String,
+        /// What librdkafka or the broker said.
+        reason: String,
+    },
+
+    /// The operating system refused something, such as a thread or a signal handler.
+    #[error("{action}: {source}")]
+    System {
+        /// What was being done.
+        action: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+impl Error {
+    pub(crate) fn config(setting: impl Into<String>, value: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self::Config { setting: setting.into(), value: value.into(), reason: reason.into() }
+    }
+}
+
+/// Everything that is wrong with the handlers and the state of a runtime.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problems(Vec<Problem>);
+
+impl Problems {
+    /// Each of them.
+    pub fn iter(&self) -> std::slice::Iter<'_, Problem> {
+        self.0.iter()
+    }
+
+    pub(crate) fn check(problems: Vec<Problem>) -> Result<(), Error> {
+        if problems.is_empty() { Ok(()) } else { Err(Error::Build(Self(problems))) }
+    }
+}
+
+impl<'a> IntoIterator for &'a Problems {
+    type Item = &'a Problem;
+    type IntoIter = std::slice::Iter<'a, Problem>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plural = if self.0.len() == 1 { "problem" } else { "problems" };
+        write!(f, "the runtime cannot be built: {} {plural}", self.0.len())?;
+        for problem in &self.0 {
+            write!(f, "\n  - {problem}")?;
+        }
+        Ok(())
+    }
+}
+
+/// One thing that is wrong, with the lines of source it is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// What is wrong, and what to write instead.
+    pub message: String,
+    /// `file:line` of each place that has a part in it; empty where it is about no line.
+    pub places: Vec<String>,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        if self.places.is_empty() { Ok(()) } else { write!(f, " ({})", self.places.join(", ")) }
+    }
+}

@@ -1,0 +1,230 @@
+//! The error that crosses the wire.
+
+use std::fmt;
+
+use http::StatusCode;
+use serde_json::Value;
+
+/// The error a handler answers with, and the error a caller receives.
+///
+/// It has an HTTP status, because that is what both sides of the wire agree on: a `4xx` is the caller's fault
+/// and final at once; a `5xx` is the service's and may be tried again.
+///
+/// | the caller | constructor |
+/// | --- | --- |
+/// | sent something that can never work | [`bad_request`](Self::bad_request), [`unprocessable`](Self::unprocessable) |
+/// | is not known, or may not do this | [`unauthorized`](Self::unauthorized), [`forbidden`](Self::forbidden) |
+/// | asks for what is not there | [`not_found`](Self::not_found) |
+/// | lost a race, or is too fast | [`conflict`](Self::conflict), [`too_many_requests`](Self::too_many_requests) |
+/// | did nothing wrong: a bug here | [`internal`](Self::internal) |
+/// | did nothing wrong: somebody behind us failed | [`bad_gateway`](Self::bad_gateway), [`unavailable`](Self::unavailable), [`gateway_timeout`](Self::gateway_timeout) |
+///
+/// ```
+/// use kafka_rpc::RpcError;
+///
+/// let error = RpcError::bad_request("the API key is empty").with_name("ValidationError").with_code("BYBIT_10003");
+/// assert_eq!(error.status().as_u16(), 400);
+/// assert_eq!(error.to_string(), "400 ValidationError: the API key is empty");
+/// ```
+///
+/// A service's own error type becomes one by `From`, which is all that a handler asks of it:
+///
+/// ```
+/// # use kafka_rpc::RpcError;
+/// enum ExchangeError { UnknownAccount, Unreachable(std::io::Error) }
+///
+/// impl From<ExchangeError> for RpcError {
+///     fn from(error: ExchangeError) -> Self {
+///         match error {
+///             ExchangeError::UnknownAccount => RpcError::not_found("no such account"),
+///             ExchangeError::Unreachable(cause) => RpcError::bad_gateway(cause.to_string()),
+///         }
+///     }
+/// }
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct RpcError(Box<Inner>);
+
+#[derive(Clone, PartialEq, Eq)]
+struct Inner {
+    status: StatusCode,
+    name: String,
+    message: String,
+    code: Option<String>,
+    details: Option<Value>,
+    is_final: bool,
+}
+
+/// What a reply's `error` reads as when it is missing, and what an unnamed failure is called.
+pub(crate) const INTERNAL_SERVER_ERROR: &str = "InternalServerError";
+
+impl RpcError {
+    /// An error of any status. `name` is what programs match on, `message` what people read.
+    pub fn new(status: StatusCode, name: impl Into<String>, message: impl Into<String>) -> Self {
+        Self(Box::new(Inner {
+            status,
+            name: name.into(),
+            message: message.into(),
+            code: None,
+            details: None,
+            is_final: status.is_client_error(),
+        }))
+    }
+
+    /// 400 `BadRequest`: the request can never work as it is.
+    pub fn bad_request(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "BadRequest", message)
+    }
+
+    /// 401 `Unauthorized`: the caller has not said who it is, or not convincingly.
+    pub fn unauthorized(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "Unauthorized", message)
+    }
+
+    /// 403 `Forbidden`: the caller is known and may not do this.
+    pub fn forbidden(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "Forbidden", message)
+    }
+
+    /// 404 `NotFound`: the thing asked for does not exist.
+    pub fn not_found(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "NotFound", message)
+    }
+
+    /// 409 `Conflict`: the request contradicts the present state.
+    pub fn conflict(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, "Conflict", message)
+    }
+
+    /// 422 `UnprocessableEntity`: well formed, but the values make no sense.
+    pub fn unprocessable(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "UnprocessableEntity", message)
+    }
+
+    /// 429 `TooManyRequests`: the caller is over its quota.
+    pub fn too_many_requests(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "TooManyRequests", message)
+    }
+
+    /// 500 `InternalServerError`: a bug or a state this service did not expect.
+    pub fn internal(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, INTERNAL_SERVER_ERROR, message)
+    }
+
+    /// 501 `NotImplemented`: the command exists in the contract and not here.
+    pub fn not_implemented(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_IMPLEMENTED, "NotImplemented", message)
+    }
+
+    /// 502 `BadGateway`: a system behind this service answered with an error.
+    pub fn bad_gateway(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_GATEWAY, "BadGateway", message)
+    }
+
+    /// 503 `ServiceUnavailable`: not now, perhaps later.
+    pub fn unavailable(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable", message)
+    }
+
+    /// 504 `GatewayTimeout`: a system behind this service did not answer in time.
+    pub fn gateway_timeout(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::GATEWAY_TIMEOUT, "GatewayTimeout", message)
+    }
+
+    /// Replaces the name that programs match on.
+    #[must_use]
+    pub fn with_name(mut self, name: impl Into<String>) -> Self {
+        self.0.name = name.into();
+        self
+    }
+
+    /// Adds a code of the service's own, such as an exchange's error number.
+    #[must_use]
+    pub fn with_code(mut self, code: impl Into<String>) -> Self {
+        self.0.code = Some(code.into());
+        self
+    }
+
+    /// Adds structured details. A peer that does not know the field ignores it.
+    #[must_use]
+    pub fn with_details(mut self, details: Value) -> Self {
+        self.0.details = Some(details);
+        self
+    }
+
+    /// Says that trying again here would not help, whatever the status.
+    #[must_use]
+    pub fn into_final(mut self) -> Self {
+        self.0.is_final = true;
+        self
+    }
+
+    /// The HTTP status. Errors from the wire keep theirs if it is one (100 to 999), else they read as 500.
+    pub fn status(&self) -> StatusCode {
+        self.0.status
+    }
+
+    /// What programs match on, such as `ValidationError`.
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// What people read.
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// The service's own code, if it gave one.
+    pub fn code(&self) -> Option<&str> {
+        self.0.code.as_deref()
+    }
+
+    /// Structured details, if the service gave any.
+    pub fn details(&self) -> Option<&Value> {
+        self.0.details.as_ref()
+    }
+
+    /// Whether trying the same record again cannot help: every `4xx`, and what was made [final](Self::into_final).
+    pub fn is_final(&self) -> bool {
+        self.0.is_final
+    }
+}
+
+impl fmt::Display for RpcError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}: {}", self.0.status.as_u16(), self.0.name, self.0.message)
+    }
+}
+
+/// Without `details`: they may hold what a log should not.
+impl fmt::Debug for RpcError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RpcError")
+            .field("status", &self.0.status.as_u16())
+            .field("name", &self.0.name)
+            .field("message", &self.0.message)
+            .field("code", &self.0.code)
+            .finish_non_exhaustive()
+    }
+}
+
+impl std::error::Error for RpcError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn client_errors_are_final_and_server_errors_are_not() {
+        assert!(RpcError::bad_request("no").is_final());
+        assert!(RpcError::too_many_requests("slow down").is_final());
+        assert!(!RpcError::internal("bug").is_final());
+        assert!(RpcError::bad_gateway("remote").into_final().is_final());
+    }
+
+    #[test]
+    fn debug_does_not_show_details() {
+        let error = RpcError::internal("bug").with_details(serde_json::json!({"apiKey": "hunter2"}));
+        assert!(!format!("{error:?}").contains("hunter2"));
+    }
+}

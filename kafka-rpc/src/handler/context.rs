@@ -1,0 +1,89 @@
+//! One record on its way to its handler.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::{CorrelationId, Deadline, FromRecord, Payload, RecordInfo, UserId, state::States};
+use crate::{Client, RpcError, wire::Headers};
+
+/// A record that is about to be handled: what an extractor reads.
+///
+/// Made by the runtime. [`FromRecord`] shows how to write an extractor over it.
+#[derive(Debug)]
+pub struct Context {
+    pub(crate) info: RecordInfo,
+    pub(crate) headers: Headers,
+    pub(crate) payload: Bytes,
+    pub(crate) user_id: Option<UserId>,
+    pub(crate) correlation_id: Option<CorrelationId>,
+    pub(crate) deadline: Option<Deadline>,
+    pub(crate) states: Arc<States>,
+    pub(crate) client: Client,
+}
+
+impl Context {
+    /// Where the record came from.
+    pub fn info(&self) -> &RecordInfo {
+        &self.info
+    }
+
+    /// The record's headers, in order.
+    pub fn headers(&self) -> &Headers {
+        &self.headers
+    }
+
+    /// The bytes that the payload is read from: the envelope's `payload`, or the whole value.
+    pub fn payload(&self) -> &[u8] {
+        &self.payload
+    }
+
+    /// Who the caller acts for, if it says so.
+    pub fn user_id(&self) -> Option<&UserId> {
+        self.user_id.as_ref()
+    }
+
+    /// The correlation id, if the record has one.
+    pub fn correlation_id(&self) -> Option<&CorrelationId> {
+        self.correlation_id.as_ref()
+    }
+
+    /// Until when the caller waits, if it says so.
+    pub fn deadline(&self) -> Option<Deadline> {
+        self.deadline
+    }
+
+    /// A client of this process.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// A value that was provided to the runtime.
+    pub fn state<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+        self.states.get()
+    }
+
+    /// The service whose method is the handler.
+    #[doc(hidden)]
+    pub fn service<S: Send + Sync + 'static>(&self) -> Result<Arc<S>, RpcError> {
+        self.state().ok_or_else(|| not_provided::<S>())
+    }
+
+    /// The first argument of the handler.
+    #[doc(hidden)]
+    pub fn read<P: Payload>(&self) -> Result<P, RpcError> {
+        P::from_context(self)
+    }
+
+    /// Each argument after it.
+    #[doc(hidden)]
+    pub async fn extract<X: FromRecord>(&self) -> Result<X, RpcError> {
+        X::from_record(self).await.map_err(Into::into)
+    }
+}
+
+/// `build()` finds this before it can happen, except where an extractor does not state what it requires.
+pub(crate) fn not_provided<T>() -> RpcError {
+    let name = std::any::type_name::<T>();
+    RpcError::internal(format!("no `{name}` was provided: call `.provide(..)` with one on the runtime's builder"))
+}

@@ -1,0 +1,239 @@
+//! The arguments of a handler after the first.
+
+use std::{
+    convert::Infallible,
+    future::Future,
+    time::{Duration, Instant, SystemTime},
+};
+
+use bytes::Bytes;
+
+use super::{Context, Requirements, context::not_provided};
+use crate::{Client, RpcError, wire::Headers};
+
+/// What an argument after the first can be: something that is made from the record.
+///
+/// ```
+/// use kafka_rpc::{Context, FromRecord, RpcError};
+///
+/// /// The tenant that the caller names in a header.
+/// pub struct Tenant(pub String);
+///
+/// impl FromRecord for Tenant {
+///     type Rejection = RpcError;
+///
+///     async fn from_record(context: &Context) -> Result<Self, RpcError> {
+///         match context.headers().text("tenant") {
+///             Some(tenant) => Ok(Tenant(tenant.to_owned())),
+///             None => Err(RpcError::bad_request("the header `tenant` is missing")),
+///         }
+///     }
+/// }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an extractor",
+    label = "every argument after the payload must be an extractor",
+    note = "extractors are `State<T>`, `Headers`, `UserId`, `CorrelationId`, `Deadline`, `RecordInfo`, `Client`, `Option` of one, and your own `FromRecord` types; a handler has one payload, and it is the first argument"
+)]
+pub trait FromRecord: Sized {
+    /// Why it cannot be made, as the caller sees it.
+    type Rejection: Into<RpcError>;
+
+    /// States what must have been provided for this to work, so that `build()` can miss it.
+    fn requires(requirements: &mut Requirements) {
+        let _ = requirements;
+    }
+
+    /// Makes it.
+    fn from_record(context: &Context) -> impl Future<Output = Result<Self, Self::Rejection>> + Send;
+}
+
+/// An extractor that can be absent: what makes `Option<Self>` an extractor.
+///
+/// Absent is `None`; there and malformed is still a rejection.
+#[diagnostic::on_unimplemented(
+    message = "`Option<{Self}>` is not an extractor",
+    note = "implement `OptionalFromRecord` for `{Self}`"
+)]
+pub trait OptionalFromRecord: Sized {
+    /// Why it cannot be made although it is there.
+    type Rejection: Into<RpcError>;
+
+    /// Makes it, if it is there.
+    fn optional_from_record(context: &Context) -> impl Future<Output = Result<Option<Self>, Self::Rejection>> + Send;
+}
+
+impl<T: OptionalFromRecord> FromRecord for Option<T> {
+    type Rejection = T::Rejection;
+
+    async fn from_record(context: &Context) -> Result<Self, T::Rejection> {
+        T::optional_from_record(context).await
+    }
+}
+
+/// A value that was [provided](crate::RuntimeBuilder::provide) to the runtime, cloned for this record.
+#[derive(Debug, Clone, Copy)]
+pub struct State<T>(pub T);
+
+impl<T: Clone + Send + Sync + 'static> FromRecord for State<T> {
+    type Rejection = RpcError;
+
+    fn requires(requirements: &mut Requirements) {
+        requirements.state::<T>();
+    }
+
+    async fn from_record(context: &Context) -> Result<Self, RpcError> {
+        let value = context.state::<T>().ok_or_else(not_provided::<T>)?;
+        Ok(Self(T::clone(&value)))
+    }
+}
+
+impl<T: Clone + Send + Sync + 'static> OptionalFromRecord for State<T> {
+    type Rejection = Infallible;
+
+    async fn optional_from_record(context: &Context) -> Result<Option<Self>, Infallible> {
+        Ok(context.state::<T>().map(|value| Self(T::clone(&value))))
+    }
+}
+
+impl From<Infallible> for RpcError {
+    fn from(never: Infallible) -> Self {
+        match never {}
+    }
+}
+
+impl FromRecord for Headers {
+    type Rejection = Infallible;
+
+    async fn from_record(context: &Context) -> Result<Self, Infallible> {
+        Ok(context.headers.clone())
+    }
+}
+
+impl FromRecord for Client {
+    type Rejection = Infallible;
+
+    async fn from_record(context: &Context) -> Result<Self, Infallible> {
+        Ok(context.client.clone())
+    }
+}
+
+/// Who the caller acts for: the envelope's `userId`. Without one the record is a 400; `Option<UserId>` takes both.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct UserId(pub String);
+
+impl FromRecord for UserId {
+    type Rejection = RpcError;
+
+    async fn from_record(context: &Context) -> Result<Self, RpcError> {
+        context.user_id.clone().ok_or_else(|| RpcError::bad_request("the command has no `userId`"))
+    }
+}
+
+impl OptionalFromRecord for UserId {
+    type Rejection = Infallible;
+
+    async fn optional_from_record(context: &Context) -> Result<Option<Self>, Infallible> {
+        Ok(context.user_id.clone())
+    }
+}
+
+/// What ties a reply to its request: bytes of any format, echoed verbatim.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct CorrelationId(pub Bytes);
+
+impl FromRecord for CorrelationId {
+    type Rejection = RpcError;
+
+    async fn from_record(context: &Context) -> Result<Self, RpcError> {
+        context.correlation_id.clone().ok_or_else(|| RpcError::bad_request("the record has no `correlation-id`"))
+    }
+}
+
+impl OptionalFromRecord for CorrelationId {
+    type Rejection = Infallible;
+
+    async fn optional_from_record(context: &Context) -> Result<Option<Self>, Infallible> {
+        Ok(context.correlation_id.clone())
+    }
+}
+
+/// Until when the caller waits for the reply.
+///
+/// Calls that the handler makes inherit it by themselves; this is for work of other kinds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deadline {
+    at: Instant,
+    wall: SystemTime,
+}
+
+impl Deadline {
+    /// A deadline at a wall clock time, which is what travels on the wire. `None` where this clock cannot hold it.
+    pub(crate) fn at_wall(wall: SystemTime, now: (Instant, SystemTime)) -> Option<Self> {
+        let at = match wall.duration_since(now.1) {
+            Ok(left) => now.0.checked_add(left)?,
+            Err(past) => now.0.checked_sub(past.duration()).unwrap_or(now.0),
+        };
+        Some(Self { at, wall })
+    }
+
+    /// How long there is left; zero once it has passed.
+    pub fn remaining(&self) -> Duration {
+        self.at.saturating_duration_since(Instant::now())
+    }
+
+    /// The moment, on this process's monotonic clock.
+    pub fn instant(&self) -> Instant {
+        self.at
+    }
+
+    /// The moment, on the wall clock: as it was on the wire.
+    pub fn system_time(&self) -> SystemTime {
+        self.wall
+    }
+
+    /// Whether it has passed by more than `skew`.
+    pub(crate) fn has_passed(&self, skew: Duration) -> bool {
+        self.at.checked_add(skew).is_some_and(|at| at < Instant::now())
+    }
+}
+
+impl FromRecord for Deadline {
+    type Rejection = RpcError;
+
+    async fn from_record(context: &Context) -> Result<Self, RpcError> {
+        context.deadline.ok_or_else(|| RpcError::bad_request("the record has no `deadline`"))
+    }
+}
+
+impl OptionalFromRecord for Deadline {
+    type Rejection = Infallible;
+
+    async fn optional_from_record(context: &Context) -> Result<Option<Self>, Infallible> {
+        Ok(context.deadline)
+    }
+}
+
+/// Where a record came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RecordInfo {
+    /// The topic, as the cluster has it.
+    pub topic: std::sync::Arc<str>,
+    /// The partition.
+    pub partition: i32,
+    /// The offset in the partition.
+    pub offset: i64,
+    /// When the producer made the record, or the broker appended it.
+    pub timestamp: Option<SystemTime>,
+    /// The key, if it has one.
+    pub key: Option<Bytes>,
+}
+
+impl FromRecord for RecordInfo {
+    type Rejection = Infallible;
+
+    async fn from_record(context: &Context) -> Result<Self, Infallible> {
+        Ok(context.info.clone())
+    }
+}

@@ -1,0 +1,25 @@
+//! What the attributes target: the description of a handler, and what a handler may ask for.
+//!
+//! - [`subscription`]: the topic, the group, and the options that belong to them
+//! - [`registry`]: handlers as values, and the inventory they are collected in
+//! - [`context`]: one record on its way to its handler
+//! - [`payload`]: the first argument
+//! - [`extract`]: the arguments after it
+//! - [`state`]: what `.provide(..)` gave the runtime
+//! - [`returns`]: what comes back
+
+pub(crate) mod context;
+pub(crate) mod extract;
+pub(crate) mod payload;
+pub(crate) mod registry;
+pub(crate) mod returns;
+pub(crate) mod state;
+pub(crate) mod subscription;
+
+pub use context::Context;
+pub use extract::{CorrelationId, Deadline, FromRecord, OptionalFromRecord, RecordInfo, State, UserId};
+pub use payload::Payload;
+pub use registry::{Handler, HandlerFuture, Handlers, Location, NameError, PayloadSource, Registration};
+pub use returns::{HandlerReturn, IntoReply, NoReply, Reply};
+pub use state::Requirements;
+pub use subscription::{Ordering, Replies, Subscription};

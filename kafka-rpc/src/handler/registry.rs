@@ -1,0 +1,146 @@
+//! Handlers as values: what the attributes generate and the runtime collects.
+
+use std::{fmt, future::Future, pin::Pin};
+
+use serde::Serialize;
+
+use super::{Context, Reply, Requirements, Subscription};
+use crate::RpcError;
+
+/// What a handler's run is: one boxed future.
+pub type HandlerFuture = Pin<Box<dyn Future<Output = Result<Reply, RpcError>> + Send + 'static>>;
+
+/// The handlers of one item, in the inventory of the process.
+///
+/// The value must be const, so it holds a function that makes the handlers, not the handlers.
+#[derive(Debug)]
+pub struct Registration {
+    /// Makes the handlers of the item.
+    pub handlers: fn() -> Handlers,
+}
+
+inventory::collect!(Registration);
+
+/// A line of source: where a handler was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Location {
+    /// As `file!()` has it.
+    pub file: &'static str,
+    /// As `line!()` has it.
+    pub line: u32,
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.file, self.line)
+    }
+}
+
+/// What a handler's payload is read from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PayloadSource {
+    /// The `payload` of the command envelope.
+    Envelope,
+    /// The whole value of the record.
+    Value,
+}
+
+/// Handlers of one subscription, for [`RuntimeBuilder::handlers`](crate::RuntimeBuilder::handlers).
+///
+/// Every annotated item can make its own: `<BybitService as Bybit>::handlers()`,
+/// `SettingsService::handlers()`, `tools::handlers()`. Registration does it by itself; this is for generic
+/// services and for a runtime that takes only what it is given.
+#[derive(Debug, Clone)]
+pub struct Handlers {
+    pub(crate) subscription: Subscription,
+    pub(crate) handlers: Vec<Handler>,
+}
+
+impl Handlers {
+    /// No handlers yet.
+    #[must_use]
+    pub fn new(subscription: Subscription) -> Self {
+        Self { subscription, handlers: Vec::new() }
+    }
+
+    /// Adds one.
+    #[must_use]
+    pub fn with(mut self, handler: Handler) -> Self {
+        self.handlers.push(handler);
+        self
+    }
+}
+
+/// One handler: the command it answers, and how to run it.
+#[derive(Debug, Clone)]
+pub struct Handler {
+    pub(crate) command: Option<fn() -> Result<String, NameError>>,
+    pub(crate) location: Location,
+    pub(crate) source: PayloadSource,
+    pub(crate) requires: fn(&mut Requirements),
+    pub(crate) run: fn(Context) -> HandlerFuture,
+}
+
+impl Handler {
+    /// A handler of one command, which `name` names.
+    pub fn command(
+        name: fn() -> Result<String, NameError>,
+        location: Location,
+        requires: fn(&mut Requirements),
+        run: fn(Context) -> HandlerFuture,
+    ) -> Self {
+        Self { command: Some(name), location, source: PayloadSource::Envelope, requires, run }
+    }
+
+    /// A handler of every record of the topic that no command's handler takes.
+    pub fn every_record(
+        source: PayloadSource,
+        location: Location,
+        requires: fn(&mut Requirements),
+        run: fn(Context) -> HandlerFuture,
+    ) -> Self {
+        Self { command: None, location, source, requires, run }
+    }
+}
+
+/// Why the value in `#[command(..)]` has no name on the wire.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the command must be serialised by serde as a string, as a unit variant is; it becomes {found}")]
+pub struct NameError {
+    found: String,
+}
+
+/// The name of a command on the wire: what serde makes of the variant.
+pub fn wire_name<T: Serialize>(command: &T) -> Result<String, NameError> {
+    match serde_json::to_value(command) {
+        Ok(serde_json::Value::String(name)) => Ok(name),
+        Ok(other) => Err(NameError { found: other.to_string() }),
+        Err(error) => Err(NameError { found: format!("an error: {error}") }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Serialize)]
+    #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+    enum Command {
+        GetBalance,
+        #[serde(rename = "x")]
+        Renamed,
+    }
+
+    #[test]
+    fn a_command_is_named_as_serde_names_its_variant() {
+        assert_eq!(wire_name(&Command::GetBalance).as_deref(), Ok("GET_BALANCE"));
+        assert_eq!(wire_name(&Command::Renamed).as_deref(), Ok("x"));
+        assert_eq!(wire_name(&"LITERAL").as_deref(), Ok("LITERAL"));
+    }
+
+    #[test]
+    fn a_command_that_is_no_string_is_an_error_that_shows_what_it_is() {
+        let error = wire_name(&7).expect_err("a number is no name").to_string();
+        assert!(error.contains("it becomes 7"), "{error}");
+    }
+}

@@ -1,0 +1,97 @@
+//! What comes back from a handler.
+
+use std::any::TypeId;
+
+use bytes::Bytes;
+use serde::Serialize;
+
+use crate::{RpcError, wire::codec};
+
+/// What a handler answers with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reply {
+    /// This, encoded.
+    Data(Bytes),
+    /// Success without data: `Ok(())`.
+    Empty,
+    /// Nothing is sent, even where somebody waits: `Ok(NoReply)`.
+    None,
+}
+
+/// Sends no reply, although the caller may wait for one.
+///
+/// A command of a contract that returns `Result<NoReply, RpcError>` can only be
+/// [notified](crate::Call::notify), not awaited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoReply;
+
+/// What a handler can return: `Result<T, E>`, where `T` can be serialised and `E` becomes an [`RpcError`].
+#[diagnostic::on_unimplemented(
+    message = "a handler cannot return `{Self}`",
+    label = "return `Result<T, E>` where `E: Into<RpcError>`",
+    note = "`Ok(())` answers without data, and `Ok(NoReply)` sends no reply"
+)]
+pub trait HandlerReturn: sealed::Sealed {
+    /// What the caller gets.
+    type Reply;
+
+    #[doc(hidden)]
+    fn into_result(self) -> Result<Self::Reply, RpcError>;
+}
+
+impl<T, E: Into<RpcError>> HandlerReturn for Result<T, E> {
+    type Reply = T;
+
+    fn into_result(self) -> Result<T, RpcError> {
+        self.map_err(Into::into)
+    }
+}
+
+/// What a handler's `Ok` can hold.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be sent as a reply",
+    label = "this cannot be serialised",
+    note = "derive `serde::Serialize` for it, or return `()` or `NoReply`"
+)]
+pub trait IntoReply {
+    #[doc(hidden)]
+    fn into_reply(self) -> Result<Reply, RpcError>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: Serialize + 'static> IntoReply for T {
+    fn into_reply(self) -> Result<Reply, RpcError> {
+        // `()` and `None` are both `null` to serde, but only `()` is the reference's `undefined`.
+        if TypeId::of::<T>() == TypeId::of::<()>() {
+            return Ok(Reply::Empty);
+        }
+        codec::encode(&self)
+            .map(Reply::Data)
+            .map_err(|error| RpcError::internal(format!("the reply cannot be serialised: {error}")))
+    }
+}
+
+impl IntoReply for NoReply {
+    fn into_reply(self) -> Result<Reply, RpcError> {
+        Ok(Reply::None)
+    }
+}
+
+mod sealed {
+    /// Keeps the set of return types ours, so that a stream of replies can join it.
+    pub trait Sealed {}
+
+    impl<T, E> Sealed for Result<T, E> {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unit_is_success_without_data_and_none_is_null() {
+        assert_eq!(().into_reply(), Ok(Reply::Empty));
+        assert_eq!(None::<u8>.into_reply(), Ok(Reply::Data(Bytes::from_static(b"null"))));
+        assert_eq!(NoReply.into_reply(), Ok(Reply::None));
+    }
+}

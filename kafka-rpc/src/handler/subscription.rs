@@ -1,0 +1,113 @@
+//! One topic and one group: what the runtime consumes as a unit.
+
+use std::fmt;
+
+use super::Location;
+
+/// In which order the records of one partition are handled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Ordering {
+    /// Records of one key one at a time and in order; different keys at once. Records without a key are in
+    /// order among themselves. The default.
+    #[default]
+    Key,
+    /// Records of one partition one at a time.
+    Partition,
+    /// No order: every record at once, up to `concurrency`.
+    None,
+}
+
+impl fmt::Display for Ordering {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Key => "key",
+            Self::Partition => "partition",
+            Self::None => "none",
+        })
+    }
+}
+
+/// Where the replies of a subscription go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Replies {
+    /// This topic.
+    Topic(&'static str),
+    /// Nowhere: its commands are events.
+    None,
+}
+
+/// The topic, the group and the options of a subscription, as one attribute states them.
+///
+/// Const, so that it can be a `static` beside the item it describes. Several may describe the same topic and
+/// group; what they state must agree, and the runtime's `build()` says where it does not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Subscription {
+    pub(crate) topic: &'static str,
+    pub(crate) group: &'static str,
+    pub(crate) location: Location,
+    pub(crate) replies: Option<Replies>,
+    pub(crate) dead_letter: Option<Replies>,
+    pub(crate) ordering: Option<Ordering>,
+    pub(crate) concurrency: Option<usize>,
+}
+
+impl Subscription {
+    /// A subscription with every option at its default.
+    pub const fn new(topic: &'static str, group: &'static str, location: Location) -> Self {
+        Self { topic, group, location, replies: None, dead_letter: None, ordering: None, concurrency: None }
+    }
+
+    /// Where replies go: by default the topic with `-commands` replaced by `-responses`, else
+    /// `<topic>-responses`.
+    #[must_use]
+    pub const fn replies(mut self, replies: Replies) -> Self {
+        self.replies = Some(replies);
+        self
+    }
+
+    /// Where records go that cannot be handled: by default `<topic>.dlq`.
+    #[must_use]
+    pub const fn dead_letter(mut self, topic: Replies) -> Self {
+        self.dead_letter = Some(topic);
+        self
+    }
+
+    /// The order of handling: by default [`Ordering::Key`].
+    #[must_use]
+    pub const fn ordering(mut self, ordering: Ordering) -> Self {
+        self.ordering = Some(ordering);
+        self
+    }
+
+    /// How many handlers run at once: by default 256.
+    #[must_use]
+    pub const fn concurrency(mut self, concurrency: usize) -> Self {
+        self.concurrency = Some(concurrency);
+        self
+    }
+
+    /// The topic that replies go to, if any.
+    pub(crate) fn reply_topic(&self) -> Option<String> {
+        match self.replies {
+            Some(Replies::Topic(topic)) => Some(topic.to_owned()),
+            Some(Replies::None) => None,
+            None => Some(default_reply_topic(self.topic)),
+        }
+    }
+}
+
+/// `dashboard-bybit-commands` is answered on `dashboard-bybit-responses`, anything else on `<topic>-responses`.
+pub(crate) fn default_reply_topic(topic: &str) -> String {
+    format!("{}-responses", topic.strip_suffix("-commands").unwrap_or(topic))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reply_topic_follows_the_catalogue() {
+        assert_eq!(default_reply_topic("dashboard-bybit-commands"), "dashboard-bybit-responses");
+        assert_eq!(default_reply_topic("orders"), "orders-responses");
+    }
+}

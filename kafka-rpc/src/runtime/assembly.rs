@@ -1,0 +1,219 @@
+//! Registrations merged into subscriptions with their dispatch tables, and everything that is wrong with them.
+
+use std::{
+    any::TypeId,
+    collections::{BTreeMap, HashMap, btree_map, hash_map},
+    fmt::Display,
+    sync::Arc,
+};
+
+use super::Rename;
+use crate::{
+    Problem,
+    handler::{Handler, Handlers, Location, Ordering, Replies, Requirements, Subscription},
+    server::{Served, dispatch::Dispatch},
+};
+
+/// How many handlers of a subscription run at once unless it says otherwise.
+const DEFAULT_CONCURRENCY: usize = 256;
+
+/// How this runtime renames what the attributes name.
+#[derive(Clone, Copy)]
+pub(super) struct Names<'a> {
+    pub(super) topics: Option<&'a Rename>,
+    pub(super) groups: Option<&'a Rename>,
+}
+
+fn renamed(rename: Option<&Rename>, name: &str) -> Arc<str> {
+    rename.map_or_else(|| name.into(), |rename| rename(name).into())
+}
+
+/// Keeps the handlers of these groups, and reports the groups that have none.
+pub(super) fn keep_groups(registered: &mut Vec<Handlers>, groups: &[String]) -> Vec<Problem> {
+    let unknown = |group: &&String| !registered.iter().any(|handlers| handlers.subscription.group == group.as_str());
+    let problems = groups.iter().filter(unknown).map(|group| {
+        let message = format!("`serve_groups` names `{group}`, and no handler has that group; is its crate linked (`use handlers as _;`)?");
+        Problem { message, places: Vec::new() }
+    });
+    let problems = problems.collect();
+    registered.retain(|handlers| groups.iter().any(|group| group == handlers.subscription.group));
+    problems
+}
+
+/// Merges registrations into subscriptions, in the order of topic and group.
+pub(super) fn assemble(
+    registered: Vec<Handlers>,
+    names: Names<'_>,
+    provided: &HashMap<TypeId, &'static str>,
+    problems: &mut Vec<Problem>,
+) -> Vec<Served> {
+    let mut missing = MissingStates::default();
+    let mut merged: BTreeMap<(&str, &str), Merged> = BTreeMap::new();
+    for Handlers { subscription, handlers } in registered {
+        let merged = match merged.entry((subscription.topic, subscription.group)) {
+            btree_map::Entry::Vacant(entry) => entry.insert(Merged::new(subscription)),
+            btree_map::Entry::Occupied(entry) => entry.into_mut(),
+        };
+        merged.options.push(subscription);
+        for handler in handlers {
+            missing.look(&handler, provided);
+            merged.add(handler, problems);
+        }
+    }
+    problems.extend(missing.problems());
+    merged.into_values().map(|merged| merged.serve(names, problems)).collect()
+}
+
+/// The registrations of one topic and group.
+struct Merged {
+    topic: &'static str,
+    group: &'static str,
+    options: Vec<Subscription>,
+    dispatch: Dispatch,
+}
+
+impl Merged {
+    fn new(first: Subscription) -> Self {
+        Self { topic: first.topic, group: first.group, options: Vec::new(), dispatch: Dispatch::default() }
+    }
+
+    fn add(&mut self, handler: Handler, problems: &mut Vec<Problem>) {
+        let Some(name) = handler.command else {
+            match &self.dispatch.fallback {
+                None => self.dispatch.fallback = Some(handler),
+                Some(other) => problems.push(Problem {
+                    message: format!(
+                        "two handlers take every record of `{}` in group `{}`; give one of them a `#[command]`",
+                        self.topic, self.group
+                    ),
+                    places: vec![other.location.to_string(), handler.location.to_string()],
+                }),
+            }
+            return;
+        };
+        let name = match name() {
+            Ok(name) => name,
+            Err(error) => {
+                let places = vec![handler.location.to_string()];
+                return problems.push(Problem { message: error.to_string(), places });
+            }
+        };
+        match self.dispatch.commands.entry(name) {
+            hash_map::Entry::Vacant(entry) => {
+                entry.insert(handler);
+            }
+            hash_map::Entry::Occupied(entry) => problems.push(Problem {
+                message: format!(
+                    "two handlers answer the command `{}` of `{}` in group `{}`; remove one, or give it a group of its own",
+                    entry.key(),
+                    self.topic,
+                    self.group
+                ),
+                places: vec![entry.get().location.to_string(), handler.location.to_string()],
+            }),
+        }
+    }
+
+    fn serve(self, names: Names<'_>, problems: &mut Vec<Problem>) -> Served {
+        let replies = self.agreed("replies", problems, |own| own.replies, shown_topic);
+        let dead_letter = self.agreed("dead_letter", problems, |own| own.dead_letter, shown_topic);
+        let ordering = self.agreed("ordering", problems, |own| own.ordering, |value| format!("\"{value}\""));
+        let concurrency = self.agreed("concurrency", problems, |own| own.concurrency, ToString::to_string);
+        if concurrency == Some(0) {
+            let message = format!("`concurrency = 0` on `{}`: nothing could ever run; give 1 or more", self.topic);
+            problems.push(Problem { message, places: places(&self.options) });
+        }
+        for (option, name) in [("topic", self.topic), ("group", self.group)] {
+            if name.is_empty() {
+                let message = format!("`{option}` is empty; give it a name");
+                problems.push(Problem { message, places: places(&self.options) });
+            }
+        }
+        let mut options = Subscription::new(self.topic, self.group, self.options[0].location);
+        options.replies = replies;
+        let reply_topic = options.reply_topic().map(|topic| renamed(names.topics, &topic));
+        let dead_letter_topic = match dead_letter {
+            Some(Replies::None) => None,
+            Some(Replies::Topic(topic)) => Some(renamed(names.topics, topic)),
+            None => Some(renamed(names.topics, &format!("{}.dlq", self.topic))),
+        };
+        Served {
+            topic: renamed(names.topics, self.topic),
+            group: renamed(names.groups, self.group),
+            contract_topic: self.topic,
+            reply_topic,
+            dead_letter_topic,
+            ordering: ordering.unwrap_or(Ordering::Key),
+            concurrency: concurrency.unwrap_or(DEFAULT_CONCURRENCY),
+            dispatch: self.dispatch,
+            locations: self.options.iter().map(|own| own.location).collect(),
+        }
+    }
+
+    /// The value of an option that some of the registrations state and all of them must agree on.
+    fn agreed<T: PartialEq + Copy>(
+        &self,
+        option: &str,
+        problems: &mut Vec<Problem>,
+        stated: impl Fn(&Subscription) -> Option<T>,
+        shown: impl Fn(&T) -> String,
+    ) -> Option<T> {
+        let stating: Vec<(T, Location)> =
+            self.options.iter().filter_map(|own| Some((stated(own)?, own.location))).collect();
+        let (first, _) = *stating.first()?;
+        if stating.iter().any(|(value, _)| *value != first) {
+            problems.push(Problem {
+                message: format!(
+                    "the handlers of `{}` in group `{}` do not agree on `{option}`; state it once, or the same everywhere",
+                    self.topic, self.group
+                ),
+                places: stating.iter().map(|(value, at)| format!("{} at {at}", shown(value))).collect(),
+            });
+        }
+        Some(first)
+    }
+}
+
+fn shown_topic(topic: &Replies) -> String {
+    match topic {
+        Replies::Topic(topic) => format!("\"{topic}\""),
+        Replies::None => "none".to_owned(),
+    }
+}
+
+fn places(options: &[Subscription]) -> Vec<String> {
+    options.iter().map(|own| own.location).map(|location: Location| shown(&location)).collect()
+}
+
+fn shown(place: &impl Display) -> String {
+    place.to_string()
+}
+
+/// The types that handlers require and nobody provided, each with the handlers that miss it.
+#[derive(Default)]
+struct MissingStates {
+    handlers: BTreeMap<&'static str, Vec<Location>>,
+}
+
+impl MissingStates {
+    fn look(&mut self, handler: &Handler, provided: &HashMap<TypeId, &'static str>) {
+        let mut requirements = Requirements::default();
+        (handler.requires)(&mut requirements);
+        for (id, name) in requirements.types {
+            if !provided.contains_key(&id) {
+                self.handlers.entry(name).or_default().push(handler.location);
+            }
+        }
+    }
+
+    fn problems(self) -> impl Iterator<Item = Problem> {
+        self.handlers.into_iter().map(|(name, mut handlers)| {
+            handlers.sort_unstable();
+            handlers.dedup();
+            Problem {
+                message: format!("no `{name}` was provided; call `.provide(..)` with one"),
+                places: handlers.iter().map(shown).collect(),
+            }
+        })
+    }
+}

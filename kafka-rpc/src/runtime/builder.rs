@@ -1,0 +1,172 @@
+//! What a user says of a runtime.
+
+use std::{
+    any::{TypeId, type_name},
+    collections::HashMap,
+    fmt,
+    sync::Arc,
+};
+
+use super::{Deferred, Rename, Runtime, assembly};
+use crate::{
+    Client, Config, Error, Problem,
+    error::Problems,
+    handler::{Handlers, Registration, state::States},
+    server::outcome::ReplyTopics,
+};
+
+/// Describes a [`Runtime`].
+///
+/// ```no_run
+/// use kafka_rpc::{Config, Runtime};
+///
+/// # #[derive(Clone)] struct Db;
+/// # #[cfg(feature = "kafka")]
+/// # async fn main_() -> Result<(), kafka_rpc::Error> {
+/// Runtime::builder()
+///     .config(Config::from_env()?)
+///     .provide(Db)
+///     .build()?
+///     .run()
+///     .await
+/// # }
+/// ```
+#[derive(Default)]
+pub struct RuntimeBuilder {
+    config: Option<Config>,
+    states: States,
+    provided: HashMap<TypeId, &'static str>,
+    provided_twice: Vec<&'static str>,
+    deferred: Vec<Deferred>,
+    explicit: Vec<Handlers>,
+    without_registry: bool,
+    groups: Option<Vec<String>>,
+    reply_topics: Vec<String>,
+    map_topics: Option<Rename>,
+    map_groups: Option<Rename>,
+}
+
+impl RuntimeBuilder {
+    /// The cluster and the bounds of this process. Needed to start on a cluster.
+    #[must_use]
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = Some(config);
+        self
+    }
+
+    /// Provides a value: the service whose methods are handlers, or what handlers take as
+    /// [`State<T>`](crate::State). One of each type.
+    #[must_use]
+    pub fn provide<T: Send + Sync + 'static>(mut self, value: T) -> Self {
+        self.note::<T>();
+        self.states.insert(value);
+        self
+    }
+
+    /// Provides a value that makes calls of its own. It is made when the runtime starts, before the first record.
+    #[must_use]
+    pub fn provide_with<T: Send + Sync + 'static>(mut self, make: impl FnOnce(Client) -> T + Send + 'static) -> Self {
+        self.note::<T>();
+        self.deferred.push(Box::new(|client, states| {
+            states.insert(make(client.clone()));
+        }));
+        self
+    }
+
+    fn note<T: 'static>(&mut self) {
+        if self.provided.insert(TypeId::of::<T>(), type_name::<T>()).is_some() {
+            self.provided_twice.push(type_name::<T>());
+        }
+    }
+
+    /// Adds handlers that do not register themselves, such as those of a generic service:
+    /// `.handlers(<BybitService<Postgres> as Bybit>::handlers())`.
+    #[must_use]
+    pub fn handlers(mut self, handlers: Handlers) -> Self {
+        self.explicit.push(handlers);
+        self
+    }
+
+    /// Ignores the handlers that registered themselves: only what [`handlers`](Self::handlers) adds is served.
+    #[must_use]
+    pub fn without_registry(mut self) -> Self {
+        self.without_registry = true;
+        self
+    }
+
+    /// Serves nothing, whatever is registered: a process that only calls.
+    #[must_use]
+    pub fn client_only(mut self) -> Self {
+        self.groups = Some(Vec::new());
+        self
+    }
+
+    /// Serves the handlers of these groups only, as the attributes name them.
+    #[must_use]
+    pub fn serve_groups<G: Into<String>>(mut self, groups: impl IntoIterator<Item = G>) -> Self {
+        self.groups = Some(groups.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Renames every topic, of handlers and of calls alike, such as with a prefix per environment.
+    #[must_use]
+    pub fn map_topics(mut self, rename: impl Fn(&str) -> String + Send + Sync + 'static) -> Self {
+        self.map_topics = Some(Arc::new(rename));
+        self
+    }
+
+    /// Renames every consumer group.
+    #[must_use]
+    pub fn map_groups(mut self, rename: impl Fn(&str) -> String + Send + Sync + 'static) -> Self {
+        self.map_groups = Some(Arc::new(rename));
+        self
+    }
+
+    /// Lets callers have their replies on this topic of the cluster too, beside the subscription's own.
+    #[must_use]
+    pub fn allow_reply_to(mut self, topic: impl Into<String>) -> Self {
+        self.reply_topics.push(topic.into());
+        self
+    }
+
+    /// Puts it together, and finds every mistake that can be found without a broker.
+    pub fn build(self) -> Result<Runtime, Error> {
+        if let Some(config) = &self.config {
+            config.check()?;
+        }
+        let mut problems: Vec<Problem> = self
+            .provided_twice
+            .iter()
+            .map(|name| Problem {
+                message: format!("`{name}` is provided twice; provide one, or wrap them in types of their own"),
+                places: Vec::new(),
+            })
+            .collect();
+
+        let mut registered = self.explicit;
+        if !self.without_registry {
+            registered.extend(inventory::iter::<Registration>.into_iter().map(|item| (item.handlers)()));
+        }
+        if let Some(groups) = &self.groups {
+            problems.extend(assembly::keep_groups(&mut registered, groups));
+        }
+        let names = assembly::Names { topics: self.map_topics.as_ref(), groups: self.map_groups.as_ref() };
+        let served = assembly::assemble(registered, names, &self.provided, &mut problems);
+        Problems::check(problems)?;
+
+        Ok(Runtime {
+            config: self.config,
+            served,
+            states: self.states,
+            deferred: self.deferred,
+            reply_topics: ReplyTopics { allowed: self.reply_topics.into_iter().map(Arc::from).collect() },
+            map_topics: self.map_topics,
+        })
+    }
+}
+
+impl fmt::Debug for RuntimeBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RuntimeBuilder").field("config", &self.config).field("states", &self.states).finish_non_exhaustive()
+    }
+}

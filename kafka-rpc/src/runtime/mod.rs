@@ -1,0 +1,66 @@
+//! The runtime: built from handlers and state, started on a cluster, run until a signal.
+//!
+//! - [`builder`]: what a user says
+//! - [`assembly`]: registrations merged into subscriptions, and everything that is wrong with them
+//! - [`start`]: connects, positions, serves
+//! - [`running`]: the handle of a started runtime, and its shutdown
+
+mod assembly;
+mod builder;
+#[cfg(feature = "kafka")]
+mod running;
+#[cfg(feature = "kafka")]
+mod start;
+
+use std::{fmt, sync::Arc};
+
+pub use builder::RuntimeBuilder;
+#[cfg(feature = "kafka")]
+pub use running::Running;
+
+use crate::{
+    Client, Config,
+    client::loopback::Loopback,
+    handler::state::States,
+    server::{Served, outcome::ReplyTopics},
+};
+
+/// A renaming of topics or groups, the same on all sides of a deployment.
+pub(crate) type Rename = Arc<dyn Fn(&str) -> String + Send + Sync>;
+
+/// A value that needs a client, and is made once there is one.
+type Deferred = Box<dyn FnOnce(&Client, &mut States) + Send>;
+
+/// Handlers, state and settings that fit together: [`start`](Self::start) it on a cluster, or take its
+/// [`loopback`](Self::loopback) in a test.
+pub struct Runtime {
+    #[cfg_attr(not(feature = "kafka"), expect(dead_code, reason = "only a cluster is configured"))]
+    config: Option<Config>,
+    served: Vec<Served>,
+    states: States,
+    deferred: Vec<Deferred>,
+    reply_topics: ReplyTopics,
+    #[cfg_attr(not(feature = "kafka"), expect(dead_code, reason = "only a cluster has topics"))]
+    map_topics: Option<Rename>,
+}
+
+impl Runtime {
+    /// Starts to describe a runtime.
+    pub fn builder() -> RuntimeBuilder {
+        RuntimeBuilder::default()
+    }
+
+    /// Runs the handlers in this process, without a broker, behind the same generated clients.
+    ///
+    /// Requests and replies go through the same bytes as on Kafka; there is no order of keys, and nothing is
+    /// kept.
+    pub fn loopback(self) -> Loopback {
+        Loopback::new(self.served, self.states, self.deferred, self.reply_topics)
+    }
+}
+
+impl fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Runtime").field("served", &self.served).field("states", &self.states).finish_non_exhaustive()
+    }
+}

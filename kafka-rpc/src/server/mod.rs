@@ -1,0 +1,50 @@
+//! From a record to its outcome.
+//!
+//! In the order in which a record meets them:
+//! - [`consumer`]: polls a subscription, on a thread of its own; lives through rebalances
+//! - [`partitions`]: the partitions that are assigned, and how far each has come
+//! - [`lanes`]: which record may run now
+//! - [`worker`]: runs it, and sends what it leads to
+//! - [`received`]: the record, owned
+//! - [`dispatch`]: which handler takes it
+//! - [`handle`]: runs that handler, bounded and caught
+//! - [`scope`]: what a running handler lends to the calls it makes
+//! - [`outcome`]: what became of it
+//! - [`offsets`]: what may be committed
+
+#[cfg(feature = "kafka")]
+pub(crate) mod consumer;
+pub(crate) mod dispatch;
+pub(crate) mod handle;
+#[cfg(feature = "kafka")]
+pub(crate) mod lanes;
+#[cfg(feature = "kafka")]
+pub(crate) mod offsets;
+pub(crate) mod outcome;
+#[cfg(feature = "kafka")]
+pub(crate) mod partitions;
+pub(crate) mod received;
+pub(crate) mod scope;
+#[cfg(feature = "kafka")]
+pub(crate) mod worker;
+
+use std::sync::Arc;
+
+use crate::handler::{Location, Ordering};
+
+/// A subscription as it is served: the agreement of everything that was registered for its topic and group.
+#[derive(Debug)]
+pub(crate) struct Served {
+    /// As the cluster has it.
+    pub(crate) topic: Arc<str>,
+    pub(crate) group: Arc<str>,
+    /// As the contract has it, before `map_topics`.
+    pub(crate) contract_topic: &'static str,
+    pub(crate) reply_topic: Option<Arc<str>>,
+    pub(crate) dead_letter_topic: Option<Arc<str>>,
+    pub(crate) ordering: Ordering,
+    pub(crate) concurrency: usize,
+    pub(crate) dispatch: dispatch::Dispatch,
+    /// Where it was written, for logs.
+    pub(crate) locations: Vec<Location>,
+}

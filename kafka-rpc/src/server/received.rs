@@ -1,0 +1,42 @@
+//! A record as it was received, owned.
+
+use std::{sync::Arc, time::SystemTime};
+
+use bytes::Bytes;
+
+use crate::{Headers, RecordInfo};
+
+/// A record as it was received. Its value can be null.
+#[derive(Debug, Clone)]
+pub(crate) struct Received {
+    pub(crate) topic: Arc<str>,
+    pub(crate) partition: i32,
+    pub(crate) offset: i64,
+    pub(crate) timestamp: Option<SystemTime>,
+    pub(crate) key: Option<Bytes>,
+    pub(crate) value: Option<Bytes>,
+    /// An error where the headers cannot be read at all, which makes the record poison.
+    pub(crate) headers: Result<Headers, UnreadableHeaders>,
+}
+
+/// A header's name is not UTF-8: Kafka stores it, no client library can name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct UnreadableHeaders;
+
+impl Received {
+    pub(crate) fn info(&self) -> RecordInfo {
+        RecordInfo {
+            topic: Arc::clone(&self.topic),
+            partition: self.partition,
+            offset: self.offset,
+            timestamp: self.timestamp,
+            key: self.key.clone(),
+        }
+    }
+
+    /// What it takes in memory while it waits.
+    #[cfg_attr(not(feature = "kafka"), expect(dead_code, reason = "only what waits is weighed"))]
+    pub(crate) fn weight(&self) -> usize {
+        self.value.as_ref().map_or(0, Bytes::len) + self.key.as_ref().map_or(0, Bytes::len) + 256
+    }
+}

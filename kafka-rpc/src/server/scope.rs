@@ -1,0 +1,17 @@
+//! What a running handler lends to the calls it makes: its deadline.
+
+use std::{future::Future, time::Instant};
+
+tokio::task_local! {
+    static DEADLINE: Option<Instant>;
+}
+
+/// Runs a handler so that every call it makes ends no later than its own caller waits.
+pub(crate) async fn with_deadline<F: Future>(deadline: Option<Instant>, handler: F) -> F::Output {
+    DEADLINE.scope(deadline, handler).await
+}
+
+/// The deadline of the handler that is running here, if one is and has one.
+pub(crate) fn deadline() -> Option<Instant> {
+    DEADLINE.try_with(|deadline| *deadline).ok().flatten()
+}

@@ -1,0 +1,110 @@
+//! The value of a command: `{"id", "type", "userId", "payload", "timestamp"}`.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::codec::{self, CodecError};
+
+/// What a receiver needs of a command envelope. `payload` is a slice of the value it was read from.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Envelope {
+    /// Selects the handler; `None` where it is missing or empty.
+    pub(crate) command: Option<String>,
+    pub(crate) user_id: Option<String>,
+    pub(crate) payload: Bytes,
+}
+
+/// Fields that nothing here reads (`id`, `timestamp`, and the sender's own) are skipped whatever they hold.
+#[derive(Deserialize)]
+struct Fields<'a> {
+    #[serde(rename = "type", borrow, default)]
+    command: Cow<'a, str>,
+    #[serde(rename = "userId", default)]
+    user_id: Option<String>,
+    #[serde(borrow, default)]
+    payload: Option<&'a RawValue>,
+}
+
+/// Reads an envelope without copying its payload.
+pub(crate) fn decode(value: &Bytes) -> Result<Envelope, CodecError> {
+    let fields: Fields<'_> = codec::decode(value)?;
+    Ok(Envelope {
+        command: (!fields.command.is_empty()).then(|| fields.command.into_owned()),
+        user_id: fields.user_id,
+        payload: fields.payload.map_or(codec::NULL, |raw| value.slice_ref(raw.get().as_bytes())),
+    })
+}
+
+/// Writes an envelope around an encoded payload, in the reference's field order.
+pub(crate) fn encode(id: &str, command: Option<&str>, user_id: Option<&str>, payload: &[u8], now: u64) -> Bytes {
+    let mut buffer = Vec::with_capacity(payload.len() + 160);
+    buffer.extend_from_slice(br#"{"id":"#);
+    codec::encode_text(&mut buffer, id);
+    if let Some(command) = command {
+        buffer.extend_from_slice(br#","type":"#);
+        codec::encode_text(&mut buffer, command);
+    }
+    if let Some(user_id) = user_id {
+        buffer.extend_from_slice(br#","userId":"#);
+        codec::encode_text(&mut buffer, user_id);
+    }
+    buffer.extend_from_slice(br#","payload":"#);
+    buffer.extend_from_slice(payload);
+    buffer.extend_from_slice(br#","timestamp":"#);
+    buffer.extend_from_slice(now.to_string().as_bytes());
+    buffer.push(b'}');
+    buffer.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_envelope_is_written_byte_for_byte() {
+        let bytes = encode("6f1c", Some("CONNECT"), Some("user \"1\""), br#"{"a":1}"#, 1_700_000_000_000);
+        assert_eq!(
+            bytes,
+            br#"{"id":"6f1c","type":"CONNECT","userId":"user \"1\"","payload":{"a":1},"timestamp":1700000000000}"#
+                .as_slice()
+        );
+        let bytes = encode("6f1c", Some("CONNECT"), None, b"null", 1);
+        assert_eq!(bytes, br#"{"id":"6f1c","type":"CONNECT","payload":null,"timestamp":1}"#.as_slice());
+    }
+
+    #[test]
+    fn an_envelope_of_the_reference_is_read() {
+        let value = Bytes::from_static(
+            br#"{"id":"6f1c","type":"GET_BALANCE","userId":"123","payload":{"coin":"BTC"},"timestamp":1700000000000,"extra":[1]}"#,
+        );
+        let envelope = decode(&value).expect("a whole envelope");
+        assert_eq!(envelope.command.as_deref(), Some("GET_BALANCE"));
+        assert_eq!(envelope.user_id.as_deref(), Some("123"));
+        assert_eq!(envelope.payload, br#"{"coin":"BTC"}"#.as_slice());
+    }
+
+    #[test]
+    fn the_payload_is_not_copied() {
+        let value = Bytes::from_static(br#"{"type":"A","payload":{"coin":"BTC"}}"#);
+        let payload = decode(&value).expect("an envelope").payload;
+        assert!(value.as_ptr_range().contains(&payload.as_ptr()));
+    }
+
+    #[test]
+    fn missing_fields_read_as_absent_and_odd_ids_do_not_matter() {
+        let envelope = decode(&Bytes::from_static(br#"{"id":7,"timestamp":"soon"}"#)).expect("an envelope");
+        assert_eq!(envelope, Envelope { command: None, user_id: None, payload: codec::NULL });
+    }
+
+    #[test]
+    fn what_is_no_envelope_is_an_error_and_never_a_panic() {
+        for value in [&b"not json"[..], b"[1,2]", b"7", b"", b"\xff\xfe", br#"{"type":7}"#, br#"{"type":"A","userId":{}}"#] {
+            assert!(decode(&Bytes::copy_from_slice(value)).is_err(), "{value:?}");
+        }
+        let deep = "[".repeat(100_000);
+        assert!(decode(&Bytes::from(format!(r#"{{"type":"A","payload":{deep}"#))).is_err());
+    }
+}

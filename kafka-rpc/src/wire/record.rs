@@ -1,0 +1,28 @@
+//! A record that is to be sent.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::Headers;
+
+/// Which partition a record goes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Placement {
+    /// By the key, with murmur2: the key is the user's, and its order matters.
+    ByKey,
+    /// To whichever partition is filling just now: the key is only an id.
+    Sticky,
+    /// To this one: the other side reads no other.
+    Partition(i32),
+}
+
+/// A record that is to be sent, whole.
+#[derive(Debug, Clone)]
+pub(crate) struct OutgoingRecord {
+    pub(crate) topic: Arc<str>,
+    pub(crate) placement: Placement,
+    pub(crate) key: Option<Bytes>,
+    pub(crate) value: Option<Bytes>,
+    pub(crate) headers: Headers,
+}

@@ -1,0 +1,210 @@
+//! The value of a reply: `{"success": true, "data", "timestamp"}` or `{"success": false, "statusCode", ..}`.
+
+use bytes::Bytes;
+use http::StatusCode;
+use serde::Deserialize;
+use serde_json::{Value, value::RawValue};
+
+use super::codec::{self, CodecError};
+use crate::{RpcError, error::INTERNAL_SERVER_ERROR};
+
+/// Writes a success. Without data the field is left out, as the reference leaves out `undefined`.
+pub(crate) fn encode_success(data: Option<&[u8]>, now: u64) -> Bytes {
+    let mut buffer = Vec::with_capacity(data.map_or(0, <[u8]>::len) + 64);
+    buffer.extend_from_slice(br#"{"success":true"#);
+    if let Some(data) = data {
+        buffer.extend_from_slice(br#","data":"#);
+        buffer.extend_from_slice(data);
+    }
+    end_with_timestamp(&mut buffer, now);
+    buffer.push(b'}');
+    buffer.into()
+}
+
+/// Writes a failure.
+pub(crate) fn encode_failure(error: &RpcError, now: u64) -> Bytes {
+    let mut buffer = Vec::with_capacity(error.name().len() + error.message().len() + 128);
+    buffer.extend_from_slice(br#"{"success":false,"statusCode":"#);
+    buffer.extend_from_slice(error.status().as_str().as_bytes());
+    buffer.extend_from_slice(br#","error":"#);
+    codec::encode_text(&mut buffer, error.name());
+    buffer.extend_from_slice(br#","message":"#);
+    codec::encode_text(&mut buffer, error.message());
+    end_with_timestamp(&mut buffer, now);
+    if let Some(code) = error.code() {
+        buffer.extend_from_slice(br#","code":"#);
+        codec::encode_text(&mut buffer, code);
+    }
+    if let Some(details) = error.details() {
+        buffer.extend_from_slice(br#","details":"#);
+        // A `Value` always has a JSON form.
+        let _infallible = codec::encode_into(&mut buffer, details);
+    }
+    buffer.push(b'}');
+    buffer.into()
+}
+
+fn end_with_timestamp(buffer: &mut Vec<u8>, now: u64) {
+    buffer.extend_from_slice(br#","timestamp":"#);
+    buffer.extend_from_slice(now.to_string().as_bytes());
+}
+
+#[derive(Deserialize)]
+struct Fields<'a> {
+    #[serde(default)]
+    success: Value,
+    #[serde(borrow, default)]
+    data: Option<&'a RawValue>,
+    #[serde(default, rename = "statusCode")]
+    status_code: Value,
+    #[serde(default)]
+    error: Value,
+    #[serde(default)]
+    message: Value,
+    #[serde(default)]
+    code: Value,
+    #[serde(default)]
+    details: Option<Value>,
+}
+
+/// Reads a reply: the encoded `data`, a slice of the value, or the other side's error.
+///
+/// As lenient as the reference, which judges by JavaScript's truth: an empty text and a zero are missing.
+pub(crate) fn decode(value: &Bytes) -> Result<Result<Bytes, RpcError>, CodecError> {
+    let fields: Fields<'_> = codec::decode(value)?;
+    if is_truthy(&fields.success) {
+        return Ok(Ok(fields.data.map_or(codec::NULL, |raw| value.slice_ref(raw.get().as_bytes()))));
+    }
+    let name = text(&fields.error);
+    let message = text(&fields.message).or_else(|| name.clone()).unwrap_or_else(|| "Unknown error".to_owned());
+    let name = name.unwrap_or_else(|| INTERNAL_SERVER_ERROR.to_owned());
+    let mut error = RpcError::new(status(&fields.status_code), name, message);
+    if let Some(code) = text(&fields.code) {
+        error = error.with_code(code);
+    }
+    if let Some(details) = fields.details {
+        error = error.with_details(details);
+    }
+    Ok(Err(error))
+}
+
+fn is_truthy(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Bool(truth) => *truth,
+        Value::Number(number) => number.as_f64().is_some_and(|number| number != 0.0),
+        Value::String(text) => !text.is_empty(),
+        Value::Array(_) | Value::Object(_) => true,
+    }
+}
+
+/// Text as it is, anything else that is there as its JSON.
+fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => (!text.is_empty()).then(|| text.clone()),
+        other => is_truthy(other).then(|| other.to_string()),
+    }
+}
+
+/// A number or its text; whatever is no status reads as 500.
+fn status(value: &Value) -> StatusCode {
+    let number = match value {
+        Value::Number(number) => number.as_u64().and_then(|number| u16::try_from(number).ok()),
+        Value::String(text) => text.trim().parse().ok(),
+        _ => None,
+    };
+    number.and_then(|number| StatusCode::from_u16(number).ok()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(value: &'static str) -> Result<Bytes, RpcError> {
+        decode(&Bytes::from_static(value.as_bytes())).expect("a reply")
+    }
+
+    fn failure(value: &'static str) -> (u16, String, String) {
+        let error = read(value).expect_err("a failure");
+        (error.status().as_u16(), error.name().to_owned(), error.message().to_owned())
+    }
+
+    #[test]
+    fn a_success_is_written_byte_for_byte() {
+        assert_eq!(
+            encode_success(Some(br#"{"balance":"1.5"}"#), 1_700_000_000_000),
+            br#"{"success":true,"data":{"balance":"1.5"},"timestamp":1700000000000}"#.as_slice()
+        );
+        assert_eq!(encode_success(None, 1), br#"{"success":true,"timestamp":1}"#.as_slice());
+    }
+
+    #[test]
+    fn a_failure_is_written_byte_for_byte() {
+        let error = RpcError::bad_request("Invalid API key").with_name("ValidationError");
+        assert_eq!(
+            encode_failure(&error, 1),
+            br#"{"success":false,"statusCode":400,"error":"ValidationError","message":"Invalid API key","timestamp":1}"#
+                .as_slice()
+        );
+        let error = error.with_code("E1").with_details(json!({"field": "key"}));
+        assert_eq!(
+            encode_failure(&error, 1),
+            br#"{"success":false,"statusCode":400,"error":"ValidationError","message":"Invalid API key","timestamp":1,"code":"E1","details":{"field":"key"}}"#
+                .as_slice()
+        );
+    }
+
+    #[test]
+    fn a_success_is_read_and_missing_data_is_null() {
+        assert_eq!(read(r#"{"success":true,"data":[1],"timestamp":1}"#), Ok(Bytes::from_static(b"[1]")));
+        assert_eq!(read(r#"{"success":true}"#), Ok(codec::NULL));
+    }
+
+    #[test]
+    fn a_failure_keeps_status_name_message_code_and_details() {
+        let error = RpcError::not_found("no account").with_code("E1").with_details(json!([1]));
+        let value = encode_failure(&error, 1);
+        assert_eq!(decode(&value).expect("a reply"), Err(error));
+    }
+
+    #[test]
+    fn a_missing_success_is_a_failure() {
+        assert_eq!(failure("{}"), (500, "InternalServerError".into(), "Unknown error".into()));
+    }
+
+    #[test]
+    fn missing_empty_and_zero_fields_read_as_the_reference_reads_them() {
+        assert_eq!(
+            failure(r#"{"success":false,"statusCode":0,"error":"","message":""}"#),
+            (500, "InternalServerError".into(), "Unknown error".into())
+        );
+        assert_eq!(
+            failure(r#"{"success":false,"statusCode":"400","error":"TypeError"}"#),
+            (400, "TypeError".into(), "TypeError".into())
+        );
+        assert_eq!(
+            failure(r#"{"success":false,"statusCode":422,"message":"no"}"#),
+            (422, "InternalServerError".into(), "no".into())
+        );
+    }
+
+    #[test]
+    fn a_status_that_is_none_reads_as_500() {
+        for value in [
+            r#"{"statusCode":7}"#,
+            r#"{"statusCode":70000}"#,
+            r#"{"statusCode":-1}"#,
+            r#"{"statusCode":"?"}"#,
+            r#"{"statusCode":[]}"#,
+        ] {
+            assert_eq!(failure(value).0, 500, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_message_that_is_no_text_is_shown_as_json() {
+        assert_eq!(failure(r#"{"message":["a","b"],"statusCode":400}"#).2, r#"["a","b"]"#);
+    }
+}
