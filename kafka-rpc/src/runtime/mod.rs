@@ -34,13 +34,11 @@ type Deferred = Box<dyn FnOnce(&Client, &mut States) + Send>;
 /// Handlers, state and settings that fit together: [`start`](Self::start) it on a cluster, or take its
 /// [`loopback`](Self::loopback) in a test.
 pub struct Runtime {
-    #[cfg_attr(not(feature = "kafka"), expect(dead_code, reason = "only a cluster is configured"))]
     config: Option<Config>,
     served: Vec<Served>,
     states: States,
     deferred: Vec<Deferred>,
     reply_topics: ReplyTopics,
-    #[cfg_attr(not(feature = "kafka"), expect(dead_code, reason = "only a cluster has topics"))]
     map_topics: Option<Rename>,
 }
 

@@ -35,7 +35,6 @@ impl Received {
     }
 
     /// What it takes in memory while it waits.
-    #[cfg_attr(not(feature = "kafka"), expect(dead_code, reason = "only what waits is weighed"))]
     pub(crate) fn weight(&self) -> usize {
         self.value.as_ref().map_or(0, Bytes::len) + self.key.as_ref().map_or(0, Bytes::len) + 256
     }

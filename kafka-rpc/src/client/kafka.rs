@@ -1,0 +1,158 @@
+//! The transport over a cluster.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError, RwLock},
+    time::{Instant, SystemTime},
+};
+
+use bytes::Bytes;
+use tokio::time;
+use uuid::Uuid;
+
+use super::{
+    Outgoing, Transport,
+    pending::{Pending, PendingCall},
+    replies::{Replies, Route},
+    transport::BoxFuture,
+};
+use crate::{
+    CallError, Progress,
+    producer::{OnDelivery, Producer, QueueError},
+    runtime::Rename,
+    wire::{Dialect, OutgoingRecord, Placement, clock, codec, reply},
+};
+
+/// Carries calls over Kafka.
+pub(crate) struct KafkaTransport {
+    pub(crate) producer: Arc<Producer>,
+    pub(crate) pending: Arc<Pending>,
+    pub(crate) replies: Arc<Replies>,
+    pub(crate) topics: TopicNames,
+}
+
+impl Transport for KafkaTransport {
+    fn call(self: Arc<Self>, outgoing: Outgoing, deadline: Instant) -> BoxFuture<Result<Bytes, CallError>> {
+        Box::pin(async move {
+            let started = Instant::now();
+            let topic = self.topics.name(&outgoing.topic);
+            let late = |progress| CallError::DeadlineExceeded {
+                topic: outgoing.topic.clone().into_owned(),
+                waited: started.elapsed(),
+                progress,
+            };
+            let Some(reply_topic) = &outgoing.reply_topic else {
+                return Err(CallError::Invalid {
+                    reason: format!("`{}` has no replies (`replies = none`); send it with `.notify()`", outgoing.topic),
+                });
+            };
+            let reply_topic = self.topics.name(reply_topic);
+            let routed = time::timeout_at(deadline.into(), self.replies.route(&reply_topic)).await;
+            let route = routed.map_err(|_elapsed| late(Progress::NotSent))??;
+
+            let mut call = self.send(&topic, &route, &outgoing, deadline)?;
+            let Ok(answer) = time::timeout_at(deadline.into(), &mut call).await else {
+                self.replies.look_for_partitions();
+                return Err(late(call.progress()));
+            };
+            match reply::decode(&answer?) {
+                Ok(reply) => reply.map_err(CallError::Remote),
+                Err(error) => Err(CallError::Decode {
+                    topic: outgoing.topic.into_owned(),
+                    reason: codec::explain(&error),
+                }),
+            }
+        })
+    }
+
+    fn notify(self: Arc<Self>, outgoing: Outgoing, deadline: Instant) -> BoxFuture<Result<(), CallError>> {
+        Box::pin(async move {
+            let started = Instant::now();
+            let topic = self.topics.name(&outgoing.topic);
+            let id = Uuid::new_v4().to_string();
+            let now = clock::now_millis();
+            let headers = Dialect::default().event(&id, outgoing.headers.clone(), now);
+            let record = record(&topic, &outgoing, headers, id, now);
+            match time::timeout_at(deadline.into(), self.producer.deliver(&record)).await {
+                Ok(delivered) => delivered.map_err(|error| undeliverable(&outgoing.topic, error.reason)),
+                Err(_elapsed) => Err(CallError::DeadlineExceeded {
+                    topic: outgoing.topic.into_owned(),
+                    waited: started.elapsed(),
+                    progress: Progress::Unknown,
+                }),
+            }
+        })
+    }
+}
+
+impl KafkaTransport {
+    /// Sends a request whose reply will be read: the route says so.
+    fn send(
+        &self,
+        topic: &Arc<str>,
+        route: &Route,
+        outgoing: &Outgoing,
+        deadline: Instant,
+    ) -> Result<PendingCall, CallError> {
+        let id = Uuid::new_v4();
+        // Waits before it is sent: a reply can be faster than the way back from here.
+        let call = self.pending.register(id)?;
+        let now = SystemTime::now();
+        let expires = now + deadline.saturating_duration_since(Instant::now());
+        let text = id.to_string();
+        let millis = clock::millis(now);
+        let headers = Dialect::default().request(&text, route.topic(), expires, outgoing.headers.clone(), millis);
+        let record = record(topic, outgoing, headers, text, millis);
+
+        let pending = Arc::clone(&self.pending);
+        let name = outgoing.topic.clone();
+        let told: OnDelivery = Box::new(move |delivered| match delivered {
+            Ok(()) => pending.progress(id, Progress::Acknowledged),
+            Err(error) => {
+                pending.complete(id, Err(undeliverable(&name, error.reason)));
+            }
+        });
+        self.pending.progress(id, Progress::Unknown);
+        match self.producer.queue(&record, told) {
+            Ok(()) => Ok(call),
+            Err(QueueError::Full) => {
+                Err(CallError::Overloaded { reason: "the producer's queue is full".to_owned() })
+            }
+            Err(QueueError::Refused(error)) => Err(undeliverable(&outgoing.topic, error.reason)),
+        }
+    }
+}
+
+fn record(topic: &Arc<str>, outgoing: &Outgoing, headers: crate::Headers, id: String, now: u64) -> OutgoingRecord {
+    let value = Some(outgoing.value(&id, now));
+    let (key, placement) = match &outgoing.key {
+        Some(key) => (key.clone(), Placement::ByKey),
+        None => (id.into(), Placement::Sticky),
+    };
+    OutgoingRecord { topic: Arc::clone(topic), placement, key: Some(key), value, headers }
+}
+
+fn undeliverable(topic: &str, reason: String) -> CallError {
+    CallError::Undeliverable { topic: topic.to_owned(), reason }
+}
+
+/// The names of topics on the cluster, each worked out once.
+pub(crate) struct TopicNames {
+    rename: Option<Rename>,
+    known: RwLock<HashMap<String, Arc<str>>>,
+}
+
+impl TopicNames {
+    pub(crate) fn new(rename: Option<Rename>) -> Self {
+        Self { rename, known: RwLock::default() }
+    }
+
+    fn name(&self, contract: &str) -> Arc<str> {
+        if let Some(known) = self.known.read().unwrap_or_else(PoisonError::into_inner).get(contract) {
+            return Arc::clone(known);
+        }
+        let name: Arc<str> = self.rename.as_ref().map_or_else(|| contract.into(), |rename| rename(contract).into());
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(known.entry(contract.to_owned()).or_insert(name))
+    }
+}

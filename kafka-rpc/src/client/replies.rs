@@ -1,0 +1,231 @@
+//! The consumer of reply topics: without a group, and positioned before the first call.
+//!
+//! Every instance reads every partition of the topics it waits on, because a peer of the reference answers to any
+//! of them. It joins no group (a group shared by two instances would split their replies) and commits nothing.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use bytes::Bytes;
+use rdkafka::{
+    Message as _, Offset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer as _},
+};
+use tokio::{
+    sync::{Notify, OnceCell, oneshot},
+    task, time,
+};
+use tokio_util::task::TaskTracker;
+use uuid::Uuid;
+
+use super::pending::Pending;
+use crate::{CallError, Config, Error, kafka, producer::Producer, wire::Dialect};
+
+/// How often a reply topic's partitions are counted again. A partition that is added is read from its beginning,
+/// so nothing on it is missed; it is only late.
+const LOOK_FOR_PARTITIONS_EVERY: Duration = Duration::from_secs(10);
+
+/// How long one question to the cluster may take before it is asked again.
+const ASK_FOR: Duration = Duration::from_secs(5);
+
+/// How long the poll waits for a reply before it looks whether to stop.
+const POLL_FOR: Duration = Duration::from_millis(100);
+
+/// The proof that a reply topic is being read. A request can only be addressed with one, so no reply can come
+/// before the reading starts.
+#[derive(Debug, Clone)]
+pub(crate) struct Route {
+    topic: Arc<str>,
+}
+
+impl Route {
+    pub(crate) fn topic(&self) -> &str {
+        &self.topic
+    }
+}
+
+/// The reply topics of a process.
+pub(crate) struct Replies {
+    consumer: Arc<BaseConsumer>,
+    producer: Arc<Producer>,
+    routes: Mutex<HashMap<Arc<str>, Arc<OnceCell<Route>>>>,
+    read: Mutex<HashSet<(Arc<str>, i32)>>,
+    look: Notify,
+    stop: AtomicBool,
+}
+
+impl Replies {
+    /// Starts the reading thread, and the task that looks for new partitions.
+    pub(crate) fn start(
+        config: &Config,
+        producer: Arc<Producer>,
+        pending: Arc<Pending>,
+        tasks: &TaskTracker,
+    ) -> Result<(Arc<Self>, oneshot::Receiver<()>), Error> {
+        // librdkafka wires the consumer's queue only where there is a group; nobody ever joins this one.
+        let group = format!("{}-replies-{}", config.client_id, Uuid::new_v4());
+        let consumer: BaseConsumer = kafka::consumer_config(config, &group)
+            .create()
+            .map_err(|error| kafka::creation_error(config, "the reply consumer", &error))?;
+        let replies = Arc::new(Self {
+            consumer: Arc::new(consumer),
+            producer,
+            routes: Mutex::default(),
+            read: Mutex::default(),
+            look: Notify::new(),
+            stop: AtomicBool::new(false),
+        });
+        let (ended, end) = oneshot::channel();
+        let reader = Arc::clone(&replies);
+        thread::Builder::new()
+            .name("kafka-rpc-replies".to_owned())
+            .spawn(move || {
+                reader.read_until_stopped(&pending);
+                // Closes the consumer here where nobody waits, if this is the last to have it.
+                drop(reader);
+                let _nobody_waits = ended.send(());
+            })
+            .map_err(|source| Error::System { action: "the reply thread could not be started".to_owned(), source })?;
+        tasks.spawn(Arc::clone(&replies).keep_looking());
+        Ok((replies, end))
+    }
+
+    /// Ends the reading.
+    pub(crate) fn stop(&self) {
+        self.stop.store(true, Ordering::Release);
+        self.look.notify_one();
+    }
+
+    /// The route to a reply topic, which is read from now on at the latest.
+    pub(crate) async fn route(self: &Arc<Self>, topic: &Arc<str>) -> Result<Route, CallError> {
+        let cell = {
+            let mut routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
+            match routes.get(topic) {
+                Some(cell) => Arc::clone(cell),
+                None => Arc::clone(routes.entry(Arc::clone(topic)).or_default()),
+            }
+        };
+        cell.get_or_try_init(|| self.position(topic)).await.cloned()
+    }
+
+    /// Begins to read a topic at its end. Waits for brokers that do not answer: the call's deadline bounds it.
+    async fn position(self: &Arc<Self>, topic: &Arc<str>) -> Result<Route, CallError> {
+        loop {
+            let (replies, asked) = (Arc::clone(self), Arc::clone(topic));
+            let positioned = task::spawn_blocking(move || replies.assign_new_partitions(&asked, Start::AtEnd)).await;
+            match positioned.unwrap_or_else(|ended| Err(Unpositioned::Unreachable(ended.to_string()))) {
+                Ok(()) => return Ok(Route { topic: Arc::clone(topic) }),
+                Err(Unpositioned::Missing) => {
+                    return Err(CallError::Undeliverable {
+                        topic: topic.to_string(),
+                        reason: "the reply topic does not exist, so no reply could come; create it, or start its service with `create_topics`".to_owned(),
+                    });
+                }
+                Err(Unpositioned::Unreachable(reason)) => {
+                    if self.stop.load(Ordering::Acquire) {
+                        return Err(CallError::ShuttingDown);
+                    }
+                    tracing::warn!(%topic, %reason, "the reply topic cannot be positioned; trying again");
+                    time::sleep(Duration::from_millis(200)).await;
+                }
+            }
+        }
+    }
+
+    /// Assigns the partitions of a topic that are not read yet. Blocks.
+    fn assign_new_partitions(&self, topic: &Arc<str>, start: Start) -> Result<(), Unpositioned> {
+        let unreachable = |error: rdkafka::error::KafkaError| Unpositioned::Unreachable(error.to_string());
+        // Through the producer, whose question creates the topic on clusters that create topics when asked.
+        let metadata = self.producer.client().fetch_metadata(Some(topic), ASK_FOR).map_err(unreachable)?;
+        let Some(found) = metadata.topics().first().filter(|found| !found.partitions().is_empty()) else {
+            return Err(Unpositioned::Missing);
+        };
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut new = TopicPartitionList::new();
+        for partition in found.partitions().iter().map(rdkafka::metadata::MetadataPartition::id) {
+            if read.contains(&(Arc::clone(topic), partition)) {
+                continue;
+            }
+            // An absolute offset, asked for now: `Offset::End` is resolved later than the first reply can come.
+            let offset = match start {
+                Start::AtEnd => {
+                    let (_, end) = self.producer.client().fetch_watermarks(topic, partition, ASK_FOR).map_err(unreachable)?;
+                    Offset::Offset(end)
+                }
+                Start::AtBeginning => Offset::Beginning,
+            };
+            new.add_partition_offset(topic, partition, offset).map_err(unreachable)?;
+        }
+        if new.count() == 0 {
+            return Ok(());
+        }
+        self.consumer.incremental_assign(&new).map_err(unreachable)?;
+        read.extend(new.elements().iter().map(|element| (Arc::clone(topic), element.partition())));
+        tracing::debug!(%topic, partitions = new.count(), "reading replies");
+        Ok(())
+    }
+
+    /// Counts the partitions of the reply topics soon: a call has timed out, and its reply may lie on a new one.
+    pub(crate) fn look_for_partitions(&self) {
+        self.look.notify_one();
+    }
+
+    async fn keep_looking(self: Arc<Self>) {
+        loop {
+            // Whether it was the time or a call's timeout does not matter.
+            let _elapsed = time::timeout(LOOK_FOR_PARTITIONS_EVERY, self.look.notified()).await;
+            if self.stop.load(Ordering::Acquire) {
+                return;
+            }
+            let topics: Vec<Arc<str>> = {
+                let routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
+                routes.iter().filter(|(_, cell)| cell.initialized()).map(|(topic, _)| Arc::clone(topic)).collect()
+            };
+            for topic in topics {
+                let (replies, asked) = (Arc::clone(&self), Arc::clone(&topic));
+                let looked = task::spawn_blocking(move || replies.assign_new_partitions(&asked, Start::AtBeginning));
+                if let Ok(Err(error)) = looked.await {
+                    tracing::debug!(%topic, ?error, "the partitions of a reply topic could not be counted");
+                }
+            }
+            // Many calls can time out at once: once a second is often enough.
+            time::sleep(Duration::from_secs(1)).await;
+        }
+    }
+
+    fn read_until_stopped(&self, pending: &Pending) {
+        while !self.stop.load(Ordering::Acquire) {
+            match self.consumer.poll(POLL_FOR) {
+                None => {}
+                Some(Ok(message)) => {
+                    let Ok(headers) = kafka::received_headers(&message) else { continue };
+                    let id = Dialect::default().read_reply(&headers).and_then(|id| Uuid::try_parse_ascii(id).ok());
+                    // Most replies of a shared topic are somebody else's: their values are not even copied.
+                    let Some(id) = id.filter(|id| pending.waits(*id)) else { continue };
+                    let value = message.payload().map_or_else(Bytes::new, Bytes::copy_from_slice);
+                    pending.complete(id, Ok(value));
+                }
+                Some(Err(error)) => tracing::warn!(%error, "reading replies goes on after an error"),
+            }
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Start {
+    AtEnd,
+    AtBeginning,
+}
+
+#[derive(Debug)]
+enum Unpositioned {
+    Missing,
+    Unreachable(String),
+}

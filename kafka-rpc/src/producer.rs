@@ -1,0 +1,284 @@
+//! One producer for everything a process sends, with delivery as a future.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError, RwLock},
+    time::{Duration, Instant},
+};
+
+use rdkafka::{
+    ClientConfig, ClientContext,
+    error::{KafkaError, RDKafkaErrorCode},
+    message::{Header, OwnedHeaders},
+    producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext, ThreadedProducer},
+};
+use tokio::sync::{Notify, oneshot};
+
+use crate::{
+    Config, Error, Headers, Tuning,
+    kafka::client_config,
+    wire::{OutgoingRecord, Placement},
+};
+
+/// For how long records whose key is only an id go to one partition before they move on. Few active partitions
+/// mean large batches; a few milliseconds are long enough for a batch and too short for a skew.
+const STICKY_FOR: Duration = Duration::from_millis(4);
+
+/// How long the partitions of a topic are believed before they are asked for again.
+const PARTITIONS_BELIEVED_FOR: Duration = Duration::from_secs(30);
+
+/// The largest record this side sends. librdkafka's default of 1,000,000 is below the broker's 1,048,588, so a
+/// record could be read and never passed on; with this the broker decides.
+const MAX_RECORD_BYTES: &str = "16777216";
+
+/// What is told when a record was delivered, or not.
+pub(crate) type OnDelivery = Box<dyn FnOnce(Result<(), DeliveryError>) + Send + Sync>;
+
+/// Why a record was not delivered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct DeliveryError {
+    pub(crate) kind: Refusal,
+    pub(crate) reason: String,
+}
+
+/// What can be done about a record that was not delivered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// It is larger than the broker takes, and always will be.
+    TooLarge,
+    /// Brokers, topic or rights are missing: it may work later.
+    ForNow,
+    /// It cannot work.
+    ForGood,
+}
+
+/// Why a record could not even be queued.
+#[derive(Debug)]
+pub(crate) enum QueueError {
+    /// Too much is in flight.
+    Full,
+    /// It cannot work.
+    Refused(DeliveryError),
+}
+
+/// The producer of a process. Cheap to share; delivery callbacks run on its own thread.
+pub(crate) struct Producer {
+    inner: ThreadedProducer<Deliveries>,
+    started: Instant,
+    topics: RwLock<HashMap<Arc<str>, TopicPartitions>>,
+    runtime: tokio::runtime::Handle,
+}
+
+/// The partitions of a topic that have a leader, as of a moment.
+struct TopicPartitions {
+    ids: Arc<[i32]>,
+    believed_until: Instant,
+}
+
+struct Deliveries {
+    /// Told of every delivery: whoever waits for space may try again.
+    space: Arc<Notify>,
+}
+
+impl ClientContext for Deliveries {}
+
+impl ProducerContext for Deliveries {
+    type DeliveryOpaque = Box<OnDelivery>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, told: Box<OnDelivery>) {
+        told(match result {
+            Ok(_) => Ok(()),
+            Err((error, _)) => Err(DeliveryError::from_kafka(error)),
+        });
+        self.space.notify_waiters();
+    }
+}
+
+impl Producer {
+    /// Makes the producer. Needs a tokio runtime; asks no broker.
+    pub(crate) fn new(config: &Config) -> Result<Arc<Self>, Error> {
+        let context = Deliveries { space: Arc::new(Notify::new()) };
+        let inner = properties(config)
+            .create_with_context(context)
+            .map_err(|error| crate::kafka::creation_error(config, "the producer", &error))?;
+        Ok(Arc::new(Self {
+            inner,
+            started: Instant::now(),
+            topics: RwLock::new(HashMap::new()),
+            runtime: tokio::runtime::Handle::current(),
+        }))
+    }
+
+    /// The client below, for what is asked of the cluster.
+    pub(crate) fn client(&self) -> &rdkafka::client::Client<impl ClientContext + use<>> {
+        self.inner.client()
+    }
+
+    /// Queues a record. `told` hears of its delivery, unless this is an error.
+    pub(crate) fn queue(self: &Arc<Self>, record: &OutgoingRecord, told: OnDelivery) -> Result<(), QueueError> {
+        let mut base = BaseRecord::<[u8], [u8], _>::with_opaque_to(&record.topic, Box::new(told));
+        base.key = record.key.as_deref();
+        base.payload = record.value.as_deref();
+        base.headers = Some(owned(&record.headers));
+        base.partition = match record.placement {
+            Placement::ByKey => None,
+            Placement::Partition(partition) => Some(partition),
+            Placement::Sticky => self.sticky_partition(&record.topic),
+        };
+        match self.inner.send(base) {
+            Ok(()) => Ok(()),
+            Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => Err(QueueError::Full),
+            Err((error, _)) => Err(QueueError::Refused(DeliveryError::from_kafka(&error))),
+        }
+    }
+
+    /// Sends a record and waits until the broker has it, or is known not to get it. Waits for space too.
+    pub(crate) async fn deliver(self: &Arc<Self>, record: &OutgoingRecord) -> Result<(), DeliveryError> {
+        loop {
+            // Listens before it tries, so that space made in between is not missed.
+            let space = self.inner.context().space.clone();
+            let space = space.notified();
+            let (told, delivered) = oneshot::channel();
+            let tell: OnDelivery = Box::new(move |result| {
+                // Whoever waited may have gone; the record has not.
+                let _gone = told.send(result);
+            });
+            match self.queue(record, tell) {
+                Ok(()) => {
+                    let ended = DeliveryError { kind: Refusal::ForNow, reason: "the producer was closed".to_owned() };
+                    return delivered.await.unwrap_or(Err(ended));
+                }
+                Err(QueueError::Refused(error)) => return Err(error),
+                Err(QueueError::Full) => space.await,
+            }
+        }
+    }
+
+    /// The partition that records without an order go to just now; `None` while the topic is not known yet.
+    fn sticky_partition(self: &Arc<Self>, topic: &Arc<str>) -> Option<i32> {
+        let known = {
+            let topics = self.topics.read().unwrap_or_else(PoisonError::into_inner);
+            topics.get(topic).map(|known| (Arc::clone(&known.ids), known.believed_until))
+        };
+        let now = Instant::now();
+        if known.as_ref().is_none_or(|(_, believed_until)| *believed_until < now) {
+            self.ask_for_partitions(topic, now);
+        }
+        let (ids, _) = known?;
+        sticky(&ids, now.duration_since(self.started))
+    }
+
+    /// Asks for a topic's partitions in the background; what is known is believed meanwhile.
+    fn ask_for_partitions(self: &Arc<Self>, topic: &Arc<str>, now: Instant) {
+        {
+            let mut topics = self.topics.write().unwrap_or_else(PoisonError::into_inner);
+            let known = topics
+                .entry(Arc::clone(topic))
+                .or_insert_with(|| TopicPartitions { ids: Arc::new([]), believed_until: now });
+            if known.believed_until > now {
+                return;
+            }
+            // One question at a time: the answer replaces this.
+            known.believed_until = now + Duration::from_secs(5);
+        }
+        let (producer, topic) = (Arc::clone(self), Arc::clone(topic));
+        self.runtime.spawn_blocking(move || {
+            let asked = producer.client().fetch_metadata(Some(&topic), Duration::from_secs(5));
+            let Ok(metadata) = asked else { return };
+            let led = metadata.topics().iter().flat_map(|topic| topic.partitions()).filter(|partition| partition.leader() >= 0);
+            let ids: Arc<[i32]> = led.map(rdkafka::metadata::MetadataPartition::id).collect();
+            if !ids.is_empty() {
+                let known = TopicPartitions { ids, believed_until: Instant::now() + PARTITIONS_BELIEVED_FOR };
+                producer.topics.write().unwrap_or_else(PoisonError::into_inner).insert(topic, known);
+            }
+        });
+    }
+
+    /// Waits until everything queued is delivered or refused. Blocks.
+    pub(crate) fn flush(&self, within: Duration) -> Result<(), Error> {
+        self.inner.flush(within).map_err(|error| Error::Kafka {
+            action: format!("records were left unsent after {within:?}"),
+            reason: error.to_string(),
+        })
+    }
+}
+
+/// The partition whose turn it is: the same for every record of a few milliseconds.
+fn sticky(ids: &[i32], elapsed: Duration) -> Option<i32> {
+    let turn = elapsed.as_millis() / STICKY_FOR.as_millis();
+    let index = turn.checked_rem(ids.len() as u128)?;
+    ids.get(usize::try_from(index).ok()?).copied()
+}
+
+fn owned(headers: &Headers) -> OwnedHeaders {
+    let mut owned = OwnedHeaders::new_with_capacity(headers.len());
+    for (key, value) in headers.iter() {
+        owned = owned.insert(Header { key, value: value.map(|value| &**value) });
+    }
+    owned
+}
+
+fn properties(config: &Config) -> ClientConfig {
+    let mut properties = client_config(config);
+    let (linger, in_flight) = match config.tuning {
+        Tuning::Latency => ("0", "5"),
+        Tuning::Throughput => ("1", "5"),
+        Tuning::NearBroker => ("0", "1"),
+    };
+    properties
+        .set("enable.idempotence", "true")
+        .set("acks", "all")
+        .set("linger.ms", linger)
+        .set("max.in.flight.requests.per.connection", in_flight)
+        // As Java and Node partition keys; librdkafka's own default is CRC32.
+        .set("partitioner", "murmur2_random")
+        .set("message.max.bytes", MAX_RECORD_BYTES)
+        // A record that is not delivered while anybody waits for it is of no use to anybody.
+        .set("message.timeout.ms", config.call_timeout.as_millis().max(1_000).to_string())
+        // How long a topic that is not known may stay so: 30 s would outlive the call.
+        .set("topic.metadata.propagation.max.ms", "5000");
+    crate::kafka::with_user_properties(properties, config)
+}
+
+impl DeliveryError {
+    fn from_kafka(error: &KafkaError) -> Self {
+        use RDKafkaErrorCode as Code;
+        let kind = match error.rdkafka_error_code() {
+            Some(Code::MessageSizeTooLarge | Code::InvalidMessageSize) => Refusal::TooLarge,
+            Some(
+                Code::MessageTimedOut
+                | Code::UnknownTopic
+                | Code::UnknownPartition
+                | Code::UnknownTopicOrPartition
+                | Code::TopicAuthorizationFailed
+                | Code::ClusterAuthorizationFailed
+                | Code::AllBrokersDown
+                | Code::BrokerTransportFailure
+                | Code::OperationTimedOut
+                | Code::RequestTimedOut
+                | Code::NotEnoughReplicas
+                | Code::NotEnoughReplicasAfterAppend
+                | Code::LeaderNotAvailable
+                | Code::NotLeaderForPartition
+                | Code::QueueFull
+                | Code::PurgeQueue
+                | Code::PurgeInflight,
+            ) => Refusal::ForNow,
+            _ => Refusal::ForGood,
+        };
+        Self { kind, reason: error.to_string() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_stick_to_a_partition_for_a_few_milliseconds_and_visit_all() {
+        let ids = [3, 5, 8];
+        let at = |millis| sticky(&ids, Duration::from_millis(millis));
+        assert_eq!([at(0), at(3), at(4), at(8), at(12)], [Some(3), Some(3), Some(5), Some(8), Some(3)]);
+        assert_eq!(sticky(&[], Duration::from_millis(1)), None);
+    }
+}

@@ -1,0 +1,157 @@
+//! The handle of a started runtime, and its shutdown.
+
+use std::{fmt, future::Future, sync::Arc, time::Duration};
+
+use tokio::{
+    sync::{mpsc, oneshot},
+    task, time,
+};
+use tokio_util::task::TaskTracker;
+
+use crate::{
+    Client, Config, Error,
+    client::{pending::Pending, replies::Replies},
+    producer::Producer,
+    server::consumer::ConsumerThread,
+};
+
+/// How long closing a consumer may take beyond the drain: leaving the group is a round trip or two.
+const CLOSE_WITHIN: Duration = Duration::from_secs(5);
+
+/// A runtime that serves and calls. Dropping it stops it without waiting; [`shutdown`](Self::shutdown) waits.
+#[must_use = "dropping it stops the runtime"]
+pub struct Running {
+    config: Config,
+    client: Client,
+    producer: Arc<Producer>,
+    pending: Arc<Pending>,
+    replies: Arc<Replies>,
+    replies_ended: Option<oneshot::Receiver<()>>,
+    consumers: Vec<ConsumerThread>,
+    tasks: TaskTracker,
+    failures: mpsc::UnboundedReceiver<Error>,
+}
+
+impl Running {
+    #[expect(clippy::too_many_arguments, reason = "called once; each is a part of its own")]
+    pub(super) fn new(
+        config: Config,
+        client: Client,
+        producer: Arc<Producer>,
+        pending: Arc<Pending>,
+        replies: Arc<Replies>,
+        replies_ended: oneshot::Receiver<()>,
+        tasks: TaskTracker,
+        failures: mpsc::UnboundedReceiver<Error>,
+    ) -> Self {
+        Self {
+            config,
+            client,
+            producer,
+            pending,
+            replies,
+            replies_ended: Some(replies_ended),
+            consumers: Vec::new(),
+            tasks,
+            failures,
+        }
+    }
+
+    pub(super) fn add(&mut self, consumer: ConsumerThread) {
+        self.consumers.push(consumer);
+    }
+
+    pub(super) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    pub(super) fn producer(&self) -> Arc<Producer> {
+        Arc::clone(&self.producer)
+    }
+
+    /// A client over this runtime. Clone it freely; it works until the shutdown.
+    pub fn client(&self) -> Client {
+        self.client.clone()
+    }
+
+    /// Waits for SIGINT or SIGTERM, or for an error that serving cannot survive; then shuts down.
+    pub async fn until_signal(mut self) -> Result<(), Error> {
+        let signal = signal()?;
+        let failed = tokio::select! {
+            name = signal => {
+                tracing::info!(signal = name, "shutting down");
+                Ok(())
+            }
+            Some(error) = self.failures.recv() => Err(error),
+        };
+        let shut_down = self.shutdown().await;
+        failed.and(shut_down)
+    }
+
+    /// Stops taking records, lets handlers end within `drain_timeout`, commits, leaves the groups, ends pending
+    /// calls, and sends what is queued, in this order: a handler that ends may still call and reply.
+    pub async fn shutdown(mut self) -> Result<(), Error> {
+        for consumer in &self.consumers {
+            consumer.stop();
+        }
+        let within = self.config.drain_timeout + CLOSE_WITHIN;
+        for consumer in std::mem::take(&mut self.consumers) {
+            consumer.ended(within).await;
+        }
+        self.pending.close();
+        self.replies.stop();
+        self.tasks.close();
+        if time::timeout(CLOSE_WITHIN, self.tasks.wait()).await.is_err() {
+            tracing::warn!(running = self.tasks.len(), "handlers are left running; their records are not committed");
+        }
+        if let Some(ended) = self.replies_ended.take()
+            && time::timeout(CLOSE_WITHIN, ended).await.is_err()
+        {
+            tracing::warn!("the reply consumer did not close in time");
+        }
+        let producer = Arc::clone(&self.producer);
+        task::spawn_blocking(move || producer.flush(CLOSE_WITHIN)).await.unwrap_or(Ok(()))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        for consumer in &self.consumers {
+            consumer.stop();
+        }
+        self.pending.close();
+        self.replies.stop();
+        self.tasks.close();
+    }
+}
+
+impl fmt::Debug for Running {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Running").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+/// Resolves at the signal that ends a process. Listens from now on, not only once it is awaited.
+fn signal() -> Result<impl Future<Output = &'static str>, Error> {
+    let failed = |source| Error::System { action: "signals cannot be listened for".to_owned(), source };
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+        let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+        Ok(async move {
+            tokio::select! {
+                _ = interrupt.recv() => "SIGINT",
+                _ = terminate.recv() => "SIGTERM",
+            }
+        })
+    }
+    #[cfg(not(unix))]
+    {
+        let _unused = failed;
+        Ok(async {
+            let _told = tokio::signal::ctrl_c().await;
+            "Ctrl-C"
+        })
+    }
+}

@@ -1,0 +1,97 @@
+//! From a built runtime to a running one: connect, position, make what needs a client, serve.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use tokio_util::task::TaskTracker;
+
+use super::{Runtime, running::Running};
+use crate::{
+    Client, Error,
+    client::{
+        kafka::{KafkaTransport, TopicNames},
+        pending::Pending,
+        replies::Replies,
+    },
+    producer::Producer,
+    server::{Served, consumer::ConsumerThread, handle::Handling, worker::Worker},
+    topics,
+};
+
+impl Runtime {
+    /// Starts to serve and to call, and returns as soon as both work.
+    ///
+    /// Ends with an error that names it where a setting cannot work, no broker answers within
+    /// `connection_timeout`, or a topic is missing.
+    pub async fn start(self) -> Result<Running, Error> {
+        let config = self.config.ok_or_else(|| {
+            Error::config("config", "", "a runtime that starts on a cluster needs one: `.config(Config::from_env()?)`")
+        })?;
+        let producer = Producer::new(&config)?;
+        topics::ensure(&config, &producer, &self.served).await?;
+
+        let pending = Pending::new(config.max_calls_in_flight);
+        let tasks = TaskTracker::new();
+        let (replies, replies_ended) =
+            Replies::start(&config, Arc::clone(&producer), Arc::clone(&pending), &tasks)?;
+        let transport = KafkaTransport {
+            producer: Arc::clone(&producer),
+            pending: Arc::clone(&pending),
+            replies: Arc::clone(&replies),
+            topics: TopicNames::new(self.map_topics),
+        };
+        let client = Client::new(Arc::new(transport), config.call_timeout);
+
+        let mut states = self.states;
+        for make in self.deferred {
+            make(&client, &mut states);
+        }
+        let handling = Arc::new(Handling {
+            states: Arc::new(states),
+            client: client.clone(),
+            clock_skew: config.clock_skew,
+            reply_topics: self.reply_topics,
+        });
+
+        let (failed, failures) = mpsc::unbounded_channel();
+        let mut running =
+            Running::new(config, client, producer, pending, replies, replies_ended, tasks.clone(), failures);
+        log_what_is_served(&self.served);
+        for served in self.served {
+            let worker = Worker::new(
+                served,
+                Arc::clone(&handling),
+                running.producer(),
+                running.config(),
+                tasks.clone(),
+            );
+            // What has started before one that does not is stopped with the dropped handle.
+            running.add(ConsumerThread::start(running.config(), worker, failed.clone())?);
+        }
+        Ok(running)
+    }
+
+    /// Starts, waits for SIGINT or SIGTERM, and shuts down. The whole of a service's `main`.
+    ///
+    /// Ends with an error where it cannot start, or where serving cannot go on.
+    pub async fn run(self) -> Result<(), Error> {
+        self.start().await?.until_signal().await
+    }
+}
+
+/// Handlers of a crate that nothing references are not linked and vanish: this is where one sees it.
+fn log_what_is_served(served: &[Served]) {
+    if served.is_empty() {
+        tracing::info!("serving no handlers: this process only calls");
+    }
+    for served in served {
+        let places: Vec<String> = served.locations.iter().map(ToString::to_string).collect();
+        tracing::info!(
+            topic = %served.topic, group = %served.group,
+            replies = served.reply_topic.as_deref().unwrap_or("none"),
+            ordering = %served.ordering, concurrency = served.concurrency,
+            handlers = ?served.dispatch, places = places.join(", "),
+            "serving"
+        );
+    }
+}

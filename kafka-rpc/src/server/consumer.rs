@@ -1,0 +1,305 @@
+//! The consumer thread of a subscription: it polls always, lives through rebalances, and commits.
+//!
+//! Everything that librdkafka does to the assignment happens inside `poll()` and in `Drop`, on this thread, so
+//! commits and revocations never race.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::{Duration, Instant, SystemTime},
+};
+
+use bytes::Bytes;
+use rdkafka::{
+    ClientContext, Message as _, Offset, Timestamp, TopicPartitionList,
+    consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext, Rebalance},
+    error::{KafkaError, RDKafkaErrorCode},
+    message::BorrowedMessage,
+};
+use tokio::sync::{mpsc, oneshot};
+
+use super::{received::Received, worker::Worker};
+use crate::{Config, Error, kafka};
+
+/// How often watermarks are committed, and after how many finished records at the latest.
+const COMMIT_EVERY: Duration = Duration::from_millis(100);
+const COMMIT_AFTER: usize = 1_000;
+
+/// How long a poll waits for a record: the grain of commits, resumption and shutdown.
+const POLL_FOR: Duration = Duration::from_millis(50);
+
+/// How often a last commit is tried before the records are left to be delivered again.
+const LAST_COMMIT_TRIES: usize = 3;
+
+/// A consumer thread, as the runtime sees it.
+pub(crate) struct ConsumerThread {
+    stop: Arc<AtomicBool>,
+    ended: oneshot::Receiver<()>,
+    name: String,
+}
+
+impl ConsumerThread {
+    /// Makes the consumer and starts its thread. `failed` hears of an error that ends it.
+    pub(crate) fn start(
+        config: &Config,
+        worker: Arc<Worker>,
+        failed: mpsc::UnboundedSender<Error>,
+    ) -> Result<Self, Error> {
+        let name = format!("{} ({})", worker.served.topic, worker.served.group);
+        let context = Assignments { worker: Arc::clone(&worker), drain_timeout: config.drain_timeout };
+        let consumer: BaseConsumer<Assignments> = kafka::consumer_config(config, &worker.served.group)
+            .create_with_context(context)
+            .map_err(|error| kafka::creation_error(config, "a consumer", &error))?;
+        consumer.subscribe(&[&worker.served.topic]).map_err(|error| Error::Kafka {
+            action: format!("subscribing to {name}"),
+            reason: error.to_string(),
+        })?;
+        let stop = Arc::new(AtomicBool::new(false));
+        let (tell, ended) = oneshot::channel();
+        let polling = Polling { consumer, worker, stop: Arc::clone(&stop), committed_at: Instant::now() };
+        thread::Builder::new()
+            .name("kafka-rpc-consumer".to_owned())
+            .spawn(move || {
+                if let Err(error) = polling.run() {
+                    let _nobody_listens = failed.send(error);
+                }
+                let _nobody_waits = tell.send(());
+            })
+            .map_err(|source| Error::System { action: "a consumer thread could not be started".to_owned(), source })?;
+        Ok(Self { stop, ended, name })
+    }
+
+    /// Asks the thread to drain, commit and leave.
+    pub(crate) fn stop(&self) {
+        self.stop.store(true, Ordering::Release);
+    }
+
+    /// Waits until it has, for so long at most: closing a consumer can hang in librdkafka.
+    pub(crate) async fn ended(self, within: Duration) {
+        if tokio::time::timeout(within, self.ended).await.is_err() {
+            tracing::error!(
+                subscription = %self.name,
+                "the consumer did not close within {within:?}; the group waits for its session to time out"
+            );
+        }
+    }
+}
+
+struct Polling {
+    consumer: BaseConsumer<Assignments>,
+    worker: Arc<Worker>,
+    stop: Arc<AtomicBool>,
+    committed_at: Instant,
+}
+
+impl Polling {
+    fn run(mut self) -> Result<(), Error> {
+        while !self.stop.load(Ordering::Acquire) {
+            match self.consumer.poll(POLL_FOR) {
+                None => {}
+                Some(Ok(message)) => {
+                    let record = received(&self.worker, &message);
+                    // The message goes before the record is at work: a held one keeps the consumer from closing.
+                    drop(message);
+                    let partition = record.partition;
+                    if self.worker.take(record) {
+                        self.pause(partition);
+                    }
+                }
+                Some(Err(KafkaError::MessageConsumptionFatal(code))) => return Err(self.fatal(code)),
+                Some(Err(error)) => {
+                    tracing::warn!(
+                        topic = %self.worker.served.topic, group = %self.worker.served.group, %error,
+                        "consuming goes on after an error"
+                    );
+                }
+            }
+            self.resume();
+            self.commit_if_due();
+        }
+        self.leave();
+        Ok(())
+    }
+
+    fn fatal(&self, code: RDKafkaErrorCode) -> Error {
+        let reason = self.consumer.client().fatal_error().map_or_else(|| code.to_string(), |(_, text)| text);
+        Error::Kafka {
+            action: format!("consuming `{}` in group `{}` cannot go on", self.worker.served.topic, self.worker.served.group),
+            reason,
+        }
+    }
+
+    fn pause(&self, partition: i32) {
+        tracing::warn!(
+            topic = %self.worker.served.topic, partition,
+            "paused: too much is taken and not finished (`max_uncommitted`, `max_buffered_bytes`)"
+        );
+        self.of_assigned("pausing", &[partition], |list| self.consumer.pause(list));
+    }
+
+    fn resume(&self) {
+        let partitions = self.worker.may_resume();
+        if !partitions.is_empty() {
+            tracing::info!(topic = %self.worker.served.topic, ?partitions, "resumed");
+            self.of_assigned("resuming", &partitions, |list| self.consumer.resume(list));
+        }
+    }
+
+    fn of_assigned(
+        &self,
+        what: &str,
+        partitions: &[i32],
+        act: impl FnOnce(&TopicPartitionList) -> Result<(), KafkaError>,
+    ) {
+        let mut list = TopicPartitionList::new();
+        for partition in partitions {
+            list.add_partition(&self.worker.served.topic, *partition);
+        }
+        if let Err(error) = act(&list) {
+            // A partition that was revoked meanwhile; its next assignment starts unpaused.
+            tracing::warn!(topic = %self.worker.served.topic, ?partitions, %error, "{what} failed");
+        }
+    }
+
+    fn commit_if_due(&mut self) {
+        if self.committed_at.elapsed() < COMMIT_EVERY && self.worker.finished() < COMMIT_AFTER {
+            return;
+        }
+        self.committed_at = Instant::now();
+        let watermarks = self.worker.to_commit();
+        if watermarks.is_empty() {
+            return;
+        }
+        let committed = offsets(&self.worker.served.topic, &watermarks)
+            .and_then(|list| self.consumer.commit(&list, CommitMode::Async));
+        if let Err(error) = committed {
+            tracing::warn!(topic = %self.worker.served.topic, %error, "a commit could not be sent; the next includes it");
+        }
+    }
+
+    /// Drains, commits, and leaves the group, in this order: what is finished must be committed while it is ours.
+    fn leave(self) {
+        let context = Arc::clone(self.consumer.context());
+        let assigned = self.worker.assigned();
+        context.give_up(&self.consumer, &assigned);
+        drop(self.consumer);
+    }
+}
+
+fn received(worker: &Worker, message: &BorrowedMessage<'_>) -> Received {
+    Received {
+        topic: Arc::clone(&worker.served.topic),
+        partition: message.partition(),
+        offset: message.offset(),
+        timestamp: match message.timestamp() {
+            Timestamp::NotAvailable => None,
+            Timestamp::CreateTime(millis) | Timestamp::LogAppendTime(millis) => {
+                u64::try_from(millis).ok().and_then(|millis| SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(millis)))
+            }
+        },
+        key: message.key().map(Bytes::copy_from_slice),
+        value: message.payload().map(Bytes::copy_from_slice),
+        headers: kafka::received_headers(message),
+    }
+}
+
+/// Watermarks as librdkafka takes them.
+fn offsets(topic: &str, watermarks: &[(i32, i64)]) -> Result<TopicPartitionList, KafkaError> {
+    let mut list = TopicPartitionList::with_capacity(watermarks.len());
+    for (partition, watermark) in watermarks {
+        list.add_partition_offset(topic, *partition, Offset::Offset(*watermark))?;
+    }
+    Ok(list)
+}
+
+/// What happens when partitions come and go. Called by librdkafka on the consumer thread.
+struct Assignments {
+    worker: Arc<Worker>,
+    drain_timeout: Duration,
+}
+
+impl ClientContext for Assignments {}
+
+impl ConsumerContext for Assignments {
+    fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        let Rebalance::Revoke(list) = rebalance else { return };
+        let partitions = self.own(list);
+        if consumer.assignment_lost() {
+            // Somebody else has them already: a commit would be refused, and waiting would only add duplicates.
+            tracing::warn!(
+                topic = %self.worker.served.topic, ?partitions,
+                "the assignment was lost; unfinished records will be delivered again"
+            );
+            self.worker.revoke(&partitions);
+        } else {
+            self.give_up(consumer, &partitions);
+        }
+    }
+
+    fn post_rebalance(&self, _consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        match rebalance {
+            // An incremental protocol assigns only what is new, even nothing: what we keep goes on as it was.
+            Rebalance::Assign(list) => {
+                let partitions = self.own(list);
+                tracing::debug!(topic = %self.worker.served.topic, ?partitions, "assigned");
+                self.worker.assign(partitions.into_iter());
+            }
+            Rebalance::Revoke(_) => {}
+            Rebalance::Error(error) => {
+                tracing::warn!(topic = %self.worker.served.topic, %error, "a rebalance failed");
+            }
+        }
+    }
+}
+
+impl Assignments {
+    fn own(&self, list: &TopicPartitionList) -> Vec<i32> {
+        let own = list.elements().into_iter().filter(|element| element.topic() == &*self.worker.served.topic);
+        own.map(|element| element.partition()).collect()
+    }
+
+    /// Lets what runs end, commits what is finished, and ends the assignment of these partitions. Blocks.
+    fn give_up(&self, consumer: &BaseConsumer<Self>, partitions: &[i32]) {
+        if partitions.is_empty() {
+            return;
+        }
+        let topic = &self.worker.served.topic;
+        let (watermarks, still_running) = self.worker.drain(partitions, self.drain_timeout);
+        if still_running > 0 {
+            tracing::warn!(
+                %topic, ?partitions, still_running,
+                "handlers still run after {:?}; their records will be delivered again", self.drain_timeout
+            );
+        }
+        if !watermarks.is_empty() && let Err(error) = commit_now(consumer, topic, &watermarks) {
+            tracing::warn!(
+                %topic, ?partitions, %error,
+                "the last commit failed; records that were finished will be delivered again"
+            );
+        }
+        self.worker.revoke(partitions);
+    }
+}
+
+/// A commit that must be known to have worked: it may meet a group that is just rebalancing.
+fn commit_now(
+    consumer: &BaseConsumer<Assignments>,
+    topic: &str,
+    watermarks: &[(i32, i64)],
+) -> Result<(), KafkaError> {
+    let list = offsets(topic, watermarks)?;
+    let mut tries = 1;
+    loop {
+        match consumer.commit(&list, CommitMode::Sync) {
+            Err(error) if tries < LAST_COMMIT_TRIES => {
+                tracing::debug!(topic, %error, tries, "the last commit is tried again");
+                tries += 1;
+                thread::sleep(Duration::from_millis(50));
+            }
+            committed => return committed,
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! What may be committed of one partition: never past a record that is not finished.
+
+use std::collections::BTreeMap;
+
+/// The offsets of one partition that were taken, and which of them are finished.
+///
+/// Finished ones that lie behind an unfinished one are kept as ranges, so memory grows with the number of gaps
+/// and not with the number of records.
+#[derive(Debug, Default)]
+pub(crate) struct Offsets {
+    /// Everything below is finished: what may be committed. `None` before the first record.
+    watermark: Option<i64>,
+    /// One past the last offset that was taken.
+    next: i64,
+    /// Finished ranges above the watermark, start to end (exclusive); never touching one another.
+    finished: BTreeMap<i64, i64>,
+}
+
+impl Offsets {
+    /// Takes a record; false if it was taken before.
+    ///
+    /// Offsets that Kafka skips (compacted records, transaction markers) will never come, so they are finished.
+    pub(crate) fn take(&mut self, offset: i64) -> bool {
+        if self.watermark.is_none() {
+            self.watermark = Some(offset);
+            self.next = offset;
+        }
+        if offset < self.next {
+            return false;
+        }
+        if offset > self.next {
+            self.finish_range(self.next, offset);
+        }
+        self.next = offset + 1;
+        true
+    }
+
+    /// Marks a record that was taken as finished.
+    pub(crate) fn finish(&mut self, offset: i64) {
+        let below = self.watermark.is_none_or(|watermark| offset < watermark);
+        if !below && offset < self.next {
+            self.finish_range(offset, offset + 1);
+        }
+    }
+
+    fn finish_range(&mut self, mut start: i64, mut end: i64) {
+        if let Some((&before, &before_end)) = self.finished.range(..=start).next_back()
+            && before_end >= start
+        {
+            self.finished.remove(&before);
+            start = before;
+            end = end.max(before_end);
+        }
+        if let Some(after_end) = self.finished.remove(&end) {
+            end = after_end;
+        }
+        if self.watermark == Some(start) {
+            self.watermark = Some(end);
+        } else {
+            self.finished.insert(start, end);
+        }
+    }
+
+    /// What may be committed: everything below is finished.
+    pub(crate) fn watermark(&self) -> Option<i64> {
+        self.watermark
+    }
+
+    /// How many offsets were taken and are not below the watermark: as many would be delivered again.
+    pub(crate) fn uncommitted(&self) -> usize {
+        let behind = self.watermark.map_or(0, |watermark| self.next - watermark);
+        usize::try_from(behind).unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn taken(range: std::ops::Range<i64>) -> Offsets {
+        let mut offsets = Offsets::default();
+        for offset in range {
+            assert!(offsets.take(offset));
+        }
+        offsets
+    }
+
+    #[test]
+    fn nothing_may_be_committed_before_the_first_record() {
+        assert_eq!(Offsets::default().watermark(), None);
+    }
+
+    #[test]
+    fn the_watermark_never_passes_an_unfinished_record() {
+        let mut offsets = taken(100..110);
+        for offset in [109, 101, 103, 102, 105] {
+            offsets.finish(offset);
+            assert_eq!(offsets.watermark(), Some(100));
+        }
+        offsets.finish(100);
+        assert_eq!(offsets.watermark(), Some(104));
+        offsets.finish(104);
+        assert_eq!(offsets.watermark(), Some(106));
+        assert_eq!(offsets.uncommitted(), 4);
+    }
+
+    #[test]
+    fn every_order_of_completion_ends_at_the_end() {
+        // 7 is a generator of the numbers below 101, so this visits every offset once, in no order.
+        let mut offsets = taken(0..100);
+        let mut offset = 1;
+        for _ in 0..100 {
+            offset = offset * 7 % 101;
+            offsets.finish(offset - 1);
+        }
+        assert_eq!(offsets.watermark(), Some(100));
+        assert!(offsets.finished.is_empty());
+    }
+
+    #[test]
+    fn neighbours_are_kept_as_one_range() {
+        let mut offsets = taken(0..10_001);
+        for offset in (1..=10_000).rev() {
+            offsets.finish(offset);
+        }
+        assert_eq!(offsets.finished.len(), 1);
+    }
+
+    #[test]
+    fn offsets_that_kafka_skips_count_as_finished() {
+        let mut offsets = taken(0..2);
+        assert!(offsets.take(7));
+        offsets.finish(0);
+        offsets.finish(1);
+        assert_eq!(offsets.watermark(), Some(7));
+        offsets.finish(7);
+        assert_eq!(offsets.watermark(), Some(8));
+    }
+
+    #[test]
+    fn a_record_that_comes_twice_is_taken_once() {
+        let mut offsets = taken(5..8);
+        assert!(!offsets.take(6));
+        offsets.finish(6);
+        offsets.finish(6);
+        offsets.finish(4);
+        offsets.finish(99);
+        assert_eq!(offsets.watermark(), Some(5));
+    }
+}

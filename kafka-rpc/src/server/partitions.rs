@@ -1,0 +1,259 @@
+//! The partitions that are assigned to this instance, and how far each has come.
+
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
+
+use super::offsets::Offsets;
+
+/// After so long without progress the last watermark is committed once more: librdkafka does not tell what
+/// became of an asynchronous commit, and the last one of a quiet partition may have failed.
+const COMMIT_AGAIN_AFTER: Duration = Duration::from_secs(5);
+
+/// One assignment of one partition. A record that outlives the assignment it was taken in counts for nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Generation(u64);
+
+/// The assigned partitions of one subscription.
+#[derive(Debug)]
+pub(crate) struct Partitions {
+    bounds: Bounds,
+    assigned: HashMap<i32, Assigned>,
+    next_generation: u64,
+}
+
+/// When a partition pauses. It goes on at half of each.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    pub(crate) uncommitted: usize,
+    pub(crate) bytes: usize,
+}
+
+#[derive(Debug)]
+struct Assigned {
+    generation: Generation,
+    offsets: Offsets,
+    /// The weight of the records that were taken and are not finished.
+    bytes: usize,
+    paused: bool,
+    running: usize,
+    committed: Option<i64>,
+    confirmed: bool,
+    committed_at: Instant,
+}
+
+impl Partitions {
+    pub(crate) fn new(bounds: Bounds) -> Self {
+        Self { bounds, assigned: HashMap::new(), next_generation: 0 }
+    }
+
+    /// Begins a generation. The keeper of a partition is not told again, so one that is assigned stays as it is.
+    pub(crate) fn assign(&mut self, partition: i32, now: Instant) {
+        let generation = Generation(self.next_generation);
+        self.assigned.entry(partition).or_insert_with(|| {
+            self.next_generation += 1;
+            Assigned {
+                generation,
+                offsets: Offsets::default(),
+                bytes: 0,
+                paused: false,
+                running: 0,
+                committed: None,
+                confirmed: true,
+                committed_at: now,
+            }
+        });
+    }
+
+    /// Ends the generation of a partition.
+    pub(crate) fn revoke(&mut self, partition: i32) {
+        self.assigned.remove(&partition);
+    }
+
+    /// Whether a generation is still ours.
+    pub(crate) fn holds(&self, partition: i32, generation: Generation) -> bool {
+        self.assigned.get(&partition).is_some_and(|own| own.generation == generation)
+    }
+
+    /// Takes a record; `None` if the partition is not ours or the record was taken before.
+    pub(crate) fn take(&mut self, partition: i32, offset: i64, weight: usize) -> Option<Generation> {
+        let own = self.assigned.get_mut(&partition)?;
+        if !own.offsets.take(offset) {
+            return None;
+        }
+        own.bytes += weight;
+        Some(own.generation)
+    }
+
+    /// Notes that a record's handler starts.
+    pub(crate) fn start(&mut self, partition: i32, generation: Generation) {
+        if let Some(own) = self.of(partition, generation) {
+            own.running += 1;
+        }
+    }
+
+    /// Notes that a record's handler has ended, with the outcome final or not.
+    pub(crate) fn end(&mut self, partition: i32, generation: Generation, offset: i64, weight: usize, is_final: bool) {
+        if let Some(own) = self.of(partition, generation) {
+            own.running = own.running.saturating_sub(1);
+            if is_final {
+                own.bytes = own.bytes.saturating_sub(weight);
+                own.offsets.finish(offset);
+            }
+        }
+    }
+
+    fn of(&mut self, partition: i32, generation: Generation) -> Option<&mut Assigned> {
+        self.assigned.get_mut(&partition).filter(|own| own.generation == generation)
+    }
+
+    /// How many handlers run for these partitions.
+    pub(crate) fn running(&self, partitions: &[i32]) -> usize {
+        partitions.iter().filter_map(|partition| self.assigned.get(partition)).map(|own| own.running).sum()
+    }
+
+    pub(crate) fn assigned(&self) -> Vec<i32> {
+        self.assigned.keys().copied().collect()
+    }
+
+    /// Whether a partition must pause now; says so once.
+    pub(crate) fn must_pause(&mut self, partition: i32) -> bool {
+        let bounds = self.bounds;
+        let Some(own) = self.assigned.get_mut(&partition) else { return false };
+        let full = own.offsets.uncommitted() >= bounds.uncommitted || own.bytes >= bounds.bytes;
+        let pause = full && !own.paused;
+        own.paused |= full;
+        pause
+    }
+
+    /// The paused partitions that may go on; says each once.
+    pub(crate) fn may_resume(&mut self) -> Vec<i32> {
+        let bounds = self.bounds;
+        let mut resumed = Vec::new();
+        for (partition, own) in &mut self.assigned {
+            let light = own.offsets.uncommitted() <= bounds.uncommitted / 2 && own.bytes <= bounds.bytes / 2;
+            if own.paused && light {
+                own.paused = false;
+                resumed.push(*partition);
+            }
+        }
+        resumed
+    }
+
+    /// What is to be committed now: watermarks that have moved, and those worth repeating. Notes them as sent.
+    pub(crate) fn to_commit(&mut self, now: Instant) -> Vec<(i32, i64)> {
+        let mut commits = Vec::new();
+        for (partition, own) in &mut self.assigned {
+            // Nothing finished yet: what is committed is where we started.
+            let Some(watermark) = own.offsets.watermark() else { continue };
+            let moved = own.committed.is_none_or(|committed| watermark > committed);
+            let repeat = !own.confirmed && now.saturating_duration_since(own.committed_at) >= COMMIT_AGAIN_AFTER;
+            if moved || repeat {
+                own.confirmed = !moved;
+                own.committed = Some(watermark);
+                own.committed_at = now;
+                commits.push((*partition, watermark));
+            }
+        }
+        commits
+    }
+
+    /// The watermarks of these partitions, for a last commit.
+    pub(crate) fn watermarks(&self, partitions: &[i32]) -> Vec<(i32, i64)> {
+        let watermark = |partition: &i32| Some((*partition, self.assigned.get(partition)?.offsets.watermark()?));
+        partitions.iter().filter_map(watermark).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BOUNDS: Bounds = Bounds { uncommitted: 4, bytes: 100 };
+
+    fn assigned() -> Partitions {
+        let mut partitions = Partitions::new(BOUNDS);
+        partitions.assign(0, Instant::now());
+        partitions
+    }
+
+    fn finish(partitions: &mut Partitions, generation: Generation, offset: i64, weight: usize) {
+        partitions.end(0, generation, offset, weight, true);
+    }
+
+    #[test]
+    fn a_record_of_an_ended_generation_counts_for_nothing() {
+        let mut partitions = assigned();
+        let old = partitions.take(0, 5, 1).expect("ours");
+        partitions.revoke(0);
+        partitions.assign(0, Instant::now());
+        let new = partitions.take(0, 5, 1).expect("ours again");
+        finish(&mut partitions, old, 5, 1);
+        assert_eq!(partitions.watermarks(&[0]), [(0, 5)]);
+        finish(&mut partitions, new, 5, 1);
+        assert_eq!(partitions.watermarks(&[0]), [(0, 6)]);
+    }
+
+    #[test]
+    fn an_assignment_that_changes_nothing_keeps_the_generation() {
+        let mut partitions = assigned();
+        let generation = partitions.take(0, 5, 1).expect("ours");
+        partitions.assign(0, Instant::now());
+        assert!(partitions.holds(0, generation));
+    }
+
+    #[test]
+    fn a_record_of_a_partition_that_is_not_ours_is_not_taken() {
+        assert_eq!(assigned().take(7, 0, 1), None);
+    }
+
+    #[test]
+    fn a_partition_pauses_at_its_bound_and_goes_on_at_half() {
+        let mut partitions = assigned();
+        let generation = partitions.take(0, 0, 1).expect("ours");
+        for offset in 1..4 {
+            assert!(!partitions.must_pause(0));
+            partitions.take(0, offset, 1);
+        }
+        assert!(partitions.must_pause(0), "four lie behind the watermark");
+        assert!(!partitions.must_pause(0), "said once");
+        finish(&mut partitions, generation, 0, 1);
+        assert!(partitions.may_resume().is_empty());
+        finish(&mut partitions, generation, 1, 1);
+        assert_eq!(partitions.may_resume(), [0]);
+        assert!(partitions.may_resume().is_empty(), "said once");
+    }
+
+    #[test]
+    fn a_partition_pauses_for_the_bytes_that_wait() {
+        let mut partitions = assigned();
+        let generation = partitions.take(0, 0, 100).expect("ours");
+        assert!(partitions.must_pause(0));
+        finish(&mut partitions, generation, 0, 100);
+        assert_eq!(partitions.may_resume(), [0]);
+    }
+
+    #[test]
+    fn a_watermark_is_committed_when_it_moves_and_repeated_once_when_quiet() {
+        let now = Instant::now();
+        let mut partitions = assigned();
+        let generation = partitions.take(0, 5, 1).expect("ours");
+        finish(&mut partitions, generation, 5, 1);
+        assert_eq!(partitions.to_commit(now), [(0, 6)]);
+        assert!(partitions.to_commit(now).is_empty());
+        assert_eq!(partitions.to_commit(now + COMMIT_AGAIN_AFTER), [(0, 6)]);
+        assert!(partitions.to_commit(now + 2 * COMMIT_AGAIN_AFTER).is_empty());
+    }
+
+    #[test]
+    fn a_handler_that_did_not_end_well_moves_nothing() {
+        let mut partitions = assigned();
+        let generation = partitions.take(0, 5, 1).expect("ours");
+        partitions.start(0, generation);
+        assert_eq!(partitions.running(&[0]), 1);
+        partitions.end(0, generation, 5, 1, false);
+        assert_eq!(partitions.running(&[0]), 0);
+        assert_eq!(partitions.watermarks(&[0]), [(0, 5)]);
+    }
+}

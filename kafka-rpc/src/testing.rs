@@ -1,0 +1,96 @@
+//! A Kafka in the process, for tests.
+
+use std::fmt;
+
+use rdkafka::{
+    ClientConfig,
+    bindings::{rd_kafka_handle_mock_cluster, rd_kafka_mock_group_initial_rebalance_delay_ms},
+    producer::{BaseProducer, Producer as _},
+};
+
+use crate::{Config, Error};
+
+/// librdkafka's mock cluster: real brokers' wire protocol, in the process, in milliseconds.
+///
+/// It has groups, headers and transactions; it keeps 5 MB of a partition, knows no admin requests, and does not
+/// deduplicate. Topics come to be when they are first asked for.
+///
+/// ```no_run
+/// # use kafka_rpc::{Runtime, testing::EmbeddedBroker};
+/// # async fn test() -> Result<(), kafka_rpc::Error> {
+/// let broker = EmbeddedBroker::start()?;
+/// let running = Runtime::builder().config(broker.config()).build()?.start().await?;
+/// let client = running.client();
+/// # Ok(())
+/// # }
+/// ```
+pub struct EmbeddedBroker {
+    /// The mock cluster lives in the client that made it.
+    host: BaseProducer,
+    brokers: String,
+}
+
+impl EmbeddedBroker {
+    /// Starts a cluster of one broker. It ends when this is dropped.
+    pub fn start() -> Result<Self, Error> {
+        Self::with_brokers(1)
+    }
+
+    /// Starts a cluster of so many brokers.
+    pub fn with_brokers(count: u8) -> Result<Self, Error> {
+        let failed = |reason: String| Error::Kafka { action: "starting the embedded broker".to_owned(), reason };
+        let host: BaseProducer = ClientConfig::new()
+            .set("test.mock.num.brokers", count.to_string())
+            // Its own log tells that the bootstrap list is replaced, which is the point.
+            .set("log_level", "3")
+            .create()
+            .map_err(|error| failed(error.to_string()))?;
+        join_at_once(&host);
+        let brokers = host
+            .client()
+            .mock_cluster()
+            .map(|cluster| cluster.bootstrap_servers())
+            .ok_or_else(|| failed("librdkafka made no mock cluster".to_owned()))?;
+        Ok(Self { host, brokers })
+    }
+
+    /// The bootstrap list, for a client of another kind.
+    pub fn brokers(&self) -> &str {
+        &self.brokers
+    }
+
+    /// The settings of a runtime on this cluster.
+    pub fn config(&self) -> Config {
+        Config::new(&self.brokers)
+            // The mock cluster holds an empty fetch for the whole wait, whatever comes in meanwhile. Never on a
+            // real broker, which it would make busy.
+            .property("fetch.wait.max.ms", "1")
+    }
+
+    /// Makes a topic with so many partitions, where the number matters.
+    pub fn create_topic(&self, topic: &str, partitions: u16) -> Result<(), Error> {
+        let made = self.host.client().mock_cluster().map_or(Ok(()), |cluster| {
+            cluster.create_topic(topic, i32::from(partitions), 1)
+        });
+        made.map_err(|error| Error::Kafka { action: format!("making the topic `{topic}`"), reason: error.to_string() })
+    }
+}
+
+impl fmt::Debug for EmbeddedBroker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EmbeddedBroker").field("brokers", &self.brokers).finish_non_exhaustive()
+    }
+}
+
+/// The mock cluster lets a group's first member wait 3 s for others. rust-rdkafka has no name for the setting.
+fn join_at_once(host: &BaseProducer) {
+    #[expect(unsafe_code, reason = "the one setting of the mock cluster that rust-rdkafka does not wrap")]
+    // SAFETY: the pointers belong to `host`, which outlives the calls; librdkafka answers null for a client that
+    // has no mock cluster, which is checked, and locks the cluster for the write.
+    unsafe {
+        let cluster = rd_kafka_handle_mock_cluster(host.client().native_ptr());
+        if !cluster.is_null() {
+            rd_kafka_mock_group_initial_rebalance_delay_ms(cluster, 0);
+        }
+    }
+}
