@@ -6,7 +6,7 @@ pub use std::{
     file,
     future::Future,
     line,
-    marker::{Send, Sync},
+    marker::{Send, Sized, Sync},
     option::Option::{self, None, Some},
     result::Result::{self, Err, Ok},
     string::{String, ToString},
@@ -21,13 +21,13 @@ pub use crate::{
     RpcError, Subscription,
 };
 
-use crate::handler::registry::wire_name;
+pub use crate::handler::registry::wire_name;
 
 /// What can stand in `#[command(..)]`: what serde serialises, and so not the constructor of a variant with fields.
 #[diagnostic::on_unimplemented(
     message = "this cannot name a command",
-    label = "a command is named by a unit variant",
-    note = "write the path of a unit variant of an enum that derives `serde::Serialize`, or a string literal; what a command carries is its handler's first argument"
+    label = "not a unit variant of an enum that derives `serde::Serialize`",
+    note = "name it by the path of such a variant, or by a string literal; what a command carries is the first argument of its handler"
 )]
 pub trait CommandName: Serialize {}
 

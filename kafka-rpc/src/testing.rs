@@ -65,6 +65,10 @@ impl EmbeddedBroker {
             // The mock cluster holds an empty fetch for the whole wait, whatever comes in meanwhile. Never on a
             // real broker, which it would make busy.
             .property("fetch.wait.max.ms", "1")
+            // The mock cluster waits a second less than this for the members of a group at each rebalance after
+            // the first: 44 s by default.
+            .property("session.timeout.ms", "2000")
+            .property("heartbeat.interval.ms", "200")
     }
 
     /// Makes a topic with so many partitions, where the number matters.

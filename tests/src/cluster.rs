@@ -1,0 +1,152 @@
+//! The Kafka that a test runs on: the embedded broker, or the one that `KAFKA_BROKERS` names.
+
+use std::{collections::BTreeMap, env};
+
+use kafka_rpc::{Config, Handlers, Running, Runtime, RuntimeBuilder, testing::EmbeddedBroker};
+use rdkafka::{
+    ClientConfig, Offset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer as _},
+};
+use uuid::Uuid;
+
+use crate::{BOUND, Peer};
+
+/// A Kafka on which no other test has the same topics and groups.
+#[derive(Debug)]
+pub struct Cluster {
+    embedded: Option<EmbeddedBroker>,
+    brokers: String,
+    prefix: String,
+}
+
+impl Default for Cluster {
+    fn default() -> Self {
+        Self::start()
+    }
+}
+
+impl Cluster {
+    /// Starts the embedded broker, or finds the Kafka that is there.
+    ///
+    /// # Panics
+    ///
+    /// If the embedded broker does not start.
+    pub fn start() -> Self {
+        log();
+        let prefix = format!("t{}.", Uuid::new_v4().simple());
+        if let Ok(brokers) = env::var("KAFKA_BROKERS") {
+            return Self { embedded: None, brokers, prefix };
+        }
+        match EmbeddedBroker::start() {
+            Ok(broker) => Self { brokers: broker.brokers().to_owned(), embedded: Some(broker), prefix },
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// Whether this is the embedded broker, which lacks some of what a real one has.
+    pub fn is_embedded(&self) -> bool {
+        self.embedded.is_some()
+    }
+
+    /// The bootstrap list.
+    pub fn brokers(&self) -> &str {
+        &self.brokers
+    }
+
+    /// The settings of a runtime on this cluster.
+    pub fn config(&self) -> Config {
+        let config = match &self.embedded {
+            Some(broker) => broker.config(),
+            None => Config::new(&self.brokers),
+        };
+        config.client_id("tests").create_topics(true)
+    }
+
+    /// What a topic or group of a handler's attribute is called here.
+    pub fn name(&self, name: &str) -> String {
+        format!("{}{name}", self.prefix)
+    }
+
+    /// A runtime on this cluster that serves only what it is given.
+    pub fn runtime(&self, config: Config) -> RuntimeBuilder {
+        let (topics, groups) = (self.prefix.clone(), self.prefix.clone());
+        Runtime::builder()
+            .config(config)
+            .without_registry()
+            .map_topics(move |topic| format!("{topics}{topic}"))
+            .map_groups(move |group| format!("{groups}{group}"))
+    }
+
+    /// A running runtime that serves these handlers and needs nothing else.
+    ///
+    /// # Panics
+    ///
+    /// If it does not start.
+    pub async fn serve(&self, handlers: Handlers) -> Running {
+        started(self.runtime(self.config()).handlers(handlers)).await
+    }
+
+    /// Somebody on the other side.
+    pub fn peer(&self) -> Peer {
+        Peer::new(&self.brokers)
+    }
+
+    /// Makes a topic with so many partitions, named as a handler's attribute names it.
+    ///
+    /// # Panics
+    ///
+    /// If it cannot be made.
+    pub async fn create_topic(&self, topic: &str, partitions: u16) {
+        let name = self.name(topic);
+        let made = match &self.embedded {
+            Some(broker) => broker.create_topic(&name, partitions).map_err(|error| error.to_string()),
+            None => self.peer().create_topic(&name, partitions).await,
+        };
+        if let Err(error) = made {
+            panic!("{error}");
+        }
+    }
+
+    /// The committed offsets of a group, by partition; partitions without one are left out.
+    ///
+    /// # Panics
+    ///
+    /// If the cluster does not answer.
+    pub fn committed(&self, group: &str, topic: &str, partitions: i32) -> BTreeMap<i32, i64> {
+        let consumer: BaseConsumer = ClientConfig::new()
+            .set("bootstrap.servers", &self.brokers)
+            .set("group.id", self.name(group))
+            .create()
+            .unwrap_or_else(|error| panic!("{error}"));
+        let mut asked = TopicPartitionList::new();
+        asked.add_partition_range(&self.name(topic), 0, partitions - 1);
+        let committed = consumer.committed_offsets(asked, BOUND).unwrap_or_else(|error| panic!("{error}"));
+        let offset = |element: rdkafka::topic_partition_list::TopicPartitionListElem<'_>| match element.offset() {
+            Offset::Offset(offset) => Some((element.partition(), offset)),
+            _ => None,
+        };
+        committed.elements().into_iter().filter_map(offset).collect()
+    }
+
+    /// The committed offsets of a group, added up over the partitions.
+    pub fn committed_sum(&self, group: &str, topic: &str, partitions: i32) -> i64 {
+        self.committed(group, topic, partitions).values().sum()
+    }
+}
+
+/// Builds and starts.
+///
+/// # Panics
+///
+/// If it does not.
+pub async fn started(builder: RuntimeBuilder) -> Running {
+    let runtime = builder.build().unwrap_or_else(|error| panic!("{error}"));
+    runtime.start().await.unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// Shows the runtime's own words where `RUST_LOG` asks for them.
+fn log() {
+    let filter = tracing_subscriber::EnvFilter::from_default_env();
+    // Another test of the process was first.
+    let _already = tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init();
+}

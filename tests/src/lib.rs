@@ -1,0 +1,22 @@
+//! What the integration tests share.
+//!
+//! - [`cluster`]: the Kafka that a test runs on, with topics and groups of its own
+//! - [`orders`]: a contract, and a service that notes what it does
+//! - [`peer`]: somebody on the other side, who speaks bytes
+//! - [`wait`]: waiting for a condition, with a bound
+
+#![expect(clippy::panic, reason = "a test that cannot go on panics")]
+
+pub mod cluster;
+pub mod orders;
+pub mod peer;
+pub mod wait;
+
+pub use cluster::Cluster;
+pub use peer::{Peer, Record};
+pub use wait::{BOUND, eventually};
+
+/// The README is a user's first program: every block of it compiles and runs.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+mod readme {}

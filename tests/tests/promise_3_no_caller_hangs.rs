@@ -1,0 +1,145 @@
+//! Promise 3: no caller hangs, none leaks.
+
+use std::time::Duration;
+
+use futures_util::{StreamExt as _, stream};
+use kafka_rpc::{CallError, Client, Progress, Running};
+use tests::{
+    Cluster,
+    cluster::started,
+    eventually,
+    orders::{OrderService, Orders, OrdersClient, REPLIES, TOPIC, order},
+};
+
+async fn service(cluster: &Cluster, service: &OrderService) -> Running {
+    let runtime = cluster.runtime(cluster.config());
+    started(runtime.provide(service.clone()).handlers(<OrderService as Orders>::handlers())).await
+}
+
+async fn caller(cluster: &Cluster) -> Running {
+    started(cluster.runtime(cluster.config()).client_only()).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_ends_with_its_reply() {
+    let cluster = Cluster::start();
+    let running = service(&cluster, &OrderService::default()).await;
+    let client = running.client();
+    assert_eq!(client.echo("hello".to_owned()).await, Ok("hello".to_owned()));
+    assert_eq!(client.nothing().await, Ok(()));
+    assert_eq!(client.place(order("a", 7)).await, Ok(7));
+    running.shutdown().await.expect("a clean shutdown");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_nobody_on_the_other_side_a_call_ends_at_its_deadline() {
+    let cluster = Cluster::start();
+    cluster.create_topic(TOPIC, 1).await;
+    cluster.create_topic(REPLIES, 1).await;
+    let running = caller(&cluster).await;
+    // Long enough for a slow machine to have the broker's acknowledgement by then.
+    let call = running.client().echo("hello".to_owned()).timeout(Duration::from_secs(3));
+    let Err(CallError::DeadlineExceeded { topic, waited, progress }) = call.await else { panic!("no deadline") };
+    assert_eq!((topic.as_str(), progress), (TOPIC, Progress::Acknowledged));
+    assert!(waited >= Duration::from_secs(3));
+    running.shutdown().await.expect("a clean shutdown");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_that_sends_no_reply_leaves_nobody_hanging() {
+    let cluster = Cluster::start();
+    let running = service(&cluster, &OrderService::default()).await;
+    assert_eq!(running.client().silent().notify().await, Ok(()));
+    running.shutdown().await.expect("a clean shutdown");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn shutdown_ends_pending_calls() {
+    let cluster = Cluster::start();
+    cluster.create_topic(TOPIC, 1).await;
+    cluster.create_topic(REPLIES, 1).await;
+    let running = caller(&cluster).await;
+    let client = running.client();
+    let pending = tokio::spawn({
+        let client = client.clone();
+        async move { client.echo("hello".to_owned()).await }
+    });
+    let sent = cluster.peer();
+    assert_eq!(sent.read(&cluster.name(TOPIC), 1).await.len(), 1, "the request is on its way");
+    running.shutdown().await.expect("a clean shutdown");
+    assert_eq!(pending.await.expect("no panic"), Err(CallError::ShuttingDown));
+    assert_eq!(client.echo("too late".to_owned()).await, Err(CallError::ShuttingDown));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_without_a_reply_topic_ends_with_an_error_that_names_it() {
+    let cluster = Cluster::start();
+    if cluster.is_embedded() {
+        // The embedded broker makes a topic when it is asked for one, so none can be missing.
+        return;
+    }
+    let running = caller(&cluster).await;
+    let Err(CallError::Undeliverable { topic, .. }) = running.client().echo("hello".to_owned()).await else {
+        panic!("it was delivered")
+    };
+    assert_eq!(topic, cluster.name(REPLIES));
+    running.shutdown().await.expect("a clean shutdown");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_call_more_than_the_bound_is_refused_and_the_others_are_not() {
+    let cluster = Cluster::start();
+    let held = OrderService::default();
+    held.hold("held");
+    let serving = service(&cluster, &held).await;
+    let calling = started(cluster.runtime(cluster.config().max_calls_in_flight(1)).client_only()).await;
+    let client = calling.client();
+    let first = tokio::spawn({
+        let client = client.clone();
+        async move { client.place(order("held", 1)).await }
+    });
+    eventually("the first call is at work", || (held.started().len() == 1).then_some(())).await;
+    assert!(matches!(client.echo("one more".to_owned()).await, Err(CallError::Overloaded { .. })));
+    held.release("held");
+    assert_eq!(first.await.expect("no panic"), Ok(1));
+    assert_eq!(client.echo("room again".to_owned()).await, Ok("room again".to_owned()));
+    calling.shutdown().await.expect("a clean shutdown");
+    serving.shutdown().await.expect("a clean shutdown");
+}
+
+/// Every call gets its own reply.
+async fn call_many(client: &Client, name: &str, count: usize) {
+    let calls = (0..count).map(|number| {
+        let text = format!("{name}-{number}");
+        let call = client.echo(text.clone());
+        async move { assert_eq!(call.await, Ok(text)) }
+    });
+    stream::iter(calls).buffer_unordered(64).collect::<()>().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_one_of_many_callers_gets_its_own_replies_and_none_is_lost() {
+    let cluster = Cluster::start();
+    let serving = service(&cluster, &OrderService::default()).await;
+    let (one, other) = (caller(&cluster).await, caller(&cluster).await);
+    let clients = (one.client(), other.client());
+    tokio::join!(call_many(&clients.0, "one", 2_000), call_many(&clients.1, "other", 2_000));
+    for running in [one, other, serving] {
+        running.shutdown().await.expect("a clean shutdown");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_survive_instances_that_come_and_go() {
+    let cluster = Cluster::start();
+    cluster.create_topic(TOPIC, 6).await;
+    let first = service(&cluster, &OrderService::default()).await;
+    let calling = caller(&cluster).await;
+    let client = calling.client();
+    let calls = tokio::spawn(async move { call_many(&client, "through", 3_000).await });
+    let second = service(&cluster, &OrderService::default()).await;
+    first.shutdown().await.expect("a clean shutdown");
+    calls.await.expect("every call was answered");
+    second.shutdown().await.expect("a clean shutdown");
+    calling.shutdown().await.expect("a clean shutdown");
+}

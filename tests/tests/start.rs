@@ -1,0 +1,113 @@
+//! What is found before the first record: when the runtime is built, and when it starts.
+
+use std::time::{Duration, Instant};
+
+use kafka_rpc::{Config, Error, Runtime, RpcError, State, kafka_handler};
+use tests::{
+    Cluster,
+    orders::{OrderService, Orders, TOPIC},
+};
+
+#[derive(Clone)]
+struct Db;
+
+#[kafka_handler(topic = "a-commands", group = "a", concurrency = 4, register = false)]
+mod one {
+    use super::{Db, RpcError, State};
+
+    #[command("TWICE")]
+    pub(super) async fn twice(_: (), State(_db): State<Db>) -> Result<(), RpcError> {
+        Ok(())
+    }
+}
+
+#[kafka_handler(topic = "a-commands", group = "a", concurrency = 8, register = false)]
+mod other {
+    use super::RpcError;
+
+    #[command("TWICE")]
+    pub(super) async fn twice() -> Result<(), RpcError> {
+        Ok(())
+    }
+}
+
+#[test]
+fn build_reports_everything_that_is_wrong_at_once_with_file_and_line() {
+    let built = Runtime::builder()
+        .without_registry()
+        .provide(7_u8)
+        .provide(8_u8)
+        .handlers(one::handlers())
+        .handlers(other::handlers())
+        .handlers(<OrderService as Orders>::handlers())
+        .build();
+    let Err(Error::Build(problems)) = built else { panic!("it was built") };
+    let text = problems.to_string();
+    for part in [
+        "`u8` is provided twice",
+        "two handlers answer the command `TWICE` of `a-commands` in group `a`",
+        "do not agree on `concurrency`",
+        "4 at",
+        "8 at",
+        "::Db` was provided",
+        "OrderService` was provided",
+        "start.rs:",
+    ] {
+        assert!(text.contains(part), "`{part}` is missing in:\n{text}");
+    }
+    assert_eq!(problems.iter().count(), 5, "{text}");
+    for problem in problems.iter().filter(|problem| !problem.message.contains("twice")) {
+        assert!(!problem.places.is_empty(), "{problem}");
+    }
+}
+
+#[test]
+fn a_group_that_no_handler_has_is_named() {
+    let built = Runtime::builder().without_registry().handlers(other::handlers()).serve_groups(["b"]).build();
+    let error = built.expect_err("no such group").to_string();
+    assert!(error.contains("`b`"), "{error}");
+}
+
+#[test]
+fn a_setting_that_cannot_work_is_named_with_its_value() {
+    let built = Runtime::builder().config(Config::new("localhost:port")).build();
+    let error = built.expect_err("no such port").to_string();
+    assert!(error.contains("`brokers`") && error.contains("localhost:port"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_property_that_librdkafka_does_not_take_is_named_with_its_value() {
+    let cluster = Cluster::start();
+    for (name, value) in [("no.such.property", "1"), ("socket.timeout.ms", "soon")] {
+        let runtime = cluster.runtime(cluster.config().property(name, value)).build().expect("only librdkafka knows");
+        let error = runtime.start().await.expect_err("no such property").to_string();
+        assert!(error.contains(name) && error.contains(value), "{error}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn brokers_that_cannot_be_reached_are_an_error_that_names_them_and_not_a_hang() {
+    // A port that was free a moment ago, and that nobody listens on.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port");
+    let brokers = port.to_string();
+    let config = Config::new(&brokers).connection_timeout(Duration::from_millis(500));
+    let started = Instant::now();
+    let runtime = Runtime::builder().without_registry().config(config).build().expect("nothing is wrong yet");
+    let error = runtime.start().await.expect_err("nobody listens");
+    assert!(matches!(&error, Error::Unreachable { .. }), "{error}");
+    assert!(error.to_string().contains(&brokers), "{error}");
+    assert!(started.elapsed() < Duration::from_secs(20), "a hang");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_topic_is_an_error_that_names_it() {
+    let cluster = Cluster::start();
+    if cluster.is_embedded() {
+        // The embedded broker makes a topic when it is asked for one, so none can be missing.
+        return;
+    }
+    let runtime = cluster.runtime(cluster.config().create_topics(false));
+    let runtime = runtime.provide(OrderService::default()).handlers(<OrderService as Orders>::handlers());
+    let error = runtime.build().expect("nothing is wrong yet").start().await.expect_err("no topic");
+    assert!(error.to_string().contains(&cluster.name(TOPIC)), "{error}");
+}
