@@ -1,4 +1,55 @@
 //! Commands over Apache Kafka: annotated handlers, generated clients, one runtime.
+//!
+//! A service annotates async functions as the handlers of a topic's commands; others call them through a
+//! generated client, and each call is a request that ends in a reply, a typed error, or its deadline.
+//!
+//! ```standalone_crate
+//! use kafka_rpc::{RpcError, Runtime, kafka_handler};
+//!
+//! #[kafka_handler(topic = "accounts-commands", group = "accounts")]
+//! pub trait Accounts {
+//!     #[command("GET_BALANCE")]
+//!     async fn get_balance(&self, account: String) -> Result<u64, RpcError>;
+//! }
+//!
+//! struct AccountService;
+//!
+//! #[kafka_handler]
+//! impl Accounts for AccountService {
+//!     async fn get_balance(&self, account: String) -> Result<u64, RpcError> {
+//!         if account == "alice" { Ok(42) } else { Err(RpcError::not_found("no such account")) }
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // In `main` of a service: `.config(Config::from_env()?)`, and `.run().await` instead of `.loopback()`.
+//! let loopback = Runtime::builder().provide(AccountService).build()?.loopback();
+//! let client = loopback.client();
+//! assert_eq!(client.get_balance("alice".to_owned()).await?, 42);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! - To serve: [`kafka_handler`] and [`command`] on handlers, whose arguments are a [`Payload`] and then
+//!   extractors ([`FromRecord`]): [`State`], [`UserId`], [`Headers`], [`Deadline`] and others.
+//! - To call: the generated client traits on a [`Client`]; a [`Call`] has a timeout, headers and a key.
+//! - To run: [`Runtime::builder`], with a [`Config`].
+//! - To test: [`Loopback`] runs the handlers in the process, [`Stub`] answers in their place, and with the
+//!   feature `testing` there is a Kafka in the process (`testing::EmbeddedBroker`).
+//! - When it fails: [`RpcError`] crosses the wire, [`CallError`] ends a call, [`Error`] ends a process.
+//!
+//! # Features
+//!
+//! | feature | what it adds |
+//! | --- | --- |
+//! | `kafka` (default) | the runtime over a cluster, on librdkafka |
+//! | `testing` | `testing::EmbeddedBroker` |
+//! | `ssl`, `ssl-vendored` | TLS and SCRAM, with the system's OpenSSL or one that is built along |
+//! | `sasl` | Kerberos, with the system's libsasl2 |
+//!
+//! A contract crate needs none of them: `default-features = false` leaves the macros, calls, errors, [`Loopback`]
+//! and [`Stub`], and no C.
 
 #![cfg_attr(
     not(feature = "kafka"),

@@ -30,7 +30,7 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The handlers of a runtime, called in the process: no broker, the same bytes.
 ///
-/// ```
+/// ```standalone_crate
 /// use kafka_rpc::{RpcError, Runtime, kafka_handler};
 ///
 /// #[kafka_handler(topic = "greetings-commands", group = "greetings")]

@@ -17,7 +17,7 @@ type Answer = Arc<dyn Fn(&[u8]) -> Result<Bytes, CallError> + Send + Sync>;
 
 /// Canned answers for the calls of code under test.
 ///
-/// ```
+/// ```standalone_crate
 /// use kafka_rpc::{CallError, RpcError, Stub, kafka_handler};
 /// # use serde::Serialize;
 ///

@@ -10,7 +10,9 @@ pub(crate) use rpc::INTERNAL_SERVER_ERROR;
 pub use rpc::RpcError;
 
 /// Why this process cannot serve or call.
-#[derive(Debug, thiserror::Error)]
+///
+/// Its `Debug` is its sentence, because that is what a `main` that returns it shows.
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// A setting that cannot work.
@@ -66,6 +68,12 @@ pub enum Error {
         /// What the system said.
         source: std::io::Error,
     },
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 impl Error {

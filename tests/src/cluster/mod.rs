@@ -1,5 +1,7 @@
 //! The Kafka that a test runs on: the embedded broker, or the one that `KAFKA_BROKERS` names.
 
+mod brokers;
+
 use std::{collections::BTreeMap, env};
 
 use kafka_rpc::{Config, Handlers, Running, Runtime, RuntimeBuilder, testing::EmbeddedBroker};
@@ -9,6 +11,7 @@ use rdkafka::{
 };
 use uuid::Uuid;
 
+pub use self::brokers::Brokers;
 use crate::{BOUND, Peer};
 
 /// A Kafka on which no other test has the same topics and groups.

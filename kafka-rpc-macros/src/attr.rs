@@ -1,0 +1,359 @@
+//! What stands between the parentheses of the attributes.
+//!
+//! An option is added in three places: a field of [`HandlerOptions`] or [`CommandOptions`], its name in the
+//! list of each [`Position`] that takes it, and an arm of `set`.
+
+use proc_macro2::{Delimiter, Group, Spacing, Span, TokenStream, TokenTree};
+use quote::ToTokens;
+use syn::{
+    Expr, Ident, Lit, LitBool, LitInt, LitStr, Path, Token,
+    parse::{Parse, ParseStream, Parser},
+    punctuated::Punctuated,
+};
+
+use crate::{
+    errors::Errors,
+    position::{Position, unknown},
+};
+
+/// The options of `#[kafka_handler]`.
+#[derive(Default)]
+pub(crate) struct HandlerOptions {
+    pub(crate) topic: Option<Expr>,
+    pub(crate) group: Option<Expr>,
+    pub(crate) replies: Option<Destination>,
+    pub(crate) dead_letter: Option<Destination>,
+    pub(crate) ordering: Option<Order>,
+    pub(crate) concurrency: Option<Expr>,
+    pub(crate) client: Option<ClientName>,
+    pub(crate) register: Option<bool>,
+    pub(crate) krate: Option<Path>,
+    pub(crate) envelope: bool,
+    stated: Vec<Ident>,
+}
+
+impl HandlerOptions {
+    /// Whether an option is there, understood or not.
+    pub(crate) fn is_stated(&self, name: &str) -> bool {
+        self.stated.iter().any(|stated| stated == name)
+    }
+}
+
+/// `"topic"`, a constant, or `none`.
+pub(crate) enum Destination {
+    Topic(Expr),
+    None,
+}
+
+#[derive(Clone, Copy)]
+pub(crate) enum Order {
+    Key,
+    Partition,
+    None,
+}
+
+pub(crate) enum ClientName {
+    Named(Ident),
+    None,
+}
+
+/// The options of `#[command]`.
+pub(crate) struct CommandOptions {
+    pub(crate) name: CommandName,
+    pub(crate) key: Option<Key>,
+}
+
+/// What names a command: the path of a variant, or a literal.
+pub(crate) enum CommandName {
+    Variant(Path),
+    Literal(LitStr),
+}
+
+impl ToTokens for CommandName {
+    fn to_tokens(&self, tokens: &mut TokenStream) {
+        match self {
+            Self::Variant(path) => path.to_tokens(tokens),
+            Self::Literal(literal) => literal.to_tokens(tokens),
+        }
+    }
+}
+
+/// `account.id`: the field of the payload that is the record key.
+pub(crate) struct Key(pub(crate) Punctuated<syn::Member, Token![.]>);
+
+impl Parse for Key {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        Punctuated::parse_separated_nonempty(input).map(Self)
+    }
+}
+
+/// One option before it is understood: `name`, or `name = value`.
+struct Written {
+    name: Ident,
+    value: Option<TokenStream>,
+}
+
+impl Written {
+    /// Parses the value, or says what it should be.
+    fn value<T>(
+        &self,
+        expected: &str,
+        parser: impl FnOnce(ParseStream<'_>) -> syn::Result<T>,
+    ) -> syn::Result<T> {
+        let name = &self.name;
+        let error =
+            |place: TokenStream| syn::Error::new_spanned(place, format!("write `{name} = {expected}`"));
+        match &self.value {
+            Some(value) if !value.is_empty() => {
+                parser.parse2(value.clone()).map_err(|_| error(value.clone()))
+            }
+            _ => Err(error(name.to_token_stream())),
+        }
+    }
+
+    fn text(&self) -> syn::Result<Expr> {
+        self.value(
+            "\"...\"` with a literal or a constant of type `&'static str",
+            |input| {
+                let value: Expr = input.parse()?;
+                match &value {
+                    Expr::Lit(literal) if !matches!(literal.lit, Lit::Str(_)) => {
+                        Err(input.error("not a string"))
+                    }
+                    _ => Ok(value),
+                }
+            },
+        )
+    }
+
+    fn destination(&self) -> syn::Result<Destination> {
+        if self.is_none() {
+            Ok(Destination::None)
+        } else {
+            self.text().map(Destination::Topic)
+        }
+    }
+
+    fn is_none(&self) -> bool {
+        self.value
+            .as_ref()
+            .is_some_and(|value| value.to_string() == "none")
+    }
+
+    fn order(&self) -> syn::Result<Order> {
+        self.value("\"key\"`, `\"partition\"` or `\"none\"", |input| {
+            let order: LitStr = input.parse()?;
+            match order.value().as_str() {
+                "key" => Ok(Order::Key),
+                "partition" => Ok(Order::Partition),
+                "none" => Ok(Order::None),
+                _ => Err(input.error("no such order")),
+            }
+        })
+    }
+
+    fn count(&self) -> syn::Result<Expr> {
+        self.value(
+            "64`, a whole number from 1 on or a constant of type `usize",
+            |input| {
+                if input.peek(LitInt) {
+                    let count: LitInt = input.parse()?;
+                    if count.base10_parse::<usize>()? == 0 {
+                        return Err(input.error("zero"));
+                    }
+                    return Ok(Expr::Lit(syn::ExprLit {
+                        attrs: Vec::new(),
+                        lit: Lit::Int(count),
+                    }));
+                }
+                input.parse::<syn::ExprPath>().map(Expr::Path)
+            },
+        )
+    }
+
+    fn client(&self) -> syn::Result<ClientName> {
+        if self.is_none() {
+            return Ok(ClientName::None);
+        }
+        self.value("Name`, a name for the trait, or `client = none", |input| {
+            input.parse().map(ClientName::Named)
+        })
+    }
+
+    fn set(&self, options: &mut HandlerOptions) -> syn::Result<()> {
+        match self.name.to_string().as_str() {
+            "topic" => options.topic = Some(self.text()?),
+            "group" => options.group = Some(self.text()?),
+            "replies" => options.replies = Some(self.destination()?),
+            "dead_letter" => options.dead_letter = Some(self.destination()?),
+            "ordering" => options.ordering = Some(self.order()?),
+            "concurrency" => options.concurrency = Some(self.count()?),
+            "client" => options.client = Some(self.client()?),
+            "register" => {
+                options.register = Some(self.value("false", LitBool::parse)?.value());
+            }
+            "crate" => options.krate = Some(self.value("some::path", Path::parse_mod_style)?),
+            "envelope" => match &self.value {
+                None => options.envelope = true,
+                Some(value) => {
+                    return Err(syn::Error::new_spanned(
+                        value,
+                        "write `envelope` alone, without a value",
+                    ));
+                }
+            },
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// Reads the options of `#[kafka_handler]`.
+pub(crate) fn handler_options(
+    tokens: TokenStream,
+    position: Position,
+    errors: &mut Errors,
+) -> HandlerOptions {
+    let mut options = HandlerOptions::default();
+    for part in split(tokens) {
+        let Some(written) = errors.take(written(&part)) else {
+            continue;
+        };
+        let name = written.name.to_string();
+        if !position.known().contains(&name.as_str()) {
+            let message = position
+                .misplaced(&name)
+                .unwrap_or_else(|| unknown(&name, position.noun(), position.known()));
+            errors.at(&written.name, message);
+        } else if is_first(&written.name, &mut options.stated, errors) {
+            errors.take(written.set(&mut options));
+        }
+    }
+    options
+}
+
+/// Reads the options of `#[command]`; none if it does not name a command. `attribute` is where it stands.
+pub(crate) fn command_options(
+    tokens: TokenStream,
+    attribute: Span,
+    errors: &mut Errors,
+) -> Option<CommandOptions> {
+    const KNOWN: &[&str] = &["key"];
+    let mut parts = split(tokens)
+        .into_iter()
+        .filter(|part| !is_marker(part))
+        .peekable();
+    let name = if let Some(first) = parts.next_if(|part| !has_value(part)) {
+        errors.take(command_name(&first))
+    } else {
+        errors.push(syn::Error::new(
+            attribute,
+            "name the command first: `#[command(Enum::Variant)]` or `#[command(\"NAME\")]`",
+        ));
+        None
+    };
+    let mut key = None;
+    let mut seen = Vec::new();
+    for part in parts {
+        let Some(written) = errors.take(written(&part)) else {
+            continue;
+        };
+        let option = written.name.to_string();
+        if !KNOWN.contains(&option.as_str()) {
+            errors.at(
+                &written.name,
+                unknown(&option, "a command, after its name,", KNOWN),
+            );
+        } else if is_first(&written.name, &mut seen, errors) {
+            key = errors.take(written.value("field.path", Key::parse));
+        }
+    }
+    Some(CommandOptions { name: name?, key })
+}
+
+fn command_name(tokens: &TokenStream) -> syn::Result<CommandName> {
+    let parser = |input: ParseStream<'_>| {
+        if input.peek(LitStr) {
+            return input.parse().map(CommandName::Literal);
+        }
+        input.parse().map(CommandName::Variant)
+    };
+    let name = parser.parse2(tokens.clone()).map_err(|_| {
+        syn::Error::new_spanned(
+            tokens,
+            "a command is named by the path of a unit variant, as `Enum::Variant`, or by a string literal",
+        )
+    })?;
+    match &name {
+        CommandName::Literal(literal) if literal.value().is_empty() => Err(syn::Error::new_spanned(
+            literal,
+            "the name of a command cannot be empty",
+        )),
+        _ => Ok(name),
+    }
+}
+
+/// Says that the options hold a `command` that has put itself last before. See [`crate::command`].
+pub(crate) const LAST: &str = "__last";
+
+/// Whether the options of a `#[command]` say that it has put itself last before.
+pub(crate) fn has_marker(tokens: &TokenStream) -> bool {
+    split(tokens.clone()).iter().any(is_marker)
+}
+
+fn is_marker(part: &TokenStream) -> bool {
+    part.to_string() == LAST
+}
+
+/// Splits at the commas outside of all brackets, so that a mistake in one option hides none in the others.
+fn split(tokens: TokenStream) -> Vec<TokenStream> {
+    let mut parts = Vec::new();
+    let mut part = TokenStream::new();
+    for token in tokens {
+        match token {
+            TokenTree::Punct(comma) if comma.as_char() == ',' => parts.push(std::mem::take(&mut part)),
+            // A `macro_rules!` wraps the fragments it captured in groups that have no brackets.
+            TokenTree::Group(group) if group.delimiter() == Delimiter::None => part.extend(ungrouped(&group)),
+            token => part.extend([token]),
+        }
+    }
+    parts.push(part);
+    parts.retain(|part| !part.is_empty());
+    parts
+}
+
+fn ungrouped(group: &Group) -> TokenStream {
+    group.stream()
+}
+
+fn has_value(part: &TokenStream) -> bool {
+    let second = part.clone().into_iter().nth(1);
+    matches!(second, Some(TokenTree::Punct(equals)) if equals.as_char() == '=' && equals.spacing() == Spacing::Alone)
+}
+
+fn written(part: &TokenStream) -> syn::Result<Written> {
+    let mut tokens = part.clone().into_iter();
+    let error = || syn::Error::new_spanned(part, "expected an option, such as `topic = \"...\"`");
+    let Some(TokenTree::Ident(name)) = tokens.next() else {
+        return Err(error());
+    };
+    match tokens.next() {
+        None => Ok(Written { name, value: None }),
+        Some(TokenTree::Punct(equals)) if equals.as_char() == '=' => Ok(Written {
+            name,
+            value: Some(tokens.collect()),
+        }),
+        Some(_) => Err(error()),
+    }
+}
+
+/// Whether the option is seen for the first time; an error if not.
+fn is_first(name: &Ident, seen: &mut Vec<Ident>, errors: &mut Errors) -> bool {
+    let first = !seen.contains(name);
+    if first {
+        seen.push(name.clone());
+    } else {
+        errors.at(name, format!("`{name}` is stated twice: remove one of the two"));
+    }
+    first
+}

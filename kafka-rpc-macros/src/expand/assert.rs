@@ -1,0 +1,103 @@
+//! Where the user's types meet the traits they must implement.
+//!
+//! Each piece has the place of the user's type, so that the compiler's error is there, in the words that kafka-rpc
+//! gives the trait. Where the argument of a call is what does not fit, it must be as much the user's as the call is,
+//! or the error would be at the whole attribute: so `result` and `reply` are ordinary variables, not hidden ones.
+//! What they could hide has been used when they are made.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::quote_spanned;
+use syn::{Type, spanned::Spanned};
+
+use super::{local_at, private_at};
+use crate::{attr::CommandName, model::Item};
+
+/// The service of a record, whose methods are the handlers.
+pub(crate) fn service(item: &Item, ty: Span) -> TokenStream {
+    let (private, context) = (private_at(item, ty), local_at("context", ty));
+    quote_spanned!(ty=> #private::Context::service::<Self>(&#context)?)
+}
+
+/// The payload of the record.
+pub(crate) fn read(item: &Item, ty: &Type) -> TokenStream {
+    let span = ty.span();
+    let (private, context) = (private_at(item, span), local_at("context", span));
+    quote_spanned!(span=> #private::Context::read::<#ty>(&#context)?)
+}
+
+/// What an extractor makes of the record, whose context is the variable or a reference to it.
+pub(crate) fn extract(item: &Item, ty: &Type, context: &TokenStream) -> TokenStream {
+    let span = ty.span();
+    let private = private_at(item, span);
+    quote_spanned!(span=> #private::Context::extract::<#ty>(#context).await?)
+}
+
+/// What an extractor asks of `.provide(..)`.
+pub(crate) fn requires(item: &Item, ty: &Type) -> TokenStream {
+    let span = ty.span();
+    let (private, requirements) = (private_at(item, span), local_at("requirements", span));
+    quote_spanned!(span=> <#ty as #private::FromRecord>::requires(#requirements);)
+}
+
+/// That the service must have been provided, and can be shared.
+pub(crate) fn provided(ty: Span) -> TokenStream {
+    let requirements = local_at("requirements", ty);
+    quote_spanned!(ty=> #requirements.state::<Self>();)
+}
+
+/// What the caller of a function that returns `output` gets.
+pub(crate) fn reply_of(item: &Item, output: &Type) -> TokenStream {
+    let private = private_at(item, output.span());
+    quote_spanned!(output.span()=> #private::ReplyOf<#output>)
+}
+
+/// `Result<Connected, RpcError>`: what the method of a contract results in.
+pub(crate) fn outcome_of(item: &Item, output: &Type) -> TokenStream {
+    let (private, reply) = (private_at(item, output.span()), reply_of(item, output));
+    quote_spanned!(output.span()=> #private::Result<#reply, #private::RpcError>)
+}
+
+/// `impl Future<Output = ..> + Send`: what the method of a contract returns.
+pub(crate) fn future_of(item: &Item, output: &Type) -> TokenStream {
+    let (private, outcome) = (private_at(item, output.span()), outcome_of(item, output));
+    quote_spanned!(output.span()=> impl #private::Future<Output = #outcome> + #private::Send)
+}
+
+/// `Call<Connected>`: what the method of a client returns.
+pub(crate) fn call_of(item: &Item, output: &Type) -> TokenStream {
+    let (private, reply) = (private_at(item, output.span()), reply_of(item, output));
+    quote_spanned!(output.span()=> #private::Call<#reply>)
+}
+
+/// The variable `result`, in the types of kafka-rpc.
+pub(crate) fn into_result(item: &Item, output: &Type) -> TokenStream {
+    let span = output.span();
+    let (private, result) = (private_at(item, span), Ident::new("result", span));
+    quote_spanned!(span=> #private::HandlerReturn::into_result(#result))
+}
+
+/// The variable `reply`, encoded.
+pub(crate) fn into_reply(item: &Item, output: &Type) -> TokenStream {
+    let span = output.span();
+    let (private, reply) = (private_at(item, span), Ident::new("reply", span));
+    quote_spanned!(span=> #private::IntoReply::into_reply(#reply))
+}
+
+/// The future of a handler, which must be `Send`.
+pub(crate) fn boxed(item: &Item, handler: &Ident, body: &TokenStream) -> TokenStream {
+    let private = private_at(item, handler.span());
+    quote_spanned!(handler.span()=> #private::Box::pin(async move { #body }))
+}
+
+/// The function that names a command.
+pub(crate) fn name(item: &Item, name: &CommandName, expression: &TokenStream) -> TokenStream {
+    let span = name.span();
+    let private = private_at(item, span);
+    quote_spanned!(span=> || #private::command_name(&#expression))
+}
+
+/// A line of the user's code.
+pub(crate) fn location(item: &Item, place: Span) -> TokenStream {
+    let private = private_at(item, place);
+    quote_spanned!(place=> #private::Location { file: #private::file!(), line: #private::line!() })
+}

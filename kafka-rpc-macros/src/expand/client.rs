@@ -1,0 +1,247 @@
+//! The client trait, for whatever can make calls.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
+use syn::{
+    Path, QSelf, Type, parse_quote,
+    spanned::Spanned,
+    visit_mut::{self, VisitMut},
+};
+
+use super::{assert, registry, subscription_path, visibility};
+use crate::{
+    attr::{ClientName, CommandName, Destination},
+    model::{Form, Handler, Item},
+    types,
+};
+
+/// `trait BybitClient` and its impl; nothing if the item has no client.
+pub(crate) fn client(item: &Item) -> TokenStream {
+    let Some(name) = client_name(item) else {
+        return TokenStream::new();
+    };
+    let private = item.private();
+    let vis = visibility(item);
+    // Inside a module, its `cfg` has been decided.
+    let cfgs: Vec<_> = if matches!(item.form, Form::Module(_)) {
+        Vec::new()
+    } else {
+        item.cfgs().collect()
+    };
+    let doc = doc(item);
+    let methods: Vec<_> = item
+        .handlers
+        .iter()
+        .map(|handler| Method::new(item, handler))
+        .collect();
+    let declarations = methods.iter().map(Method::declaration);
+    let definitions = methods.iter().map(Method::definition);
+    quote! {
+        #(#cfgs)*
+        #[doc = #doc]
+        #[allow(dead_code, private_bounds, private_interfaces, unreachable_pub)]
+        #vis trait #name {
+            #(#declarations)*
+        }
+
+        #(#cfgs)*
+        impl<AnyCaller: #private::Caller + ?#private::Sized> #name for AnyCaller {
+            #(#definitions)*
+        }
+    }
+}
+
+fn client_name(item: &Item) -> Option<Ident> {
+    match &item.options.client {
+        Some(ClientName::None) => None,
+        Some(ClientName::Named(name)) => Some(name.clone()),
+        None => item
+            .name()
+            .map(|name| format_ident!("{}Client", upper_camel(name), span = name.span())),
+    }
+}
+
+fn upper_camel(name: &Ident) -> String {
+    let name = name.to_string();
+    let words = name.trim_start_matches("r#").split('_');
+    words
+        .map(|word| {
+            let mut letters = word.chars();
+            letters
+                .next()
+                .map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+        })
+        .collect()
+}
+
+fn doc(item: &Item) -> String {
+    let name = item.name().map(ToString::to_string).unwrap_or_default();
+    match &item.form {
+        Form::Contract(_) | Form::ContractImpl(_) => {
+            format!("Calls the commands of [`{name}`]: every client of kafka-rpc has these methods.")
+        }
+        Form::Inherent(_) => {
+            format!("Calls the commands of `{name}`: every client of kafka-rpc has these methods.")
+        }
+        Form::Module(_) => {
+            "Calls the commands of this module: every client of kafka-rpc has these methods.".to_owned()
+        }
+        Form::Function(_) => format!("Calls `{name}`: every client of kafka-rpc has this method."),
+    }
+}
+
+/// A method of the client, in the types of the client's scope.
+struct Method<'a> {
+    item: &'a Item,
+    handler: &'a Handler,
+    /// The name and type of the payload, if there is one.
+    payload: Option<(Ident, Type)>,
+    call: TokenStream,
+}
+
+impl<'a> Method<'a> {
+    fn new(item: &'a Item, handler: &'a Handler) -> Self {
+        let private = item.private();
+        let payload = handler.read_payload().map(|payload| {
+            // Not a hidden variable: see `assert`.
+            let name = payload
+                .name()
+                .cloned()
+                .unwrap_or_else(|| Ident::new("request", payload.ty.span()));
+            (name, outside(item, &payload.ty))
+        });
+        let unit: Type = parse_quote!(());
+        let call = if matches!(item.options.replies, Some(Destination::None)) {
+            quote!(#private::Call<#private::NoReply>)
+        } else {
+            assert::call_of(item, &outside(item, handler.output().unwrap_or(&unit)))
+        };
+        Self {
+            item,
+            handler,
+            payload,
+            call,
+        }
+    }
+
+    /// Where errors about the types of the method belong.
+    fn place(&self) -> Span {
+        self.handler
+            .output()
+            .map_or_else(|| self.handler.ident().span(), Spanned::span)
+    }
+
+    /// `fn connect(&self, request: Connect) -> Call<Connected> where ..`
+    fn signature(&self) -> TokenStream {
+        let name = self.handler.ident();
+        let call = &self.call;
+        let argument = self.payload.as_ref().map(|(name, ty)| quote!(, #name: #ty));
+        // For every lifetime, although there is none: so the bound falls due at the call, and the payload of a
+        // command that nobody calls from here need not be `Serialize`.
+        let condition = self.payload.as_ref().map(|(_, ty)| {
+            let private = super::private_at(self.item, ty.span());
+            quote_spanned!(ty.span()=> where for<'call> #ty: #private::Encode)
+        });
+        quote_spanned!(self.place()=> fn #name(&self #argument) -> #call #condition)
+    }
+
+    fn declaration(&self) -> TokenStream {
+        let cfgs = self.handler.cfgs();
+        let deprecated = self.handler.deprecated();
+        let docs: Vec<_> = self.handler.docs().collect();
+        let fallback = docs.is_empty().then(|| self.fallback_doc());
+        let signature = self.signature();
+        let end = quote_spanned!(self.place()=> ;);
+        quote!(#(#cfgs)* #(#docs)* #fallback #(#deprecated)* #signature #end)
+    }
+
+    fn fallback_doc(&self) -> TokenStream {
+        let doc = match &self.handler.command {
+            Some(command) => format!("Sends `{}`.", types::compact(&command.name)),
+            None => "Sends a record to the topic.".to_owned(),
+        };
+        quote!(#[doc = #doc])
+    }
+
+    fn definition(&self) -> TokenStream {
+        let private = self.item.private();
+        let cfgs = self.handler.cfgs();
+        let signature = self.signature();
+        let subscription = subscription_path(self.item);
+        let command = if let Some(command) = &self.handler.command {
+            let name = assert::name(self.item, &command.name, &expression(self.item, &command.name));
+            quote!(#private::Command::new(#subscription, #name))
+        } else {
+            let source = registry::payload_source(self.item);
+            quote!(#private::Command::every_record(#subscription, #source))
+        };
+        let call = if let Some((name, _)) = &self.payload {
+            quote!(#private::Call::new(self, &COMMAND, &#name))
+        } else {
+            quote!(#private::Call::without_payload(self, &COMMAND))
+        };
+        let key = self.key();
+        quote_spanned! {self.place()=>
+            #(#cfgs)*
+            #signature {
+                static COMMAND: #private::Command = #command;
+                #call #key
+            }
+        }
+    }
+
+    fn key(&self) -> Option<TokenStream> {
+        let command = self.handler.command.as_ref()?;
+        let path = &command.key.as_ref()?.0;
+        let mut name = self.payload.as_ref()?.0.clone();
+        name.set_span(name.span().located_at(path.span()));
+        let private = super::private_at(self.item, path.span());
+        Some(quote_spanned!(path.span()=> .key(#private::ToString::to_string(&#name.#path))))
+    }
+}
+
+/// The expression that names a command, where `Self` is not the service.
+fn expression(item: &Item, name: &CommandName) -> TokenStream {
+    match name {
+        CommandName::Literal(literal) => literal.to_token_stream(),
+        CommandName::Variant(path) => {
+            let ty = outside(item, &parse_quote!(#path));
+            quote!(#ty)
+        }
+    }
+}
+
+/// A type of an impl block, as it is written outside of it: without `Self`.
+fn outside(item: &Item, ty: &Type) -> Type {
+    let mut ty = ty.clone();
+    if let Form::Inherent(block) = &item.form {
+        WithoutSelf(&block.self_ty).visit_type_mut(&mut ty);
+    }
+    ty
+}
+
+struct WithoutSelf<'a>(&'a Type);
+
+impl VisitMut for WithoutSelf<'_> {
+    fn visit_type_mut(&mut self, ty: &mut Type) {
+        let is_self = |path: &Path| path.segments.first().is_some_and(|first| first.ident == "Self");
+        match ty {
+            Type::Path(path) if path.path.is_ident("Self") => *ty = self.0.clone(),
+            Type::Path(path) if path.qself.is_none() && is_self(&path.path) => {
+                let rest = path.path.segments.iter().skip(1);
+                let rest: Path = parse_quote!(::#(#rest)::*);
+                let qself = QSelf {
+                    lt_token: syn::Token![<](path.span()),
+                    ty: Box::new(self.0.clone()),
+                    position: 0,
+                    as_token: None,
+                    gt_token: syn::Token![>](path.span()),
+                };
+                path.qself = Some(qself);
+                path.path = rest;
+            }
+            _ => {}
+        }
+        visit_mut::visit_type_mut(self, ty);
+    }
+}

@@ -1,0 +1,194 @@
+//! A contract's trait, and the impl of one.
+
+use proc_macro2::{Ident, TokenStream};
+use quote::{quote, quote_spanned};
+use syn::{FnArg, ItemImpl, Pat, Type, parse_quote, spanned::Spanned};
+
+use super::{assert, extractors, local, registry};
+use crate::model::{Form, Handler, Item};
+
+/// The trait: its methods get the context, so that an implementor can take extractors from it.
+pub(crate) fn contract(item: &Item) -> TokenStream {
+    let Form::Contract(contract) = &item.form else {
+        return TokenStream::new();
+    };
+    let private = item.private();
+    let mut contract = contract.clone();
+    contract.colon_token.get_or_insert_default();
+    contract.supertraits.push(parse_quote!(#private::Send));
+    contract.supertraits.push(parse_quote!(#private::Sync));
+    contract.supertraits.push(parse_quote!('static));
+    let methods = item.handlers.iter().map(|handler| method(item, handler));
+    let requirements = local("_requirements");
+    let allow = registry::allow_deprecated(item);
+    let handlers = registry::handlers(item);
+    contract.items = methods.map(syn::TraitItem::Verbatim).collect();
+    contract.items.push(parse_quote! {
+        /// Every command of the contract, for `.handlers(..)` on the runtime's builder.
+        #[must_use]
+        #allow
+        fn handlers() -> #private::Handlers
+        where
+            Self: #private::Sized,
+        {
+            #handlers
+        }
+    });
+    contract.items.push(parse_quote! {
+        /// What the service's own arguments need. An impl with `#[kafka_handler]` states it.
+        #[doc(hidden)]
+        fn requirements(#requirements: &mut #private::Requirements)
+        where
+            Self: #private::Sized,
+        {
+        }
+    });
+    quote!(#contract)
+}
+
+/// A method of the trait.
+fn method(item: &Item, handler: &Handler) -> TokenStream {
+    let private = item.private();
+    let Handler { attrs, sig, .. } = handler;
+    let (name, receiver) = (&sig.ident, sig.receiver());
+    let unit: Type = parse_quote!(());
+    let output = handler.output().unwrap_or(&unit);
+    let future = assert::future_of(item, output);
+    let body = handler.default.as_ref().map(|body| {
+        // Inside its own block `return` and `?` mean what the user wrote, and the type tells `?` the error.
+        let result = Ident::new("result", output.span());
+        let into_result = assert::into_result(item, output);
+        quote_spanned! {name.span()=>
+            {
+                async move {
+                    let #result: #output = async move #body.await;
+                    #into_result
+                }
+            }
+        }
+    });
+    let (pat, ty) = match &handler.payload {
+        // Only a method with a body can have a pattern.
+        Some(payload) if body.is_some() => (payload.pat.clone(), &payload.ty),
+        Some(payload) => (
+            payload.name().map_or_else(|| parse_quote!(request), plain),
+            &payload.ty,
+        ),
+        None => (parse_quote!(_), &unit),
+    };
+    let context = if body.is_some() {
+        parse_quote!(_)
+    } else {
+        plain(&local("context"))
+    };
+    let body = body.unwrap_or_else(|| quote_spanned!(name.span()=> ;));
+    // At the user's name, so that lints about the method point at it.
+    quote_spanned! {name.span()=>
+        #(#attrs)*
+        fn #name(
+            #receiver,
+            #pat: #ty,
+            #context: &#private::Context
+        ) -> #future
+        #body
+    }
+}
+
+fn plain(name: &Ident) -> Pat {
+    parse_quote!(#name)
+}
+
+/// The functions of an impl, as the user wrote them, for the impl below and for unit tests.
+pub(crate) fn functions(block: &ItemImpl) -> TokenStream {
+    let mut block = block.clone();
+    block.trait_ = None;
+    block.attrs.retain(|attribute| !attribute.path().is_ident("doc"));
+    quote!(#block)
+}
+
+/// The impl of the contract: takes what each function asks for from the context.
+pub(crate) fn implementation(item: &Item) -> TokenStream {
+    let Some((contract, block)) = item.form.contract() else {
+        return TokenStream::new();
+    };
+    let (generics, _, condition) = block.generics.split_for_impl();
+    let ItemImpl {
+        impl_token,
+        self_ty,
+        attrs,
+        ..
+    } = block;
+    let methods = item.handlers.iter().map(|handler| forward(item, handler));
+    let requirements = requirements(item);
+    let mut tokens = quote!(#(#attrs)* #impl_token #generics #contract for #self_ty #condition);
+    // With the user's own braces: what the compiler says about the impl, as that a method is missing, is there.
+    block.brace_token.surround(&mut tokens, |tokens| {
+        tokens.extend(quote!(#(#methods)* #requirements));
+    });
+    tokens
+}
+
+/// A method of that impl.
+fn forward(item: &Item, handler: &Handler) -> TokenStream {
+    let private = item.private();
+    let [context, request] = ["context", "request"].map(local);
+    let (name, cfgs) = (handler.ident(), handler.cfgs());
+    let unit: Type = parse_quote!(());
+    let output = handler.output().unwrap_or(&unit);
+    let outcome = assert::outcome_of(item, output);
+    // The contract has the payload always, the function only if it asks for it.
+    let payload = handler.payload.as_ref();
+    let ty = payload.map_or(&unit, |payload| &payload.ty);
+    let (pat, argument): (Pat, _) = match (handler.read_payload(), payload) {
+        (Some(_), _) => (parse_quote!(#request), Some(quote!(#request))),
+        (None, Some(_)) => (parse_quote!(()), Some(quote!(()))),
+        (None, None) => (parse_quote!(()), None),
+    };
+    let arguments = extractors(item, handler);
+    let (lets, names) = (arguments.lets, argument.into_iter().chain(arguments.names));
+    let context: Pat = if lets.is_empty() {
+        parse_quote!(_)
+    } else {
+        parse_quote!(#context)
+    };
+    let receiver: FnArg = parse_quote!(&self);
+    let (result, into_result) = (
+        Ident::new("result", output.span()),
+        assert::into_result(item, output),
+    );
+    let deprecated = handler.deprecated().next().map(|_| quote!(#[allow(deprecated)]));
+    quote_spanned! {name.span()=>
+        #(#cfgs)*
+        #deprecated
+        async fn #name(
+            #receiver,
+            #pat: #ty,
+            #context: &#private::Context
+        ) -> #outcome {
+            #(#lets)*
+            let #result = Self::#name(self, #(#names),*).await;
+            #into_result
+        }
+    }
+}
+
+/// What the functions' extractors need of `.provide(..)`, if any does.
+fn requirements(item: &Item) -> Option<TokenStream> {
+    if item.handlers.iter().all(|handler| handler.extractors.is_empty()) {
+        return None;
+    }
+    let private = item.private();
+    let requirements = local("requirements");
+    let requires = item.handlers.iter().flat_map(|handler| {
+        handler.extractors.iter().map(|extractor| {
+            let cfgs = handler.cfgs();
+            let requires = assert::requires(item, &extractor.ty);
+            quote!(#(#cfgs)* #requires)
+        })
+    });
+    Some(quote! {
+        fn requirements(#requirements: &mut #private::Requirements) {
+            #(#requires)*
+        }
+    })
+}

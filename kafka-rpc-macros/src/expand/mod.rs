@@ -1,0 +1,267 @@
+//! From the model to code: one function for each item that is generated.
+//!
+//! - [`registry`]: the subscription, the handlers, and their registration
+//! - [`contract`]: a contract's trait, and the impl of one
+//! - [`client`]: the client trait
+//! - [`assert`]: where the user's types meet the traits they must implement, so that errors point at them
+
+mod assert;
+mod client;
+mod contract;
+mod registry;
+
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
+use quote::{ToTokens, format_ident, quote};
+use syn::{Visibility, parse_quote, spanned::Spanned};
+
+use crate::{
+    errors::Errors,
+    model::{Form, Handler, Item, Style},
+    parse, types, validate,
+};
+
+/// Expands `#[kafka_handler]`.
+pub(crate) fn kafka_handler(options: TokenStream, tokens: &TokenStream) -> TokenStream {
+    let mut errors = Errors::default();
+    let Some(item) = parse::item(options, tokens.clone(), &mut errors) else {
+        let errors = errors.into_tokens();
+        return quote!(#errors #tokens);
+    };
+    validate::item(&item, &mut errors);
+    match errors.into_tokens() {
+        Some(errors) => as_written(item.form, &errors),
+        None => expand(item),
+    }
+}
+
+/// The user's item, so that there are no errors but those about the mistakes.
+fn as_written(mut form: Form, errors: &TokenStream) -> TokenStream {
+    form.attrs_mut()
+        .retain(|attribute| !validate::is_async_trait(attribute));
+    let form = match form {
+        Form::ContractImpl(block) | Form::Inherent(block) if types::is_wrapper(&block.self_ty) => {
+            return errors.clone();
+        }
+        // The contract's methods are not as the user writes them here.
+        Form::ContractImpl(mut block) => {
+            block.trait_ = None;
+            Form::Inherent(block)
+        }
+        form => form,
+    };
+    quote! {
+        #errors
+        #[allow(dead_code, async_fn_in_trait)]
+        #form
+    }
+}
+
+fn expand(mut item: Item) -> TokenStream {
+    allow_what_a_handler_must_do(&mut item);
+    let registration = item.registers().then(|| registry::registration(&item));
+    match &item.form {
+        Form::Contract(_) => {
+            let subscription = registry::subscription(&item);
+            let contract = contract::contract(&item);
+            let client = client::client(&item);
+            quote!(#subscription #contract #client)
+        }
+        Form::ContractImpl(block) => {
+            let functions = contract::functions(block);
+            let implementation = contract::implementation(&item);
+            quote!(#functions #implementation #registration)
+        }
+        Form::Inherent(block) => {
+            let subscription = registry::subscription(&item);
+            let handlers = registry::handlers_of_service(&item);
+            let client = client::client(&item);
+            quote!(#block #subscription #handlers #registration #client)
+        }
+        Form::Module(module) => {
+            let subscription = registry::subscription(&item);
+            let handlers = registry::handlers_of_functions(&item);
+            let client = client::client(&item);
+            // Inside, where the names that the functions use mean what they mean to them.
+            let mut module = module.clone();
+            if let Some((_, items)) = &mut module.content {
+                items.push(syn::Item::Verbatim(quote!(#handlers #registration #client)));
+            }
+            quote!(#subscription #module)
+        }
+        Form::Function(function) => {
+            let subscription = registry::subscription(&item);
+            let handlers = registry::handlers_of_functions(&item);
+            let client = client::client(&item);
+            quote!(#function #subscription #handlers #registration #client)
+        }
+    }
+}
+
+/// Handlers are async and take `&self` and their payload by value whether they need it or not, so the lints that
+/// would have it otherwise are off for them.
+fn allow_what_a_handler_must_do(item: &mut Item) {
+    if matches!(item.form, Form::Contract(_)) {
+        return;
+    }
+    let handlers: Vec<Ident> = item
+        .handlers
+        .iter()
+        .map(|handler| handler.ident().clone())
+        .collect();
+    item.form.for_each_function(|name, attrs| {
+        if handlers.contains(name) {
+            attrs.push(parse_quote!(
+                #[allow(clippy::ignored_unit_patterns, clippy::needless_pass_by_value, clippy::unused_async, clippy::unused_self)]
+            ));
+        }
+    });
+}
+
+/// A variable of generated code, which the user's code cannot see and does not shadow.
+fn local(name: &str) -> Ident {
+    Ident::new(name, Span::mixed_site())
+}
+
+/// The same variable, so placed that errors point at `place`.
+fn local_at(name: &str, place: Span) -> Ident {
+    Ident::new(name, Span::mixed_site().located_at(place))
+}
+
+/// The path of what generated code names, so placed that errors point at `span`.
+fn private_at(item: &Item, span: Span) -> TokenStream {
+    item.private()
+        .into_iter()
+        .map(|mut token: TokenTree| {
+            token.set_span(span);
+            token
+        })
+        .collect()
+}
+
+/// The constant that holds the subscription of an item: `BYBIT_SUBSCRIPTION`.
+fn subscription_name(item: &Item) -> Ident {
+    let name = item.name().map(ToString::to_string).unwrap_or_default();
+    let mut constant = String::new();
+    let mut previous = '_';
+    for letter in name.trim_start_matches("r#").chars() {
+        if letter.is_uppercase() && previous != '_' && !previous.is_uppercase() {
+            constant.push('_');
+        }
+        constant.extend(letter.to_uppercase());
+        previous = letter;
+    }
+    format_ident!("{constant}_SUBSCRIPTION")
+}
+
+/// The path of that constant, from where the handlers and the client are.
+fn subscription_path(item: &Item) -> TokenStream {
+    let name = subscription_name(item);
+    // A module has it beside it, where the paths in the attribute mean what they say.
+    if matches!(item.form, Form::Module(_)) {
+        quote!(super::#name)
+    } else {
+        quote!(#name)
+    }
+}
+
+/// How visible the client of an item is.
+fn visibility(item: &Item) -> Visibility {
+    match &item.form {
+        Form::Contract(item) => item.vis.clone(),
+        Form::ContractImpl(_) | Form::Inherent(_) => item
+            .handlers
+            .iter()
+            .map(|handler| handler.vis.clone())
+            .max_by_key(width)
+            .unwrap_or(Visibility::Inherited),
+        Form::Module(item) => from_inside(&item.vis),
+        Form::Function(item) => item.vis.clone(),
+    }
+}
+
+fn width(vis: &Visibility) -> u8 {
+    match vis {
+        Visibility::Public(_) => 3,
+        Visibility::Restricted(vis) if vis.path.is_ident("crate") => 2,
+        Visibility::Restricted(vis) if vis.path.is_ident("self") => 0,
+        Visibility::Restricted(_) => 1,
+        Visibility::Inherited => 0,
+    }
+}
+
+/// The visibility of a module, as an item inside it writes it.
+fn from_inside(vis: &Visibility) -> Visibility {
+    match vis {
+        Visibility::Public(_) => vis.clone(),
+        Visibility::Inherited => parse_quote!(pub(super)),
+        Visibility::Restricted(restricted) => {
+            let path = &restricted.path;
+            match path.segments.first() {
+                Some(first) if first.ident == "crate" => vis.clone(),
+                Some(first) if first.ident == "self" => parse_quote!(pub(super)),
+                _ => parse_quote!(pub(in super::#path)),
+            }
+        }
+    }
+}
+
+/// What a command is called with, in generated code.
+struct Arguments {
+    /// `let` statements that make them.
+    lets: Vec<TokenStream>,
+    /// The names that they are given.
+    names: Vec<TokenStream>,
+}
+
+/// The payload of a handler, read from the context.
+fn payload(item: &Item, handler: &Handler) -> Arguments {
+    let request = local("request");
+    match handler.read_payload() {
+        Some(payload) => {
+            let read = assert::read(item, &payload.ty);
+            Arguments {
+                lets: vec![quote!(let #request = #read;)],
+                names: vec![request.into_token_stream()],
+            }
+        }
+        // A contract's methods always have the payload, so that its impl need not know whether there is one.
+        None if handler.payload.is_some() || item.style() == Style::Contract => Arguments {
+            lets: Vec::new(),
+            names: vec![quote!(())],
+        },
+        None => Arguments {
+            lets: Vec::new(),
+            names: Vec::new(),
+        },
+    }
+}
+
+/// The arguments after it, made from the context.
+fn extractors(item: &Item, handler: &Handler) -> Arguments {
+    let is_reference = matches!(item.form, Form::ContractImpl(_));
+    let mut taken: Vec<Ident> = ["context", "service", "request", "result", "reply"]
+        .map(local)
+        .into();
+    let mut arguments = Arguments {
+        lets: Vec::new(),
+        names: Vec::new(),
+    };
+    for (i, extractor) in handler.extractors.iter().enumerate() {
+        let name = extractor
+            .name()
+            .map(|name| Ident::new(&name.to_string().replace("r#", "raw_"), Span::mixed_site()))
+            .filter(|name| !taken.contains(name))
+            .unwrap_or_else(|| format_ident!("argument_{}", i + 2, span = Span::mixed_site()));
+        let context = local_at("context", extractor.ty.span());
+        let context = if is_reference {
+            quote!(#context)
+        } else {
+            quote!(&#context)
+        };
+        let extract = assert::extract(item, &extractor.ty, &context);
+        arguments.lets.push(quote!(let #name = #extract;));
+        arguments.names.push(name.to_token_stream());
+        taken.push(name);
+    }
+    arguments
+}

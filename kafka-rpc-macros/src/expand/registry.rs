@@ -1,0 +1,274 @@
+//! The server side: what the runtime is given.
+
+use proc_macro2::{Ident, TokenStream};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
+use syn::{Type, spanned::Spanned};
+
+use super::{assert, extractors, from_inside, local, payload, subscription_name, subscription_path};
+use crate::{
+    attr::{Destination, Order},
+    model::{Form, Handler, Item, Style},
+};
+
+/// `const BYBIT_SUBSCRIPTION: Subscription = ..`
+pub(crate) fn subscription(item: &Item) -> TokenStream {
+    let private = item.private();
+    let name = subscription_name(item);
+    let cfgs = item.cfgs();
+    let options = &item.options;
+    let (topic, group) = (&options.topic, &options.group);
+    let location = assert::location(item, item.name().map_or_else(|| item.form.span(), Ident::span));
+    let destination = |destination: &Destination| match destination {
+        Destination::Topic(topic) => quote!(#private::Replies::Topic(#topic)),
+        Destination::None => quote!(#private::Replies::None),
+    };
+    let replies = options
+        .replies
+        .as_ref()
+        .map(destination)
+        .map(|replies| quote!(.replies(#replies)));
+    let dead_letter = options
+        .dead_letter
+        .as_ref()
+        .map(destination)
+        .map(|topic| quote!(.dead_letter(#topic)));
+    let ordering = options.ordering.map(|ordering| {
+        let ordering = match ordering {
+            Order::Key => quote!(Key),
+            Order::Partition => quote!(Partition),
+            Order::None => quote!(None),
+        };
+        quote!(.ordering(#private::Ordering::#ordering))
+    });
+    let concurrency = options
+        .concurrency
+        .as_ref()
+        .map(|count| quote!(.concurrency(#count)));
+    quote! {
+        #(#cfgs)*
+        const #name: #private::Subscription =
+            #private::Subscription::new(#topic, #group, #location) #replies #dead_letter #ordering #concurrency;
+    }
+}
+
+/// `Service::handlers()`, beside the user's own block.
+pub(crate) fn handlers_of_service(item: &Item) -> TokenStream {
+    let Form::Inherent(block) = &item.form else {
+        return TokenStream::new();
+    };
+    let private = item.private();
+    let (generics, _, condition) = block.generics.split_for_impl();
+    let ty = &block.self_ty;
+    let cfgs = item.cfgs();
+    let allow = allow_deprecated(item);
+    let body = handlers(item);
+    quote! {
+        #(#cfgs)*
+        impl #generics #ty #condition {
+            /// The commands of this service, for `.handlers(..)` on the runtime's builder.
+            #[must_use]
+            #[allow(unreachable_pub)]
+            #allow
+            pub(crate) fn handlers() -> #private::Handlers {
+                #body
+            }
+        }
+    }
+}
+
+/// `handlers()` inside a module, or `on_alert_handlers()` beside a function.
+pub(crate) fn handlers_of_functions(item: &Item) -> TokenStream {
+    let private = item.private();
+    let (vis, name, cfgs, doc) = match &item.form {
+        Form::Function(function) => {
+            let ident = &function.sig.ident;
+            let doc = format!("The handler [`{ident}`], for `.handlers(..)` on the runtime's builder.");
+            (
+                function.vis.clone(),
+                format_ident!("{ident}_handlers"),
+                item.cfgs().collect(),
+                doc,
+            )
+        }
+        Form::Module(module) => {
+            let doc = "The commands of this module, for `.handlers(..)` on the runtime's builder.".to_owned();
+            (
+                from_inside(&module.vis),
+                format_ident!("handlers"),
+                Vec::new(),
+                doc,
+            )
+        }
+        _ => return TokenStream::new(),
+    };
+    let allow = allow_deprecated(item);
+    let body = handlers(item);
+    quote! {
+        #(#cfgs)*
+        #[doc = #doc]
+        #[must_use]
+        #allow
+        #vis fn #name() -> #private::Handlers {
+            #body
+        }
+    }
+}
+
+/// The body of the functions above: every handler of the item.
+pub(crate) fn handlers(item: &Item) -> TokenStream {
+    let private = item.private();
+    let subscription = subscription_path(item);
+    let (optional, always): (Vec<_>, Vec<_>) = item
+        .handlers
+        .iter()
+        .partition(|handler| handler.cfgs().next().is_some());
+    let always = always.into_iter().map(|each| handler(item, each));
+    let chain = quote!(#private::Handlers::new(#subscription) #(.with(#always))*);
+    if optional.is_empty() {
+        return chain;
+    }
+    let handlers = local("handlers");
+    let optional = optional.into_iter().map(|each| {
+        let cfgs = each.cfgs();
+        let each = handler(item, each);
+        quote!(#(#cfgs)* let #handlers = #handlers.with(#each);)
+    });
+    quote! {
+        let #handlers = #chain;
+        #(#optional)*
+        #handlers
+    }
+}
+
+/// `Handler::command(name, location, requires, run)`
+fn handler(item: &Item, handler: &Handler) -> TokenStream {
+    let private = item.private();
+    let location = assert::location(item, handler.ident().span());
+    let requires = requires(item, handler);
+    let run = run(item, handler);
+    if let Some(command) = &handler.command {
+        let name = assert::name(item, &command.name, &command.name.to_token_stream());
+        quote!(#private::Handler::command(#name, #location, #requires, #run))
+    } else {
+        let source = payload_source(item);
+        quote!(#private::Handler::every_record(#source, #location, #requires, #run))
+    }
+}
+
+/// What the payload of a function without a command is.
+pub(crate) fn payload_source(item: &Item) -> TokenStream {
+    let private = item.private();
+    if item.options.envelope {
+        quote!(#private::PayloadSource::Envelope)
+    } else {
+        quote!(#private::PayloadSource::Value)
+    }
+}
+
+/// What must have been provided for a handler to run.
+fn requires(item: &Item, handler: &Handler) -> TokenStream {
+    let requirements = local("requirements");
+    let service = match &item.form {
+        Form::Contract(_) => Some(quote!(#requirements.state::<Self>(); Self::requirements(#requirements);)),
+        Form::Inherent(block) => Some(assert::provided(block.self_ty.span())),
+        Form::ContractImpl(_) | Form::Module(_) | Form::Function(_) => None,
+    };
+    let extractors = handler
+        .extractors
+        .iter()
+        .map(|extractor| assert::requires(item, &extractor.ty));
+    if service.is_none() && handler.extractors.is_empty() {
+        return quote!(|_| {});
+    }
+    quote!(|#requirements| { #service #(#extractors)* })
+}
+
+/// How a handler is run.
+fn run(item: &Item, handler: &Handler) -> TokenStream {
+    let [context, service] = ["context", "service"].map(local);
+    let style = item.style();
+    let name = handler.ident();
+    let payload = payload(item, handler);
+    let extractors = extractors(item, handler);
+    let lets: Vec<_> = payload.lets.into_iter().chain(extractors.lets).collect();
+    let names: Vec<_> = payload.names.into_iter().chain(extractors.names).collect();
+    let unit: Type = syn::parse_quote!(());
+    let output = handler.output().unwrap_or(&unit);
+    let [result, reply] = ["result", "reply"].map(|name| Ident::new(name, output.span()));
+    let find_service = (style != Style::Function).then(|| {
+        let place = match &item.form {
+            Form::Inherent(block) => block.self_ty.span(),
+            _ => name.span(),
+        };
+        let found = assert::service(item, place);
+        quote!(let #service = #found;)
+    });
+    let into_reply = assert::into_reply(item, output);
+    let answer = match style {
+        Style::Contract => {
+            let call = quote_spanned!(output.span()=> Self::#name(&#service, #(#names,)* &#context).await?);
+            quote!(let #reply = #call;)
+        }
+        Style::Method | Style::Function => {
+            let callee = if style == Style::Method {
+                quote!(Self::#name)
+            } else {
+                quote!(#name)
+            };
+            let service = (style == Style::Method).then(|| quote!(&#service,));
+            let into_result = assert::into_result(item, output);
+            quote! {
+                let #result = #callee(#service #(#names),*).await;
+                let #reply = #into_result?;
+            }
+        }
+    };
+    // A function that asks for nothing gets nothing.
+    let argument = if find_service.is_none() && lets.is_empty() {
+        quote!(_)
+    } else {
+        quote!(#context)
+    };
+    let boxed = assert::boxed(item, name, &quote!(#find_service #(#lets)* #answer #into_reply));
+    quote!(|#argument| #boxed)
+}
+
+/// The item's entry in the inventory.
+pub(crate) fn registration(item: &Item) -> TokenStream {
+    let private = item.private();
+    let handlers = match &item.form {
+        Form::Contract(_) => return TokenStream::new(),
+        Form::ContractImpl(block) => {
+            let ty = &block.self_ty;
+            let contract = item.form.contract().map(|(contract, _)| contract);
+            quote!(<#ty as #contract>::handlers)
+        }
+        Form::Inherent(block) => {
+            let ty = &block.self_ty;
+            quote!(<#ty>::handlers)
+        }
+        Form::Module(_) => quote!(handlers),
+        Form::Function(function) => format_ident!("{}_handlers", function.sig.ident).into_token_stream(),
+    };
+    // Inside a module, its `cfg` has been decided.
+    let cfgs: Vec<_> = if matches!(item.form, Form::Module(_)) {
+        Vec::new()
+    } else {
+        item.cfgs().collect()
+    };
+    quote! {
+        #(#cfgs)*
+        const _: () = {
+            #private::inventory::submit! { #private::Registration { handlers: #handlers } }
+        };
+    }
+}
+
+/// A deprecated handler still runs.
+pub(crate) fn allow_deprecated(item: &Item) -> Option<TokenStream> {
+    let is_deprecated = item
+        .handlers
+        .iter()
+        .any(|handler| handler.deprecated().next().is_some());
+    is_deprecated.then(|| quote!(#[allow(deprecated)]))
+}

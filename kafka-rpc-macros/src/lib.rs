@@ -1,0 +1,95 @@
+//! The attributes of kafka-rpc: [`macro@kafka_handler`] and [`macro@command`].
+//!
+//! Every form goes the same way: [`parse`] turns the item into one [`model`], [`validate`] holds all rules, and
+//! [`expand`] has one function for each item that is generated.
+
+mod attr;
+mod command;
+mod errors;
+mod expand;
+mod model;
+mod parse;
+mod position;
+mod types;
+mod validate;
+
+use proc_macro::TokenStream;
+
+/// Serves the commands of a Kafka topic, and generates the client that calls them.
+///
+/// It goes on
+///
+/// - a **trait**: a contract, that a service implements and others call. Every method is a `#[command(..)]`, an
+///   `async fn` that takes `&self` and at most the payload. A default body is how a command is added without
+///   breaking implementors; it cannot call the other commands by their short form.
+/// - an **`impl` of a contract**: no options are needed. The functions may take extractors after the payload
+///   and return any error that is `Into<RpcError>`. They stay inherent functions too, so that unit tests call
+///   them directly.
+/// - an **inherent `impl` block**: its `#[command(..)]` methods are handlers, the rest is left alone. One block
+///   of a type can be annotated.
+/// - an **inline module**: its `#[command(..)]` functions are handlers, the rest is left alone.
+/// - a **free `async fn`** with `#[command(..)]`: one command of a topic. Without: every record of the topic
+///   that no command's handler takes.
+///
+/// ```ignore
+/// #[kafka_handler(topic = "settings-commands", group = "settings")]
+/// impl SettingsService {
+///     #[command(SettingsCommand::Update)]
+///     async fn update(&self, request: Update, user: UserId) -> Result<Settings, RpcError> { .. }
+/// }
+/// ```
+///
+/// The first argument of a handler is its payload, those after it are extractors. No arguments, or `_: ()`
+/// first: no payload is read. Handlers register by themselves when their crate is linked.
+///
+/// # Options
+///
+/// - `topic = "..."`, `group = "..."`: what is consumed, and as which consumer group. Required, except on the
+///   impl of a contract. A literal, or any constant expression of type `&'static str`.
+/// - `replies = "..."`, or `none`: the topic of the replies. By default the topic with `-commands` replaced by
+///   `-responses`, else `<topic>-responses`. `none` makes the commands events: calls can only be notified.
+/// - `dead_letter = "..."`, or `none`: the topic of what cannot be handled. By default `<topic>.dlq`.
+/// - `ordering = "key"`, `"partition"` or `"none"`: which records are handled one at a time. By default `"key"`.
+/// - `concurrency = 64`: how many handlers run at once, at least 1.
+/// - `client = Name`, or `none`: the name of the generated client trait, or that there is none. By default the
+///   item's name with `Client`: `BybitClient`, `SettingsServiceClient`, `tools::ToolsClient`, `OnAlertClient`.
+/// - `register = false`: the handlers do not register by themselves; they are given to the runtime with
+///   `.handlers(..)`. Required on a generic `impl`. Not on a contract, which registers nothing.
+/// - `crate = path`: where kafka-rpc is, if not at `::kafka_rpc`. A path that holds inside the item too.
+/// - `envelope`: only on a free function without `#[command]`. Its payload is the `payload` of the command
+///   envelope, not the whole value of the record.
+///
+/// The impl of a contract takes `register` and `crate` only.
+///
+/// # What is generated
+///
+/// The client trait, as visible as the item (of an `impl` block: as its most visible command); and a function
+/// that makes the handlers, for `.handlers(..)`: `<Service as Contract>::handlers()`, `Service::handlers()`,
+/// `module::handlers()` or `function_handlers()`. Docs, `cfg` and `deprecated` of a command are copied to its
+/// client method.
+#[proc_macro_attribute]
+pub fn kafka_handler(options: TokenStream, item: TokenStream) -> TokenStream {
+    expand::kafka_handler(options.into(), &item.into()).into()
+}
+
+/// Names the command that a function handles.
+///
+/// It goes on a function inside an item with [`macro@kafka_handler`], or beside it on a free function, in
+/// either order. `kafka_handler` reads it and takes it off, so it need not be imported, except where it stands
+/// before `kafka_handler` on a free function.
+///
+/// ```ignore
+/// #[command(BybitCommand::GetBalance, key = account.id)]
+/// async fn get_balance(&self, request: GetBalance) -> Result<Balance, RpcError>;
+/// ```
+///
+/// # Options
+///
+/// - first the command: the path of a unit variant of an enum that derives `serde::Serialize`, whose name for
+///   serde is the name on the wire; or a string literal.
+/// - `key = field.path`: the field of the payload that is the record key of a call, so that the calls of one
+///   account are handled in order. Anything with `Display`. By default the correlation id.
+#[proc_macro_attribute]
+pub fn command(options: TokenStream, item: TokenStream) -> TokenStream {
+    command::command(&options.into(), &item.into()).into()
+}

@@ -1,0 +1,263 @@
+//! What all forms come down to: an item with functions, each of which handles something.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens, quote};
+use syn::{
+    Attribute, Block, FnArg, Ident, ImplItem, Item as AnyItem, ItemFn, ItemImpl, ItemMod, ItemTrait, Pat,
+    PatType, Path, Signature, TraitItem, Type, Visibility,
+};
+
+use crate::{
+    attr::{CommandOptions, HandlerOptions},
+    position::Position,
+};
+
+/// An item with `#[kafka_handler]`, read but not yet found valid.
+pub(crate) struct Item {
+    /// The user's item, without the attributes that are ours.
+    pub(crate) form: Form,
+    pub(crate) options: HandlerOptions,
+    /// The handlers: of a contract's impl all functions, of a free function itself, else those with `#[command]`.
+    pub(crate) handlers: Vec<Handler>,
+}
+
+/// What `#[kafka_handler]` is on.
+pub(crate) enum Form {
+    Contract(ItemTrait),
+    ContractImpl(ItemImpl),
+    Inherent(ItemImpl),
+    Module(ItemMod),
+    Function(ItemFn),
+}
+
+/// One function that handles something.
+pub(crate) struct Handler {
+    pub(crate) attrs: Vec<Attribute>,
+    pub(crate) vis: Visibility,
+    pub(crate) sig: Signature,
+    /// The body that a contract gives it, if it does.
+    pub(crate) default: Option<Block>,
+    pub(crate) command: Option<CommandOptions>,
+    /// Where its `#[command]` is, understood or not.
+    pub(crate) attribute: Option<Span>,
+    pub(crate) payload: Option<Argument>,
+    pub(crate) extractors: Vec<Argument>,
+}
+
+/// An argument of a handler.
+pub(crate) struct Argument {
+    pub(crate) pat: Pat,
+    pub(crate) ty: Type,
+}
+
+impl From<&PatType> for Argument {
+    fn from(argument: &PatType) -> Self {
+        Self {
+            pat: (*argument.pat).clone(),
+            ty: (*argument.ty).clone(),
+        }
+    }
+}
+
+impl Argument {
+    /// The name that the user gave it, if it can be used as one: no pattern, and not marked as unused.
+    pub(crate) fn name(&self) -> Option<&Ident> {
+        match &self.pat {
+            Pat::Ident(pat) if pat.subpat.is_none() && !pat.ident.to_string().starts_with('_') => {
+                Some(&pat.ident)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// What the handlers of a form are, seen from the generated code that runs them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Style {
+    /// Methods of the contract: extractors are the implementor's own.
+    Contract,
+    /// Methods of a service.
+    Method,
+    /// Functions without a service.
+    Function,
+}
+
+impl Item {
+    /// Which options the item takes.
+    pub(crate) fn position(&self) -> Position {
+        match &self.form {
+            Form::Contract(_) => Position::Contract,
+            Form::ContractImpl(_) => Position::ContractImpl,
+            Form::Function(_) if !self.handlers.iter().any(|handler| handler.attribute.is_some()) => {
+                Position::EveryRecord
+            }
+            Form::Inherent(_) | Form::Module(_) | Form::Function(_) => Position::Commands,
+        }
+    }
+
+    pub(crate) fn style(&self) -> Style {
+        match &self.form {
+            Form::Contract(_) => Style::Contract,
+            Form::ContractImpl(_) | Form::Inherent(_) => Style::Method,
+            Form::Module(_) | Form::Function(_) => Style::Function,
+        }
+    }
+
+    /// The name of the item: of an `impl`, of its type. None where the type has no name, as `&T` or `(A, B)`.
+    pub(crate) fn name(&self) -> Option<&Ident> {
+        match &self.form {
+            Form::Contract(item) => Some(&item.ident),
+            Form::ContractImpl(item) | Form::Inherent(item) => match &*item.self_ty {
+                Type::Path(ty) => ty.path.segments.last().map(|segment| &segment.ident),
+                _ => None,
+            },
+            Form::Module(item) => Some(&item.ident),
+            Form::Function(item) => Some(&item.sig.ident),
+        }
+    }
+
+    /// The attributes of the item that are not ours.
+    pub(crate) fn attrs(&self) -> &[Attribute] {
+        match &self.form {
+            Form::Contract(item) => &item.attrs,
+            Form::ContractImpl(item) | Form::Inherent(item) => &item.attrs,
+            Form::Module(item) => &item.attrs,
+            Form::Function(item) => &item.attrs,
+        }
+    }
+
+    /// The `cfg`s of the item: what is generated beside it must vanish with it.
+    pub(crate) fn cfgs(&self) -> impl Iterator<Item = &Attribute> {
+        named(self.attrs(), "cfg")
+    }
+
+    /// Whether the handlers register by themselves.
+    pub(crate) fn registers(&self) -> bool {
+        self.options.register.unwrap_or(true)
+    }
+
+    /// The path of what generated code names.
+    pub(crate) fn private(&self) -> TokenStream {
+        if let Some(path) = &self.options.krate {
+            quote!(#path::__private)
+        } else {
+            quote!(::kafka_rpc::__private)
+        }
+    }
+}
+
+impl Handler {
+    /// Reads a function. Its attributes that are ours have been taken off.
+    pub(crate) fn new(attrs: &[Attribute], vis: &Visibility, sig: &Signature) -> Self {
+        let mut arguments = sig.inputs.iter().filter_map(|argument| match argument {
+            FnArg::Typed(argument) => Some(Argument::from(argument)),
+            FnArg::Receiver(_) => None,
+        });
+        Self {
+            attrs: attrs.to_vec(),
+            vis: vis.clone(),
+            sig: sig.clone(),
+            default: None,
+            command: None,
+            attribute: None,
+            payload: arguments.next(),
+            extractors: arguments.collect(),
+        }
+    }
+
+    pub(crate) fn ident(&self) -> &Ident {
+        &self.sig.ident
+    }
+
+    /// What it returns, if it says so.
+    pub(crate) fn output(&self) -> Option<&Type> {
+        match &self.sig.output {
+            syn::ReturnType::Type(_, ty) => Some(ty),
+            syn::ReturnType::Default => None,
+        }
+    }
+
+    /// The payload, if one is read: none at all and `()` are the same.
+    pub(crate) fn read_payload(&self) -> Option<&Argument> {
+        self.payload.as_ref().filter(|payload| !is_unit(&payload.ty))
+    }
+
+    pub(crate) fn cfgs(&self) -> impl Iterator<Item = &Attribute> {
+        named(&self.attrs, "cfg")
+    }
+
+    pub(crate) fn docs(&self) -> impl Iterator<Item = &Attribute> {
+        named(&self.attrs, "doc")
+    }
+
+    pub(crate) fn deprecated(&self) -> impl Iterator<Item = &Attribute> {
+        named(&self.attrs, "deprecated")
+    }
+}
+
+impl ToTokens for Form {
+    fn to_tokens(&self, tokens: &mut TokenStream) {
+        match self {
+            Self::Contract(item) => item.to_tokens(tokens),
+            Self::ContractImpl(item) | Self::Inherent(item) => item.to_tokens(tokens),
+            Self::Module(item) => item.to_tokens(tokens),
+            Self::Function(item) => item.to_tokens(tokens),
+        }
+    }
+}
+
+impl Form {
+    /// The path of the contract and the type of the service, where the item is the impl of a contract.
+    pub(crate) fn contract(&self) -> Option<(&Path, &ItemImpl)> {
+        match self {
+            Self::ContractImpl(item) => item.trait_.as_ref().map(|(contract, _)| (contract, item)),
+            _ => None,
+        }
+    }
+
+    /// The attributes of the item that are not ours, to change.
+    pub(crate) fn attrs_mut(&mut self) -> &mut Vec<Attribute> {
+        match self {
+            Self::Contract(item) => &mut item.attrs,
+            Self::ContractImpl(item) | Self::Inherent(item) => &mut item.attrs,
+            Self::Module(item) => &mut item.attrs,
+            Self::Function(item) => &mut item.attrs,
+        }
+    }
+
+    /// Calls `visit` with the name and the attributes of every function of the item that could be a handler.
+    pub(crate) fn for_each_function(&mut self, mut visit: impl FnMut(&Ident, &mut Vec<Attribute>)) {
+        match self {
+            Self::Contract(item) => item.items.iter_mut().for_each(|item| {
+                if let TraitItem::Fn(function) = item {
+                    visit(&function.sig.ident, &mut function.attrs);
+                }
+            }),
+            Self::ContractImpl(item) | Self::Inherent(item) => item.items.iter_mut().for_each(|item| {
+                if let ImplItem::Fn(function) = item {
+                    visit(&function.sig.ident, &mut function.attrs);
+                }
+            }),
+            Self::Module(item) => item
+                .content
+                .iter_mut()
+                .flat_map(|(_, items)| items)
+                .for_each(|item| {
+                    if let AnyItem::Fn(function) = item {
+                        visit(&function.sig.ident, &mut function.attrs);
+                    }
+                }),
+            Self::Function(item) => visit(&item.sig.ident, &mut item.attrs),
+        }
+    }
+}
+
+pub(crate) fn is_unit(ty: &Type) -> bool {
+    matches!(ty, Type::Tuple(tuple) if tuple.elems.is_empty())
+}
+
+fn named<'a>(attrs: &'a [Attribute], name: &'static str) -> impl Iterator<Item = &'a Attribute> {
+    attrs
+        .iter()
+        .filter(move |attribute| attribute.path().is_ident(name))
+}

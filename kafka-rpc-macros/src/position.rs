@@ -1,0 +1,135 @@
+//! Which options there are where, and what is said about those that are not.
+
+/// What `#[kafka_handler]` is on, as far as it decides which options it takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Position {
+    Contract,
+    ContractImpl,
+    Commands,
+    EveryRecord,
+}
+
+impl Position {
+    /// The options it takes.
+    pub(crate) fn known(self) -> &'static [&'static str] {
+        match self {
+            Self::Contract => &[
+                "topic",
+                "group",
+                "replies",
+                "dead_letter",
+                "ordering",
+                "concurrency",
+                "client",
+                "crate",
+            ],
+            Self::ContractImpl => &["register", "crate"],
+            Self::Commands => &[
+                "topic",
+                "group",
+                "replies",
+                "dead_letter",
+                "ordering",
+                "concurrency",
+                "client",
+                "register",
+                "crate",
+            ],
+            Self::EveryRecord => &[
+                "topic",
+                "group",
+                "replies",
+                "dead_letter",
+                "ordering",
+                "concurrency",
+                "client",
+                "register",
+                "crate",
+                "envelope",
+            ],
+        }
+    }
+
+    /// What messages call it.
+    pub(crate) fn noun(self) -> &'static str {
+        match self {
+            Self::Contract => "a contract",
+            Self::ContractImpl => "the impl of a contract",
+            Self::Commands => "an item with commands",
+            Self::EveryRecord => "a function that takes every record",
+        }
+    }
+
+    /// Why an option that is known elsewhere has no place here.
+    pub(crate) fn misplaced(self, option: &str) -> Option<String> {
+        match (self, option) {
+            (Self::ContractImpl, option) if Self::Contract.known().contains(&option) => Some(format!(
+                "the contract states `{option}`, not its impl: remove it here (an impl takes `register` and `crate`)"
+            )),
+            (Self::Contract, "register") => {
+                Some("a contract registers nothing: write `register = false` on its impl".to_owned())
+            }
+            (_, "envelope") => Some(
+                "`envelope` is for a free function without `#[command]`: the payload of a command is always \
+                 the envelope's, so remove it here"
+                    .to_owned(),
+            ),
+            _ => None,
+        }
+    }
+}
+
+/// What is said about an option that is none of the `known` ones.
+pub(crate) fn unknown(name: &str, noun: &str, known: &[&str]) -> String {
+    let list = known
+        .iter()
+        .map(|option| format!("`{option}`"))
+        .collect::<Vec<_>>()
+        .join(", ");
+    let nearest = known
+        .iter()
+        .map(|option| (distance(name, option), option))
+        .filter(|(distance, option)| *distance <= 2 && *distance < option.len())
+        .min();
+    match nearest {
+        Some((_, option)) => {
+            format!("unknown option `{name}`, did you mean `{option}`? The options of {noun} are {list}")
+        }
+        None => format!("unknown option `{name}`: the options of {noun} are {list}"),
+    }
+}
+
+/// How many letters are to be changed, added or taken away to make one word the other.
+fn distance(from: &str, to: &str) -> usize {
+    let to: Vec<char> = to.chars().collect();
+    let mut row: Vec<usize> = (0..=to.len()).collect();
+    for (i, letter) in from.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, other) in to.iter().enumerate() {
+            let change = diagonal + usize::from(letter != *other);
+            diagonal = row[j + 1];
+            row[j + 1] = change.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[to.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_option_is_suggested() {
+        let known = Position::Commands.known();
+        assert!(unknown("topics", "it", known).contains("did you mean `topic`"));
+        assert!(unknown("deadletter", "it", known).contains("did you mean `dead_letter`"));
+        assert!(!unknown("timeout", "it", known).contains("did you mean"));
+    }
+
+    #[test]
+    fn distance_counts_changes() {
+        assert_eq!(distance("topic", "topic"), 0);
+        assert_eq!(distance("tpic", "topic"), 1);
+        assert_eq!(distance("", "key"), 3);
+    }
+}

@@ -1,0 +1,437 @@
+//! All rules: each at the place of the mistake, in words that say what to write instead.
+
+use syn::{
+    Attribute, Expr, FnArg, ImplItem, Lit, Receiver, ReceiverKind, Safety, Signature, TraitItem, Type,
+    spanned::Spanned,
+};
+
+use crate::{
+    attr::{ClientName, CommandName, Destination},
+    errors::Errors,
+    model::{Argument, Form, Handler, Item, Style, is_unit},
+    position::Position,
+    types::{compact, finds, is_wrapper, names},
+};
+
+/// The longest name of a topic that Kafka takes.
+const LONGEST_TOPIC: usize = 249;
+
+/// Names that a command cannot have: those of `Client`'s own methods, and of the functions that are generated.
+const RESERVED: &[&str] = &["raw", "clone", "client", "handlers", "requirements"];
+
+/// Checks an item that has been read.
+pub(crate) fn item(item: &Item, errors: &mut Errors) {
+    form(item, errors);
+    options(item, errors);
+    for handler in &item.handlers {
+        function(handler, item, errors);
+    }
+    once(&item.handlers, errors);
+    client(item, errors);
+}
+
+fn form(item: &Item, errors: &mut Errors) {
+    for attribute in item.attrs() {
+        if is_async_trait(attribute) {
+            errors.at(
+                attribute,
+                "`#[kafka_handler]` makes the methods async by itself: remove this attribute",
+            );
+        }
+    }
+    match &item.form {
+        Form::Contract(contract) => {
+            if !contract.generics.params.is_empty() {
+                errors.at(
+                    &contract.generics,
+                    "a contract has no generic parameters: its commands are one fixed list",
+                );
+            }
+            if let Some(unsafety) = contract.unsafety {
+                errors.at(unsafety, "a contract is a safe trait: remove `unsafe`");
+            }
+            for other in contract
+                .items
+                .iter()
+                .filter(|item| !matches!(item, TraitItem::Fn(_)))
+            {
+                errors.at(other, "a contract has commands only: put this into another trait");
+            }
+        }
+        Form::ContractImpl(implementation) => {
+            service(item, errors);
+            for other in implementation
+                .items
+                .iter()
+                .filter(|item| !matches!(item, ImplItem::Fn(_)))
+            {
+                errors.at(
+                    other,
+                    "the impl of a contract has commands only: put this into another `impl` block of the service",
+                );
+            }
+        }
+        Form::Inherent(_) => service(item, errors),
+        Form::Module(module) if module.content.is_none() => errors.at(
+            module,
+            "`#[kafka_handler]` cannot see into a module in another file: write the module inline as \
+             `mod name { .. }`, or put `#[kafka_handler(..)]` on each function in that file",
+        ),
+        Form::Module(_) | Form::Function(_) => {}
+    }
+    let is_empty = item.handlers.is_empty() && !matches!(item.form, Form::ContractImpl(_));
+    if is_empty && !matches!(&item.form, Form::Module(module) if module.content.is_none()) {
+        errors.push(syn::Error::new(
+            place(item),
+            "there is no command in here: put `#[command(Enum::Variant)]` on each function that handles one",
+        ));
+    }
+}
+
+/// `#[async_trait]` would take the `async` away that the rules ask for.
+pub(crate) fn is_async_trait(attribute: &Attribute) -> bool {
+    attribute
+        .path()
+        .segments
+        .last()
+        .is_some_and(|segment| segment.ident == "async_trait")
+}
+
+/// The rules of an `impl` block.
+fn service(item: &Item, errors: &mut Errors) {
+    let (Form::ContractImpl(block) | Form::Inherent(block)) = &item.form else {
+        return;
+    };
+    let ty = &*block.self_ty;
+    if is_wrapper(ty) {
+        errors.at(
+            ty,
+            "implement it for the service type itself: the runtime shares it behind an `Arc` already",
+        );
+    } else if item.name().is_none() {
+        errors.at(
+            ty,
+            "implement it for a struct or an enum of your own, by its name",
+        );
+    }
+    if block.generics.type_params().next().is_some() || block.generics.const_params().next().is_some() {
+        if item.registers() {
+            errors.at(&block.generics, generic(item));
+        }
+    } else if let Some(lifetime) = block.generics.lifetimes().next() {
+        errors.at(
+            lifetime,
+            "a service lives as long as the runtime and cannot borrow: remove the lifetime",
+        );
+    }
+}
+
+fn generic(item: &Item) -> String {
+    let (service, handlers) = match (item.name(), item.form.contract()) {
+        (Some(service), Some((contract, _))) => {
+            let contract = contract
+                .segments
+                .last()
+                .map(|segment| segment.ident.to_string())
+                .unwrap_or_default();
+            (
+                service.to_string(),
+                format!("<{service}<..> as {contract}>::handlers()"),
+            )
+        }
+        (Some(service), None) => (service.to_string(), format!("{service}::<..>::handlers()")),
+        (None, _) => return "a generic impl needs `register = false`".to_owned(),
+    };
+    let option = if item.form.contract().is_some() {
+        "(register = false)"
+    } else {
+        "(.., register = false)"
+    };
+    format!(
+        "a generic impl cannot register by itself, since nothing says which `{service}<..>` is meant: write \
+         `#[kafka_handler{option}]`, and `.handlers({handlers})` on the runtime's builder"
+    )
+}
+
+fn options(item: &Item, errors: &mut Errors) {
+    let options = &item.options;
+    if item.position() != Position::ContractImpl {
+        let example = "#[kafka_handler(topic = \"..\", group = \"..\")]";
+        if !options.is_stated("topic") {
+            errors.push(syn::Error::new(
+                proc_macro2::Span::call_site(),
+                format!("`topic` is missing: say which topic the commands are on, as in `{example}`"),
+            ));
+        }
+        if !options.is_stated("group") {
+            errors.push(syn::Error::new(
+                proc_macro2::Span::call_site(),
+                format!("`group` is missing: say which consumer group handles them, as in `{example}`"),
+            ));
+        }
+    }
+    let topics = [&options.replies, &options.dead_letter]
+        .into_iter()
+        .filter_map(|topic| match topic {
+            Some(Destination::Topic(topic)) => Some(topic),
+            Some(Destination::None) | None => None,
+        });
+    for topic in options.topic.iter().chain(topics) {
+        self::topic(topic, errors);
+    }
+    if let Some((literal, group)) = options.group.as_ref().and_then(literal)
+        && group.is_empty()
+    {
+        errors.at(literal, "a consumer group has a name: this is empty");
+    }
+    if let Some(ClientName::Named(client)) = &options.client
+        && item.name() == Some(client)
+    {
+        errors.at(
+            client,
+            "the client trait cannot have the name of the item itself: choose another one",
+        );
+    }
+}
+
+fn topic(topic: &Expr, errors: &mut Errors) {
+    let Some((literal, name)) = literal(topic) else {
+        return;
+    };
+    let is_allowed = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '.' | '_' | '-');
+    if name.is_empty() {
+        errors.at(literal, "a topic has a name: this is empty");
+    } else if name == "." || name == ".." {
+        errors.at(literal, format!("Kafka refuses `{name}` as the name of a topic"));
+    } else if let Some(letter) = name.chars().find(|letter| !is_allowed(*letter)) {
+        errors.at(
+            literal,
+            format!("Kafka refuses {letter:?} in the name of a topic: use letters, digits, `.`, `_` and `-`"),
+        );
+    } else if name.len() > LONGEST_TOPIC {
+        errors.at(
+            literal,
+            format!(
+                "Kafka refuses topics of more than {LONGEST_TOPIC} characters: this has {}",
+                name.len()
+            ),
+        );
+    }
+}
+
+fn literal(expr: &Expr) -> Option<(&Lit, String)> {
+    match expr {
+        Expr::Lit(expr) => match &expr.lit {
+            Lit::Str(text) => Some((&expr.lit, text.value())),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// The rules of one handler.
+fn function(handler: &Handler, item: &Item, errors: &mut Errors) {
+    command(handler, item, errors);
+    signature(&handler.sig, item.position(), errors);
+    receiver(&handler.sig, item.style(), errors);
+    arguments(handler, item, errors);
+    let name = handler.ident().to_string();
+    if RESERVED.contains(&name.as_str()) && item.position() != Position::ContractImpl {
+        errors.at(
+            handler.ident(),
+            format!(
+                "`{name}` cannot be the name of a command: clients and services have a function of that name"
+            ),
+        );
+    }
+    match handler.output() {
+        None => errors.at(
+            &handler.sig,
+            format!("a handler returns a `Result`: write `async fn {name}(..) -> Result<(), RpcError>` to answer without data"),
+        ),
+        Some(ty) if finds(ty, |ty| matches!(ty, Type::ImplTrait(_))) => {
+            errors.at(ty, "a handler returns a `Result` with a type that has a name: the client returns it too");
+        }
+        Some(ty) if item.style() == Style::Contract && names(ty, "Self") => {
+            errors.at(ty, "the client returns this too, and has no `Self`: write the type");
+        }
+        Some(_) => {}
+    }
+}
+
+fn command(handler: &Handler, item: &Item, errors: &mut Errors) {
+    if let (Form::ContractImpl(_), Some(attribute)) = (&item.form, handler.attribute) {
+        errors.push(syn::Error::new(
+            attribute,
+            "the contract names the commands, not its impl: remove `#[command]` here",
+        ));
+        return;
+    }
+    match (&item.form, &handler.command) {
+        (Form::Contract(_), None) if handler.attribute.is_none() => errors.at(
+            handler.ident(),
+            "every method of a contract is a command: put `#[command(Enum::Variant)]` on it, or move it to another trait",
+        ),
+        (_, Some(command)) => {
+            if let (Some(key), None) = (&command.key, handler.read_payload()) {
+                errors.at(&key.0, "`key` is a field of the payload, but this command has none");
+            }
+        }
+        _ => {}
+    }
+}
+
+fn signature(sig: &Signature, position: Position, errors: &mut Errors) {
+    if let Some(constness) = sig.constness {
+        errors.at(
+            constness,
+            "a handler is an `async fn`, and that cannot be `const`: remove it",
+        );
+    }
+    if let Safety::Unsafe(unsafety) = sig.safety {
+        errors.at(
+            unsafety,
+            "a handler is called by the runtime, which cannot uphold what `unsafe` asks: remove it",
+        );
+    }
+    if let Some(abi) = &sig.abi {
+        errors.at(abi, "a handler has no foreign callers: remove this");
+    }
+    if sig.asyncness.is_none() {
+        let or_elsewhere = match position {
+            Position::ContractImpl => {
+                ", or put it into another `impl` block of the service if it is no command"
+            }
+            _ => "",
+        };
+        errors.at(
+            sig.fn_token,
+            format!("a handler is async: write `async fn {}`{or_elsewhere}", sig.ident),
+        );
+    }
+    if !sig.generics.params.is_empty() {
+        errors.at(
+            &sig.generics,
+            "a handler has no generic parameters: the runtime calls it with what is read from the record",
+        );
+    }
+    if let Some(variadic) = &sig.variadic {
+        errors.at(variadic, "a handler has a fixed number of arguments");
+    }
+}
+
+fn receiver(sig: &Signature, style: Style, errors: &mut Errors) {
+    match (style, sig.receiver()) {
+        (Style::Function, _) => {}
+        (Style::Contract | Style::Method, None) => errors.at(
+            &sig.ident,
+            format!("a command is a method of the service: write `async fn {}(&self, ..)`", sig.ident),
+        ),
+        (Style::Contract | Style::Method, Some(receiver)) => match &receiver.kind {
+            ReceiverKind::Reference(_, _, None) => {}
+            ReceiverKind::Reference(_, _, Some(_)) => errors.at(
+                receiver,
+                "handlers run at the same time and share the service: take `&self`, and put what changes behind a lock",
+            ),
+            _ => errors.at(by_value(receiver), "handlers share the service: take `&self`"),
+        },
+    }
+}
+
+/// The whole of `self: Arc<Self>`, as an argument.
+fn by_value(receiver: &Receiver) -> FnArg {
+    FnArg::Receiver(receiver.clone())
+}
+
+fn arguments(handler: &Handler, item: &Item, errors: &mut Errors) {
+    if item.style() == Style::Contract {
+        for extractor in &handler.extractors {
+            errors.at(
+                &extractor.ty,
+                "a method of a contract has its payload only, since callers do not pass extractors: write this \
+                 argument in the impl of the contract",
+            );
+        }
+    }
+    for Argument { ty, .. } in handler.payload.iter().chain(&handler.extractors) {
+        if finds(ty, |ty| matches!(ty, Type::ImplTrait(_))) {
+            errors.at(ty, "a handler has no generic parameters: write the type");
+        } else if let Type::Reference(reference) = ty {
+            let owned = match &*reference.elem {
+                Type::Path(path) if path.path.is_ident("str") => "String".to_owned(),
+                Type::Slice(slice) => format!("Vec<{}>", compact(&slice.elem)),
+                elem => compact(elem),
+            };
+            errors.at(
+                ty,
+                format!("a handler owns its arguments, they are made from the record: write `{owned}`"),
+            );
+        } else if item.style() == Style::Contract && names(ty, "Self") {
+            errors.at(
+                ty,
+                "the client has this argument too, and no `Self`: write the type",
+            );
+        }
+    }
+    if let Some(second) = handler.extractors.iter().find(|extractor| is_unit(&extractor.ty)) {
+        errors.at(&second.ty, "`()` stands for no payload and comes first");
+    }
+}
+
+/// A command has one handler, and a function one client method.
+fn once(handlers: &[Handler], errors: &mut Errors) {
+    let mut seen: Vec<&CommandName> = Vec::new();
+    // Of two with a `cfg` there may be one only.
+    for handler in handlers.iter().filter(|handler| handler.cfgs().next().is_none()) {
+        let Some(command) = &handler.command else {
+            continue;
+        };
+        if seen.iter().any(|name| compact(name) == compact(&command.name)) {
+            errors.at(
+                &command.name,
+                format!(
+                    "`{}` has a handler in here already: a command has one",
+                    compact(&command.name)
+                ),
+            );
+        } else {
+            seen.push(&command.name);
+        }
+    }
+}
+
+/// The client of a generic service has no parameters, so it can name none.
+fn client(item: &Item, errors: &mut Errors) {
+    let Form::Inherent(block) = &item.form else { return };
+    if matches!(item.options.client, Some(ClientName::None)) {
+        return;
+    }
+    for handler in &item.handlers {
+        for ty in handler
+            .read_payload()
+            .map(|payload| &payload.ty)
+            .into_iter()
+            .chain(handler.output())
+        {
+            for parameter in block.generics.type_params() {
+                if names(ty, &parameter.ident.to_string()) || names(ty, "Self") {
+                    errors.at(
+                        ty,
+                        format!(
+                            "the client of this command has no `{}`: write a type without it, or `client = none`",
+                            parameter.ident
+                        ),
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// What errors about the whole item point at.
+fn place(item: &Item) -> proc_macro2::Span {
+    match &item.form {
+        Form::ContractImpl(block) | Form::Inherent(block) => block.self_ty.span(),
+        form => item.name().map_or_else(|| form.span(), proc_macro2::Ident::span),
+    }
+}

@@ -1,0 +1,199 @@
+//! Generated code is clean under the strictest lints and needs no prelude: every form, with them on.
+
+#![no_implicit_prelude]
+#![deny(warnings, missing_docs, unreachable_pub, rust_2018_idioms, clippy::pedantic)]
+#![forbid(unsafe_code)]
+
+use ::kafka_rpc::{Headers, RpcError, State, UserId, command, kafka_handler};
+use ::serde::{Deserialize, Serialize};
+use ::std::{
+    clone::Clone,
+    result::Result::{self, Ok},
+    string::String,
+};
+
+/// The commands.
+#[derive(Debug, Serialize)]
+pub enum Name {
+    /// One.
+    Connect,
+    /// Another.
+    Status,
+    /// One more.
+    Reset,
+}
+
+/// A payload.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Connect {
+    /// What it is for.
+    pub account: Account,
+}
+
+/// A field with a field.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Account {
+    /// The number.
+    pub id: u64,
+}
+
+/// A reply.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Connected {
+    /// Who it is.
+    pub who: String,
+}
+
+/// A state.
+#[derive(Debug, Clone)]
+pub struct Db;
+
+/// A contract.
+#[kafka_handler(
+    topic = "commands",
+    group = "service",
+    replies = "responses",
+    dead_letter = none,
+    ordering = "partition",
+    concurrency = 8,
+)]
+pub trait Bybit {
+    /// Connects.
+    #[command(Name::Connect, key = account.id)]
+    async fn connect(&self, request: Connect) -> Result<Connected, RpcError>;
+
+    /// Answers nothing.
+    #[command(Name::Status)]
+    async fn status(&self) -> Result<(), RpcError>;
+
+    /// Was there first.
+    #[command("first")]
+    #[deprecated = "use `later`"]
+    async fn first(&self) -> Result<(), RpcError>;
+
+    /// Came later.
+    #[command("later")]
+    async fn later(&self, request: Connect) -> Result<u64, RpcError> {
+        Ok(request.account.id)
+    }
+}
+
+/// A service.
+#[derive(Debug)]
+pub struct Service;
+
+#[kafka_handler]
+impl Bybit for Service {
+    async fn connect(
+        &self,
+        request: Connect,
+        _user: UserId,
+        State(_db): State<Db>,
+    ) -> Result<Connected, RpcError> {
+        let _ = request;
+        Ok(Connected { who: String::new() })
+    }
+
+    async fn status(&self) -> Result<(), RpcError> {
+        Ok(())
+    }
+
+    #[deprecated]
+    async fn first(&self) -> Result<(), RpcError> {
+        Ok(())
+    }
+}
+
+/// A service without a contract.
+#[derive(Debug)]
+pub struct Settings;
+
+#[kafka_handler(topic = "settings", group = "settings", replies = none)]
+impl Settings {
+    /// Resets.
+    ///
+    /// # Errors
+    ///
+    /// None.
+    #[command(Name::Reset)]
+    pub async fn reset(&self, Connect { account }: Connect, context: Headers) -> Result<(), RpcError> {
+        let _ = (account, context);
+        self.helper();
+        Ok(())
+    }
+
+    fn helper(&self) {
+        let Self = self;
+    }
+}
+
+/// Functions.
+#[kafka_handler(topic = TOPIC, group = "tools")]
+pub mod tools {
+    use ::kafka_rpc::RpcError;
+    use ::std::result::Result::{self, Ok};
+
+    use super::{Db, State};
+
+    #[command("call", key = 0)]
+    async fn call(request: (u8, u8), State(db): State<Db>) -> Result<u8, RpcError> {
+        let _ = db;
+        Ok(request.0)
+    }
+
+    #[command("none")]
+    #[deprecated = "it was never any good"]
+    async fn none(_: (), db: State<Db>) -> Result<(), RpcError> {
+        let _ = db;
+        Ok(())
+    }
+}
+
+const TOPIC: &str = "tools";
+
+/// A command.
+///
+/// # Errors
+///
+/// None.
+#[kafka_handler(topic = "settings", group = "settings")]
+#[command("RESET")]
+pub async fn reset() -> Result<(), RpcError> {
+    Ok(())
+}
+
+#[command("RESET_2")]
+#[kafka_handler(topic = "settings", group = "settings")]
+async fn reset_2(request: Connect) -> Result<(), RpcError> {
+    let _ = request;
+    Ok(())
+}
+
+#[kafka_handler(topic = "alerts", group = "alerts", envelope, client = Alerts)]
+async fn on_alert(alert: Connect, on_alert: Headers) -> Result<(), RpcError> {
+    let _ = (alert, on_alert);
+    Ok(())
+}
+
+/// Functions nobody else sees.
+#[kafka_handler(topic = "private", group = "private", register = false, client = none)]
+mod private {
+    #[derive(::serde::Deserialize)]
+    struct Hidden;
+
+    #[super::command("hidden")]
+    async fn hidden(_hidden: Hidden) -> super::Result<(), super::RpcError> {
+        super::Ok(())
+    }
+}
+
+#[test]
+fn handlers_can_be_taken_explicitly() {
+    let _ = (
+        <Service as Bybit>::handlers(),
+        Settings::handlers(),
+        tools::handlers(),
+        reset_handlers(),
+        private::handlers(),
+    );
+}

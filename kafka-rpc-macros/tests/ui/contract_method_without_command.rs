@@ -1,0 +1,25 @@
+use kafka_rpc::{RpcError, kafka_handler};
+use serde::{Deserialize, Serialize};
+
+#[derive(Serialize, Deserialize)]
+struct Payload {
+    key: String,
+}
+
+#[derive(Serialize)]
+enum Name {
+    A,
+    B,
+}
+
+#[kafka_handler(topic = "t", group = "g")]
+trait Contract {
+    #[command(Name::A)]
+    async fn a(&self) -> Result<(), RpcError>;
+
+    async fn helper(&self) -> Result<(), RpcError>;
+
+    const LIMIT: u8;
+}
+
+fn main() {}

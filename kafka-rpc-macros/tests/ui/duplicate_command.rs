@@ -1,0 +1,30 @@
+use kafka_rpc::{RpcError, kafka_handler};
+use serde::{Deserialize, Serialize};
+
+#[derive(Serialize, Deserialize)]
+struct Payload {
+    key: String,
+}
+
+#[derive(Serialize)]
+enum Name {
+    A,
+    B,
+}
+
+struct Service;
+
+#[kafka_handler(topic = "t", group = "g")]
+impl Service {
+    #[command(Name::A)]
+    async fn a(&self, _: Payload) -> Result<(), RpcError> {
+        Ok(())
+    }
+
+    #[command(Name::A)]
+    async fn b(&self, _: Payload) -> Result<(), RpcError> {
+        Ok(())
+    }
+}
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! The file of the module in `file_module.rs`.

@@ -1,0 +1,18 @@
+use kafka_rpc::{kafka_handler};
+use serde::{Deserialize, Serialize};
+
+#[derive(Serialize, Deserialize)]
+struct Payload {
+    key: String,
+}
+
+#[derive(Serialize)]
+enum Name {
+    A,
+    B,
+}
+
+#[kafka_handler(topic = "t", group = "g")]
+mod elsewhere;
+
+fn main() {}

@@ -1,0 +1,25 @@
+use kafka_rpc::{kafka_handler};
+use serde::{Deserialize, Serialize};
+
+#[derive(Serialize, Deserialize)]
+struct Payload {
+    key: String,
+}
+
+#[derive(Serialize)]
+enum Name {
+    A,
+    B,
+}
+
+struct Service;
+
+#[kafka_handler(topic = "t", group = "g")]
+impl Service {
+    async fn a(&self) {}
+}
+
+#[kafka_handler(topic = "t", group = "g")]
+mod empty {}
+
+fn main() {}

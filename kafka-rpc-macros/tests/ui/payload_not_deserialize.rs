@@ -1,0 +1,27 @@
+use kafka_rpc::{RpcError, kafka_handler};
+use serde::{Deserialize, Serialize};
+
+#[derive(Serialize, Deserialize)]
+struct Payload {
+    key: String,
+}
+
+#[derive(Serialize)]
+enum Name {
+    A,
+    B,
+}
+
+struct Opaque;
+
+struct Service;
+
+#[kafka_handler(topic = "t", group = "g")]
+impl Service {
+    #[command(Name::A)]
+    async fn a(&self, _request: Opaque) -> Result<(), RpcError> {
+        Ok(())
+    }
+}
+
+fn main() {}

@@ -1,0 +1,23 @@
+use kafka_rpc::{RpcError, kafka_handler};
+use serde::{Deserialize, Serialize};
+
+#[derive(Serialize, Deserialize)]
+struct Payload {
+    key: String,
+}
+
+#[derive(Serialize)]
+enum Name {
+    A,
+    B,
+}
+
+struct Opaque;
+
+#[kafka_handler(topic = "t", group = "g")]
+trait Contract {
+    #[command(Name::A)]
+    async fn a(&self, request: Opaque) -> Result<(), RpcError>;
+}
+
+fn main() {}

@@ -1,0 +1,30 @@
+use kafka_rpc::{RpcError, kafka_handler};
+use serde::{Deserialize, Serialize};
+
+#[derive(Serialize, Deserialize)]
+struct Payload {
+    key: String,
+}
+
+#[derive(Serialize)]
+enum Name {
+    A,
+    B,
+}
+
+#[derive(Serialize)]
+enum Command {
+    Open(u8),
+}
+
+struct Service;
+
+#[kafka_handler(topic = "t", group = "g")]
+impl Service {
+    #[command(Command::Open)]
+    async fn a(&self, _: Payload) -> Result<(), RpcError> {
+        Ok(())
+    }
+}
+
+fn main() {}

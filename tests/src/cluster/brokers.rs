@@ -1,0 +1,260 @@
+//! Real Apache Kafka brokers in KRaft mode, as processes of this machine: no Docker, no fixed port.
+
+use std::{
+    env, fs,
+    io::{self, Write as _},
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use rdkafka::{
+    ClientConfig,
+    consumer::{BaseConsumer, Consumer as _},
+};
+use uuid::Uuid;
+
+/// How long brokers may take to start: seconds on a quiet machine, a minute on a busy one.
+const START_WITHIN: Duration = Duration::from_secs(120);
+
+/// How long a broker may take to stop in good order before it is killed.
+const STOP_WITHIN: Duration = Duration::from_secs(30);
+
+/// A cluster of real brokers. They end, and their data goes, when this is dropped.
+#[derive(Debug)]
+pub struct Brokers {
+    home: PathBuf,
+    classpath: String,
+    brokers: Vec<Broker>,
+}
+
+#[derive(Debug)]
+struct Broker {
+    home: PathBuf,
+    address: String,
+    process: Option<Child>,
+}
+
+impl Brokers {
+    /// Starts so many brokers, each a controller too, and waits until all of them answer.
+    ///
+    /// Needs a JDK 17 or later; the jars come from Maven Central once, into the target folder.
+    pub fn start(count: usize) -> io::Result<Self> {
+        let classpath = format!("{}/*", jars()?.display());
+        let home = env::temp_dir().join(format!("kafka-rpc-{}", Uuid::new_v4().simple()));
+        let ports = free_ports(2 * count)?;
+        // Any 16 bytes in base64 will do; its last character holds only two bits.
+        let cluster_id = format!("{:.21}A", Uuid::new_v4().simple().to_string());
+        let mut brokers = Self { home, classpath, brokers: Vec::new() };
+        for index in 0..count {
+            let broker = Broker {
+                home: brokers.home.join(index.to_string()),
+                address: format!("127.0.0.1:{}", ports[2 * index]),
+                process: None,
+            };
+            fs::create_dir_all(&broker.home)?;
+            fs::write(broker.home.join("server.properties"), properties(index, count, &ports, &broker.home))?;
+            fs::write(broker.home.join("log4j2.yaml"), logging(&broker.home))?;
+            brokers.brokers.push(broker);
+        }
+        for index in 0..count {
+            brokers.format(index, &cluster_id)?;
+        }
+        for index in 0..count {
+            brokers.restart(index)?;
+        }
+        brokers.wait_until_ready()?;
+        Ok(brokers)
+    }
+
+    /// The bootstrap list.
+    pub fn addresses(&self) -> String {
+        let addresses: Vec<&str> = self.brokers.iter().map(|broker| broker.address.as_str()).collect();
+        addresses.join(",")
+    }
+
+    /// Starts a broker again on its data.
+    pub fn restart(&mut self, index: usize) -> io::Result<()> {
+        let broker = &self.brokers[index];
+        let output = fs::File::create(broker.home.join("output.log"))?;
+        let process = self
+            .java(&broker.home)
+            .args(["-Xmx512m", "-Xms128m", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20", "kafka.Kafka"])
+            .arg(broker.home.join("server.properties"))
+            .stdin(Stdio::null())
+            .stdout(output.try_clone()?)
+            .stderr(output)
+            .spawn()?;
+        self.brokers[index].process = Some(process);
+        Ok(())
+    }
+
+    /// Kills a broker as `kill -9` does; its data stays.
+    pub fn kill(&mut self, index: usize) -> io::Result<()> {
+        let Some(mut process) = self.brokers[index].process.take() else { return Ok(()) };
+        process.kill()?;
+        process.wait().map(drop)
+    }
+
+    /// Stops a broker in good order.
+    pub fn stop(&mut self, index: usize) -> io::Result<()> {
+        self.signal(index, "TERM")?;
+        let until = Instant::now() + STOP_WITHIN;
+        while Instant::now() < until {
+            let Some(process) = &mut self.brokers[index].process else { return Ok(()) };
+            if process.try_wait()?.is_some() {
+                self.brokers[index].process = None;
+                return Ok(());
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+        self.kill(index)
+    }
+
+    /// Freezes a broker: its connections stay, and nothing answers.
+    pub fn freeze(&self, index: usize) -> io::Result<()> {
+        self.signal(index, "STOP")
+    }
+
+    /// Lets a frozen broker go on.
+    pub fn thaw(&self, index: usize) -> io::Result<()> {
+        self.signal(index, "CONT")
+    }
+
+    fn signal(&self, index: usize, signal: &str) -> io::Result<()> {
+        let Some(process) = &self.brokers[index].process else { return Ok(()) };
+        run(Command::new("kill").arg(format!("-{signal}")).arg(process.id().to_string()))
+    }
+
+    fn java(&self, home: &Path) -> Command {
+        let mut java = Command::new("java");
+        java.arg("-cp").arg(&self.classpath);
+        java.arg(format!("-Dlog4j2.configurationFile={}", home.join("log4j2.yaml").display()));
+        java
+    }
+
+    fn format(&self, index: usize, cluster_id: &str) -> io::Result<()> {
+        let home = &self.brokers[index].home;
+        let mut format = self.java(home);
+        format.args(["-Xmx256m", "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c"]);
+        run(format.arg(home.join("server.properties")))
+    }
+
+    /// Waits until every broker is in the metadata that a client sees.
+    fn wait_until_ready(&mut self) -> io::Result<()> {
+        let client: BaseConsumer = ClientConfig::new()
+            .set("bootstrap.servers", self.addresses())
+            .set("log_level", "0")
+            .create()
+            .map_err(io::Error::other)?;
+        let until = Instant::now() + START_WITHIN;
+        while Instant::now() < until {
+            let seen = client.fetch_metadata(None, Duration::from_secs(1)).map(|metadata| metadata.brokers().len());
+            if seen.is_ok_and(|seen| seen == self.brokers.len()) {
+                return Ok(());
+            }
+            for broker in &mut self.brokers {
+                if let Some(process) = &mut broker.process
+                    && let Some(status) = process.try_wait()?
+                {
+                    let output = fs::read_to_string(broker.home.join("output.log")).unwrap_or_default();
+                    return Err(io::Error::other(format!("a broker ended with {status}:\n{output}")));
+                }
+            }
+            thread::sleep(Duration::from_millis(100));
+        }
+        Err(io::Error::other(format!("the brokers do not answer after {START_WITHIN:?}")))
+    }
+}
+
+impl Drop for Brokers {
+    fn drop(&mut self) {
+        for index in 0..self.brokers.len() {
+            let killed = self.kill(index);
+            if let Err(error) = killed {
+                let _no_stderr = writeln!(io::stderr(), "broker {index} could not be killed: {error}");
+            }
+        }
+        // What cannot be removed lies in the temporary folder, and is the system's to clean.
+        let _left = fs::remove_dir_all(&self.home);
+    }
+}
+
+fn run(command: &mut Command) -> io::Result<()> {
+    let output = command.output()?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = [output.stdout, output.stderr].concat();
+    Err(io::Error::other(format!("{command:?} ended with {}:\n{}", output.status, String::from_utf8_lossy(&said))))
+}
+
+/// The folder of Kafka's jars, which Maven fills once.
+fn jars() -> io::Result<PathBuf> {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folder = tests.join("../target/kafka");
+    let done = folder.join(".done");
+    if !done.exists() {
+        let maven = Command::new("mvn")
+            .args(["-q", "-B", "-f"])
+            .arg(tests.join("kafka/pom.xml"))
+            .args(["dependency:copy-dependencies", "-DincludeScope=runtime"])
+            .arg(format!("-DoutputDirectory={}", folder.display()))
+            .output();
+        let output = maven.map_err(|error| io::Error::other(format!("Maven is needed for Kafka's jars: {error}")))?;
+        if !output.status.success() {
+            let said = [output.stdout, output.stderr].concat();
+            return Err(io::Error::other(format!("Maven failed:\n{}", String::from_utf8_lossy(&said))));
+        }
+        fs::write(done, "")?;
+    }
+    folder.canonicalize()
+}
+
+/// Ports that nobody listens on. All are held until the last is found, so that they differ.
+fn free_ports(count: usize) -> io::Result<Vec<u16>> {
+    let held: Vec<TcpListener> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0")).collect::<io::Result<_>>()?;
+    held.iter().map(|listener| Ok(listener.local_addr()?.port())).collect()
+}
+
+fn properties(index: usize, count: usize, ports: &[u16], home: &Path) -> String {
+    let (id, port, controller) = (index + 1, ports[2 * index], ports[2 * index + 1]);
+    let voter = |index: usize| format!("{}@127.0.0.1:{}", index + 1, ports[2 * index + 1]);
+    let voters = (0..count).map(voter).collect::<Vec<_>>().join(",");
+    let replicas = count.min(3);
+    let in_sync = replicas.saturating_sub(1).max(1);
+    format!(
+        "process.roles=broker,controller\n\
+         node.id={id}\n\
+         controller.quorum.voters={voters}\n\
+         listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}\n\
+         advertised.listeners=PLAINTEXT://127.0.0.1:{port}\n\
+         controller.listener.names=CONTROLLER\n\
+         listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT\n\
+         log.dirs={data}\n\
+         num.partitions=3\n\
+         default.replication.factor={replicas}\n\
+         min.insync.replicas={in_sync}\n\
+         offsets.topic.replication.factor={replicas}\n\
+         offsets.topic.num.partitions=8\n\
+         transaction.state.log.replication.factor={replicas}\n\
+         transaction.state.log.min.isr={in_sync}\n\
+         share.coordinator.state.topic.replication.factor={replicas}\n\
+         share.coordinator.state.topic.min.isr={in_sync}\n\
+         group.initial.rebalance.delay.ms=0\n\
+         broker.session.timeout.ms=6000\n\
+         auto.create.topics.enable=false\n",
+        data = home.join("data").display(),
+    )
+}
+
+fn logging(home: &Path) -> String {
+    format!(
+        "Configuration:\n  status: error\n  Appenders:\n    File: {{name: F, fileName: \"{}\", \
+         PatternLayout: {{pattern: \"[%d] %p %m (%c)%n%throwable\"}}}}\n  Loggers:\n    Root: {{level: warn, \
+         AppenderRef: {{ref: F}}}}\n",
+        home.join("server.log").display()
+    )
+}
