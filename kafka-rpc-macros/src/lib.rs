@@ -1,7 +1,7 @@
 //! The attributes of kafka-rpc: [`macro@kafka_handler`] and [`macro@command`].
 //!
-//! Every form goes the same way: [`parse`] turns the item into one [`model`], [`validate`] holds all rules, and
-//! [`expand`] has one function for each item that is generated.
+//! Every form goes the same way: `parse` turns the item into one `model`, `validate` holds all rules, and
+//! `expand` has one function for each item that is generated.
 
 mod attr;
 mod command;

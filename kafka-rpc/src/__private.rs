@@ -16,9 +16,9 @@ pub use inventory;
 use serde::Serialize;
 
 pub use crate::{
-    Call, Caller, Client, Command, Context, Encode, FromRecord, Handler, HandlerFuture, HandlerReturn, Handlers,
-    IntoReply, Location, NameError, NoReply, Ordering, Payload, PayloadSource, Registration, Replies, Requirements,
-    RpcError, Subscription,
+    Call, Caller, Client, Command, Context, Encode, FromRecord, Handler, HandlerFuture, HandlerReturn,
+    Handlers, IntoReply, Location, NameError, NoReply, Ordering, Payload, PayloadSource, Registration,
+    Replies, Requirements, RpcError, Subscription,
 };
 
 pub use crate::handler::registry::wire_name;

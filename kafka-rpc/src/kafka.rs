@@ -49,10 +49,15 @@ pub(crate) fn consumer_config(config: &Config, group: &str) -> ClientConfig {
 }
 
 /// A client that librdkafka refused to make: nearly always a property it does not take.
-pub(crate) fn creation_error(config: &Config, what: &str, error: &KafkaError) -> Error {
+pub(crate) fn creation_error(what: &str, error: &KafkaError) -> Error {
     match error {
-        KafkaError::ClientConfig(_, reason, name, value) => Error::config(name, config.shown(name, value), reason),
-        other => Error::Kafka { action: format!("{what} could not be made"), reason: other.to_string() },
+        KafkaError::ClientConfig(_, reason, name, value) => {
+            Error::config(name, Config::shown(name, value), reason)
+        }
+        other => Error::Kafka {
+            action: format!("{what} could not be made"),
+            reason: other.to_string(),
+        },
     }
 }
 
@@ -61,7 +66,9 @@ pub(crate) fn creation_error(config: &Config, what: &str, error: &KafkaError) ->
 /// rust-rdkafka panics at a header's name that is not UTF-8, which Kafka stores and anybody can send. The panic is
 /// caught here, in the one place that reads names.
 pub(crate) fn received_headers(message: &BorrowedMessage<'_>) -> Result<Headers, UnreadableHeaders> {
-    let Some(own) = message.headers() else { return Ok(Headers::new()) };
+    let Some(own) = message.headers() else {
+        return Ok(Headers::new());
+    };
     let read = catch_unwind(AssertUnwindSafe(|| {
         let mut headers = Headers::with_capacity(own.count());
         for header in own.iter() {

@@ -10,6 +10,7 @@ use rdkafka::{
     ClientConfig, ClientContext,
     error::{KafkaError, RDKafkaErrorCode},
     message::{Header, OwnedHeaders},
+    metadata::{MetadataPartition, MetadataTopic},
     producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext, ThreadedProducer},
 };
 use tokio::sync::{Notify, oneshot};
@@ -97,10 +98,12 @@ impl ProducerContext for Deliveries {
 impl Producer {
     /// Makes the producer. Needs a tokio runtime; asks no broker.
     pub(crate) fn new(config: &Config) -> Result<Arc<Self>, Error> {
-        let context = Deliveries { space: Arc::new(Notify::new()) };
+        let context = Deliveries {
+            space: Arc::new(Notify::new()),
+        };
         let inner = properties(config)
             .create_with_context(context)
-            .map_err(|error| crate::kafka::creation_error(config, "the producer", &error))?;
+            .map_err(|error| crate::kafka::creation_error("the producer", &error))?;
         Ok(Arc::new(Self {
             inner,
             started: Instant::now(),
@@ -115,7 +118,11 @@ impl Producer {
     }
 
     /// Queues a record. `told` hears of its delivery, unless this is an error.
-    pub(crate) fn queue(self: &Arc<Self>, record: &OutgoingRecord, told: OnDelivery) -> Result<(), QueueError> {
+    pub(crate) fn queue(
+        self: &Arc<Self>,
+        record: &OutgoingRecord,
+        told: OnDelivery,
+    ) -> Result<(), QueueError> {
         let mut base = BaseRecord::<[u8], [u8], _>::with_opaque_to(&record.topic, Box::new(told));
         base.key = record.key.as_deref();
         base.payload = record.value.as_deref();
@@ -145,7 +152,10 @@ impl Producer {
             });
             match self.queue(record, tell) {
                 Ok(()) => {
-                    let ended = DeliveryError { kind: Refusal::ForNow, reason: "the producer was closed".to_owned() };
+                    let ended = DeliveryError {
+                        kind: Refusal::ForNow,
+                        reason: "the producer was closed".to_owned(),
+                    };
                     return delivered.await.unwrap_or(Err(ended));
                 }
                 Err(QueueError::Refused(error)) => return Err(error),
@@ -158,10 +168,15 @@ impl Producer {
     fn sticky_partition(self: &Arc<Self>, topic: &Arc<str>) -> Option<i32> {
         let known = {
             let topics = self.topics.read().unwrap_or_else(PoisonError::into_inner);
-            topics.get(topic).map(|known| (Arc::clone(&known.ids), known.believed_until))
+            topics
+                .get(topic)
+                .map(|known| (Arc::clone(&known.ids), known.believed_until))
         };
         let now = Instant::now();
-        if known.as_ref().is_none_or(|(_, believed_until)| *believed_until < now) {
+        if known
+            .as_ref()
+            .is_none_or(|(_, believed_until)| *believed_until < now)
+        {
             self.ask_for_partitions(topic, now);
         }
         let (ids, _) = known?;
@@ -174,7 +189,10 @@ impl Producer {
             let mut topics = self.topics.write().unwrap_or_else(PoisonError::into_inner);
             let known = topics
                 .entry(Arc::clone(topic))
-                .or_insert_with(|| TopicPartitions { ids: Arc::new([]), believed_until: now });
+                .or_insert_with(|| TopicPartitions {
+                    ids: Arc::new([]),
+                    believed_until: now,
+                });
             if known.believed_until > now {
                 return;
             }
@@ -183,13 +201,23 @@ impl Producer {
         }
         let (producer, topic) = (Arc::clone(self), Arc::clone(topic));
         self.runtime.spawn_blocking(move || {
-            let asked = producer.client().fetch_metadata(Some(&topic), Duration::from_secs(5));
+            let asked = producer
+                .client()
+                .fetch_metadata(Some(&topic), Duration::from_secs(5));
             let Ok(metadata) = asked else { return };
-            let led = metadata.topics().iter().flat_map(|topic| topic.partitions()).filter(|partition| partition.leader() >= 0);
-            let ids: Arc<[i32]> = led.map(rdkafka::metadata::MetadataPartition::id).collect();
+            let partitions = metadata.topics().iter().flat_map(MetadataTopic::partitions);
+            let led = partitions.filter(|partition| partition.leader() >= 0);
+            let ids: Arc<[i32]> = led.map(MetadataPartition::id).collect();
             if !ids.is_empty() {
-                let known = TopicPartitions { ids, believed_until: Instant::now() + PARTITIONS_BELIEVED_FOR };
-                producer.topics.write().unwrap_or_else(PoisonError::into_inner).insert(topic, known);
+                let known = TopicPartitions {
+                    ids,
+                    believed_until: Instant::now() + PARTITIONS_BELIEVED_FOR,
+                };
+                producer
+                    .topics
+                    .write()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .insert(topic, known);
             }
         });
     }
@@ -213,7 +241,10 @@ fn sticky(ids: &[i32], elapsed: Duration) -> Option<i32> {
 fn owned(headers: &Headers) -> OwnedHeaders {
     let mut owned = OwnedHeaders::new_with_capacity(headers.len());
     for (key, value) in headers.iter() {
-        owned = owned.insert(Header { key, value: value.map(|value| &**value) });
+        owned = owned.insert(Header {
+            key,
+            value: value.map(|value| &**value),
+        });
     }
     owned
 }
@@ -234,7 +265,10 @@ fn properties(config: &Config) -> ClientConfig {
         .set("partitioner", "murmur2_random")
         .set("message.max.bytes", MAX_RECORD_BYTES)
         // A record that is not delivered while anybody waits for it is of no use to anybody.
-        .set("message.timeout.ms", config.call_timeout.as_millis().max(1_000).to_string())
+        .set(
+            "message.timeout.ms",
+            config.call_timeout.as_millis().max(1_000).to_string(),
+        )
         // How long a topic that is not known may stay so: 30 s would outlive the call.
         .set("topic.metadata.propagation.max.ms", "5000");
     crate::kafka::with_user_properties(properties, config)
@@ -266,7 +300,10 @@ impl DeliveryError {
             ) => Refusal::ForNow,
             _ => Refusal::ForGood,
         };
-        Self { kind, reason: error.to_string() }
+        Self {
+            kind,
+            reason: error.to_string(),
+        }
     }
 }
 
@@ -278,7 +315,10 @@ mod tests {
     fn records_stick_to_a_partition_for_a_few_milliseconds_and_visit_all() {
         let ids = [3, 5, 8];
         let at = |millis| sticky(&ids, Duration::from_millis(millis));
-        assert_eq!([at(0), at(3), at(4), at(8), at(12)], [Some(3), Some(3), Some(5), Some(8), Some(3)]);
+        assert_eq!(
+            [at(0), at(3), at(4), at(8), at(12)],
+            [Some(3), Some(3), Some(5), Some(8), Some(3)]
+        );
         assert_eq!(sticky(&[], Duration::from_millis(1)), None);
     }
 }

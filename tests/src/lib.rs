@@ -5,8 +5,6 @@
 //! - [`peer`]: somebody on the other side, who speaks bytes
 //! - [`wait`]: waiting for a condition, with a bound
 
-#![expect(clippy::panic, reason = "a test that cannot go on panics")]
-
 pub mod cluster;
 pub mod orders;
 pub mod peer;

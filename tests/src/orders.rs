@@ -95,7 +95,10 @@ pub enum Note {
 
 impl Default for OrderService {
     fn default() -> Self {
-        Self { journal: Arc::default(), held: watch::Sender::new(HashSet::new()) }
+        Self {
+            journal: Arc::default(),
+            held: watch::Sender::new(HashSet::new()),
+        }
     }
 }
 
@@ -112,18 +115,33 @@ impl OrderService {
 
     /// Everything it did, in order.
     pub fn journal(&self) -> Vec<Note> {
-        self.journal.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.journal
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// The orders whose handlers have started, in order.
     pub fn started(&self) -> Vec<Order> {
-        let started = |note| if let Note::Started(order) = note { Some(order) } else { None };
+        let started = |note| {
+            if let Note::Started(order) = note {
+                Some(order)
+            } else {
+                None
+            }
+        };
         self.journal().into_iter().filter_map(started).collect()
     }
 
     /// The orders whose handlers have ended, in order.
     pub fn ended(&self) -> Vec<Order> {
-        let ended = |note| if let Note::Ended(order) = note { Some(order) } else { None };
+        let ended = |note| {
+            if let Note::Ended(order) = note {
+                Some(order)
+            } else {
+                None
+            }
+        };
         self.journal().into_iter().filter_map(ended).collect()
     }
 
@@ -137,7 +155,10 @@ impl OrderService {
     }
 
     fn note(&self, note: Note) {
-        self.journal.lock().unwrap_or_else(PoisonError::into_inner).push(note);
+        self.journal
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(note);
     }
 }
 
@@ -188,10 +209,15 @@ impl Orders for OrderService {
 
 /// The value of a request to place an order, as a peer would write it.
 pub fn place(account: &str, number: u64) -> String {
-    format!(r#"{{"id":"1","type":"PLACE","payload":{{"account":"{account}","number":{number}}},"timestamp":1}}"#)
+    format!(
+        r#"{{"id":"1","type":"PLACE","payload":{{"account":"{account}","number":{number}}},"timestamp":1}}"#
+    )
 }
 
 /// An order.
 pub fn order(account: &str, number: u64) -> Order {
-    Order { account: account.to_owned(), number }
+    Order {
+        account: account.to_owned(),
+        number,
+    }
 }

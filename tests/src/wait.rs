@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 /// How long anything may take: far more than it does, so that only a hang reaches it.
-pub const BOUND: Duration = Duration::from_secs(60);
+pub const BOUND: Duration = Duration::from_mins(1);
 
 /// Waits until `condition` gives a value.
 ///

@@ -69,7 +69,11 @@ impl<T> Call<T> {
         Self::encoded(caller, command, Ok(NO_PAYLOAD))
     }
 
-    fn encoded(caller: &(impl Caller + ?Sized), command: &'static Command, payload: Result<Bytes, CallError>) -> Self {
+    fn encoded(
+        caller: &(impl Caller + ?Sized),
+        command: &'static Command,
+        payload: Result<Bytes, CallError>,
+    ) -> Self {
         let client = caller.client().clone();
         let request = command.resolve().and_then(|resolved| {
             Ok(Outgoing {
@@ -84,7 +88,14 @@ impl<T> Call<T> {
         });
         let timeout = client.call_timeout;
         let inherited = scope::deadline();
-        Self { stage: Stage::Building(Box::new(Building { client, request, timeout, inherited })) }
+        Self {
+            stage: Stage::Building(Box::new(Building {
+                client,
+                request,
+                timeout,
+                inherited,
+            })),
+        }
     }
 
     /// A call that has ended already: for a hand-written fake of a client trait.
@@ -100,7 +111,9 @@ impl<T> Call<T> {
     /// }
     /// ```
     pub fn ready(result: Result<T, CallError>) -> Self {
-        Self { stage: Stage::Ready(result) }
+        Self {
+            stage: Stage::Ready(result),
+        }
     }
 
     /// How long to wait for the reply, from the first poll: by default `call_timeout` of the
@@ -116,7 +129,9 @@ impl<T> Call<T> {
     pub fn header(self, name: impl Into<String>, value: impl Into<Bytes>) -> Self {
         let name = name.into();
         if names::is_reserved(&name) {
-            return self.invalid(format!("the header `{name}` belongs to the protocol; choose another name"));
+            return self.invalid(format!(
+                "the header `{name}` belongs to the protocol; choose another name"
+            ));
         }
         if name.is_empty() || name.contains('\0') {
             return self.invalid("the name of a header cannot be empty or contain a zero byte".to_owned());
@@ -167,7 +182,9 @@ impl Building {
     fn deadline(&self) -> Instant {
         let now = Instant::now();
         // A timeout too far for the clock is as good as a day.
-        let own = now.checked_add(self.timeout).unwrap_or(now + Duration::from_secs(86_400));
+        let own = now
+            .checked_add(self.timeout)
+            .unwrap_or(now + Duration::from_hours(24));
         self.inherited.map_or(own, |inherited| inherited.min(own))
     }
 
@@ -175,7 +192,10 @@ impl Building {
         let deadline = self.deadline();
         let request = self.request?;
         let topic = request.topic.clone();
-        Ok(Sent { topic, reply: Arc::clone(&self.client.transport).call(request, deadline) })
+        Ok(Sent {
+            topic,
+            reply: Arc::clone(&self.client.transport).call(request, deadline),
+        })
     }
 
     fn notify(self) -> BoxFuture<Result<(), CallError>> {
@@ -189,7 +209,9 @@ impl Building {
 
 /// A call whose future has been polled is not a call any more.
 fn polled_already() -> CallError {
-    CallError::Invalid { reason: "the call was polled before, and has ended or is in flight".to_owned() }
+    CallError::Invalid {
+        reason: "the call was polled before, and has ended or is in flight".to_owned(),
+    }
 }
 
 // Nothing in it is pinned in place: the future in flight is boxed.
@@ -212,8 +234,10 @@ impl<T: FromReply> Future for Call<T> {
                         return Poll::Pending;
                     };
                     return Poll::Ready(reply.and_then(|data| {
-                        T::from_reply(&data)
-                            .map_err(|reason| CallError::Decode { topic: sent.topic.into_owned(), reason })
+                        T::from_reply(&data).map_err(|reason| CallError::Decode {
+                            topic: sent.topic.into_owned(),
+                            reason,
+                        })
                     }));
                 }
                 Stage::Done => return Poll::Ready(Err(polled_already())),

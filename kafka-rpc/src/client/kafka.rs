@@ -43,13 +43,19 @@ impl Transport for KafkaTransport {
             };
             let Some(reply_topic) = &outgoing.reply_topic else {
                 return Err(CallError::Invalid {
-                    reason: format!("`{}` has no replies (`replies = none`); send it with `.notify()`", outgoing.topic),
+                    reason: format!(
+                        "`{}` has no replies (`replies = none`); send it with `.notify()`",
+                        outgoing.topic
+                    ),
                 });
             };
             let reply_topic = self.topics.name(reply_topic);
             let routed = time::timeout_at(deadline.into(), self.replies.route(&reply_topic)).await;
             let route = routed.map_err(|_elapsed| late(Progress::NotSent))??;
 
+            if Instant::now() >= deadline {
+                return Err(late(Progress::NotSent));
+            }
             let mut call = self.send(&topic, &route, &outgoing, deadline)?;
             let Ok(answer) = time::timeout_at(deadline.into(), &mut call).await else {
                 self.replies.look_for_partitions();
@@ -101,7 +107,8 @@ impl KafkaTransport {
         let expires = now + deadline.saturating_duration_since(Instant::now());
         let text = id.to_string();
         let millis = clock::millis(now);
-        let headers = Dialect::default().request(&text, route.topic(), expires, outgoing.headers.clone(), millis);
+        let headers =
+            Dialect::default().request(&text, route.topic(), expires, outgoing.headers.clone(), millis);
         let record = record(topic, outgoing, headers, text, millis);
 
         let pending = Arc::clone(&self.pending);
@@ -115,25 +122,40 @@ impl KafkaTransport {
         self.pending.progress(id, Progress::Unknown);
         match self.producer.queue(&record, told) {
             Ok(()) => Ok(call),
-            Err(QueueError::Full) => {
-                Err(CallError::Overloaded { reason: "the producer's queue is full".to_owned() })
-            }
+            Err(QueueError::Full) => Err(CallError::Overloaded {
+                reason: "the producer's queue is full".to_owned(),
+            }),
             Err(QueueError::Refused(error)) => Err(undeliverable(&outgoing.topic, error.reason)),
         }
     }
 }
 
-fn record(topic: &Arc<str>, outgoing: &Outgoing, headers: crate::Headers, id: String, now: u64) -> OutgoingRecord {
+fn record(
+    topic: &Arc<str>,
+    outgoing: &Outgoing,
+    headers: crate::Headers,
+    id: String,
+    now: u64,
+) -> OutgoingRecord {
     let value = Some(outgoing.value(&id, now));
     let (key, placement) = match &outgoing.key {
         Some(key) => (key.clone(), Placement::ByKey),
         None => (id.into(), Placement::Sticky),
     };
-    OutgoingRecord { topic: Arc::clone(topic), placement, key: Some(key), value, headers }
+    OutgoingRecord {
+        topic: Arc::clone(topic),
+        placement,
+        key: Some(key),
+        value,
+        headers,
+    }
 }
 
 fn undeliverable(topic: &str, reason: String) -> CallError {
-    CallError::Undeliverable { topic: topic.to_owned(), reason }
+    CallError::Undeliverable {
+        topic: topic.to_owned(),
+        reason,
+    }
 }
 
 /// The names of topics on the cluster, each worked out once.
@@ -144,14 +166,25 @@ pub(crate) struct TopicNames {
 
 impl TopicNames {
     pub(crate) fn new(rename: Option<Rename>) -> Self {
-        Self { rename, known: RwLock::default() }
+        Self {
+            rename,
+            known: RwLock::default(),
+        }
     }
 
     fn name(&self, contract: &str) -> Arc<str> {
-        if let Some(known) = self.known.read().unwrap_or_else(PoisonError::into_inner).get(contract) {
+        if let Some(known) = self
+            .known
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(contract)
+        {
             return Arc::clone(known);
         }
-        let name: Arc<str> = self.rename.as_ref().map_or_else(|| contract.into(), |rename| rename(contract).into());
+        let name: Arc<str> = self
+            .rename
+            .as_ref()
+            .map_or_else(|| contract.into(), |rename| rename(contract).into());
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(known.entry(contract.to_owned()).or_insert(name))
     }

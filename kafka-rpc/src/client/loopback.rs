@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::{Client, Outgoing, Transport, transport::BoxFuture};
 use crate::{
     CallError, Headers, Progress,
-    handler::state::States,
+    handler::state::{Deferred, States},
     server::{
         Served,
         handle::Handling,
@@ -71,7 +71,7 @@ impl Loopback {
     pub(crate) fn new(
         served: Vec<Served>,
         mut states: States,
-        deferred: Vec<Box<dyn FnOnce(&Client, &mut States) + Send>>,
+        deferred: Vec<Deferred>,
         reply_topics: ReplyTopics,
     ) -> Self {
         let handlers = Arc::new_cyclic(|handlers| {
@@ -101,7 +101,9 @@ impl Loopback {
 
 impl Handlers {
     fn serving(&self, topic: &str) -> Option<usize> {
-        self.served.iter().position(|served| served.contract_topic == topic)
+        self.served
+            .iter()
+            .position(|served| served.contract_topic == topic)
     }
 
     fn record(&self, index: usize, outgoing: &Outgoing, headers: Headers, id: &str, now: u64) -> Received {
@@ -124,7 +126,8 @@ impl Carrier {
             Some(index) => Ok((handlers, index)),
             None => Err(CallError::Undeliverable {
                 topic: topic.to_owned(),
-                reason: "no handler of this process serves it; is its crate linked (`use handlers as _;`)?".to_owned(),
+                reason: "no handler of this process serves it; is its crate linked (`use handlers as _;`)?"
+                    .to_owned(),
             }),
         }
     }
@@ -142,22 +145,32 @@ impl Transport for Carrier {
             let record = handlers.record(index, &outgoing, headers, &id, now);
 
             // Its own task, as on Kafka: a caller that goes does not stop the handler.
-            let running = tokio::spawn(async move { handlers.handling.handle(&handlers.served[index], &record).await });
+            let running =
+                tokio::spawn(async move { handlers.handling.handle(&handlers.served[index], &record).await });
             let answered = time::timeout_at(deadline.into(), async {
                 match running.await {
                     Ok(Outcome::Reply(record)) => Some(record),
                     // As on Kafka: whoever gets no reply waits until the deadline.
-                    Ok(Outcome::Handled | Outcome::Expired | Outcome::Failed(_)) | Err(_) => std::future::pending().await,
+                    Ok(Outcome::Handled | Outcome::Expired | Outcome::Failed(_)) | Err(_) => {
+                        std::future::pending().await
+                    }
                 }
             });
             let topic = outgoing.topic.into_owned();
             let Ok(Some(record)) = answered.await else {
                 let waited = started.elapsed();
-                return Err(CallError::DeadlineExceeded { topic, waited, progress: Progress::Acknowledged });
+                return Err(CallError::DeadlineExceeded {
+                    topic,
+                    waited,
+                    progress: Progress::Acknowledged,
+                });
             };
             match reply::decode(&record.value.unwrap_or_default()) {
                 Ok(reply) => reply.map_err(CallError::Remote),
-                Err(error) => Err(CallError::Decode { topic, reason: error.to_string() }),
+                Err(error) => Err(CallError::Decode {
+                    topic,
+                    reason: error.to_string(),
+                }),
             }
         })
     }
@@ -169,7 +182,9 @@ impl Transport for Carrier {
             let headers = Dialect::default().event(&id, outgoing.headers.clone(), now);
             let record = handlers.record(index, &outgoing, headers, &id, now);
             tokio::spawn(async move {
-                if let Outcome::Failed(error) = handlers.handling.handle(&handlers.served[index], &record).await {
+                if let Outcome::Failed(error) =
+                    handlers.handling.handle(&handlers.served[index], &record).await
+                {
                     tracing::error!(topic = %record.topic, %error, "an event could not be handled");
                 }
             });

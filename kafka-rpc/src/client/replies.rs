@@ -73,7 +73,7 @@ impl Replies {
         let group = format!("{}-replies-{}", config.client_id, Uuid::new_v4());
         let consumer: BaseConsumer = kafka::consumer_config(config, &group)
             .create()
-            .map_err(|error| kafka::creation_error(config, "the reply consumer", &error))?;
+            .map_err(|error| kafka::creation_error("the reply consumer", &error))?;
         let replies = Arc::new(Self {
             consumer: Arc::new(consumer),
             producer,
@@ -92,7 +92,10 @@ impl Replies {
                 drop(reader);
                 let _nobody_waits = ended.send(());
             })
-            .map_err(|source| Error::System { action: "the reply thread could not be started".to_owned(), source })?;
+            .map_err(|source| Error::System {
+                action: "the reply thread could not be started".to_owned(),
+                source,
+            })?;
         tasks.spawn(Arc::clone(&replies).keep_looking());
         Ok((replies, end))
     }
@@ -119,9 +122,14 @@ impl Replies {
     async fn position(self: &Arc<Self>, topic: &Arc<str>) -> Result<Route, CallError> {
         loop {
             let (replies, asked) = (Arc::clone(self), Arc::clone(topic));
-            let positioned = task::spawn_blocking(move || replies.assign_new_partitions(&asked, Start::AtEnd)).await;
+            let positioned =
+                task::spawn_blocking(move || replies.assign_new_partitions(&asked, Start::AtEnd)).await;
             match positioned.unwrap_or_else(|ended| Err(Unpositioned::Unreachable(ended.to_string()))) {
-                Ok(()) => return Ok(Route { topic: Arc::clone(topic) }),
+                Ok(()) => {
+                    return Ok(Route {
+                        topic: Arc::clone(topic),
+                    });
+                }
                 Err(Unpositioned::Missing) => {
                     return Err(CallError::Undeliverable {
                         topic: topic.to_string(),
@@ -143,31 +151,52 @@ impl Replies {
     fn assign_new_partitions(&self, topic: &Arc<str>, start: Start) -> Result<(), Unpositioned> {
         let unreachable = |error: rdkafka::error::KafkaError| Unpositioned::Unreachable(error.to_string());
         // Through the producer, whose question creates the topic on clusters that create topics when asked.
-        let metadata = self.producer.client().fetch_metadata(Some(topic), ASK_FOR).map_err(unreachable)?;
-        let Some(found) = metadata.topics().first().filter(|found| !found.partitions().is_empty()) else {
+        let metadata = self
+            .producer
+            .client()
+            .fetch_metadata(Some(topic), ASK_FOR)
+            .map_err(unreachable)?;
+        let Some(found) = metadata
+            .topics()
+            .first()
+            .filter(|found| !found.partitions().is_empty())
+        else {
             return Err(Unpositioned::Missing);
         };
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         let mut new = TopicPartitionList::new();
-        for partition in found.partitions().iter().map(rdkafka::metadata::MetadataPartition::id) {
+        for partition in found
+            .partitions()
+            .iter()
+            .map(rdkafka::metadata::MetadataPartition::id)
+        {
             if read.contains(&(Arc::clone(topic), partition)) {
                 continue;
             }
             // An absolute offset, asked for now: `Offset::End` is resolved later than the first reply can come.
             let offset = match start {
                 Start::AtEnd => {
-                    let (_, end) = self.producer.client().fetch_watermarks(topic, partition, ASK_FOR).map_err(unreachable)?;
+                    let (_, end) = self
+                        .producer
+                        .client()
+                        .fetch_watermarks(topic, partition, ASK_FOR)
+                        .map_err(unreachable)?;
                     Offset::Offset(end)
                 }
                 Start::AtBeginning => Offset::Beginning,
             };
-            new.add_partition_offset(topic, partition, offset).map_err(unreachable)?;
+            new.add_partition_offset(topic, partition, offset)
+                .map_err(unreachable)?;
         }
         if new.count() == 0 {
             return Ok(());
         }
         self.consumer.incremental_assign(&new).map_err(unreachable)?;
-        read.extend(new.elements().iter().map(|element| (Arc::clone(topic), element.partition())));
+        read.extend(
+            new.elements()
+                .iter()
+                .map(|element| (Arc::clone(topic), element.partition())),
+        );
         tracing::debug!(%topic, partitions = new.count(), "reading replies");
         Ok(())
     }
@@ -186,11 +215,16 @@ impl Replies {
             }
             let topics: Vec<Arc<str>> = {
                 let routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
-                routes.iter().filter(|(_, cell)| cell.initialized()).map(|(topic, _)| Arc::clone(topic)).collect()
+                routes
+                    .iter()
+                    .filter(|(_, cell)| cell.initialized())
+                    .map(|(topic, _)| Arc::clone(topic))
+                    .collect()
             };
             for topic in topics {
                 let (replies, asked) = (Arc::clone(&self), Arc::clone(&topic));
-                let looked = task::spawn_blocking(move || replies.assign_new_partitions(&asked, Start::AtBeginning));
+                let looked =
+                    task::spawn_blocking(move || replies.assign_new_partitions(&asked, Start::AtBeginning));
                 if let Ok(Err(error)) = looked.await {
                     tracing::debug!(%topic, ?error, "the partitions of a reply topic could not be counted");
                 }
@@ -205,10 +239,16 @@ impl Replies {
             match self.consumer.poll(POLL_FOR) {
                 None => {}
                 Some(Ok(message)) => {
-                    let Ok(headers) = kafka::received_headers(&message) else { continue };
-                    let id = Dialect::default().read_reply(&headers).and_then(|id| Uuid::try_parse_ascii(id).ok());
+                    let Ok(headers) = kafka::received_headers(&message) else {
+                        continue;
+                    };
+                    let id = Dialect::default()
+                        .read_reply(&headers)
+                        .and_then(|id| Uuid::try_parse_ascii(id).ok());
                     // Most replies of a shared topic are somebody else's: their values are not even copied.
-                    let Some(id) = id.filter(|id| pending.waits(*id)) else { continue };
+                    let Some(id) = id.filter(|id| pending.waits(*id)) else {
+                        continue;
+                    };
                     let value = message.payload().map_or_else(Bytes::new, Bytes::copy_from_slice);
                     pending.complete(id, Ok(value));
                 }

@@ -17,7 +17,9 @@ pub enum CallError {
     Remote(RpcError),
 
     /// The deadline passed before a reply came. It does **not** mean that the command was not executed.
-    #[error("no reply from `{topic}` within {waited:?}: the request was {progress}; the other side may still be working on it, or nobody serves the topic")]
+    #[error(
+        "no reply from `{topic}` within {waited:?}: the request was {progress}; the other side may still be working on it, or nobody serves the topic"
+    )]
     DeadlineExceeded {
         /// The topic that the request was for.
         topic: String,
@@ -149,7 +151,12 @@ mod tests {
         let remote = RpcError::internal("database is gone").with_code("E1");
         let passed = RpcError::from(CallError::Remote(remote));
         assert_eq!(
-            (passed.status().as_u16(), passed.name(), passed.message(), passed.code()),
+            (
+                passed.status().as_u16(),
+                passed.name(),
+                passed.message(),
+                passed.code()
+            ),
             (502, "InternalServerError", "database is gone", Some("E1"))
         );
         assert!(passed.is_final());

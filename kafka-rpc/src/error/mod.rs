@@ -31,7 +31,9 @@ pub enum Error {
     Build(Problems),
 
     /// No broker answered in time.
-    #[error("no broker of `{brokers}` answered within {waited:?} ({reason}): check KAFKA_BROKERS, and that the brokers' advertised listeners can be reached from here")]
+    #[error(
+        "no broker of `{brokers}` answered within {waited:?} ({reason}): check KAFKA_BROKERS, and that the brokers' advertised listeners can be reached from here"
+    )]
     Unreachable {
         /// The bootstrap list.
         brokers: String,
@@ -77,8 +79,16 @@ impl fmt::Debug for Error {
 }
 
 impl Error {
-    pub(crate) fn config(setting: impl Into<String>, value: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self::Config { setting: setting.into(), value: value.into(), reason: reason.into() }
+    pub(crate) fn config(
+        setting: impl Into<String>,
+        value: impl Into<String>,
+        reason: impl Into<String>,
+    ) -> Self {
+        Self::Config {
+            setting: setting.into(),
+            value: value.into(),
+            reason: reason.into(),
+        }
     }
 }
 
@@ -93,7 +103,11 @@ impl Problems {
     }
 
     pub(crate) fn check(problems: Vec<Problem>) -> Result<(), Error> {
-        if problems.is_empty() { Ok(()) } else { Err(Error::Build(Self(problems))) }
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(Error::Build(Self(problems)))
+        }
     }
 }
 
@@ -129,6 +143,10 @@ pub struct Problem {
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)?;
-        if self.places.is_empty() { Ok(()) } else { write!(f, " ({})", self.places.join(", ")) }
+        if self.places.is_empty() {
+            Ok(())
+        } else {
+            write!(f, " ({})", self.places.join(", "))
+        }
     }
 }

@@ -85,5 +85,7 @@ impl Context {
 /// `build()` finds this before it can happen, except where an extractor does not state what it requires.
 pub(crate) fn not_provided<T>() -> RpcError {
     let name = std::any::type_name::<T>();
-    RpcError::internal(format!("no `{name}` was provided: call `.provide(..)` with one on the runtime's builder"))
+    RpcError::internal(format!(
+        "no `{name}` was provided: call `.provide(..)` with one on the runtime's builder"
+    ))
 }

@@ -60,7 +60,9 @@ pub trait OptionalFromRecord: Sized {
     type Rejection: Into<RpcError>;
 
     /// Makes it, if it is there.
-    fn optional_from_record(context: &Context) -> impl Future<Output = Result<Option<Self>, Self::Rejection>> + Send;
+    fn optional_from_record(
+        context: &Context,
+    ) -> impl Future<Output = Result<Option<Self>, Self::Rejection>> + Send;
 }
 
 impl<T: OptionalFromRecord> FromRecord for Option<T> {
@@ -126,7 +128,10 @@ impl FromRecord for UserId {
     type Rejection = RpcError;
 
     async fn from_record(context: &Context) -> Result<Self, RpcError> {
-        context.user_id.clone().ok_or_else(|| RpcError::bad_request("the command has no `userId`"))
+        context
+            .user_id
+            .clone()
+            .ok_or_else(|| RpcError::bad_request("the command has no `userId`"))
     }
 }
 
@@ -146,7 +151,10 @@ impl FromRecord for CorrelationId {
     type Rejection = RpcError;
 
     async fn from_record(context: &Context) -> Result<Self, RpcError> {
-        context.correlation_id.clone().ok_or_else(|| RpcError::bad_request("the record has no `correlation-id`"))
+        context
+            .correlation_id
+            .clone()
+            .ok_or_else(|| RpcError::bad_request("the record has no `correlation-id`"))
     }
 }
 
@@ -202,7 +210,9 @@ impl FromRecord for Deadline {
     type Rejection = RpcError;
 
     async fn from_record(context: &Context) -> Result<Self, RpcError> {
-        context.deadline.ok_or_else(|| RpcError::bad_request("the record has no `deadline`"))
+        context
+            .deadline
+            .ok_or_else(|| RpcError::bad_request("the record has no `deadline`"))
     }
 }
 

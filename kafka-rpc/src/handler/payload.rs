@@ -20,7 +20,11 @@ pub trait Payload: Sized {
 #[diagnostic::do_not_recommend]
 impl<T: DeserializeOwned> Payload for T {
     fn from_context(context: &Context) -> Result<Self, RpcError> {
-        codec::decode(context.payload())
-            .map_err(|error| RpcError::bad_request(format!("the payload does not fit the command: {}", codec::explain(&error))))
+        codec::decode(context.payload()).map_err(|error| {
+            RpcError::bad_request(format!(
+                "the payload does not fit the command: {}",
+                codec::explain(&error)
+            ))
+        })
     }
 }

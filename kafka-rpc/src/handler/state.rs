@@ -7,7 +7,12 @@ use std::{
     sync::Arc,
 };
 
+use crate::Client;
+
 type Shared = Arc<dyn Any + Send + Sync>;
+
+/// A value that needs a client, and is made once there is one.
+pub(crate) type Deferred = Box<dyn FnOnce(&Client, &mut States) + Send>;
 
 /// One value of each type, shared by all handlers.
 #[derive(Default, Clone)]
@@ -18,7 +23,9 @@ pub(crate) struct States {
 impl States {
     /// Puts a value in; false if one of its type is there already.
     pub(crate) fn insert<T: Send + Sync + 'static>(&mut self, value: T) -> bool {
-        self.values.insert(TypeId::of::<T>(), (type_name::<T>(), Arc::new(value))).is_none()
+        self.values
+            .insert(TypeId::of::<T>(), (type_name::<T>(), Arc::new(value)))
+            .is_none()
     }
 
     pub(crate) fn get<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
@@ -29,7 +36,9 @@ impl States {
 
 impl fmt::Debug for States {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.values.values().map(|(name, _)| name)).finish()
+        f.debug_set()
+            .entries(self.values.values().map(|(name, _)| name))
+            .finish()
     }
 }
 

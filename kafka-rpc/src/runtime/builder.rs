@@ -7,11 +7,14 @@ use std::{
     sync::Arc,
 };
 
-use super::{Deferred, Rename, Runtime, assembly};
+use super::{Rename, Runtime, assembly};
 use crate::{
     Client, Config, Error, Problem,
     error::Problems,
-    handler::{Handlers, Registration, state::States},
+    handler::{
+        Handlers, Registration,
+        state::{Deferred, States},
+    },
     server::outcome::ReplyTopics,
 };
 
@@ -65,7 +68,10 @@ impl RuntimeBuilder {
 
     /// Provides a value that makes calls of its own. It is made when the runtime starts, before the first record.
     #[must_use]
-    pub fn provide_with<T: Send + Sync + 'static>(mut self, make: impl FnOnce(Client) -> T + Send + 'static) -> Self {
+    pub fn provide_with<T: Send + Sync + 'static>(
+        mut self,
+        make: impl FnOnce(Client) -> T + Send + 'static,
+    ) -> Self {
         self.note::<T>();
         self.deferred.push(Box::new(|client, states| {
             states.insert(make(client.clone()));
@@ -74,7 +80,11 @@ impl RuntimeBuilder {
     }
 
     fn note<T: 'static>(&mut self) {
-        if self.provided.insert(TypeId::of::<T>(), type_name::<T>()).is_some() {
+        if self
+            .provided
+            .insert(TypeId::of::<T>(), type_name::<T>())
+            .is_some()
+        {
             self.provided_twice.push(type_name::<T>());
         }
     }
@@ -138,19 +148,28 @@ impl RuntimeBuilder {
             .provided_twice
             .iter()
             .map(|name| Problem {
-                message: format!("`{name}` is provided twice; provide one, or wrap them in types of their own"),
+                message: format!(
+                    "`{name}` is provided twice; provide one, or wrap them in types of their own"
+                ),
                 places: Vec::new(),
             })
             .collect();
 
         let mut registered = self.explicit;
         if !self.without_registry {
-            registered.extend(inventory::iter::<Registration>.into_iter().map(|item| (item.handlers)()));
+            registered.extend(
+                inventory::iter::<Registration>
+                    .into_iter()
+                    .map(|item| (item.handlers)()),
+            );
         }
         if let Some(groups) = &self.groups {
             problems.extend(assembly::keep_groups(&mut registered, groups));
         }
-        let names = assembly::Names { topics: self.map_topics.as_ref(), groups: self.map_groups.as_ref() };
+        let names = assembly::Names {
+            topics: self.map_topics.as_ref(),
+            groups: self.map_groups.as_ref(),
+        };
         let served = assembly::assemble(registered, names, &self.provided, &mut problems);
         Problems::check(problems)?;
 
@@ -159,7 +178,9 @@ impl RuntimeBuilder {
             served,
             states: self.states,
             deferred: self.deferred,
-            reply_topics: ReplyTopics { allowed: self.reply_topics.into_iter().map(Arc::from).collect() },
+            reply_topics: ReplyTopics {
+                allowed: self.reply_topics.into_iter().map(Arc::from).collect(),
+            },
             map_topics: self.map_topics,
         })
     }
@@ -167,6 +188,9 @@ impl RuntimeBuilder {
 
 impl fmt::Debug for RuntimeBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RuntimeBuilder").field("config", &self.config).field("states", &self.states).finish_non_exhaustive()
+        f.debug_struct("RuntimeBuilder")
+            .field("config", &self.config)
+            .field("states", &self.states)
+            .finish_non_exhaustive()
     }
 }

@@ -19,17 +19,14 @@ pub use builder::RuntimeBuilder;
 pub use running::Running;
 
 use crate::{
-    Client, Config,
+    Config,
     client::loopback::Loopback,
-    handler::state::States,
+    handler::state::{Deferred, States},
     server::{Served, outcome::ReplyTopics},
 };
 
 /// A renaming of topics or groups, the same on all sides of a deployment.
 pub(crate) type Rename = Arc<dyn Fn(&str) -> String + Send + Sync>;
-
-/// A value that needs a client, and is made once there is one.
-type Deferred = Box<dyn FnOnce(&Client, &mut States) + Send>;
 
 /// Handlers, state and settings that fit together: [`start`](Self::start) it on a cluster, or take its
 /// [`loopback`](Self::loopback) in a test.
@@ -59,6 +56,9 @@ impl Runtime {
 
 impl fmt::Debug for Runtime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Runtime").field("served", &self.served).field("states", &self.states).finish_non_exhaustive()
+        f.debug_struct("Runtime")
+            .field("served", &self.served)
+            .field("states", &self.states)
+            .finish_non_exhaustive()
     }
 }

@@ -102,7 +102,10 @@ impl Running {
         self.replies.stop();
         self.tasks.close();
         if time::timeout(CLOSE_WITHIN, self.tasks.wait()).await.is_err() {
-            tracing::warn!(running = self.tasks.len(), "handlers are left running; their records are not committed");
+            tracing::warn!(
+                running = self.tasks.len(),
+                "handlers are left running; their records are not committed"
+            );
         }
         if let Some(ended) = self.replies_ended.take()
             && time::timeout(CLOSE_WITHIN, ended).await.is_err()
@@ -110,7 +113,9 @@ impl Running {
             tracing::warn!("the reply consumer did not close in time");
         }
         let producer = Arc::clone(&self.producer);
-        task::spawn_blocking(move || producer.flush(CLOSE_WITHIN)).await.unwrap_or(Ok(()))
+        task::spawn_blocking(move || producer.flush(CLOSE_WITHIN))
+            .await
+            .unwrap_or(Ok(()))
     }
 }
 
@@ -127,13 +132,18 @@ impl Drop for Running {
 
 impl fmt::Debug for Running {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Running").field("config", &self.config).finish_non_exhaustive()
+        f.debug_struct("Running")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
     }
 }
 
 /// Resolves at the signal that ends a process. Listens from now on, not only once it is awaited.
 fn signal() -> Result<impl Future<Output = &'static str>, Error> {
-    let failed = |source| Error::System { action: "signals cannot be listened for".to_owned(), source };
+    let failed = |source| Error::System {
+        action: "signals cannot be listened for".to_owned(),
+        source,
+    };
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};

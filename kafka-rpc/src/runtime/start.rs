@@ -25,7 +25,11 @@ impl Runtime {
     /// `connection_timeout`, or a topic is missing.
     pub async fn start(self) -> Result<Running, Error> {
         let config = self.config.ok_or_else(|| {
-            Error::config("config", "", "a runtime that starts on a cluster needs one: `.config(Config::from_env()?)`")
+            Error::config(
+                "config",
+                "",
+                "a runtime that starts on a cluster needs one: `.config(Config::from_env()?)`",
+            )
         })?;
         let producer = Producer::new(&config)?;
         topics::ensure(&config, &producer, &self.served).await?;
@@ -54,8 +58,16 @@ impl Runtime {
         });
 
         let (failed, failures) = mpsc::unbounded_channel();
-        let mut running =
-            Running::new(config, client, producer, pending, replies, replies_ended, tasks.clone(), failures);
+        let mut running = Running::new(
+            config,
+            client,
+            producer,
+            pending,
+            replies,
+            replies_ended,
+            tasks.clone(),
+            failures,
+        );
         log_what_is_served(&self.served);
         for served in self.served {
             let worker = Worker::new(

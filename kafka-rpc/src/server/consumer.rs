@@ -49,17 +49,27 @@ impl ConsumerThread {
         failed: mpsc::UnboundedSender<Error>,
     ) -> Result<Self, Error> {
         let name = format!("{} ({})", worker.served.topic, worker.served.group);
-        let context = Assignments { worker: Arc::clone(&worker), drain_timeout: config.drain_timeout };
+        let context = Assignments {
+            worker: Arc::clone(&worker),
+            drain_timeout: config.drain_timeout,
+        };
         let consumer: BaseConsumer<Assignments> = kafka::consumer_config(config, &worker.served.group)
             .create_with_context(context)
-            .map_err(|error| kafka::creation_error(config, "a consumer", &error))?;
-        consumer.subscribe(&[&worker.served.topic]).map_err(|error| Error::Kafka {
-            action: format!("subscribing to {name}"),
-            reason: error.to_string(),
-        })?;
+            .map_err(|error| kafka::creation_error("a consumer", &error))?;
+        consumer
+            .subscribe(&[&worker.served.topic])
+            .map_err(|error| Error::Kafka {
+                action: format!("subscribing to {name}"),
+                reason: error.to_string(),
+            })?;
         let stop = Arc::new(AtomicBool::new(false));
         let (tell, ended) = oneshot::channel();
-        let polling = Polling { consumer, worker, stop: Arc::clone(&stop), committed_at: Instant::now() };
+        let polling = Polling {
+            consumer,
+            worker,
+            stop: Arc::clone(&stop),
+            committed_at: Instant::now(),
+        };
         thread::Builder::new()
             .name("kafka-rpc-consumer".to_owned())
             .spawn(move || {
@@ -68,7 +78,10 @@ impl ConsumerThread {
                 }
                 let _nobody_waits = tell.send(());
             })
-            .map_err(|source| Error::System { action: "a consumer thread could not be started".to_owned(), source })?;
+            .map_err(|source| Error::System {
+                action: "a consumer thread could not be started".to_owned(),
+                source,
+            })?;
         Ok(Self { stop, ended, name })
     }
 
@@ -125,9 +138,16 @@ impl Polling {
     }
 
     fn fatal(&self, code: RDKafkaErrorCode) -> Error {
-        let reason = self.consumer.client().fatal_error().map_or_else(|| code.to_string(), |(_, text)| text);
+        let reason = self
+            .consumer
+            .client()
+            .fatal_error()
+            .map_or_else(|| code.to_string(), |(_, text)| text);
         Error::Kafka {
-            action: format!("consuming `{}` in group `{}` cannot go on", self.worker.served.topic, self.worker.served.group),
+            action: format!(
+                "consuming `{}` in group `{}` cannot go on",
+                self.worker.served.topic, self.worker.served.group
+            ),
             reason,
         }
     }
@@ -169,7 +189,7 @@ impl Polling {
             return;
         }
         self.committed_at = Instant::now();
-        let watermarks = self.worker.to_commit();
+        let watermarks = self.worker.due_commits();
         if watermarks.is_empty() {
             return;
         }
@@ -196,9 +216,9 @@ fn received(worker: &Worker, message: &BorrowedMessage<'_>) -> Received {
         offset: message.offset(),
         timestamp: match message.timestamp() {
             Timestamp::NotAvailable => None,
-            Timestamp::CreateTime(millis) | Timestamp::LogAppendTime(millis) => {
-                u64::try_from(millis).ok().and_then(|millis| SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(millis)))
-            }
+            Timestamp::CreateTime(millis) | Timestamp::LogAppendTime(millis) => u64::try_from(millis)
+                .ok()
+                .and_then(|millis| SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(millis))),
         },
         key: message.key().map(Bytes::copy_from_slice),
         value: message.payload().map(Bytes::copy_from_slice),
@@ -225,7 +245,9 @@ impl ClientContext for Assignments {}
 
 impl ConsumerContext for Assignments {
     fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
-        let Rebalance::Revoke(list) = rebalance else { return };
+        let Rebalance::Revoke(list) = rebalance else {
+            return;
+        };
         let partitions = self.own(list);
         if consumer.assignment_lost() {
             // Somebody else has them already: a commit would be refused, and waiting would only add duplicates.
@@ -257,7 +279,10 @@ impl ConsumerContext for Assignments {
 
 impl Assignments {
     fn own(&self, list: &TopicPartitionList) -> Vec<i32> {
-        let own = list.elements().into_iter().filter(|element| element.topic() == &*self.worker.served.topic);
+        let own = list
+            .elements()
+            .into_iter()
+            .filter(|element| element.topic() == &*self.worker.served.topic);
         own.map(|element| element.partition()).collect()
     }
 
@@ -274,7 +299,9 @@ impl Assignments {
                 "handlers still run after {:?}; their records will be delivered again", self.drain_timeout
             );
         }
-        if !watermarks.is_empty() && let Err(error) = commit_now(consumer, topic, &watermarks) {
+        if !watermarks.is_empty()
+            && let Err(error) = commit_now(consumer, topic, &watermarks)
+        {
             tracing::warn!(
                 %topic, ?partitions, %error,
                 "the last commit failed; records that were finished will be delivered again"

@@ -43,7 +43,9 @@ impl Handling {
     /// Takes a record from its bytes to its outcome.
     pub(crate) async fn handle(&self, served: &Served, record: &Received) -> Outcome {
         let Ok(headers) = &record.headers else {
-            return Outcome::Failed(RpcError::bad_request("a header's name is not UTF-8, so no reply can be addressed"));
+            return Outcome::Failed(RpcError::bad_request(
+                "a header's name is not UTF-8, so no reply can be addressed",
+            ));
         };
         let dialect = Dialect::default();
         let request = dialect.read_request(headers);

@@ -36,13 +36,22 @@ pub(crate) struct Lanes<T> {
 
 impl<T> Lanes<T> {
     pub(crate) fn new(ordering: Ordering, concurrency: usize) -> Self {
-        Self { ordering, concurrency, running: 0, waiting: HashMap::new(), ready: VecDeque::new() }
+        Self {
+            ordering,
+            concurrency,
+            running: 0,
+            waiting: HashMap::new(),
+            ready: VecDeque::new(),
+        }
     }
 
     /// Adds an item; returns it as a job if it may run at once.
     pub(crate) fn push(&mut self, partition: i32, key: Option<&Bytes>, item: T) -> Option<Job<T>> {
         let lane = match self.ordering {
-            Ordering::Key => Some(Lane { partition, key: key.cloned() }),
+            Ordering::Key => Some(Lane {
+                partition,
+                key: key.cloned(),
+            }),
             Ordering::Partition => Some(Lane { partition, key: None }),
             Ordering::None => None,
         };
@@ -74,7 +83,10 @@ impl<T> Lanes<T> {
             && let Entry::Occupied(mut queue) = self.waiting.entry(lane)
         {
             match queue.get_mut().pop_front() {
-                Some(item) => self.ready.push_back(Job { lane: Some(queue.key().clone()), item }),
+                Some(item) => self.ready.push_back(Job {
+                    lane: Some(queue.key().clone()),
+                    item,
+                }),
                 None => drop(queue.remove()),
             }
         }
@@ -99,7 +111,10 @@ impl<T> Lanes<T> {
                 && let Entry::Occupied(mut queue) = self.waiting.entry(lane)
             {
                 match queue.get_mut().pop_front() {
-                    Some(item) => self.ready.push_back(Job { lane: Some(queue.key().clone()), item }),
+                    Some(item) => self.ready.push_back(Job {
+                        lane: Some(queue.key().clone()),
+                        item,
+                    }),
                     None => drop(queue.remove()),
                 }
             }
@@ -117,8 +132,8 @@ impl<T> Lanes<T> {
 mod tests {
     use super::*;
 
-    fn key(key: &'static str) -> Option<Bytes> {
-        Some(Bytes::from_static(key.as_bytes()))
+    fn key(key: &'static str) -> Bytes {
+        Bytes::from_static(key.as_bytes())
     }
 
     fn push(lanes: &mut Lanes<u32>, key: Option<&Bytes>, item: u32) -> Option<Job<u32>> {
@@ -128,9 +143,9 @@ mod tests {
     #[test]
     fn records_of_one_key_run_one_at_a_time_and_in_order() {
         let mut lanes = Lanes::new(Ordering::Key, 8);
-        let mut job = push(&mut lanes, key("a").as_ref(), 0).expect("the first runs at once");
+        let mut job = push(&mut lanes, Some(&key("a")), 0).expect("the first runs at once");
         for item in 1..4 {
-            assert_eq!(push(&mut lanes, key("a").as_ref(), item), None);
+            assert_eq!(push(&mut lanes, Some(&key("a")), item), None);
         }
         for item in 1..4 {
             job = lanes.finish(job.lane).expect("the next of the lane");
@@ -143,9 +158,9 @@ mod tests {
     #[test]
     fn different_keys_run_at_once_up_to_the_concurrency() {
         let mut lanes = Lanes::new(Ordering::Key, 2);
-        let a = push(&mut lanes, key("a").as_ref(), 1).expect("a place is free");
-        assert!(push(&mut lanes, key("b").as_ref(), 2).is_some());
-        assert!(push(&mut lanes, key("c").as_ref(), 3).is_none());
+        let a = push(&mut lanes, Some(&key("a")), 1).expect("a place is free");
+        assert!(push(&mut lanes, Some(&key("b")), 2).is_some());
+        assert!(push(&mut lanes, Some(&key("c")), 3).is_none());
         assert_eq!(lanes.finish(a.lane).expect("c takes the place").item, 3);
         assert_eq!(lanes.running(), 2);
     }
@@ -153,43 +168,46 @@ mod tests {
     #[test]
     fn a_busy_key_does_not_starve_the_others() {
         let mut lanes = Lanes::new(Ordering::Key, 1);
-        let a = push(&mut lanes, key("a").as_ref(), 1).expect("a place is free");
-        push(&mut lanes, key("a").as_ref(), 2);
-        push(&mut lanes, key("b").as_ref(), 3);
+        let a = push(&mut lanes, Some(&key("a")), 1).expect("a place is free");
+        push(&mut lanes, Some(&key("a")), 2);
+        push(&mut lanes, Some(&key("b")), 3);
         assert_eq!(lanes.finish(a.lane).expect("b was ready first").item, 3);
     }
 
     #[test]
     fn one_key_in_two_partitions_is_two_lanes_and_a_null_key_is_one_of_its_own() {
         let mut lanes = Lanes::new(Ordering::Key, 8);
-        assert!(lanes.push(0, key("a").as_ref(), 1).is_some());
-        assert!(lanes.push(1, key("a").as_ref(), 2).is_some());
+        assert!(lanes.push(0, Some(&key("a")), 1).is_some());
+        assert!(lanes.push(1, Some(&key("a")), 2).is_some());
         assert!(lanes.push(0, None, 3).is_some());
         assert!(lanes.push(0, None, 4).is_none());
-        assert!(lanes.push(0, key("").as_ref(), 5).is_some());
+        assert!(lanes.push(0, Some(&key("")), 5).is_some());
     }
 
     #[test]
     fn by_partition_a_key_orders_nothing_and_without_order_nothing_does() {
         let mut lanes = Lanes::new(Ordering::Partition, 8);
-        assert!(lanes.push(0, key("a").as_ref(), 1).is_some());
-        assert!(lanes.push(0, key("b").as_ref(), 2).is_none());
+        assert!(lanes.push(0, Some(&key("a")), 1).is_some());
+        assert!(lanes.push(0, Some(&key("b")), 2).is_none());
         let mut lanes = Lanes::new(Ordering::None, 8);
-        assert!(lanes.push(0, key("a").as_ref(), 1).is_some());
-        assert!(lanes.push(0, key("a").as_ref(), 2).is_some());
+        assert!(lanes.push(0, Some(&key("a")), 1).is_some());
+        assert!(lanes.push(0, Some(&key("a")), 2).is_some());
     }
 
     #[test]
     fn what_is_not_kept_never_runs_and_lanes_go_on_without_it() {
         let mut lanes = Lanes::new(Ordering::Key, 1);
-        let running = push(&mut lanes, key("a").as_ref(), 1).expect("a place is free");
+        let running = push(&mut lanes, Some(&key("a")), 1).expect("a place is free");
         for (name, item) in [("a", 10), ("b", 11), ("b", 2), ("c", 12)] {
-            push(&mut lanes, key(name).as_ref(), item);
+            push(&mut lanes, Some(&key(name)), item);
         }
         lanes.retain(|item| *item < 10);
         let next = lanes.finish(running.lane).expect("the kept one of b");
         assert_eq!(next.item, 2);
         assert_eq!(lanes.finish(next.lane), None);
-        assert_eq!((lanes.running(), lanes.waiting.len(), lanes.ready.len()), (0, 0, 0));
+        assert_eq!(
+            (lanes.running(), lanes.waiting.len(), lanes.ready.len()),
+            (0, 0, 0)
+        );
     }
 }

@@ -45,7 +45,11 @@ struct Assigned {
 
 impl Partitions {
     pub(crate) fn new(bounds: Bounds) -> Self {
-        Self { bounds, assigned: HashMap::new(), next_generation: 0 }
+        Self {
+            bounds,
+            assigned: HashMap::new(),
+            next_generation: 0,
+        }
     }
 
     /// Begins a generation. The keeper of a partition is not told again, so one that is assigned stays as it is.
@@ -73,7 +77,9 @@ impl Partitions {
 
     /// Whether a generation is still ours.
     pub(crate) fn holds(&self, partition: i32, generation: Generation) -> bool {
-        self.assigned.get(&partition).is_some_and(|own| own.generation == generation)
+        self.assigned
+            .get(&partition)
+            .is_some_and(|own| own.generation == generation)
     }
 
     /// Takes a record; `None` if the partition is not ours or the record was taken before.
@@ -94,7 +100,14 @@ impl Partitions {
     }
 
     /// Notes that a record's handler has ended, with the outcome final or not.
-    pub(crate) fn end(&mut self, partition: i32, generation: Generation, offset: i64, weight: usize, is_final: bool) {
+    pub(crate) fn end(
+        &mut self,
+        partition: i32,
+        generation: Generation,
+        offset: i64,
+        weight: usize,
+        is_final: bool,
+    ) {
         if let Some(own) = self.of(partition, generation) {
             own.running = own.running.saturating_sub(1);
             if is_final {
@@ -105,12 +118,18 @@ impl Partitions {
     }
 
     fn of(&mut self, partition: i32, generation: Generation) -> Option<&mut Assigned> {
-        self.assigned.get_mut(&partition).filter(|own| own.generation == generation)
+        self.assigned
+            .get_mut(&partition)
+            .filter(|own| own.generation == generation)
     }
 
     /// How many handlers run for these partitions.
     pub(crate) fn running(&self, partitions: &[i32]) -> usize {
-        partitions.iter().filter_map(|partition| self.assigned.get(partition)).map(|own| own.running).sum()
+        partitions
+            .iter()
+            .filter_map(|partition| self.assigned.get(partition))
+            .map(|own| own.running)
+            .sum()
     }
 
     pub(crate) fn assigned(&self) -> Vec<i32> {
@@ -120,7 +139,9 @@ impl Partitions {
     /// Whether a partition must pause now; says so once.
     pub(crate) fn must_pause(&mut self, partition: i32) -> bool {
         let bounds = self.bounds;
-        let Some(own) = self.assigned.get_mut(&partition) else { return false };
+        let Some(own) = self.assigned.get_mut(&partition) else {
+            return false;
+        };
         let full = own.offsets.uncommitted() >= bounds.uncommitted || own.bytes >= bounds.bytes;
         let pause = full && !own.paused;
         own.paused |= full;
@@ -142,13 +163,16 @@ impl Partitions {
     }
 
     /// What is to be committed now: watermarks that have moved, and those worth repeating. Notes them as sent.
-    pub(crate) fn to_commit(&mut self, now: Instant) -> Vec<(i32, i64)> {
+    pub(crate) fn due_commits(&mut self, now: Instant) -> Vec<(i32, i64)> {
         let mut commits = Vec::new();
         for (partition, own) in &mut self.assigned {
             // Nothing finished yet: what is committed is where we started.
-            let Some(watermark) = own.offsets.watermark() else { continue };
+            let Some(watermark) = own.offsets.watermark() else {
+                continue;
+            };
             let moved = own.committed.is_none_or(|committed| watermark > committed);
-            let repeat = !own.confirmed && now.saturating_duration_since(own.committed_at) >= COMMIT_AGAIN_AFTER;
+            let repeat =
+                !own.confirmed && now.saturating_duration_since(own.committed_at) >= COMMIT_AGAIN_AFTER;
             if moved || repeat {
                 own.confirmed = !moved;
                 own.committed = Some(watermark);
@@ -161,7 +185,8 @@ impl Partitions {
 
     /// The watermarks of these partitions, for a last commit.
     pub(crate) fn watermarks(&self, partitions: &[i32]) -> Vec<(i32, i64)> {
-        let watermark = |partition: &i32| Some((*partition, self.assigned.get(partition)?.offsets.watermark()?));
+        let watermark =
+            |partition: &i32| Some((*partition, self.assigned.get(partition)?.offsets.watermark()?));
         partitions.iter().filter_map(watermark).collect()
     }
 }
@@ -170,7 +195,10 @@ impl Partitions {
 mod tests {
     use super::*;
 
-    const BOUNDS: Bounds = Bounds { uncommitted: 4, bytes: 100 };
+    const BOUNDS: Bounds = Bounds {
+        uncommitted: 4,
+        bytes: 100,
+    };
 
     fn assigned() -> Partitions {
         let mut partitions = Partitions::new(BOUNDS);
@@ -240,10 +268,10 @@ mod tests {
         let mut partitions = assigned();
         let generation = partitions.take(0, 5, 1).expect("ours");
         finish(&mut partitions, generation, 5, 1);
-        assert_eq!(partitions.to_commit(now), [(0, 6)]);
-        assert!(partitions.to_commit(now).is_empty());
-        assert_eq!(partitions.to_commit(now + COMMIT_AGAIN_AFTER), [(0, 6)]);
-        assert!(partitions.to_commit(now + 2 * COMMIT_AGAIN_AFTER).is_empty());
+        assert_eq!(partitions.due_commits(now), [(0, 6)]);
+        assert!(partitions.due_commits(now).is_empty());
+        assert_eq!(partitions.due_commits(now + COMMIT_AGAIN_AFTER), [(0, 6)]);
+        assert!(partitions.due_commits(now + 2 * COMMIT_AGAIN_AFTER).is_empty());
     }
 
     #[test]

@@ -61,7 +61,10 @@ impl Worker {
         config: &Config,
         tasks: TaskTracker,
     ) -> Arc<Self> {
-        let bounds = Bounds { uncommitted: config.max_uncommitted, bytes: config.max_buffered_bytes };
+        let bounds = Bounds {
+            uncommitted: config.max_uncommitted,
+            bytes: config.max_buffered_bytes,
+        };
         let lanes = Lanes::new(served.ordering, served.concurrency);
         Arc::new(Self {
             served,
@@ -69,7 +72,10 @@ impl Worker {
             producer,
             runtime: Handle::current(),
             tasks,
-            state: Mutex::new(State { partitions: Partitions::new(bounds), lanes }),
+            state: Mutex::new(State {
+                partitions: Partitions::new(bounds),
+                lanes,
+            }),
             ended: Condvar::new(),
             finished: AtomicUsize::new(0),
         })
@@ -87,7 +93,9 @@ impl Worker {
             return false;
         };
         let key = record.key.clone();
-        let job = state.lanes.push(partition, key.as_ref(), Task { record, generation });
+        let job = state
+            .lanes
+            .push(partition, key.as_ref(), Task { record, generation });
         let pause = state.partitions.must_pause(partition);
         drop(state);
         if let Some(job) = job {
@@ -99,7 +107,10 @@ impl Worker {
     /// Runs a job, and then whichever takes its place, until none does.
     async fn work(self: Arc<Self>, mut job: Job<Task>) {
         loop {
-            let Job { lane, item: Task { record, generation } } = job;
+            let Job {
+                lane,
+                item: Task { record, generation },
+            } = job;
             let partition = record.partition;
             let held = {
                 let mut state = self.state();
@@ -110,7 +121,9 @@ impl Worker {
             let is_final = held && self.run(&record, generation).await;
             let next = {
                 let mut state = self.state();
-                state.partitions.end(partition, generation, record.offset, record.weight(), is_final);
+                state
+                    .partitions
+                    .end(partition, generation, record.offset, record.weight(), is_final);
                 state.lanes.finish(lane)
             };
             if is_final {
@@ -149,11 +162,19 @@ impl Worker {
     }
 
     /// Sends a reply until it is acknowledged, or refused for good, or the partition has gone.
-    async fn reply(self: &Arc<Self>, record: &Received, generation: Generation, mut reply: OutgoingRecord) -> bool {
+    async fn reply(
+        self: &Arc<Self>,
+        record: &Received,
+        generation: Generation,
+        mut reply: OutgoingRecord,
+    ) -> bool {
         loop {
             match self.producer.deliver(&reply).await {
                 Ok(()) => return true,
-                Err(DeliveryError { kind: Refusal::ForNow, reason }) => {
+                Err(DeliveryError {
+                    kind: Refusal::ForNow,
+                    reason,
+                }) => {
                     tracing::warn!(
                         topic = %reply.topic, partition = record.partition, offset = record.offset, %reason,
                         "a reply could not be delivered; its record stays uncommitted, and it is sent again"
@@ -163,12 +184,16 @@ impl Worker {
                         return false;
                     }
                 }
-                Err(DeliveryError { kind: Refusal::TooLarge, reason }) if !is_error(&reply) => {
+                Err(DeliveryError {
+                    kind: Refusal::TooLarge,
+                    reason,
+                }) if !is_error(&reply) => {
                     tracing::error!(
                         topic = %reply.topic, partition = record.partition, offset = record.offset, %reason,
                         "a reply is larger than the broker takes; the caller gets an error instead"
                     );
-                    let error = RpcError::internal("the reply is larger than the broker takes").with_name("ReplyTooLarge");
+                    let error = RpcError::internal("the reply is larger than the broker takes")
+                        .with_name("ReplyTooLarge");
                     reply = replaced(reply, &error);
                 }
                 Err(DeliveryError { reason, .. }) => {
@@ -197,14 +222,20 @@ impl Worker {
     pub(crate) fn drain(&self, partitions: &[i32], within: Duration) -> (Vec<(i32, i64)>, usize) {
         let until = Instant::now() + within;
         let mut state = self.state();
-        state.lanes.retain(|task| !partitions.contains(&task.record.partition));
+        state
+            .lanes
+            .retain(|task| !partitions.contains(&task.record.partition));
         loop {
             let running = state.partitions.running(partitions);
             let left = until.saturating_duration_since(Instant::now());
             if running == 0 || left.is_zero() {
                 return (state.partitions.watermarks(partitions), running);
             }
-            state = self.ended.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            state = self
+                .ended
+                .wait_timeout(state, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
         }
     }
 
@@ -214,7 +245,9 @@ impl Worker {
         for partition in partitions {
             state.partitions.revoke(*partition);
         }
-        state.lanes.retain(|task| !partitions.contains(&task.record.partition));
+        state
+            .lanes
+            .retain(|task| !partitions.contains(&task.record.partition));
     }
 
     pub(crate) fn assigned(&self) -> Vec<i32> {
@@ -231,17 +264,23 @@ impl Worker {
     }
 
     /// What is to be committed now.
-    pub(crate) fn to_commit(&self) -> Vec<(i32, i64)> {
+    pub(crate) fn due_commits(&self) -> Vec<(i32, i64)> {
         self.finished.store(0, Ordering::Relaxed);
-        self.state().partitions.to_commit(Instant::now())
+        self.state().partitions.due_commits(Instant::now())
     }
 }
 
 fn is_error(reply: &OutgoingRecord) -> bool {
-    reply.value.as_ref().is_some_and(|value| value.starts_with(br#"{"success":false"#))
+    reply
+        .value
+        .as_ref()
+        .is_some_and(|value| value.starts_with(br#"{"success":false"#))
 }
 
 fn replaced(reply: OutgoingRecord, error: &RpcError) -> OutgoingRecord {
     let Dialect::Reference = Dialect::default();
-    OutgoingRecord { value: Some(reply::encode_failure(error, clock::now_millis())), ..reply }
+    OutgoingRecord {
+        value: Some(reply::encode_failure(error, clock::now_millis())),
+        ..reply
+    }
 }

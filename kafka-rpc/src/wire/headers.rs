@@ -30,7 +30,9 @@ impl Headers {
     }
 
     pub(crate) fn with_capacity(count: usize) -> Self {
-        Self { entries: Vec::with_capacity(count) }
+        Self {
+            entries: Vec::with_capacity(count),
+        }
     }
 
     /// Adds a header after the others.
@@ -45,7 +47,10 @@ impl Headers {
 
     /// The value of the first header of this name. A null value reads as absent.
     pub fn get(&self, name: &str) -> Option<&Bytes> {
-        self.entries.iter().find(|(own, _)| own.eq_ignore_ascii_case(name)).and_then(|(_, value)| value.as_ref())
+        self.entries
+            .iter()
+            .find(|(own, _)| own.eq_ignore_ascii_case(name))
+            .and_then(|(_, value)| value.as_ref())
     }
 
     /// The same as text; `None` too where it is not UTF-8.
@@ -77,7 +82,9 @@ impl Headers {
 /// Names only: values are the caller's own, and may be secrets.
 impl fmt::Debug for Headers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.entries.iter().map(|(name, _)| name)).finish()
+        f.debug_list()
+            .entries(self.entries.iter().map(|(name, _)| name))
+            .finish()
     }
 }
 

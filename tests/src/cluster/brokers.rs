@@ -1,4 +1,4 @@
-//! Real Apache Kafka brokers in KRaft mode, as processes of this machine: no Docker, no fixed port.
+//! Real Apache Kafka brokers in `KRaft` mode, as processes of this machine: no Docker, no fixed port.
 
 use std::{
     env, fs,
@@ -17,7 +17,7 @@ use rdkafka::{
 use uuid::Uuid;
 
 /// How long brokers may take to start: seconds on a quiet machine, a minute on a busy one.
-const START_WITHIN: Duration = Duration::from_secs(120);
+const START_WITHIN: Duration = Duration::from_mins(2);
 
 /// How long a broker may take to stop in good order before it is killed.
 const STOP_WITHIN: Duration = Duration::from_secs(30);
@@ -27,7 +27,7 @@ const STOP_WITHIN: Duration = Duration::from_secs(30);
 pub struct Brokers {
     home: PathBuf,
     classpath: String,
-    brokers: Vec<Broker>,
+    nodes: Vec<Broker>,
 }
 
 #[derive(Debug)]
@@ -47,7 +47,11 @@ impl Brokers {
         let ports = free_ports(2 * count)?;
         // Any 16 bytes in base64 will do; its last character holds only two bits.
         let cluster_id = format!("{:.21}A", Uuid::new_v4().simple().to_string());
-        let mut brokers = Self { home, classpath, brokers: Vec::new() };
+        let mut brokers = Self {
+            home,
+            classpath,
+            nodes: Vec::new(),
+        };
         for index in 0..count {
             let broker = Broker {
                 home: brokers.home.join(index.to_string()),
@@ -55,9 +59,12 @@ impl Brokers {
                 process: None,
             };
             fs::create_dir_all(&broker.home)?;
-            fs::write(broker.home.join("server.properties"), properties(index, count, &ports, &broker.home))?;
+            fs::write(
+                broker.home.join("server.properties"),
+                properties(index, count, &ports, &broker.home),
+            )?;
             fs::write(broker.home.join("log4j2.yaml"), logging(&broker.home))?;
-            brokers.brokers.push(broker);
+            brokers.nodes.push(broker);
         }
         for index in 0..count {
             brokers.format(index, &cluster_id)?;
@@ -71,29 +78,37 @@ impl Brokers {
 
     /// The bootstrap list.
     pub fn addresses(&self) -> String {
-        let addresses: Vec<&str> = self.brokers.iter().map(|broker| broker.address.as_str()).collect();
+        let addresses: Vec<&str> = self.nodes.iter().map(|broker| broker.address.as_str()).collect();
         addresses.join(",")
     }
 
     /// Starts a broker again on its data.
     pub fn restart(&mut self, index: usize) -> io::Result<()> {
-        let broker = &self.brokers[index];
+        let broker = &self.nodes[index];
         let output = fs::File::create(broker.home.join("output.log"))?;
         let process = self
             .java(&broker.home)
-            .args(["-Xmx512m", "-Xms128m", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20", "kafka.Kafka"])
+            .args([
+                "-Xmx512m",
+                "-Xms128m",
+                "-XX:+UseG1GC",
+                "-XX:MaxGCPauseMillis=20",
+                "kafka.Kafka",
+            ])
             .arg(broker.home.join("server.properties"))
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output)
             .spawn()?;
-        self.brokers[index].process = Some(process);
+        self.nodes[index].process = Some(process);
         Ok(())
     }
 
     /// Kills a broker as `kill -9` does; its data stays.
     pub fn kill(&mut self, index: usize) -> io::Result<()> {
-        let Some(mut process) = self.brokers[index].process.take() else { return Ok(()) };
+        let Some(mut process) = self.nodes[index].process.take() else {
+            return Ok(());
+        };
         process.kill()?;
         process.wait().map(drop)
     }
@@ -103,9 +118,11 @@ impl Brokers {
         self.signal(index, "TERM")?;
         let until = Instant::now() + STOP_WITHIN;
         while Instant::now() < until {
-            let Some(process) = &mut self.brokers[index].process else { return Ok(()) };
+            let Some(process) = &mut self.nodes[index].process else {
+                return Ok(());
+            };
             if process.try_wait()?.is_some() {
-                self.brokers[index].process = None;
+                self.nodes[index].process = None;
                 return Ok(());
             }
             thread::sleep(Duration::from_millis(50));
@@ -124,21 +141,35 @@ impl Brokers {
     }
 
     fn signal(&self, index: usize, signal: &str) -> io::Result<()> {
-        let Some(process) = &self.brokers[index].process else { return Ok(()) };
-        run(Command::new("kill").arg(format!("-{signal}")).arg(process.id().to_string()))
+        let Some(process) = &self.nodes[index].process else {
+            return Ok(());
+        };
+        run(Command::new("kill")
+            .arg(format!("-{signal}"))
+            .arg(process.id().to_string()))
     }
 
     fn java(&self, home: &Path) -> Command {
         let mut java = Command::new("java");
         java.arg("-cp").arg(&self.classpath);
-        java.arg(format!("-Dlog4j2.configurationFile={}", home.join("log4j2.yaml").display()));
+        java.arg(format!(
+            "-Dlog4j2.configurationFile={}",
+            home.join("log4j2.yaml").display()
+        ));
         java
     }
 
     fn format(&self, index: usize, cluster_id: &str) -> io::Result<()> {
-        let home = &self.brokers[index].home;
+        let home = &self.nodes[index].home;
         let mut format = self.java(home);
-        format.args(["-Xmx256m", "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c"]);
+        format.args([
+            "-Xmx256m",
+            "kafka.tools.StorageTool",
+            "format",
+            "-t",
+            cluster_id,
+            "-c",
+        ]);
         run(format.arg(home.join("server.properties")))
     }
 
@@ -151,27 +182,33 @@ impl Brokers {
             .map_err(io::Error::other)?;
         let until = Instant::now() + START_WITHIN;
         while Instant::now() < until {
-            let seen = client.fetch_metadata(None, Duration::from_secs(1)).map(|metadata| metadata.brokers().len());
-            if seen.is_ok_and(|seen| seen == self.brokers.len()) {
+            let seen = client
+                .fetch_metadata(None, Duration::from_secs(1))
+                .map(|metadata| metadata.brokers().len());
+            if seen.is_ok_and(|seen| seen == self.nodes.len()) {
                 return Ok(());
             }
-            for broker in &mut self.brokers {
+            for broker in &mut self.nodes {
                 if let Some(process) = &mut broker.process
                     && let Some(status) = process.try_wait()?
                 {
                     let output = fs::read_to_string(broker.home.join("output.log")).unwrap_or_default();
-                    return Err(io::Error::other(format!("a broker ended with {status}:\n{output}")));
+                    return Err(io::Error::other(format!(
+                        "a broker ended with {status}:\n{output}"
+                    )));
                 }
             }
             thread::sleep(Duration::from_millis(100));
         }
-        Err(io::Error::other(format!("the brokers do not answer after {START_WITHIN:?}")))
+        Err(io::Error::other(format!(
+            "the brokers do not answer after {START_WITHIN:?}"
+        )))
     }
 }
 
 impl Drop for Brokers {
     fn drop(&mut self) {
-        for index in 0..self.brokers.len() {
+        for index in 0..self.nodes.len() {
             let killed = self.kill(index);
             if let Err(error) = killed {
                 let _no_stderr = writeln!(io::stderr(), "broker {index} could not be killed: {error}");
@@ -188,7 +225,11 @@ fn run(command: &mut Command) -> io::Result<()> {
         return Ok(());
     }
     let said = [output.stdout, output.stderr].concat();
-    Err(io::Error::other(format!("{command:?} ended with {}:\n{}", output.status, String::from_utf8_lossy(&said))))
+    Err(io::Error::other(format!(
+        "{command:?} ended with {}:\n{}",
+        output.status,
+        String::from_utf8_lossy(&said)
+    )))
 }
 
 /// The folder of Kafka's jars, which Maven fills once.
@@ -203,10 +244,14 @@ fn jars() -> io::Result<PathBuf> {
             .args(["dependency:copy-dependencies", "-DincludeScope=runtime"])
             .arg(format!("-DoutputDirectory={}", folder.display()))
             .output();
-        let output = maven.map_err(|error| io::Error::other(format!("Maven is needed for Kafka's jars: {error}")))?;
+        let output =
+            maven.map_err(|error| io::Error::other(format!("Maven is needed for Kafka's jars: {error}")))?;
         if !output.status.success() {
             let said = [output.stdout, output.stderr].concat();
-            return Err(io::Error::other(format!("Maven failed:\n{}", String::from_utf8_lossy(&said))));
+            return Err(io::Error::other(format!(
+                "Maven failed:\n{}",
+                String::from_utf8_lossy(&said)
+            )));
         }
         fs::write(done, "")?;
     }
@@ -215,8 +260,12 @@ fn jars() -> io::Result<PathBuf> {
 
 /// Ports that nobody listens on. All are held until the last is found, so that they differ.
 fn free_ports(count: usize) -> io::Result<Vec<u16>> {
-    let held: Vec<TcpListener> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0")).collect::<io::Result<_>>()?;
-    held.iter().map(|listener| Ok(listener.local_addr()?.port())).collect()
+    let held: Vec<TcpListener> = (0..count)
+        .map(|_| TcpListener::bind("127.0.0.1:0"))
+        .collect::<io::Result<_>>()?;
+    held.iter()
+        .map(|listener| Ok(listener.local_addr()?.port()))
+        .collect()
 }
 
 fn properties(index: usize, count: usize, ports: &[u16], home: &Path) -> String {
