@@ -112,32 +112,21 @@ impl Written {
     }
 
     fn text(&self) -> syn::Result<Expr> {
-        self.value(
-            "\"...\"` with a literal or a constant of type `&'static str",
-            |input| {
-                let value: Expr = input.parse()?;
-                match &value {
-                    Expr::Lit(literal) if !matches!(literal.lit, Lit::Str(_)) => {
-                        Err(input.error("not a string"))
-                    }
-                    _ => Ok(value),
-                }
-            },
-        )
+        self.value("\"...\"` with a literal or a constant of type `&'static str", |input| {
+            let value: Expr = input.parse()?;
+            match &value {
+                Expr::Lit(literal) if !matches!(literal.lit, Lit::Str(_)) => Err(input.error("not a string")),
+                _ => Ok(value),
+            }
+        })
     }
 
     fn destination(&self) -> syn::Result<Destination> {
-        if self.is_none() {
-            Ok(Destination::None)
-        } else {
-            self.text().map(Destination::Topic)
-        }
+        if self.is_none() { Ok(Destination::None) } else { self.text().map(Destination::Topic) }
     }
 
     fn is_none(&self) -> bool {
-        self.value
-            .as_ref()
-            .is_some_and(|value| value.to_string() == "none")
+        self.value.as_ref().is_some_and(|value| value.to_string() == "none")
     }
 
     fn order(&self) -> syn::Result<Order> {
@@ -153,22 +142,16 @@ impl Written {
     }
 
     fn count(&self) -> syn::Result<Expr> {
-        self.value(
-            "64`, a whole number from 1 on or a constant of type `usize",
-            |input| {
-                if input.peek(LitInt) {
-                    let count: LitInt = input.parse()?;
-                    if count.base10_parse::<usize>()? == 0 {
-                        return Err(input.error("zero"));
-                    }
-                    return Ok(Expr::Lit(syn::ExprLit {
-                        attrs: Vec::new(),
-                        lit: Lit::Int(count),
-                    }));
+        self.value("64`, a whole number from 1 on or a constant of type `usize", |input| {
+            if input.peek(LitInt) {
+                let count: LitInt = input.parse()?;
+                if count.base10_parse::<usize>()? == 0 {
+                    return Err(input.error("zero"));
                 }
-                input.parse::<syn::ExprPath>().map(Expr::Path)
-            },
-        )
+                return Ok(Expr::Lit(syn::ExprLit { attrs: Vec::new(), lit: Lit::Int(count) }));
+            }
+            input.parse::<syn::ExprPath>().map(Expr::Path)
+        })
     }
 
     fn client(&self) -> syn::Result<ClientName> {
@@ -196,10 +179,7 @@ impl Written {
             "envelope" => match &self.value {
                 None => options.envelope = true,
                 Some(value) => {
-                    return Err(syn::Error::new_spanned(
-                        value,
-                        "write `envelope` alone, without a value",
-                    ));
+                    return Err(syn::Error::new_spanned(value, "write `envelope` alone, without a value"));
                 }
             },
             _ => {}
@@ -239,10 +219,7 @@ pub(crate) fn command_options(
     errors: &mut Errors,
 ) -> Option<CommandOptions> {
     const KNOWN: &[&str] = &["key"];
-    let mut parts = split(tokens)
-        .into_iter()
-        .filter(|part| !is_marker(part))
-        .peekable();
+    let mut parts = split(tokens).into_iter().filter(|part| !is_marker(part)).peekable();
     let name = if let Some(first) = parts.next_if(|part| !has_value(part)) {
         errors.take(command_name(&first))
     } else {
@@ -260,10 +237,7 @@ pub(crate) fn command_options(
         };
         let option = written.name.to_string();
         if !KNOWN.contains(&option.as_str()) {
-            errors.at(
-                &written.name,
-                unknown(&option, "a command, after its name,", KNOWN),
-            );
+            errors.at(&written.name, unknown(&option, "a command, after its name,", KNOWN));
         } else if is_first(&written.name, &mut seen, errors) {
             key = errors.take(written.value("field.path", Key::parse));
         }
@@ -285,10 +259,9 @@ fn command_name(tokens: &TokenStream) -> syn::Result<CommandName> {
         )
     })?;
     match &name {
-        CommandName::Literal(literal) if literal.value().is_empty() => Err(syn::Error::new_spanned(
-            literal,
-            "the name of a command cannot be empty",
-        )),
+        CommandName::Literal(literal) if literal.value().is_empty() => {
+            Err(syn::Error::new_spanned(literal, "the name of a command cannot be empty"))
+        }
         _ => Ok(name),
     }
 }
@@ -339,10 +312,9 @@ fn written(part: &TokenStream) -> syn::Result<Written> {
     };
     match tokens.next() {
         None => Ok(Written { name, value: None }),
-        Some(TokenTree::Punct(equals)) if equals.as_char() == '=' => Ok(Written {
-            name,
-            value: Some(tokens.collect()),
-        }),
+        Some(TokenTree::Punct(equals)) if equals.as_char() == '=' => {
+            Ok(Written { name, value: Some(tokens.collect()) })
+        }
         Some(_) => Err(error()),
     }
 }

@@ -33,16 +33,10 @@ impl Parse for AnyFunction {
 /// `kafka_handler` was imported under sees the function whole. The second time there was no such attribute.
 pub(crate) fn command(options: &TokenStream, item: &TokenStream) -> TokenStream {
     let Ok(function) = syn::parse2::<AnyFunction>(item.clone()) else {
-        return error(
-            "`#[command]` goes on an async fn inside an item with `#[kafka_handler(..)]`",
-            item,
-        );
+        return error("`#[command]` goes on an async fn inside an item with `#[kafka_handler(..)]`", item);
     };
     if function.sig.receiver().is_some() {
-        return error(
-            "`#[command]` needs `#[kafka_handler(..)]` on the trait or impl block around it",
-            item,
-        );
+        return error("`#[command]` needs `#[kafka_handler(..)]` on the trait or impl block around it", item);
     }
     if function.attrs.is_empty() || attr::has_marker(options) {
         return error(
@@ -50,12 +44,7 @@ pub(crate) fn command(options: &TokenStream, item: &TokenStream) -> TokenStream 
             item,
         );
     }
-    let AnyFunction {
-        attrs,
-        vis,
-        sig,
-        body,
-    } = function;
+    let AnyFunction { attrs, vis, sig, body } = function;
     let comma = (!options.is_empty()).then(|| quote!(,));
     let last = Ident::new(attr::LAST, Span::call_site());
     quote! {

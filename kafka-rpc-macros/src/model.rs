@@ -52,10 +52,7 @@ pub(crate) struct Argument {
 
 impl From<&PatType> for Argument {
     fn from(argument: &PatType) -> Self {
-        Self {
-            pat: (*argument.pat).clone(),
-            ty: (*argument.ty).clone(),
-        }
+        Self { pat: (*argument.pat).clone(), ty: (*argument.ty).clone() }
     }
 }
 
@@ -238,15 +235,11 @@ impl Form {
                     visit(&function.sig.ident, &mut function.attrs);
                 }
             }),
-            Self::Module(item) => item
-                .content
-                .iter_mut()
-                .flat_map(|(_, items)| items)
-                .for_each(|item| {
-                    if let AnyItem::Fn(function) = item {
-                        visit(&function.sig.ident, &mut function.attrs);
-                    }
-                }),
+            Self::Module(item) => item.content.iter_mut().flat_map(|(_, items)| items).for_each(|item| {
+                if let AnyItem::Fn(function) = item {
+                    visit(&function.sig.ident, &mut function.attrs);
+                }
+            }),
             Self::Function(item) => visit(&item.sig.ident, &mut item.attrs),
         }
     }
@@ -257,7 +250,5 @@ pub(crate) fn is_unit(ty: &Type) -> bool {
 }
 
 fn named<'a>(attrs: &'a [Attribute], name: &'static str) -> impl Iterator<Item = &'a Attribute> {
-    attrs
-        .iter()
-        .filter(move |attribute| attribute.path().is_ident(name))
+    attrs.iter().filter(move |attribute| attribute.path().is_ident(name))
 }

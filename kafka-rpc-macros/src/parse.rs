@@ -19,11 +19,7 @@ struct Command {
 /// Reads an item and its options. None if it is nothing that `#[kafka_handler]` can be on.
 pub(crate) fn item(options: TokenStream, item: TokenStream, errors: &mut Errors) -> Option<Item> {
     let form = form(item, errors)?;
-    let mut item = Item {
-        form,
-        options: HandlerOptions::default(),
-        handlers: Vec::new(),
-    };
+    let mut item = Item { form, options: HandlerOptions::default(), handlers: Vec::new() };
     let commands = take_commands(&mut item.form, errors);
     item.handlers = handlers(&item.form, commands);
     item.options = attr::handler_options(options, item.position(), errors);
@@ -73,11 +69,7 @@ fn take_commands(form: &mut Form, errors: &mut Errors) -> Vec<Option<Command>> {
 
 /// By the last segment: it may be written `#[kafka_rpc::command]`, or come from the user's own re-exports.
 fn is_command(attribute: &Attribute) -> bool {
-    attribute
-        .path()
-        .segments
-        .last()
-        .is_some_and(|segment| segment.ident == "command")
+    attribute.path().segments.last().is_some_and(|segment| segment.ident == "command")
 }
 
 fn command(attribute: &Attribute, errors: &mut Errors) -> Command {
@@ -90,10 +82,7 @@ fn command(attribute: &Attribute, errors: &mut Errors) -> Command {
             return Command { span, options: None };
         }
     };
-    Command {
-        span,
-        options: attr::command_options(tokens, span, errors),
-    }
+    Command { span, options: attr::command_options(tokens, span, errors) }
 }
 
 fn handlers(form: &Form, commands: Vec<Option<Command>>) -> Vec<Handler> {

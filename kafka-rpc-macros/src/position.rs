@@ -13,16 +13,9 @@ impl Position {
     /// The options it takes.
     pub(crate) fn known(self) -> &'static [&'static str] {
         match self {
-            Self::Contract => &[
-                "topic",
-                "group",
-                "replies",
-                "dead_letter",
-                "ordering",
-                "concurrency",
-                "client",
-                "crate",
-            ],
+            Self::Contract => {
+                &["topic", "group", "replies", "dead_letter", "ordering", "concurrency", "client", "crate"]
+            }
             Self::ContractImpl => &["register", "crate"],
             Self::Commands => &[
                 "topic",
@@ -81,11 +74,7 @@ impl Position {
 
 /// What is said about an option that is none of the `known` ones.
 pub(crate) fn unknown(name: &str, noun: &str, known: &[&str]) -> String {
-    let list = known
-        .iter()
-        .map(|option| format!("`{option}`"))
-        .collect::<Vec<_>>()
-        .join(", ");
+    let list = known.iter().map(|option| format!("`{option}`")).collect::<Vec<_>>().join(", ");
     let nearest = known
         .iter()
         .map(|option| (distance(name, option), option))

@@ -12,9 +12,7 @@ pub(crate) fn is_wrapper(ty: &Type) -> bool {
         Type::Reference(_) | Type::Ptr(_) => true,
         Type::Path(ty) => ty.path.segments.last().is_some_and(|segment| {
             matches!(segment.arguments, PathArguments::AngleBracketed(_))
-                && ["Arc", "Rc", "Box", "Mutex", "RwLock"]
-                    .iter()
-                    .any(|name| segment.ident == name)
+                && ["Arc", "Rc", "Box", "Mutex", "RwLock"].iter().any(|name| segment.ident == name)
         }),
         _ => false,
     }

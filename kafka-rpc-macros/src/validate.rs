@@ -33,10 +33,8 @@ pub(crate) fn item(item: &Item, errors: &mut Errors) {
 fn form(item: &Item, errors: &mut Errors) {
     for attribute in item.attrs() {
         if is_async_trait(attribute) {
-            errors.at(
-                attribute,
-                "`#[kafka_handler]` makes the methods async by itself: remove this attribute",
-            );
+            errors
+                .at(attribute, "`#[kafka_handler]` makes the methods async by itself: remove this attribute");
         }
     }
     match &item.form {
@@ -50,21 +48,13 @@ fn form(item: &Item, errors: &mut Errors) {
             if let Some(unsafety) = contract.unsafety {
                 errors.at(unsafety, "a contract is a safe trait: remove `unsafe`");
             }
-            for other in contract
-                .items
-                .iter()
-                .filter(|item| !matches!(item, TraitItem::Fn(_)))
-            {
+            for other in contract.items.iter().filter(|item| !matches!(item, TraitItem::Fn(_))) {
                 errors.at(other, "a contract has commands only: put this into another trait");
             }
         }
         Form::ContractImpl(implementation) => {
             service(item, errors);
-            for other in implementation
-                .items
-                .iter()
-                .filter(|item| !matches!(item, ImplItem::Fn(_)))
-            {
+            for other in implementation.items.iter().filter(|item| !matches!(item, ImplItem::Fn(_))) {
                 errors.at(
                     other,
                     "the impl of a contract has commands only: put this into another `impl` block of the service",
@@ -90,11 +80,7 @@ fn form(item: &Item, errors: &mut Errors) {
 
 /// `#[async_trait]` would take the `async` away that the rules ask for.
 pub(crate) fn is_async_trait(attribute: &Attribute) -> bool {
-    attribute
-        .path()
-        .segments
-        .last()
-        .is_some_and(|segment| segment.ident == "async_trait")
+    attribute.path().segments.last().is_some_and(|segment| segment.ident == "async_trait")
 }
 
 /// The rules of an `impl` block.
@@ -109,44 +95,28 @@ fn service(item: &Item, errors: &mut Errors) {
             "implement it for the service type itself: the runtime shares it behind an `Arc` already",
         );
     } else if item.name().is_none() {
-        errors.at(
-            ty,
-            "implement it for a struct or an enum of your own, by its name",
-        );
+        errors.at(ty, "implement it for a struct or an enum of your own, by its name");
     }
     if block.generics.type_params().next().is_some() || block.generics.const_params().next().is_some() {
         if item.registers() {
             errors.at(&block.generics, generic(item));
         }
     } else if let Some(lifetime) = block.generics.lifetimes().next() {
-        errors.at(
-            lifetime,
-            "a service lives as long as the runtime and cannot borrow: remove the lifetime",
-        );
+        errors.at(lifetime, "a service lives as long as the runtime and cannot borrow: remove the lifetime");
     }
 }
 
 fn generic(item: &Item) -> String {
     let (service, handlers) = match (item.name(), item.form.contract()) {
         (Some(service), Some((contract, _))) => {
-            let contract = contract
-                .segments
-                .last()
-                .map(|segment| segment.ident.to_string())
-                .unwrap_or_default();
-            (
-                service.to_string(),
-                format!("<{service}<..> as {contract}>::handlers()"),
-            )
+            let contract =
+                contract.segments.last().map(|segment| segment.ident.to_string()).unwrap_or_default();
+            (service.to_string(), format!("<{service}<..> as {contract}>::handlers()"))
         }
         (Some(service), None) => (service.to_string(), format!("{service}::<..>::handlers()")),
         (None, _) => return "a generic impl needs `register = false`".to_owned(),
     };
-    let option = if item.form.contract().is_some() {
-        "(register = false)"
-    } else {
-        "(.., register = false)"
-    };
+    let option = if item.form.contract().is_some() { "(register = false)" } else { "(.., register = false)" };
     format!(
         "a generic impl cannot register by itself, since nothing says which `{service}<..>` is meant: write \
          `#[kafka_handler{option}]`, and `.handlers({handlers})` on the runtime's builder"
@@ -170,12 +140,10 @@ fn options(item: &Item, errors: &mut Errors) {
             ));
         }
     }
-    let topics = [&options.replies, &options.dead_letter]
-        .into_iter()
-        .filter_map(|topic| match topic {
-            Some(Destination::Topic(topic)) => Some(topic),
-            Some(Destination::None) | None => None,
-        });
+    let topics = [&options.replies, &options.dead_letter].into_iter().filter_map(|topic| match topic {
+        Some(Destination::Topic(topic)) => Some(topic),
+        Some(Destination::None) | None => None,
+    });
     for topic in options.topic.iter().chain(topics) {
         self::topic(topic, errors);
     }
@@ -187,10 +155,7 @@ fn options(item: &Item, errors: &mut Errors) {
     if let Some(ClientName::Named(client)) = &options.client
         && item.name() == Some(client)
     {
-        errors.at(
-            client,
-            "the client trait cannot have the name of the item itself: choose another one",
-        );
+        errors.at(client, "the client trait cannot have the name of the item itself: choose another one");
     }
 }
 
@@ -211,10 +176,7 @@ fn topic(topic: &Expr, errors: &mut Errors) {
     } else if name.len() > LONGEST_TOPIC {
         errors.at(
             literal,
-            format!(
-                "Kafka refuses topics of more than {LONGEST_TOPIC} characters: this has {}",
-                name.len()
-            ),
+            format!("Kafka refuses topics of more than {LONGEST_TOPIC} characters: this has {}", name.len()),
         );
     }
 }
@@ -283,10 +245,7 @@ fn command(handler: &Handler, item: &Item, errors: &mut Errors) {
 
 fn signature(sig: &Signature, position: Position, errors: &mut Errors) {
     if let Some(constness) = sig.constness {
-        errors.at(
-            constness,
-            "a handler is an `async fn`, and that cannot be `const`: remove it",
-        );
+        errors.at(constness, "a handler is an `async fn`, and that cannot be `const`: remove it");
     }
     if let Safety::Unsafe(unsafety) = sig.safety {
         errors.at(
@@ -304,10 +263,7 @@ fn signature(sig: &Signature, position: Position, errors: &mut Errors) {
             }
             _ => "",
         };
-        errors.at(
-            sig.fn_token,
-            format!("a handler is async: write `async fn {}`{or_elsewhere}", sig.ident),
-        );
+        errors.at(sig.fn_token, format!("a handler is async: write `async fn {}`{or_elsewhere}", sig.ident));
     }
     if !sig.generics.params.is_empty() {
         errors.at(
@@ -367,10 +323,7 @@ fn arguments(handler: &Handler, item: &Item, errors: &mut Errors) {
                 format!("a handler owns its arguments, they are made from the record: write `{owned}`"),
             );
         } else if item.style() == Style::Contract && names(ty, "Self") {
-            errors.at(
-                ty,
-                "the client has this argument too, and no `Self`: write the type",
-            );
+            errors.at(ty, "the client has this argument too, and no `Self`: write the type");
         }
     }
     if let Some(second) = handler.extractors.iter().find(|extractor| is_unit(&extractor.ty)) {
@@ -389,10 +342,7 @@ fn once(handlers: &[Handler], errors: &mut Errors) {
         if seen.iter().any(|name| compact(name) == compact(&command.name)) {
             errors.at(
                 &command.name,
-                format!(
-                    "`{}` has a handler in here already: a command has one",
-                    compact(&command.name)
-                ),
+                format!("`{}` has a handler in here already: a command has one", compact(&command.name)),
             );
         } else {
             seen.push(&command.name);
@@ -407,12 +357,7 @@ fn client(item: &Item, errors: &mut Errors) {
         return;
     }
     for handler in &item.handlers {
-        for ty in handler
-            .read_payload()
-            .map(|payload| &payload.ty)
-            .into_iter()
-            .chain(handler.output())
-        {
+        for ty in handler.read_payload().map(|payload| &payload.ty).into_iter().chain(handler.output()) {
             for parameter in block.generics.type_params() {
                 if names(ty, &parameter.ident.to_string()) || names(ty, "Self") {
                     errors.at(

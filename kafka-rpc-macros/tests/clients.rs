@@ -77,13 +77,7 @@ async fn calls_go_into_spawn_join_and_select() {
     assert_eq!(spawned.await.expect("no panic").expect("served"), 1);
 
     let joined = join_all((0..3).map(|number| client.ping(Ping { number }))).await;
-    assert_eq!(
-        joined
-            .into_iter()
-            .map(|reply| reply.expect("served"))
-            .collect::<Vec<_>>(),
-        [0, 1, 2]
-    );
+    assert_eq!(joined.into_iter().map(|reply| reply.expect("served")).collect::<Vec<_>>(), [0, 1, 2]);
 
     tokio::select! {
         reply = client.ping(Ping { number: 7 }) => assert_eq!(reply.expect("served"), 7),
@@ -94,10 +88,5 @@ async fn calls_go_into_spawn_join_and_select() {
 #[tokio::test]
 async fn an_event_is_notified() {
     let loopback = Runtime::builder().build().expect("nothing is needed").loopback();
-    loopback
-        .client()
-        .on_event(Ping { number: 1 })
-        .notify()
-        .await
-        .expect("sent");
+    loopback.client().on_event(Ping { number: 1 }).notify().await.expect("sent");
 }

@@ -65,11 +65,7 @@ impl Contract for Service {
         UserId(user): UserId,
         State(add): State<u64>,
     ) -> std::result::Result<u64, ExchangeError> {
-        if user == "nobody" {
-            Err(ExchangeError)
-        } else {
-            Ok(self.base + account.id + add)
-        }
+        if user == "nobody" { Err(ExchangeError) } else { Ok(self.base + account.id + add) }
     }
 
     async fn connect(&self, _: (), user: Option<UserId>) -> Result<String> {
@@ -96,9 +92,7 @@ impl Settings {
     }
 
     fn check(headers: &Headers) -> Result<()> {
-        headers
-            .text("deny")
-            .map_or(Ok(()), |reason| Err(RpcError::forbidden(reason)))
+        headers.text("deny").map_or(Ok(()), |reason| Err(RpcError::forbidden(reason)))
     }
 }
 
@@ -224,14 +218,7 @@ fn loopback() -> kafka_rpc::Loopback {
 async fn a_contract_is_served_by_its_impl() {
     let loopback = loopback();
     let client = loopback.client();
-    assert_eq!(
-        client
-            .get_balance(Account { id: 1 })
-            .user_id("ada")
-            .await
-            .expect("served"),
-        108
-    );
+    assert_eq!(client.get_balance(Account { id: 1 }).user_id("ada").await.expect("served"), 108);
     assert_eq!(client.connect().user_id("ada").await.expect("served"), "ada");
     assert_eq!(client.connect().await.expect("served"), "");
 }
@@ -239,23 +226,15 @@ async fn a_contract_is_served_by_its_impl() {
 #[tokio::test]
 async fn an_error_of_the_service_is_an_rpc_error() {
     let loopback = loopback();
-    let error = loopback
-        .client()
-        .get_balance(Account { id: 1 })
-        .user_id("nobody")
-        .await
-        .expect_err("refused");
+    let error =
+        loopback.client().get_balance(Account { id: 1 }).user_id("nobody").await.expect_err("refused");
     assert!(error.to_string().contains("the exchange is down"), "{error}");
 }
 
 #[tokio::test]
 async fn an_extractor_that_finds_nothing_is_the_callers_mistake() {
     let loopback = loopback();
-    let error = loopback
-        .client()
-        .get_balance(Account { id: 1 })
-        .await
-        .expect_err("no user");
+    let error = loopback.client().get_balance(Account { id: 1 }).await.expect_err("no user");
     assert!(error.to_string().contains("userId"), "{error}");
 }
 
@@ -273,27 +252,15 @@ async fn a_default_body_answers_for_those_who_have_none() {
 async fn an_impl_block_is_served() {
     let loopback = loopback();
     let client = loopback.client();
-    assert_eq!(
-        client.double(Account { id: 2 }).await.expect("served"),
-        Account { id: 4 }
-    );
-    assert!(
-        client
-            .double(Account { id: 2 })
-            .header("deny", "no")
-            .await
-            .is_err()
-    );
+    assert_eq!(client.double(Account { id: 2 }).await.expect("served"), Account { id: 4 });
+    assert!(client.double(Account { id: 2 }).header("deny", "no").await.is_err());
 }
 
 #[tokio::test]
 async fn an_impl_block_may_come_from_a_macro_and_name_types_by_self() {
     let loopback = loopback();
     let client = loopback.client();
-    assert_eq!(
-        client.generated(Account { id: 2 }).await.expect("served"),
-        Account { id: 2 }
-    );
+    assert_eq!(client.generated(Account { id: 2 }).await.expect("served"), Account { id: 2 });
     assert_eq!(client.own(Account { id: 2 }).await.expect("served"), 2);
 }
 
@@ -311,20 +278,10 @@ async fn a_module_is_served() {
 async fn a_free_function_is_served() {
     let loopback = loopback();
     let client = loopback.client();
-    assert_eq!(
-        client.reset(Account { id: 2 }).await.expect("served"),
-        Account { id: 1 }
-    );
+    assert_eq!(client.reset(Account { id: 2 }).await.expect("served"), Account { id: 1 });
     client.reset_all().await.expect("served");
     assert_eq!(client.on_alert(Account { id: 2 }).await.expect("served"), 2);
-    assert_eq!(
-        client
-            .on_envelope(Account { id: 2 })
-            .user_id("ada")
-            .await
-            .expect("served"),
-        "ada 2"
-    );
+    assert_eq!(client.on_envelope(Account { id: 2 }).user_id("ada").await.expect("served"), "ada 2");
 }
 
 #[tokio::test]
@@ -356,8 +313,5 @@ fn what_the_functions_of_a_contracts_impl_ask_for_is_required() {
 
 fn line_of(text: &str) -> usize {
     let source = include_str!("forms.rs");
-    source
-        .lines()
-        .position(|line| line.contains(text))
-        .map_or(0, |index| index + 1)
+    source.lines().position(|line| line.contains(text)).map_or(0, |index| index + 1)
 }

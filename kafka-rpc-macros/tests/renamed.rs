@@ -41,11 +41,7 @@ async fn c(request: u8, _headers: renamed::Headers) -> Result<u8, RpcError> {
 async fn all_forms_work_under_another_name() {
     use functions::FunctionsClient as _;
 
-    let loopback = renamed::Runtime::builder()
-        .provide(Service)
-        .build()
-        .expect("all is provided")
-        .loopback();
+    let loopback = renamed::Runtime::builder().provide(Service).build().expect("all is provided").loopback();
     let client = loopback.client();
     assert_eq!(client.a(1).await.expect("served"), 1);
     assert_eq!(client.b(2).await.expect("served"), 2);

@@ -49,36 +49,15 @@ pub struct Config {
 
 /// librdkafka properties that the runtime's promises rest on, and what to use instead.
 const OWNED: [(&str, &str); 9] = [
-    (
-        "bootstrap.servers",
-        "give the brokers to `Config::new` or KAFKA_BROKERS",
-    ),
-    (
-        "metadata.broker.list",
-        "give the brokers to `Config::new` or KAFKA_BROKERS",
-    ),
+    ("bootstrap.servers", "give the brokers to `Config::new` or KAFKA_BROKERS"),
+    ("metadata.broker.list", "give the brokers to `Config::new` or KAFKA_BROKERS"),
     ("client.id", "use `Config::client_id` or KAFKA_CLIENT_ID"),
-    (
-        "group.id",
-        "the group belongs to the handler's attribute; `map_groups` renames it",
-    ),
-    (
-        "enable.auto.commit",
-        "the runtime commits what is finished, and nothing else",
-    ),
-    (
-        "enable.auto.offset.store",
-        "the runtime commits what is finished, and nothing else",
-    ),
-    (
-        "enable.idempotence",
-        "without it a retried request is stored twice and out of order",
-    ),
+    ("group.id", "the group belongs to the handler's attribute; `map_groups` renames it"),
+    ("enable.auto.commit", "the runtime commits what is finished, and nothing else"),
+    ("enable.auto.offset.store", "the runtime commits what is finished, and nothing else"),
+    ("enable.idempotence", "without it a retried request is stored twice and out of order"),
     ("acks", "with less than `all` an acknowledged record can be lost"),
-    (
-        "request.required.acks",
-        "with less than `all` an acknowledged record can be lost",
-    ),
+    ("request.required.acks", "with less than `all` an acknowledged record can be lost"),
 ];
 
 impl Config {
@@ -225,10 +204,7 @@ impl Config {
         for broker in self.brokers.split(',') {
             let port = broker.trim().rsplit_once(':').map(|(_, port)| port);
             if port.is_some_and(|port| !port.ends_with(']') && port.parse::<u16>().is_err()) {
-                let reason = format!(
-                    "`{}` has no port from 0 to 65535 after its last `:`",
-                    broker.trim()
-                );
+                let reason = format!("`{}` has no port from 0 to 65535 after its last `:`", broker.trim());
                 return Err(Error::config("brokers", &self.brokers, reason));
             }
         }
@@ -238,11 +214,7 @@ impl Config {
             ("drain_timeout", self.drain_timeout),
         ] {
             if value.is_zero() {
-                return Err(Error::config(
-                    name,
-                    "0s",
-                    "nothing ends in no time; give more than zero",
-                ));
+                return Err(Error::config(name, "0s", "nothing ends in no time; give more than zero"));
             }
         }
         for (name, value) in [
@@ -251,11 +223,7 @@ impl Config {
             ("max_calls_in_flight", self.max_calls_in_flight),
         ] {
             if value == 0 {
-                return Err(Error::config(
-                    name,
-                    "0",
-                    "nothing could ever run; give more than zero",
-                ));
+                return Err(Error::config(name, "0", "nothing could ever run; give more than zero"));
             }
         }
         for (name, instead) in OWNED {
@@ -272,30 +240,17 @@ impl Config {
 
     /// A property's value as it may be shown.
     pub(crate) fn shown<'a>(name: &str, value: &'a str) -> &'a str {
-        const SECRET: [&str; 6] = [
-            "password",
-            "secret",
-            "key.pem",
-            "token",
-            "sasl.jaas",
-            "oauthbearer.config",
-        ];
-        if SECRET.iter().any(|part| name.contains(part)) {
-            "[redacted]"
-        } else {
-            value
-        }
+        const SECRET: [&str; 6] =
+            ["password", "secret", "key.pem", "token", "sasl.jaas", "oauthbearer.config"];
+        if SECRET.iter().any(|part| name.contains(part)) { "[redacted]" } else { value }
     }
 }
 
 /// Without secrets.
 impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let properties: BTreeMap<&str, &str> = self
-            .properties
-            .iter()
-            .map(|(name, value)| (&**name, Self::shown(name, value)))
-            .collect();
+        let properties: BTreeMap<&str, &str> =
+            self.properties.iter().map(|(name, value)| (&**name, Self::shown(name, value))).collect();
         f.debug_struct("Config")
             .field("brokers", &self.brokers)
             .field("client_id", &self.client_id)
@@ -319,21 +274,15 @@ mod tests {
 
     fn from(variables: &[(&str, &str)]) -> Result<Config, Error> {
         Config::from_variables(|name| {
-            variables
-                .iter()
-                .find(|(own, _)| *own == name)
-                .map(|(_, value)| (*value).to_owned())
+            variables.iter().find(|(own, _)| *own == name).map(|(_, value)| (*value).to_owned())
         })
     }
 
     #[test]
     fn the_environment_is_read_and_what_is_missing_or_wrong_is_named() {
-        let config = from(&[
-            ("KAFKA_BROKERS", "a:1,b:2"),
-            ("KAFKA_CLIENT_ID", "me"),
-            ("KAFKA_CREATE_TOPICS", "true"),
-        ])
-        .expect("a whole environment");
+        let config =
+            from(&[("KAFKA_BROKERS", "a:1,b:2"), ("KAFKA_CLIENT_ID", "me"), ("KAFKA_CREATE_TOPICS", "true")])
+                .expect("a whole environment");
         assert_eq!(config, Config::new("a:1,b:2").client_id("me").create_topics(true));
         for (variables, named) in [
             (&[][..], "KAFKA_BROKERS"),
@@ -352,19 +301,10 @@ mod tests {
     #[test]
     fn a_setting_that_cannot_work_is_named_with_its_value() {
         for (config, named) in [
-            (
-                Config::new("a:1").call_timeout(Duration::ZERO),
-                "call_timeout` cannot be `0s",
-            ),
-            (
-                Config::new("a:1").max_uncommitted(0),
-                "max_uncommitted` cannot be `0",
-            ),
+            (Config::new("a:1").call_timeout(Duration::ZERO), "call_timeout` cannot be `0s"),
+            (Config::new("a:1").max_uncommitted(0), "max_uncommitted` cannot be `0"),
             (Config::new("a:1").property("acks", "1"), "acks` cannot be `1"),
-            (
-                Config::new("a:1").property("enable.auto.commit", "true"),
-                "enable.auto.commit",
-            ),
+            (Config::new("a:1").property("enable.auto.commit", "true"), "enable.auto.commit"),
         ] {
             let error = config.check().expect_err("a wrong setting").to_string();
             assert!(error.contains(named), "{error}");
@@ -373,9 +313,8 @@ mod tests {
 
     #[test]
     fn debug_redacts_secrets() {
-        let config = Config::new("a:1")
-            .property("sasl.password", "hunter2")
-            .property("ssl.key.password", "hunter2");
+        let config =
+            Config::new("a:1").property("sasl.password", "hunter2").property("ssl.key.password", "hunter2");
         assert!(!format!("{config:?}").contains("hunter2"));
     }
 }

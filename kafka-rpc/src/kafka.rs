@@ -54,10 +54,7 @@ pub(crate) fn creation_error(what: &str, error: &KafkaError) -> Error {
         KafkaError::ClientConfig(_, reason, name, value) => {
             Error::config(name, Config::shown(name, value), reason)
         }
-        other => Error::Kafka {
-            action: format!("{what} could not be made"),
-            reason: other.to_string(),
-        },
+        other => Error::Kafka { action: format!("{what} could not be made"), reason: other.to_string() },
     }
 }
 

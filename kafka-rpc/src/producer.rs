@@ -98,9 +98,7 @@ impl ProducerContext for Deliveries {
 impl Producer {
     /// Makes the producer. Needs a tokio runtime; asks no broker.
     pub(crate) fn new(config: &Config) -> Result<Arc<Self>, Error> {
-        let context = Deliveries {
-            space: Arc::new(Notify::new()),
-        };
+        let context = Deliveries { space: Arc::new(Notify::new()) };
         let inner = properties(config)
             .create_with_context(context)
             .map_err(|error| crate::kafka::creation_error("the producer", &error))?;
@@ -152,10 +150,8 @@ impl Producer {
             });
             match self.queue(record, tell) {
                 Ok(()) => {
-                    let ended = DeliveryError {
-                        kind: Refusal::ForNow,
-                        reason: "the producer was closed".to_owned(),
-                    };
+                    let ended =
+                        DeliveryError { kind: Refusal::ForNow, reason: "the producer was closed".to_owned() };
                     return delivered.await.unwrap_or(Err(ended));
                 }
                 Err(QueueError::Refused(error)) => return Err(error),
@@ -168,15 +164,10 @@ impl Producer {
     fn sticky_partition(self: &Arc<Self>, topic: &Arc<str>) -> Option<i32> {
         let known = {
             let topics = self.topics.read().unwrap_or_else(PoisonError::into_inner);
-            topics
-                .get(topic)
-                .map(|known| (Arc::clone(&known.ids), known.believed_until))
+            topics.get(topic).map(|known| (Arc::clone(&known.ids), known.believed_until))
         };
         let now = Instant::now();
-        if known
-            .as_ref()
-            .is_none_or(|(_, believed_until)| *believed_until < now)
-        {
+        if known.as_ref().is_none_or(|(_, believed_until)| *believed_until < now) {
             self.ask_for_partitions(topic, now);
         }
         let (ids, _) = known?;
@@ -189,10 +180,7 @@ impl Producer {
             let mut topics = self.topics.write().unwrap_or_else(PoisonError::into_inner);
             let known = topics
                 .entry(Arc::clone(topic))
-                .or_insert_with(|| TopicPartitions {
-                    ids: Arc::new([]),
-                    believed_until: now,
-                });
+                .or_insert_with(|| TopicPartitions { ids: Arc::new([]), believed_until: now });
             if known.believed_until > now {
                 return;
             }
@@ -201,23 +189,14 @@ impl Producer {
         }
         let (producer, topic) = (Arc::clone(self), Arc::clone(topic));
         self.runtime.spawn_blocking(move || {
-            let asked = producer
-                .client()
-                .fetch_metadata(Some(&topic), Duration::from_secs(5));
+            let asked = producer.client().fetch_metadata(Some(&topic), Duration::from_secs(5));
             let Ok(metadata) = asked else { return };
             let partitions = metadata.topics().iter().flat_map(MetadataTopic::partitions);
             let led = partitions.filter(|partition| partition.leader() >= 0);
             let ids: Arc<[i32]> = led.map(MetadataPartition::id).collect();
             if !ids.is_empty() {
-                let known = TopicPartitions {
-                    ids,
-                    believed_until: Instant::now() + PARTITIONS_BELIEVED_FOR,
-                };
-                producer
-                    .topics
-                    .write()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .insert(topic, known);
+                let known = TopicPartitions { ids, believed_until: Instant::now() + PARTITIONS_BELIEVED_FOR };
+                producer.topics.write().unwrap_or_else(PoisonError::into_inner).insert(topic, known);
             }
         });
     }
@@ -241,10 +220,7 @@ fn sticky(ids: &[i32], elapsed: Duration) -> Option<i32> {
 fn owned(headers: &Headers) -> OwnedHeaders {
     let mut owned = OwnedHeaders::new_with_capacity(headers.len());
     for (key, value) in headers.iter() {
-        owned = owned.insert(Header {
-            key,
-            value: value.map(|value| &**value),
-        });
+        owned = owned.insert(Header { key, value: value.map(|value| &**value) });
     }
     owned
 }
@@ -265,10 +241,7 @@ fn properties(config: &Config) -> ClientConfig {
         .set("partitioner", "murmur2_random")
         .set("message.max.bytes", MAX_RECORD_BYTES)
         // A record that is not delivered while anybody waits for it is of no use to anybody.
-        .set(
-            "message.timeout.ms",
-            config.call_timeout.as_millis().max(1_000).to_string(),
-        )
+        .set("message.timeout.ms", config.call_timeout.as_millis().max(1_000).to_string())
         // How long a topic that is not known may stay so: 30 s would outlive the call.
         .set("topic.metadata.propagation.max.ms", "5000");
     crate::kafka::with_user_properties(properties, config)
@@ -300,10 +273,7 @@ impl DeliveryError {
             ) => Refusal::ForNow,
             _ => Refusal::ForGood,
         };
-        Self {
-            kind,
-            reason: error.to_string(),
-        }
+        Self { kind, reason: error.to_string() }
     }
 }
 
@@ -315,10 +285,7 @@ mod tests {
     fn records_stick_to_a_partition_for_a_few_milliseconds_and_visit_all() {
         let ids = [3, 5, 8];
         let at = |millis| sticky(&ids, Duration::from_millis(millis));
-        assert_eq!(
-            [at(0), at(3), at(4), at(8), at(12)],
-            [Some(3), Some(3), Some(5), Some(8), Some(3)]
-        );
+        assert_eq!([at(0), at(3), at(4), at(8), at(12)], [Some(3), Some(3), Some(5), Some(8), Some(3)]);
         assert_eq!(sticky(&[], Duration::from_millis(1)), None);
     }
 }

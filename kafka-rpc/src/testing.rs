@@ -38,10 +38,8 @@ impl EmbeddedBroker {
 
     /// Starts a cluster of so many brokers.
     pub fn with_brokers(count: u8) -> Result<Self, Error> {
-        let failed = |reason: String| Error::Kafka {
-            action: "starting the embedded broker".to_owned(),
-            reason,
-        };
+        let failed =
+            |reason: String| Error::Kafka { action: "starting the embedded broker".to_owned(), reason };
         let host: BaseProducer = ClientConfig::new()
             .set("test.mock.num.brokers", count.to_string())
             // Its own log tells that the bootstrap list is replaced, which is the point.
@@ -76,9 +74,11 @@ impl EmbeddedBroker {
 
     /// Makes a topic with so many partitions, where the number matters.
     pub fn create_topic(&self, topic: &str, partitions: u16) -> Result<(), Error> {
-        let made = self.host.client().mock_cluster().map_or(Ok(()), |cluster| {
-            cluster.create_topic(topic, i32::from(partitions), 1)
-        });
+        let made = self
+            .host
+            .client()
+            .mock_cluster()
+            .map_or(Ok(()), |cluster| cluster.create_topic(topic, i32::from(partitions), 1));
         made.map_err(|error| Error::Kafka {
             action: format!("making the topic `{topic}`"),
             reason: error.to_string(),
@@ -88,18 +88,13 @@ impl EmbeddedBroker {
 
 impl fmt::Debug for EmbeddedBroker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EmbeddedBroker")
-            .field("brokers", &self.brokers)
-            .finish_non_exhaustive()
+        f.debug_struct("EmbeddedBroker").field("brokers", &self.brokers).finish_non_exhaustive()
     }
 }
 
 /// The mock cluster lets a group's first member wait 3 s for others. rust-rdkafka has no name for the setting.
 fn join_at_once(host: &BaseProducer) {
-    #[expect(
-        unsafe_code,
-        reason = "the one setting of the mock cluster that rust-rdkafka does not wrap"
-    )]
+    #[expect(unsafe_code, reason = "the one setting of the mock cluster that rust-rdkafka does not wrap")]
     // SAFETY: the pointers belong to `host`, which outlives the calls; librdkafka answers null for a client that
     // has no mock cluster, which is checked, and locks the cluster for the write.
     unsafe {

@@ -43,31 +43,20 @@ pub(crate) async fn ensure(
     if fatal.is_empty() {
         return Ok(());
     }
-    Err(Error::MissingTopics {
-        topics: fatal.iter().map(ToString::to_string).collect(),
-    })
+    Err(Error::MissingTopics { topics: fatal.iter().map(ToString::to_string).collect() })
 }
 
 /// Every topic that is read or written, with the partitions it gets if it must be made.
 fn needed(served: &[Served]) -> BTreeMap<Arc<str>, i32> {
     let mut needed = BTreeMap::new();
     for served in served {
-        needed.extend(
-            served
-                .dead_letter_topic
-                .iter()
-                .map(|topic| (Arc::clone(topic), DEAD_LETTER_PARTITIONS)),
-        );
+        needed
+            .extend(served.dead_letter_topic.iter().map(|topic| (Arc::clone(topic), DEAD_LETTER_PARTITIONS)));
     }
     // After the others: a topic that is also read gets what it needs for that.
     for served in served {
         needed.insert(Arc::clone(&served.topic), PARTITIONS);
-        needed.extend(
-            served
-                .reply_topic
-                .iter()
-                .map(|topic| (Arc::clone(topic), PARTITIONS)),
-        );
+        needed.extend(served.reply_topic.iter().map(|topic| (Arc::clone(topic), PARTITIONS)));
     }
     needed
 }
@@ -85,33 +74,19 @@ async fn connect(config: &Config, producer: &Arc<Producer>) -> Result<(), Error>
         Ok(Err(error)) => error.to_string(),
         Err(ended) => ended.to_string(),
     };
-    Err(Error::Unreachable {
-        brokers: config.brokers.clone(),
-        waited: started.elapsed(),
-        reason,
-    })
+    Err(Error::Unreachable { brokers: config.brokers.clone(), waited: started.elapsed(), reason })
 }
 
 /// Whether a topic is there. Asking creates it on clusters that create topics when asked.
 async fn exists(config: &Config, producer: &Arc<Producer>, topic: &Arc<str>) -> Result<bool, Error> {
     let (asking, topic, within) = (Arc::clone(producer), Arc::clone(topic), config.connection_timeout);
-    let failed = |reason: String| Error::Kafka {
-        action: "asking for the topics that are needed".to_owned(),
-        reason,
-    };
+    let failed =
+        |reason: String| Error::Kafka { action: "asking for the topics that are needed".to_owned(), reason };
     let asked = task::spawn_blocking(move || {
         let metadata = asking.client().fetch_metadata(Some(&topic), within)?;
-        Ok::<_, KafkaError>(
-            metadata
-                .topics()
-                .iter()
-                .any(|topic| !topic.partitions().is_empty()),
-        )
+        Ok::<_, KafkaError>(metadata.topics().iter().any(|topic| !topic.partitions().is_empty()))
     });
-    asked
-        .await
-        .map_err(|ended| failed(ended.to_string()))?
-        .map_err(|error| failed(error.to_string()))
+    asked.await.map_err(|ended| failed(ended.to_string()))?.map_err(|error| failed(error.to_string()))
 }
 
 async fn create(config: &Config, missing: &BTreeMap<Arc<str>, i32>) -> Result<(), Error> {
@@ -124,15 +99,10 @@ async fn create(config: &Config, missing: &BTreeMap<Arc<str>, i32>) -> Result<()
         .iter()
         .map(|(topic, partitions)| NewTopic::new(topic, *partitions, TopicReplication::Fixed(-1)))
         .collect();
-    let failed = |reason: String| Error::Kafka {
-        action: "creating the topics that are missing".to_owned(),
-        reason,
-    };
+    let failed =
+        |reason: String| Error::Kafka { action: "creating the topics that are missing".to_owned(), reason };
     let options = AdminOptions::new().operation_timeout(Some(config.connection_timeout));
-    let created = admin
-        .create_topics(&topics, &options)
-        .await
-        .map_err(|error| failed(error.to_string()))?;
+    let created = admin.create_topics(&topics, &options).await.map_err(|error| failed(error.to_string()))?;
     for result in created {
         match result {
             Ok(topic) => tracing::info!(topic, "created"),

@@ -95,10 +95,7 @@ pub enum Note {
 
 impl Default for OrderService {
     fn default() -> Self {
-        Self {
-            journal: Arc::default(),
-            held: watch::Sender::new(HashSet::new()),
-        }
+        Self { journal: Arc::default(), held: watch::Sender::new(HashSet::new()) }
     }
 }
 
@@ -115,20 +112,13 @@ impl OrderService {
 
     /// Everything it did, in order.
     pub fn journal(&self) -> Vec<Note> {
-        self.journal
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.journal.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The orders whose handlers have started, in order.
     pub fn started(&self) -> Vec<Order> {
         let started = |note| {
-            if let Note::Started(order) = note {
-                Some(order)
-            } else {
-                None
-            }
+            if let Note::Started(order) = note { Some(order) } else { None }
         };
         self.journal().into_iter().filter_map(started).collect()
     }
@@ -136,11 +126,7 @@ impl OrderService {
     /// The orders whose handlers have ended, in order.
     pub fn ended(&self) -> Vec<Order> {
         let ended = |note| {
-            if let Note::Ended(order) = note {
-                Some(order)
-            } else {
-                None
-            }
+            if let Note::Ended(order) = note { Some(order) } else { None }
         };
         self.journal().into_iter().filter_map(ended).collect()
     }
@@ -155,10 +141,7 @@ impl OrderService {
     }
 
     fn note(&self, note: Note) {
-        self.journal
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(note);
+        self.journal.lock().unwrap_or_else(PoisonError::into_inner).push(note);
     }
 }
 
@@ -216,8 +199,5 @@ pub fn place(account: &str, number: u64) -> String {
 
 /// An order.
 pub fn order(account: &str, number: u64) -> Order {
-    Order {
-        account: account.to_owned(),
-        number,
-    }
+    Order { account: account.to_owned(), number }
 }

@@ -30,10 +30,7 @@ pub struct Record {
 impl Record {
     /// A record with this value.
     pub fn new(value: impl AsRef<[u8]>) -> Self {
-        Self {
-            value: Some(value.as_ref().to_vec()),
-            ..Self::default()
-        }
+        Self { value: Some(value.as_ref().to_vec()), ..Self::default() }
     }
 
     /// Sets the key.
@@ -46,8 +43,7 @@ impl Record {
     /// Adds a header.
     #[must_use]
     pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
-        self.headers
-            .push((name.to_owned(), Some(value.as_ref().to_vec())));
+        self.headers.push((name.to_owned(), Some(value.as_ref().to_vec())));
         self
     }
 
@@ -71,10 +67,7 @@ impl Record {
 
     /// The value as JSON; null where it is none.
     pub fn json(&self) -> serde_json::Value {
-        self.value
-            .as_deref()
-            .and_then(|value| serde_json::from_slice(value).ok())
-            .unwrap_or_default()
+        self.value.as_deref().and_then(|value| serde_json::from_slice(value).ok()).unwrap_or_default()
     }
 }
 
@@ -86,9 +79,7 @@ pub struct Peer {
 
 impl std::fmt::Debug for Peer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Peer")
-            .field("brokers", &self.brokers)
-            .finish_non_exhaustive()
+        f.debug_struct("Peer").field("brokers", &self.brokers).finish_non_exhaustive()
     }
 }
 
@@ -99,10 +90,7 @@ impl Peer {
             .set("linger.ms", "0")
             .create()
             .unwrap_or_else(|error| panic!("{error}"));
-        Self {
-            brokers: brokers.to_owned(),
-            producer,
-        }
+        Self { brokers: brokers.to_owned(), producer }
     }
 
     /// Sends a record, and waits until the broker has it.
@@ -113,10 +101,7 @@ impl Peer {
     pub async fn send(&self, topic: &str, record: &Record) {
         let mut headers = OwnedHeaders::new();
         for (key, value) in &record.headers {
-            headers = headers.insert(Header {
-                key,
-                value: value.as_deref(),
-            });
+            headers = headers.insert(Header { key, value: value.as_deref() });
         }
         let mut sent = FutureRecord::<[u8], [u8]>::to(topic).headers(headers);
         sent.key = record.key.as_deref();
@@ -134,11 +119,7 @@ impl Peer {
     /// If they do not come.
     pub async fn read(&self, topic: &str, count: usize) -> Vec<Record> {
         let found = self.read_for(topic, count, BOUND).await;
-        assert!(
-            found.len() >= count,
-            "{topic}: {} of {count} records within {BOUND:?}",
-            found.len()
-        );
+        assert!(found.len() >= count, "{topic}: {} of {count} records within {BOUND:?}", found.len());
         found
     }
 
@@ -160,10 +141,7 @@ impl Peer {
             .map_err(|error| error.to_string())?;
         let topic = NewTopic::new(name, i32::from(partitions), TopicReplication::Fixed(-1));
         let options = AdminOptions::new().operation_timeout(Some(BOUND));
-        let made = admin
-            .create_topics([&topic], &options)
-            .await
-            .map_err(|error| error.to_string())?;
+        let made = admin.create_topics([&topic], &options).await.map_err(|error| error.to_string())?;
         for result in made {
             result.map_err(|(topic, code)| format!("{topic}: {code}"))?;
         }
@@ -183,9 +161,7 @@ fn read(brokers: &str, topic: &str, count: usize, within: Duration) -> Vec<Recor
     let until = Instant::now() + within;
     let partitions = loop {
         // A topic that was just made may not be known at once.
-        let metadata = consumer
-            .fetch_metadata(Some(topic), within)
-            .unwrap_or_else(|error| panic!("{error}"));
+        let metadata = consumer.fetch_metadata(Some(topic), within).unwrap_or_else(|error| panic!("{error}"));
         match metadata.topics().first().map(|topic| topic.partitions().len()) {
             Some(partitions) if partitions > 0 => break i32::try_from(partitions).unwrap_or(i32::MAX),
             _ => assert!(Instant::now() < until, "{topic} does not exist"),
@@ -196,19 +172,14 @@ fn read(brokers: &str, topic: &str, count: usize, within: Duration) -> Vec<Recor
         let added = assigned.add_partition_offset(topic, partition, Offset::Beginning);
         added.unwrap_or_else(|error| panic!("{error}"));
     }
-    consumer
-        .assign(&assigned)
-        .unwrap_or_else(|error| panic!("{error}"));
+    consumer.assign(&assigned).unwrap_or_else(|error| panic!("{error}"));
     let mut found = Vec::new();
     while found.len() < count && Instant::now() < until {
         let Some(Ok(message)) = consumer.poll(Duration::from_millis(50)) else {
             continue;
         };
         let headers = message.headers().map(|headers| {
-            headers
-                .iter()
-                .map(|header| (header.key.to_owned(), header.value.map(<[u8]>::to_vec)))
-                .collect()
+            headers.iter().map(|header| (header.key.to_owned(), header.value.map(<[u8]>::to_vec))).collect()
         });
         found.push(Record {
             key: message.key().map(<[u8]>::to_vec),

@@ -16,12 +16,7 @@ async fn serve(cluster: &Cluster, service: &OrderService) -> Running {
 
 async fn serve_with_drain(cluster: &Cluster, service: &OrderService, drain: Duration) -> Running {
     let runtime = cluster.runtime(cluster.config().drain_timeout(drain));
-    started(
-        runtime
-            .provide(service.clone())
-            .handlers(<OrderService as Orders>::handlers()),
-    )
-    .await
+    started(runtime.provide(service.clone()).handlers(<OrderService as Orders>::handlers())).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -33,33 +28,19 @@ async fn an_offset_is_committed_only_when_every_record_before_it_is_final() {
     service.hold("held");
     let running = serve(&cluster, &service).await;
 
-    peer.send(&topic, &Record::new(place("held", 0)).key("held").partition(0))
-        .await;
+    peer.send(&topic, &Record::new(place("held", 0)).key("held").partition(0)).await;
     for number in 1..=50 {
         let account = format!("a{number}");
-        peer.send(
-            &topic,
-            &Record::new(place(&account, number)).key(&account).partition(0),
-        )
-        .await;
+        peer.send(&topic, &Record::new(place(&account, number)).key(&account).partition(0)).await;
     }
-    eventually("the others have ended", || {
-        (service.ended().len() == 50).then_some(())
-    })
-    .await;
+    eventually("the others have ended", || (service.ended().len() == 50).then_some(())).await;
     // A commit of the other partition shows that committing has come round since.
-    peer.send(&topic, &Record::new(place("other", 1)).key("other").partition(1))
-        .await;
+    peer.send(&topic, &Record::new(place("other", 1)).key("other").partition(1)).await;
     eventually("the other partition is committed", || {
         (cluster.committed(GROUP, TOPIC, 2).get(&1) == Some(&1)).then_some(())
     })
     .await;
-    assert!(
-        cluster
-            .committed(GROUP, TOPIC, 2)
-            .get(&0)
-            .is_none_or(|offset| *offset == 0)
-    );
+    assert!(cluster.committed(GROUP, TOPIC, 2).get(&0).is_none_or(|offset| *offset == 0));
 
     service.release("held");
     eventually("the partition is committed to its end", || {
@@ -77,10 +58,8 @@ async fn what_was_not_finished_at_shutdown_is_delivered_again() {
     let first = OrderService::default();
     first.hold("held");
     let running = serve_with_drain(&cluster, &first, Duration::from_millis(100)).await;
-    peer.send(&topic, &Record::new(place("held", 1)).key("held"))
-        .await;
-    peer.send(&topic, &Record::new(place("done", 2)).key("done"))
-        .await;
+    peer.send(&topic, &Record::new(place("held", 1)).key("held")).await;
+    peer.send(&topic, &Record::new(place("done", 2)).key("done")).await;
     eventually("one has started and one has ended", || {
         (first.started().len() == 2 && first.ended().len() == 1).then_some(())
     })
@@ -89,10 +68,7 @@ async fn what_was_not_finished_at_shutdown_is_delivered_again() {
 
     let second = OrderService::default();
     let running = serve(&cluster, &second).await;
-    eventually("both are handled again", || {
-        (second.ended().len() == 2).then_some(())
-    })
-    .await;
+    eventually("both are handled again", || (second.ended().len() == 2).then_some(())).await;
     assert!(second.ended().contains(&order("held", 1)));
     running.shutdown().await.expect("a clean shutdown");
 }
@@ -106,8 +82,7 @@ async fn what_was_finished_is_not_delivered_again_after_a_clean_shutdown() {
     let running = serve(&cluster, &first).await;
     for number in 0..100 {
         let account = format!("a{}", number % 10);
-        peer.send(&topic, &Record::new(place(&account, number)).key(&account))
-            .await;
+        peer.send(&topic, &Record::new(place(&account, number)).key(&account)).await;
     }
     eventually("all are handled", || (first.ended().len() == 100).then_some(())).await;
     running.shutdown().await.expect("a clean shutdown");
@@ -116,18 +91,9 @@ async fn what_was_finished_is_not_delivered_again_after_a_clean_shutdown() {
     let second = OrderService::default();
     let running = serve(&cluster, &second).await;
     for partition in 0..3 {
-        peer.send(
-            &topic,
-            &Record::new(place("probe", 1_000))
-                .key("probe")
-                .partition(partition),
-        )
-        .await;
+        peer.send(&topic, &Record::new(place("probe", 1_000)).key("probe").partition(partition)).await;
     }
-    eventually("the probes are handled", || {
-        (second.ended().len() >= 3).then_some(())
-    })
-    .await;
+    eventually("the probes are handled", || (second.ended().len() >= 3).then_some(())).await;
     assert_eq!(second.ended(), vec![order("probe", 1_000); 3]);
     running.shutdown().await.expect("a clean shutdown");
 }
@@ -142,8 +108,7 @@ async fn nothing_is_lost_while_instances_come_and_go() {
     let mut send_more = async |count: u64| {
         for number in sent..sent + count {
             let account = format!("a{}", number % 50);
-            peer.send(&topic, &Record::new(place(&account, number)).key(&account))
-                .await;
+            peer.send(&topic, &Record::new(place(&account, number)).key(&account)).await;
         }
         sent += count;
     };
@@ -157,20 +122,9 @@ async fn nothing_is_lost_while_instances_come_and_go() {
     second.shutdown().await.expect("a clean shutdown");
     send_more(200).await;
 
-    let numbers = || {
-        service
-            .ended()
-            .iter()
-            .map(|order| order.number)
-            .collect::<BTreeSet<_>>()
-    };
-    eventually("every order is handled", || {
-        (numbers().len() == 800).then_some(())
-    })
-    .await;
-    eventually("everything is committed", || {
-        (cluster.committed_sum(GROUP, TOPIC, 6) == 800).then_some(())
-    })
-    .await;
+    let numbers = || service.ended().iter().map(|order| order.number).collect::<BTreeSet<_>>();
+    eventually("every order is handled", || (numbers().len() == 800).then_some(())).await;
+    eventually("everything is committed", || (cluster.committed_sum(GROUP, TOPIC, 6) == 800).then_some(()))
+        .await;
     third.shutdown().await.expect("a clean shutdown");
 }

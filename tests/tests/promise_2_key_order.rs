@@ -11,13 +11,8 @@ use tests::{
 };
 
 async fn serve(cluster: &Cluster, config: Config, service: &OrderService) -> Running {
-    started(
-        cluster
-            .runtime(config)
-            .provide(service.clone())
-            .handlers(<OrderService as Orders>::handlers()),
-    )
-    .await
+    started(cluster.runtime(config).provide(service.clone()).handlers(<OrderService as Orders>::handlers()))
+        .await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -28,16 +23,12 @@ async fn records_of_one_key_run_one_at_a_time_and_in_order() {
     for number in 0..50 {
         for account in 0..20 {
             let account = format!("a{account}");
-            peer.send(&topic, &Record::new(place(&account, number)).key(&account))
-                .await;
+            peer.send(&topic, &Record::new(place(&account, number)).key(&account)).await;
         }
     }
     let service = OrderService::default();
     let running = serve(&cluster, cluster.config(), &service).await;
-    eventually("all are handled", || {
-        (service.ended().len() == 1_000).then_some(())
-    })
-    .await;
+    eventually("all are handled", || (service.ended().len() == 1_000).then_some(())).await;
 
     let in_order: Vec<u64> = (0..50).collect();
     for (account, numbers) in service.ended_by_account() {
@@ -61,14 +52,10 @@ async fn different_keys_of_one_partition_run_at_once() {
     let service = OrderService::default();
     for account in ["a", "b", "c"] {
         service.hold(account);
-        peer.send(&topic, &Record::new(place(account, 1)).key(account))
-            .await;
+        peer.send(&topic, &Record::new(place(account, 1)).key(account)).await;
     }
     let running = serve(&cluster, cluster.config(), &service).await;
-    eventually("all three are at work", || {
-        (service.started().len() == 3).then_some(())
-    })
-    .await;
+    eventually("all three are at work", || (service.started().len() == 3).then_some(())).await;
     for account in ["a", "b", "c"] {
         service.release(account);
     }
@@ -84,24 +71,12 @@ async fn a_key_that_takes_long_holds_only_its_own_records() {
     let service = OrderService::default();
     service.hold("held");
     for number in 0..10 {
-        peer.send(&topic, &Record::new(place("held", number)).key("held"))
-            .await;
-        peer.send(&topic, &Record::new(place("free", number)).key("free"))
-            .await;
+        peer.send(&topic, &Record::new(place("held", number)).key("held")).await;
+        peer.send(&topic, &Record::new(place("free", number)).key("free")).await;
     }
     let running = serve(&cluster, cluster.config(), &service).await;
-    eventually("the free ones have ended", || {
-        (service.ended().len() == 10).then_some(())
-    })
-    .await;
-    assert_eq!(
-        service
-            .started()
-            .iter()
-            .filter(|order| order.account == "held")
-            .count(),
-        1
-    );
+    eventually("the free ones have ended", || (service.ended().len() == 10).then_some(())).await;
+    assert_eq!(service.started().iter().filter(|order| order.account == "held").count(), 1);
     service.release("held");
     running.shutdown().await.expect("a clean shutdown");
 }
@@ -113,28 +88,17 @@ async fn a_partition_pauses_at_its_bound_and_goes_on() {
     let (peer, topic) = (cluster.peer(), cluster.name(TOPIC));
     let service = OrderService::default();
     service.hold("held");
-    peer.send(&topic, &Record::new(place("held", 0)).key("held").partition(0))
-        .await;
+    peer.send(&topic, &Record::new(place("held", 0)).key("held").partition(0)).await;
     for number in 1..=200 {
         let account = format!("a{number}");
-        peer.send(
-            &topic,
-            &Record::new(place(&account, number)).key(&account).partition(0),
-        )
-        .await;
+        peer.send(&topic, &Record::new(place(&account, number)).key(&account).partition(0)).await;
     }
     let running = serve(&cluster, cluster.config().max_uncommitted(20), &service).await;
-    eventually("the bound is reached", || {
-        (service.started().len() == 20).then_some(())
-    })
-    .await;
+    eventually("the bound is reached", || (service.started().len() == 20).then_some(())).await;
     // The other partition goes on, and once its record is through the first had every chance to pass its bound.
-    peer.send(&topic, &Record::new(place("other", 1)).key("other").partition(1))
+    peer.send(&topic, &Record::new(place("other", 1)).key("other").partition(1)).await;
+    eventually("the other partition goes on", || service.ended().contains(&order("other", 1)).then_some(()))
         .await;
-    eventually("the other partition goes on", || {
-        service.ended().contains(&order("other", 1)).then_some(())
-    })
-    .await;
     assert_eq!(service.started().len(), 21);
 
     service.release("held");

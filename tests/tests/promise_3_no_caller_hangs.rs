@@ -13,12 +13,7 @@ use tests::{
 
 async fn service(cluster: &Cluster, service: &OrderService) -> Running {
     let runtime = cluster.runtime(cluster.config());
-    started(
-        runtime
-            .provide(service.clone())
-            .handlers(<OrderService as Orders>::handlers()),
-    )
-    .await
+    started(runtime.provide(service.clone()).handlers(<OrderService as Orders>::handlers())).await
 }
 
 async fn caller(cluster: &Cluster) -> Running {
@@ -43,16 +38,8 @@ async fn with_nobody_on_the_other_side_a_call_ends_at_its_deadline() {
     cluster.create_topic(REPLIES, 1).await;
     let running = caller(&cluster).await;
     // Long enough for a slow machine to have the broker's acknowledgement by then.
-    let call = running
-        .client()
-        .echo("hello".to_owned())
-        .timeout(Duration::from_secs(3));
-    let Err(CallError::DeadlineExceeded {
-        topic,
-        waited,
-        progress,
-    }) = call.await
-    else {
+    let call = running.client().echo("hello".to_owned()).timeout(Duration::from_secs(3));
+    let Err(CallError::DeadlineExceeded { topic, waited, progress }) = call.await else {
         panic!("no deadline")
     };
     assert_eq!((topic.as_str(), progress), (TOPIC, Progress::Acknowledged));
@@ -80,17 +67,10 @@ async fn shutdown_ends_pending_calls() {
         async move { client.echo("hello".to_owned()).await }
     });
     let sent = cluster.peer();
-    assert_eq!(
-        sent.read(&cluster.name(TOPIC), 1).await.len(),
-        1,
-        "the request is on its way"
-    );
+    assert_eq!(sent.read(&cluster.name(TOPIC), 1).await.len(), 1, "the request is on its way");
     running.shutdown().await.expect("a clean shutdown");
     assert_eq!(pending.await.expect("no panic"), Err(CallError::ShuttingDown));
-    assert_eq!(
-        client.echo("too late".to_owned()).await,
-        Err(CallError::ShuttingDown)
-    );
+    assert_eq!(client.echo("too late".to_owned()).await, Err(CallError::ShuttingDown));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -114,31 +94,17 @@ async fn one_call_more_than_the_bound_is_refused_and_the_others_are_not() {
     let held = OrderService::default();
     held.hold("held");
     let serving = service(&cluster, &held).await;
-    let calling = started(
-        cluster
-            .runtime(cluster.config().max_calls_in_flight(1))
-            .client_only(),
-    )
-    .await;
+    let calling = started(cluster.runtime(cluster.config().max_calls_in_flight(1)).client_only()).await;
     let client = calling.client();
     let first = tokio::spawn({
         let client = client.clone();
         async move { client.place(order("held", 1)).await }
     });
-    eventually("the first call is at work", || {
-        (held.started().len() == 1).then_some(())
-    })
-    .await;
-    assert!(matches!(
-        client.echo("one more".to_owned()).await,
-        Err(CallError::Overloaded { .. })
-    ));
+    eventually("the first call is at work", || (held.started().len() == 1).then_some(())).await;
+    assert!(matches!(client.echo("one more".to_owned()).await, Err(CallError::Overloaded { .. })));
     held.release("held");
     assert_eq!(first.await.expect("no panic"), Ok(1));
-    assert_eq!(
-        client.echo("room again".to_owned()).await,
-        Ok("room again".to_owned())
-    );
+    assert_eq!(client.echo("room again".to_owned()).await, Ok("room again".to_owned()));
     calling.shutdown().await.expect("a clean shutdown");
     serving.shutdown().await.expect("a clean shutdown");
 }
@@ -159,10 +125,7 @@ async fn every_one_of_many_callers_gets_its_own_replies_and_none_is_lost() {
     let serving = service(&cluster, &OrderService::default()).await;
     let (one, other) = (caller(&cluster).await, caller(&cluster).await);
     let clients = (one.client(), other.client());
-    tokio::join!(
-        call_many(&clients.0, "one", 2_000),
-        call_many(&clients.1, "other", 2_000)
-    );
+    tokio::join!(call_many(&clients.0, "one", 2_000), call_many(&clients.1, "other", 2_000));
     for running in [one, other, serving] {
         running.shutdown().await.expect("a clean shutdown");
     }

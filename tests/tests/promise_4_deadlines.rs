@@ -12,10 +12,7 @@ use tests::{
 use tokio::sync::mpsc;
 
 fn millis_from_now(millis: i128) -> String {
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .expect("a clock after 1970")
-        .as_millis();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970").as_millis();
     (i128::try_from(now).expect("a clock before the year 10^28") + millis).to_string()
 }
 
@@ -26,20 +23,13 @@ async fn an_expired_request_is_dropped_before_its_handler_starts() {
     let (peer, topic) = (cluster.peer(), cluster.name(TOPIC));
     let late = |record: Record, by: i128| record.key("a").header("deadline", millis_from_now(-by));
     peer.send(&topic, &late(Record::new(place("a", 1)), 60_000)).await;
-    peer.send(&topic, &late(Record::new(place("a", 2)), -60_000))
-        .await;
+    peer.send(&topic, &late(Record::new(place("a", 2)), -60_000)).await;
     let service = OrderService::default();
     let runtime = cluster.runtime(cluster.config()).provide(service.clone());
     let running = started(runtime.handlers(<OrderService as Orders>::handlers())).await;
-    eventually("the later one is handled", || {
-        (!service.ended().is_empty()).then_some(())
-    })
-    .await;
+    eventually("the later one is handled", || (!service.ended().is_empty()).then_some(())).await;
     assert_eq!(service.started(), [order("a", 2)]);
-    eventually("both are final", || {
-        (cluster.committed_sum(GROUP, TOPIC, 1) == 2).then_some(())
-    })
-    .await;
+    eventually("both are final", || (cluster.committed_sum(GROUP, TOPIC, 1) == 2).then_some(())).await;
     running.shutdown().await.expect("a clean shutdown");
 }
 
@@ -52,13 +42,8 @@ async fn a_deadline_that_has_just_passed_is_forgiven_for_the_skew_of_clocks() {
     let config = cluster.config().clock_skew(Duration::from_hours(1));
     let runtime = cluster.runtime(config).provide(service.clone());
     let running = started(runtime.handlers(<OrderService as Orders>::handlers())).await;
-    peer.send(
-        &topic,
-        &Record::new(place("a", 1))
-            .key("a")
-            .header("deadline", millis_from_now(-60_000)),
-    )
-    .await;
+    peer.send(&topic, &Record::new(place("a", 1)).key("a").header("deadline", millis_from_now(-60_000)))
+        .await;
     eventually("it is handled", || (!service.ended().is_empty()).then_some(())).await;
     running.shutdown().await.expect("a clean shutdown");
 }
@@ -85,31 +70,13 @@ async fn a_nested_call_inherits_what_is_left() {
     cluster.create_topic(TOPIC, 1).await;
     cluster.create_topic(REPLIES, 1).await;
     let (ended, mut nested) = mpsc::unbounded_channel();
-    let runtime = cluster
-        .runtime(cluster.config())
-        .provide(Gateway { ended })
-        .handlers(Gateway::handlers());
+    let runtime = cluster.runtime(cluster.config()).provide(Gateway { ended }).handlers(Gateway::handlers());
     let running = started(runtime).await;
-    let outer = running
-        .client()
-        .forward("hello".to_owned())
-        .timeout(Duration::from_secs(4))
-        .await;
-    assert!(
-        matches!(
-            outer,
-            Err(CallError::DeadlineExceeded { .. } | CallError::Remote(_))
-        ),
-        "{outer:?}"
-    );
+    let outer = running.client().forward("hello".to_owned()).timeout(Duration::from_secs(4)).await;
+    assert!(matches!(outer, Err(CallError::DeadlineExceeded { .. } | CallError::Remote(_))), "{outer:?}");
     let (left, error) = nested.recv().await.expect("the handler ran");
     assert!(left <= Duration::from_secs(4), "{left:?}");
-    let CallError::DeadlineExceeded { waited, .. } = error else {
-        panic!("{error}")
-    };
-    assert!(
-        waited < Duration::from_secs(5),
-        "the default of 30 s was cut to {waited:?}"
-    );
+    let CallError::DeadlineExceeded { waited, .. } = error else { panic!("{error}") };
+    assert!(waited < Duration::from_secs(5), "the default of 30 s was cut to {waited:?}");
     running.shutdown().await.expect("a clean shutdown");
 }

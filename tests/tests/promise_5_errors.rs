@@ -29,13 +29,7 @@ async fn an_error_keeps_its_status_name_message_code_and_details() {
         panic!("it did not fail")
     };
     assert_eq!(
-        (
-            error.status().as_u16(),
-            error.name(),
-            error.message(),
-            error.code(),
-            error.details()
-        ),
+        (error.status().as_u16(), error.name(), error.message(), error.code(), error.details()),
         (
             422,
             "ValidationError",
@@ -52,17 +46,9 @@ async fn a_panic_is_a_500_and_the_runtime_goes_on() {
     let cluster = Cluster::start();
     let running = serving(&cluster, &OrderService::default()).await;
     let client = running.client();
-    let Err(CallError::Remote(error)) = client.panic().await else {
-        panic!("it did not fail")
-    };
-    assert_eq!(
-        (error.status().as_u16(), error.name()),
-        (500, "InternalServerError")
-    );
-    assert_eq!(
-        client.echo("still here".to_owned()).await,
-        Ok("still here".to_owned())
-    );
+    let Err(CallError::Remote(error)) = client.panic().await else { panic!("it did not fail") };
+    assert_eq!((error.status().as_u16(), error.name()), (500, "InternalServerError"));
+    assert_eq!(client.echo("still here".to_owned()).await, Ok("still here".to_owned()));
     running.shutdown().await.expect("a clean shutdown");
 }
 
@@ -79,27 +65,15 @@ async fn poison_gets_a_400_and_never_stops_the_partition() {
         ("an array", Some(b"[1,2]")),
         ("no type", Some(br#"{"payload":1}"#)),
         ("no such command", Some(br#"{"type":"NO_SUCH","payload":1}"#)),
-        (
-            "a wrong payload",
-            Some(br#"{"type":"PLACE","payload":{"account":7}}"#),
-        ),
+        ("a wrong payload", Some(br#"{"type":"PLACE","payload":{"account":7}}"#)),
         ("no payload", Some(br#"{"type":"PLACE"}"#)),
     ];
     for (name, value) in poison {
-        let waited = Record {
-            value: value.map(<[u8]>::to_vec),
-            ..Record::default()
-        };
-        let waited = waited
-            .key("a")
-            .header("correlation-id", name)
-            .header("reply-to", &replies);
+        let waited = Record { value: value.map(<[u8]>::to_vec), ..Record::default() };
+        let waited = waited.key("a").header("correlation-id", name).header("reply-to", &replies);
         peer.send(&topic, &waited).await;
         // And once with nobody to tell.
-        let unwaited = Record {
-            value: value.map(<[u8]>::to_vec),
-            ..Record::default()
-        };
+        let unwaited = Record { value: value.map(<[u8]>::to_vec), ..Record::default() };
         peer.send(&topic, &unwaited.key("a")).await;
     }
     peer.send(&topic, &Record::new(place("a", 1)).key("a")).await;
@@ -117,10 +91,7 @@ async fn poison_gets_a_400_and_never_stops_the_partition() {
             "{name}"
         );
     }
-    eventually("all is committed", || {
-        (cluster.committed_sum(GROUP, TOPIC, 1) == 17).then_some(())
-    })
-    .await;
+    eventually("all is committed", || (cluster.committed_sum(GROUP, TOPIC, 1) == 17).then_some(())).await;
     running.shutdown().await.expect("a clean shutdown");
 }
 
@@ -138,9 +109,6 @@ async fn a_reply_larger_than_the_broker_takes_becomes_an_error_and_not_silence()
 #[test]
 fn a_remote_error_is_passed_on_as_a_502_and_is_final() {
     let passed = RpcError::from(CallError::Remote(RpcError::not_found("no account")));
-    assert_eq!(
-        (passed.status().as_u16(), passed.name(), passed.message()),
-        (502, "NotFound", "no account")
-    );
+    assert_eq!((passed.status().as_u16(), passed.name(), passed.message()), (502, "NotFound", "no account"));
     assert!(passed.is_final());
 }

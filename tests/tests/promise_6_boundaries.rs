@@ -35,16 +35,9 @@ async fn a_reply_goes_only_where_the_subscription_or_the_builder_says() {
     let running = started(runtime).await;
     assert_eq!(peer.read(&cluster.name(REPLIES), 1).await.len(), 1);
     assert_eq!(peer.read(&cluster.name("gateway-responses"), 1).await.len(), 1);
-    eventually("all five are final", || {
-        (cluster.committed_sum(GROUP, TOPIC, 1) == 5).then_some(())
-    })
-    .await;
+    eventually("all five are final", || (cluster.committed_sum(GROUP, TOPIC, 1) == 5).then_some(())).await;
     running.shutdown().await.expect("a clean shutdown");
     // Everything that would have been sent is sent by now: a shutdown flushes.
-    assert!(
-        peer.read_for(&cluster.name("victim"), 1, Duration::from_secs(1))
-            .await
-            .is_empty()
-    );
+    assert!(peer.read_for(&cluster.name("victim"), 1, Duration::from_secs(1)).await.is_empty());
     assert_eq!(peer.read_for(&topic, 6, Duration::from_secs(1)).await.len(), 5);
 }

@@ -41,9 +41,7 @@ fn build_reports_everything_that_is_wrong_at_once_with_file_and_line() {
         .handlers(other::handlers())
         .handlers(<OrderService as Orders>::handlers())
         .build();
-    let Err(Error::Build(problems)) = built else {
-        panic!("it was built")
-    };
+    let Err(Error::Build(problems)) = built else { panic!("it was built") };
     let text = problems.to_string();
     for part in [
         "`u8` is provided twice",
@@ -58,21 +56,14 @@ fn build_reports_everything_that_is_wrong_at_once_with_file_and_line() {
         assert!(text.contains(part), "`{part}` is missing in:\n{text}");
     }
     assert_eq!(problems.iter().count(), 5, "{text}");
-    for problem in problems
-        .iter()
-        .filter(|problem| !problem.message.contains("twice"))
-    {
+    for problem in problems.iter().filter(|problem| !problem.message.contains("twice")) {
         assert!(!problem.places.is_empty(), "{problem}");
     }
 }
 
 #[test]
 fn a_group_that_no_handler_has_is_named() {
-    let built = Runtime::builder()
-        .without_registry()
-        .handlers(other::handlers())
-        .serve_groups(["b"])
-        .build();
+    let built = Runtime::builder().without_registry().handlers(other::handlers()).serve_groups(["b"]).build();
     let error = built.expect_err("no such group").to_string();
     assert!(error.contains("`b`"), "{error}");
 }
@@ -81,20 +72,15 @@ fn a_group_that_no_handler_has_is_named() {
 fn a_setting_that_cannot_work_is_named_with_its_value() {
     let built = Runtime::builder().config(Config::new("localhost:port")).build();
     let error = built.expect_err("no such port").to_string();
-    assert!(
-        error.contains("`brokers`") && error.contains("localhost:port"),
-        "{error}"
-    );
+    assert!(error.contains("`brokers`") && error.contains("localhost:port"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_property_that_librdkafka_does_not_take_is_named_with_its_value() {
     let cluster = Cluster::start();
     for (name, value) in [("no.such.property", "1"), ("socket.timeout.ms", "soon")] {
-        let runtime = cluster
-            .runtime(cluster.config().property(name, value))
-            .build()
-            .expect("only librdkafka knows");
+        let runtime =
+            cluster.runtime(cluster.config().property(name, value)).build().expect("only librdkafka knows");
         let error = runtime.start().await.expect_err("no such property").to_string();
         assert!(error.contains(name) && error.contains(value), "{error}");
     }
@@ -103,17 +89,12 @@ async fn a_property_that_librdkafka_does_not_take_is_named_with_its_value() {
 #[tokio::test(flavor = "multi_thread")]
 async fn brokers_that_cannot_be_reached_are_an_error_that_names_them_and_not_a_hang() {
     // A port that was free a moment ago, and that nobody listens on.
-    let port = std::net::TcpListener::bind("127.0.0.1:0")
-        .and_then(|socket| socket.local_addr())
-        .expect("a port");
+    let port =
+        std::net::TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port");
     let brokers = port.to_string();
     let config = Config::new(&brokers).connection_timeout(Duration::from_millis(500));
     let started = Instant::now();
-    let runtime = Runtime::builder()
-        .without_registry()
-        .config(config)
-        .build()
-        .expect("nothing is wrong yet");
+    let runtime = Runtime::builder().without_registry().config(config).build().expect("nothing is wrong yet");
     let error = runtime.start().await.expect_err("nobody listens");
     assert!(matches!(&error, Error::Unreachable { .. }), "{error}");
     assert!(error.to_string().contains(&brokers), "{error}");
@@ -128,14 +109,7 @@ async fn a_missing_topic_is_an_error_that_names_it() {
         return;
     }
     let runtime = cluster.runtime(cluster.config().create_topics(false));
-    let runtime = runtime
-        .provide(OrderService::default())
-        .handlers(<OrderService as Orders>::handlers());
-    let error = runtime
-        .build()
-        .expect("nothing is wrong yet")
-        .start()
-        .await
-        .expect_err("no topic");
+    let runtime = runtime.provide(OrderService::default()).handlers(<OrderService as Orders>::handlers());
+    let error = runtime.build().expect("nothing is wrong yet").start().await.expect_err("no topic");
     assert!(error.to_string().contains(&cluster.name(TOPIC)), "{error}");
 }

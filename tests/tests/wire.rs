@@ -24,24 +24,13 @@ async fn a_request_is_what_the_reference_expects_and_its_reply_is_read() {
     both_topics(&cluster).await;
     let peer = cluster.peer();
     let running = started(cluster.runtime(cluster.config()).client_only()).await;
-    let call = running
-        .client()
-        .echo("hi".to_owned())
-        .user_id("123")
-        .header("x-tenant", "acme");
+    let call = running.client().echo("hi".to_owned()).user_id("123").header("x-tenant", "acme");
     let call = tokio::spawn(call);
 
     let request = peer.read(&cluster.name(TOPIC), 1).await.remove(0);
     assert_eq!(
         request.names(),
-        [
-            "correlation-id",
-            "reply-to",
-            "message-type",
-            "timestamp",
-            "deadline",
-            "x-tenant"
-        ]
+        ["correlation-id", "reply-to", "message-type", "timestamp", "deadline", "x-tenant"]
     );
     let id = request.text("correlation-id").expect("an id").to_owned();
     assert!(is_uuid_v4(&id));
@@ -49,18 +38,9 @@ async fn a_request_is_what_the_reference_expects_and_its_reply_is_read() {
     assert_eq!(request.text("reply-to"), Some(&*cluster.name(REPLIES)));
     assert_eq!(request.text("message-type"), Some("request-reply"));
     assert_eq!(request.text("x-tenant"), Some("acme"));
-    let timestamp: u64 = request
-        .text("timestamp")
-        .and_then(|text| text.parse().ok())
-        .expect("milliseconds");
-    let deadline: u64 = request
-        .text("deadline")
-        .and_then(|text| text.parse().ok())
-        .expect("milliseconds");
-    assert!(
-        (29_000..=30_000).contains(&(deadline - timestamp)),
-        "{deadline} - {timestamp}"
-    );
+    let timestamp: u64 = request.text("timestamp").and_then(|text| text.parse().ok()).expect("milliseconds");
+    let deadline: u64 = request.text("deadline").and_then(|text| text.parse().ok()).expect("milliseconds");
+    assert!((29_000..=30_000).contains(&(deadline - timestamp)), "{deadline} - {timestamp}");
     let expected =
         format!(r#"{{"id":"{id}","type":"ECHO","userId":"123","payload":"hi","timestamp":{timestamp}}}"#);
     assert_eq!(request.value.as_deref(), Some(expected.as_bytes()));
@@ -90,21 +70,13 @@ async fn what_is_no_reply_is_skipped_and_an_error_of_the_reference_is_read() {
     let wrong = Record::new(r#"{"success":true,"data":"wrong"}"#);
     peer.send(
         &replies,
-        &wrong
-            .clone()
-            .header("correlation-id", id)
-            .header("message-type", "fire-and-forget"),
+        &wrong.clone().header("correlation-id", id).header("message-type", "fire-and-forget"),
     )
     .await;
     peer.send(&replies, &wrong).await;
-    peer.send(
-        &replies,
-        &wrong.header("correlation-id", Uuid::new_v4().to_string()),
-    )
-    .await;
+    peer.send(&replies, &wrong.header("correlation-id", Uuid::new_v4().to_string())).await;
     let error = r#"{"success":false,"statusCode":400,"error":"ValidationError","message":"Invalid API key","timestamp":1}"#;
-    peer.send(&replies, &Record::new(error).header("Correlation-ID", id))
-        .await;
+    peer.send(&replies, &Record::new(error).header("Correlation-ID", id)).await;
     let expected = RpcError::bad_request("Invalid API key").with_name("ValidationError");
     assert_eq!(call.await.expect("no panic"), Err(CallError::Remote(expected)));
     running.shutdown().await.expect("a clean shutdown");
@@ -118,61 +90,34 @@ async fn a_request_of_the_reference_is_answered_byte_for_byte() {
     let runtime = cluster.runtime(cluster.config()).provide(OrderService::default());
     let running = started(runtime.handlers(<OrderService as Orders>::handlers())).await;
     let request = |kind: &str, payload: &str| {
-        Record::new(format!(
-            r#"{{"id":"1","type":"{kind}","payload":{payload},"timestamp":1700000000000}}"#
-        ))
-        .key("k")
-        .header("correlation-id", "any format \u{2713}")
-        .header("reply-to", &replies)
-        .header("message-type", "request-reply")
-        .header("timestamp", "1700000000000")
+        Record::new(format!(r#"{{"id":"1","type":"{kind}","payload":{payload},"timestamp":1700000000000}}"#))
+            .key("k")
+            .header("correlation-id", "any format \u{2713}")
+            .header("reply-to", &replies)
+            .header("message-type", "request-reply")
+            .header("timestamp", "1700000000000")
     };
     peer.send(&topic, &request("ECHO", r#""hi""#)).await;
     peer.send(&topic, &request("NOTHING", "null")).await;
-    peer.send(
-        &topic,
-        &request("FAIL", r#"{"status":409,"name":"Taken","message":"no"}"#),
-    )
-    .await;
+    peer.send(&topic, &request("FAIL", r#"{"status":409,"name":"Taken","message":"no"}"#)).await;
     // Events and records without both ids are handled, and not answered.
-    peer.send(&topic, &request("ECHO", r#""hi""#).header("x", "y"))
-        .await;
-    peer.send(
-        &topic,
-        &Record::new(r#"{"type":"ECHO","payload":"hi"}"#).header("correlation-id", "c"),
-    )
-    .await;
-    peer.send(
-        &topic,
-        &Record::new(r#"{"type":"ECHO","payload":"hi"}"#).header("reply-to", &replies),
-    )
-    .await;
+    peer.send(&topic, &request("ECHO", r#""hi""#).header("x", "y")).await;
+    peer.send(&topic, &Record::new(r#"{"type":"ECHO","payload":"hi"}"#).header("correlation-id", "c")).await;
+    peer.send(&topic, &Record::new(r#"{"type":"ECHO","payload":"hi"}"#).header("reply-to", &replies)).await;
 
     let answers = peer.read(&replies, 4).await;
     for answer in &answers {
-        assert_eq!(
-            answer.names(),
-            ["message-id", "message-type", "timestamp", "correlation-id"]
-        );
+        assert_eq!(answer.names(), ["message-id", "message-type", "timestamp", "correlation-id"]);
         assert!(is_uuid_v4(answer.text("message-id").expect("an id")));
-        assert_eq!(
-            answer.key.as_deref(),
-            answer.text("message-id").map(str::as_bytes)
-        );
+        assert_eq!(answer.key.as_deref(), answer.text("message-id").map(str::as_bytes));
         assert_eq!(answer.text("message-type"), Some("request-reply"));
         assert_eq!(answer.text("correlation-id"), Some("any format \u{2713}"));
     }
     let at = |index: usize| answers[index].text("timestamp").expect("milliseconds").to_owned();
-    let values: Vec<&[u8]> = answers
-        .iter()
-        .filter_map(|answer| answer.value.as_deref())
-        .collect();
+    let values: Vec<&[u8]> = answers.iter().filter_map(|answer| answer.value.as_deref()).collect();
     let success = |index| format!(r#"{{"success":true,"data":"hi","timestamp":{}}}"#, at(index));
     assert_eq!(values[0], success(0).as_bytes());
-    assert_eq!(
-        values[1],
-        format!(r#"{{"success":true,"timestamp":{}}}"#, at(1)).as_bytes()
-    );
+    assert_eq!(values[1], format!(r#"{{"success":true,"timestamp":{}}}"#, at(1)).as_bytes());
     let failure = format!(
         r#"{{"success":false,"statusCode":409,"error":"Taken","message":"no","timestamp":{}}}"#,
         at(2)
@@ -180,12 +125,7 @@ async fn a_request_of_the_reference_is_answered_byte_for_byte() {
     assert_eq!(values[2], failure.as_bytes());
     assert_eq!(values[3], success(3).as_bytes());
     running.shutdown().await.expect("a clean shutdown");
-    assert_eq!(
-        peer.read_for(&replies, 5, std::time::Duration::from_millis(500))
-            .await
-            .len(),
-        4
-    );
+    assert_eq!(peer.read_for(&replies, 5, std::time::Duration::from_millis(500)).await.len(), 4);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -224,38 +164,24 @@ async fn an_event_is_what_the_reference_expects() {
     let peer = cluster.peer();
     let running = started(cluster.runtime(cluster.config()).client_only()).await;
     let client = running.client();
-    client
-        .on_alert(json!({"level": 3}))
-        .header("x-tenant", "acme")
-        .notify()
-        .await
-        .expect("delivered");
+    client.on_alert(json!({"level": 3})).header("x-tenant", "acme").notify().await.expect("delivered");
     client.place(order("alice", 1)).notify().await.expect("delivered");
 
     let event = peer.read(&cluster.name("alerts-events"), 1).await.remove(0);
-    assert_eq!(
-        event.names(),
-        ["message-id", "message-type", "timestamp", "x-tenant"]
-    );
+    assert_eq!(event.names(), ["message-id", "message-type", "timestamp", "x-tenant"]);
     assert!(is_uuid_v4(event.text("message-id").expect("an id")));
     assert_eq!(event.key.as_deref(), event.text("message-id").map(str::as_bytes));
     assert_eq!(event.text("message-type"), Some("fire-and-forget"));
     assert_eq!(event.value.as_deref(), Some(br#"{"level":3}"#.as_slice()));
 
     let command = peer.read(&cluster.name(TOPIC), 1).await.remove(0);
-    let (id, at) = (
-        command.text("message-id").expect("an id"),
-        command.text("timestamp").expect("milliseconds"),
-    );
+    let (id, at) =
+        (command.text("message-id").expect("an id"), command.text("timestamp").expect("milliseconds"));
     let expected = format!(
         r#"{{"id":"{id}","type":"PLACE","payload":{{"account":"alice","number":1}},"timestamp":{at}}}"#
     );
     assert_eq!(command.value.as_deref(), Some(expected.as_bytes()));
-    assert_eq!(
-        command.key.as_deref(),
-        Some(b"alice".as_slice()),
-        "the user's own key stays the key"
-    );
+    assert_eq!(command.key.as_deref(), Some(b"alice".as_slice()), "the user's own key stays the key");
     running.shutdown().await.expect("a clean shutdown");
 }
 
@@ -266,30 +192,16 @@ async fn a_key_of_the_users_goes_where_java_and_node_send_it() {
     let peer = cluster.peer();
     let running = started(cluster.runtime(cluster.config()).client_only()).await;
     // Kafka's own vectors of murmur2 (UtilsTest.testMurmur2), as `toPositive(hash) % 8`.
-    let vectors = [
-        ("21", -973_932_308_i64),
-        ("foobar", -790_332_482),
-        ("a-little-bit-long-string", -985_981_536),
-    ];
+    let vectors =
+        [("21", -973_932_308_i64), ("foobar", -790_332_482), ("a-little-bit-long-string", -985_981_536)];
     for (account, _) in vectors {
-        running
-            .client()
-            .place(order(account, 1))
-            .notify()
-            .await
-            .expect("delivered");
+        running.client().place(order(account, 1)).notify().await.expect("delivered");
     }
     let found = peer.read(&cluster.name(TOPIC), vectors.len()).await;
     for (account, hash) in vectors {
-        let record = found
-            .iter()
-            .find(|record| record.key.as_deref() == Some(account.as_bytes()));
+        let record = found.iter().find(|record| record.key.as_deref() == Some(account.as_bytes()));
         let positive = i32::try_from(hash & 0x7fff_ffff).expect("31 bits");
-        assert_eq!(
-            record.and_then(|record| record.partition),
-            Some(positive % 8),
-            "{account}"
-        );
+        assert_eq!(record.and_then(|record| record.partition), Some(positive % 8), "{account}");
     }
     running.shutdown().await.expect("a clean shutdown");
 }
@@ -298,13 +210,8 @@ async fn a_key_of_the_users_goes_where_java_and_node_send_it() {
 async fn a_header_of_the_protocol_cannot_be_the_callers_own() {
     let cluster = Cluster::start();
     let running = started(cluster.runtime(cluster.config()).client_only()).await;
-    let call = running
-        .client()
-        .echo("hi".to_owned())
-        .header("Correlation-Id", "mine");
-    let Err(CallError::Invalid { reason }) = call.await else {
-        panic!("it was sent")
-    };
+    let call = running.client().echo("hi".to_owned()).header("Correlation-Id", "mine");
+    let Err(CallError::Invalid { reason }) = call.await else { panic!("it was sent") };
     assert!(reason.contains("Correlation-Id"), "{reason}");
     running.shutdown().await.expect("a clean shutdown");
 }

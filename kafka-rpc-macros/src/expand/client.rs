@@ -23,17 +23,9 @@ pub(crate) fn client(item: &Item) -> TokenStream {
     let private = item.private();
     let vis = visibility(item);
     // Inside a module, its `cfg` has been decided.
-    let cfgs: Vec<_> = if matches!(item.form, Form::Module(_)) {
-        Vec::new()
-    } else {
-        item.cfgs().collect()
-    };
+    let cfgs: Vec<_> = if matches!(item.form, Form::Module(_)) { Vec::new() } else { item.cfgs().collect() };
     let doc = doc(item);
-    let methods: Vec<_> = item
-        .handlers
-        .iter()
-        .map(|handler| Method::new(item, handler))
-        .collect();
+    let methods: Vec<_> = item.handlers.iter().map(|handler| Method::new(item, handler)).collect();
     let declarations = methods.iter().map(Method::declaration);
     let definitions = methods.iter().map(Method::definition);
     quote! {
@@ -55,9 +47,7 @@ fn client_name(item: &Item) -> Option<Ident> {
     match &item.options.client {
         Some(ClientName::None) => None,
         Some(ClientName::Named(name)) => Some(name.clone()),
-        None => item
-            .name()
-            .map(|name| format_ident!("{}Client", upper_camel(name), span = name.span())),
+        None => item.name().map(|name| format_ident!("{}Client", upper_camel(name), span = name.span())),
     }
 }
 
@@ -67,9 +57,7 @@ fn upper_camel(name: &Ident) -> String {
     words
         .map(|word| {
             let mut letters = word.chars();
-            letters
-                .next()
-                .map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+            letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
         })
         .collect()
 }
@@ -104,10 +92,7 @@ impl<'a> Method<'a> {
         let private = item.private();
         let payload = handler.read_payload().map(|payload| {
             // Not a hidden variable: see `assert`.
-            let name = payload
-                .name()
-                .cloned()
-                .unwrap_or_else(|| Ident::new("request", payload.ty.span()));
+            let name = payload.name().cloned().unwrap_or_else(|| Ident::new("request", payload.ty.span()));
             (name, outside(item, &payload.ty))
         });
         let unit: Type = parse_quote!(());
@@ -116,19 +101,12 @@ impl<'a> Method<'a> {
         } else {
             assert::call_of(item, &outside(item, handler.output().unwrap_or(&unit)))
         };
-        Self {
-            item,
-            handler,
-            payload,
-            call,
-        }
+        Self { item, handler, payload, call }
     }
 
     /// Where errors about the types of the method belong.
     fn place(&self) -> Span {
-        self.handler
-            .output()
-            .map_or_else(|| self.handler.ident().span(), Spanned::span)
+        self.handler.output().map_or_else(|| self.handler.ident().span(), Spanned::span)
     }
 
     /// `fn connect(&self, request: Connect) -> Call<Connected> where ..`

@@ -70,17 +70,10 @@ fn method(item: &Item, handler: &Handler) -> TokenStream {
     let (pat, ty) = match &handler.payload {
         // Only a method with a body can have a pattern.
         Some(payload) if body.is_some() => (payload.pat.clone(), &payload.ty),
-        Some(payload) => (
-            payload.name().map_or_else(|| parse_quote!(request), plain),
-            &payload.ty,
-        ),
+        Some(payload) => (payload.name().map_or_else(|| parse_quote!(request), plain), &payload.ty),
         None => (parse_quote!(_), &unit),
     };
-    let context = if body.is_some() {
-        parse_quote!(_)
-    } else {
-        plain(&local("context"))
-    };
+    let context = if body.is_some() { parse_quote!(_) } else { plain(&local("context")) };
     let body = body.unwrap_or_else(|| quote_spanned!(name.span()=> ;));
     // At the user's name, so that lints about the method point at it.
     quote_spanned! {name.span()=>
@@ -112,12 +105,7 @@ pub(crate) fn implementation(item: &Item) -> TokenStream {
         return TokenStream::new();
     };
     let (generics, _, condition) = block.generics.split_for_impl();
-    let ItemImpl {
-        impl_token,
-        self_ty,
-        attrs,
-        ..
-    } = block;
+    let ItemImpl { impl_token, self_ty, attrs, .. } = block;
     let methods = item.handlers.iter().map(|handler| forward(item, handler));
     let requirements = requirements(item);
     let mut tokens = quote!(#(#attrs)* #impl_token #generics #contract for #self_ty #condition);
@@ -146,16 +134,9 @@ fn forward(item: &Item, handler: &Handler) -> TokenStream {
     };
     let arguments = extractors(item, handler);
     let (lets, names) = (arguments.lets, argument.into_iter().chain(arguments.names));
-    let context: Pat = if lets.is_empty() {
-        parse_quote!(_)
-    } else {
-        parse_quote!(#context)
-    };
+    let context: Pat = if lets.is_empty() { parse_quote!(_) } else { parse_quote!(#context) };
     let receiver: FnArg = parse_quote!(&self);
-    let (result, into_result) = (
-        Ident::new("result", output.span()),
-        assert::into_result(item, output),
-    );
+    let (result, into_result) = (Ident::new("result", output.span()), assert::into_result(item, output));
     let deprecated = handler.deprecated().next().map(|_| quote!(#[allow(deprecated)]));
     quote_spanned! {name.span()=>
         #(#cfgs)*

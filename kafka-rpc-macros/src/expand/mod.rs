@@ -36,8 +36,7 @@ pub(crate) fn kafka_handler(options: TokenStream, tokens: &TokenStream) -> Token
 
 /// The user's item, so that there are no errors but those about the mistakes.
 fn as_written(mut form: Form, errors: &TokenStream) -> TokenStream {
-    form.attrs_mut()
-        .retain(|attribute| !validate::is_async_trait(attribute));
+    form.attrs_mut().retain(|attribute| !validate::is_async_trait(attribute));
     let form = match form {
         Form::ContractImpl(block) | Form::Inherent(block) if types::is_wrapper(&block.self_ty) => {
             return errors.clone();
@@ -103,11 +102,7 @@ fn allow_what_a_handler_must_do(item: &mut Item) {
     if matches!(item.form, Form::Contract(_)) {
         return;
     }
-    let handlers: Vec<Ident> = item
-        .handlers
-        .iter()
-        .map(|handler| handler.ident().clone())
-        .collect();
+    let handlers: Vec<Ident> = item.handlers.iter().map(|handler| handler.ident().clone()).collect();
     item.form.for_each_function(|name, attrs| {
         if handlers.contains(name) {
             attrs.push(parse_quote!(
@@ -157,11 +152,7 @@ fn subscription_name(item: &Item) -> Ident {
 fn subscription_path(item: &Item) -> TokenStream {
     let name = subscription_name(item);
     // A module has it beside it, where the paths in the attribute mean what they say.
-    if matches!(item.form, Form::Module(_)) {
-        quote!(super::#name)
-    } else {
-        quote!(#name)
-    }
+    if matches!(item.form, Form::Module(_)) { quote!(super::#name) } else { quote!(#name) }
 }
 
 /// How visible the client of an item is.
@@ -219,33 +210,21 @@ fn payload(item: &Item, handler: &Handler) -> Arguments {
     match handler.read_payload() {
         Some(payload) => {
             let read = assert::read(item, &payload.ty);
-            Arguments {
-                lets: vec![quote!(let #request = #read;)],
-                names: vec![request.into_token_stream()],
-            }
+            Arguments { lets: vec![quote!(let #request = #read;)], names: vec![request.into_token_stream()] }
         }
         // A contract's methods always have the payload, so that its impl need not know whether there is one.
-        None if handler.payload.is_some() || item.style() == Style::Contract => Arguments {
-            lets: Vec::new(),
-            names: vec![quote!(())],
-        },
-        None => Arguments {
-            lets: Vec::new(),
-            names: Vec::new(),
-        },
+        None if handler.payload.is_some() || item.style() == Style::Contract => {
+            Arguments { lets: Vec::new(), names: vec![quote!(())] }
+        }
+        None => Arguments { lets: Vec::new(), names: Vec::new() },
     }
 }
 
 /// The arguments after it, made from the context.
 fn extractors(item: &Item, handler: &Handler) -> Arguments {
     let is_reference = matches!(item.form, Form::ContractImpl(_));
-    let mut taken: Vec<Ident> = ["context", "service", "request", "result", "reply"]
-        .map(local)
-        .into();
-    let mut arguments = Arguments {
-        lets: Vec::new(),
-        names: Vec::new(),
-    };
+    let mut taken: Vec<Ident> = ["context", "service", "request", "result", "reply"].map(local).into();
+    let mut arguments = Arguments { lets: Vec::new(), names: Vec::new() };
     for (i, extractor) in handler.extractors.iter().enumerate() {
         let name = extractor
             .name()
@@ -253,11 +232,7 @@ fn extractors(item: &Item, handler: &Handler) -> Arguments {
             .filter(|name| !taken.contains(name))
             .unwrap_or_else(|| format_ident!("argument_{}", i + 2, span = Span::mixed_site()));
         let context = local_at("context", extractor.ty.span());
-        let context = if is_reference {
-            quote!(#context)
-        } else {
-            quote!(&#context)
-        };
+        let context = if is_reference { quote!(#context) } else { quote!(&#context) };
         let extract = assert::extract(item, &extractor.ty, &context);
         arguments.lets.push(quote!(let #name = #extract;));
         arguments.names.push(name.to_token_stream());

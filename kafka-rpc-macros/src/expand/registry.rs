@@ -22,16 +22,8 @@ pub(crate) fn subscription(item: &Item) -> TokenStream {
         Destination::Topic(topic) => quote!(#private::Replies::Topic(#topic)),
         Destination::None => quote!(#private::Replies::None),
     };
-    let replies = options
-        .replies
-        .as_ref()
-        .map(destination)
-        .map(|replies| quote!(.replies(#replies)));
-    let dead_letter = options
-        .dead_letter
-        .as_ref()
-        .map(destination)
-        .map(|topic| quote!(.dead_letter(#topic)));
+    let replies = options.replies.as_ref().map(destination).map(|replies| quote!(.replies(#replies)));
+    let dead_letter = options.dead_letter.as_ref().map(destination).map(|topic| quote!(.dead_letter(#topic)));
     let ordering = options.ordering.map(|ordering| {
         let ordering = match ordering {
             Order::Key => quote!(Key),
@@ -40,10 +32,7 @@ pub(crate) fn subscription(item: &Item) -> TokenStream {
         };
         quote!(.ordering(#private::Ordering::#ordering))
     });
-    let concurrency = options
-        .concurrency
-        .as_ref()
-        .map(|count| quote!(.concurrency(#count)));
+    let concurrency = options.concurrency.as_ref().map(|count| quote!(.concurrency(#count)));
     quote! {
         #(#cfgs)*
         const #name: #private::Subscription =
@@ -83,21 +72,11 @@ pub(crate) fn handlers_of_functions(item: &Item) -> TokenStream {
         Form::Function(function) => {
             let ident = &function.sig.ident;
             let doc = format!("The handler [`{ident}`], for `.handlers(..)` on the runtime's builder.");
-            (
-                function.vis.clone(),
-                format_ident!("{ident}_handlers"),
-                item.cfgs().collect(),
-                doc,
-            )
+            (function.vis.clone(), format_ident!("{ident}_handlers"), item.cfgs().collect(), doc)
         }
         Form::Module(module) => {
             let doc = "The commands of this module, for `.handlers(..)` on the runtime's builder.".to_owned();
-            (
-                from_inside(&module.vis),
-                format_ident!("handlers"),
-                Vec::new(),
-                doc,
-            )
+            (from_inside(&module.vis), format_ident!("handlers"), Vec::new(), doc)
         }
         _ => return TokenStream::new(),
     };
@@ -118,10 +97,8 @@ pub(crate) fn handlers_of_functions(item: &Item) -> TokenStream {
 pub(crate) fn handlers(item: &Item) -> TokenStream {
     let private = item.private();
     let subscription = subscription_path(item);
-    let (optional, always): (Vec<_>, Vec<_>) = item
-        .handlers
-        .iter()
-        .partition(|handler| handler.cfgs().next().is_some());
+    let (optional, always): (Vec<_>, Vec<_>) =
+        item.handlers.iter().partition(|handler| handler.cfgs().next().is_some());
     let always = always.into_iter().map(|each| handler(item, each));
     let chain = quote!(#private::Handlers::new(#subscription) #(.with(#always))*);
     if optional.is_empty() {
@@ -173,10 +150,7 @@ fn requires(item: &Item, handler: &Handler) -> TokenStream {
         Form::Inherent(block) => Some(assert::provided(block.self_ty.span())),
         Form::ContractImpl(_) | Form::Module(_) | Form::Function(_) => None,
     };
-    let extractors = handler
-        .extractors
-        .iter()
-        .map(|extractor| assert::requires(item, &extractor.ty));
+    let extractors = handler.extractors.iter().map(|extractor| assert::requires(item, &extractor.ty));
     if service.is_none() && handler.extractors.is_empty() {
         return quote!(|_| {});
     }
@@ -210,11 +184,7 @@ fn run(item: &Item, handler: &Handler) -> TokenStream {
             quote!(let #reply = #call;)
         }
         Style::Method | Style::Function => {
-            let callee = if style == Style::Method {
-                quote!(Self::#name)
-            } else {
-                quote!(#name)
-            };
+            let callee = if style == Style::Method { quote!(Self::#name) } else { quote!(#name) };
             let service = (style == Style::Method).then(|| quote!(&#service,));
             let into_result = assert::into_result(item, output);
             quote! {
@@ -224,11 +194,7 @@ fn run(item: &Item, handler: &Handler) -> TokenStream {
         }
     };
     // A function that asks for nothing gets nothing.
-    let argument = if find_service.is_none() && lets.is_empty() {
-        quote!(_)
-    } else {
-        quote!(#context)
-    };
+    let argument = if find_service.is_none() && lets.is_empty() { quote!(_) } else { quote!(#context) };
     let boxed = assert::boxed(item, name, &quote!(#find_service #(#lets)* #answer #into_reply));
     quote!(|#argument| #boxed)
 }
@@ -251,11 +217,7 @@ pub(crate) fn registration(item: &Item) -> TokenStream {
         Form::Function(function) => format_ident!("{}_handlers", function.sig.ident).into_token_stream(),
     };
     // Inside a module, its `cfg` has been decided.
-    let cfgs: Vec<_> = if matches!(item.form, Form::Module(_)) {
-        Vec::new()
-    } else {
-        item.cfgs().collect()
-    };
+    let cfgs: Vec<_> = if matches!(item.form, Form::Module(_)) { Vec::new() } else { item.cfgs().collect() };
     quote! {
         #(#cfgs)*
         const _: () = {
@@ -266,9 +228,6 @@ pub(crate) fn registration(item: &Item) -> TokenStream {
 
 /// A deprecated handler still runs.
 pub(crate) fn allow_deprecated(item: &Item) -> Option<TokenStream> {
-    let is_deprecated = item
-        .handlers
-        .iter()
-        .any(|handler| handler.deprecated().next().is_some());
+    let is_deprecated = item.handlers.iter().any(|handler| handler.deprecated().next().is_some());
     is_deprecated.then(|| quote!(#[allow(deprecated)]))
 }

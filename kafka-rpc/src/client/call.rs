@@ -88,14 +88,7 @@ impl<T> Call<T> {
         });
         let timeout = client.call_timeout;
         let inherited = scope::deadline();
-        Self {
-            stage: Stage::Building(Box::new(Building {
-                client,
-                request,
-                timeout,
-                inherited,
-            })),
-        }
+        Self { stage: Stage::Building(Box::new(Building { client, request, timeout, inherited })) }
     }
 
     /// A call that has ended already: for a hand-written fake of a client trait.
@@ -111,9 +104,7 @@ impl<T> Call<T> {
     /// }
     /// ```
     pub fn ready(result: Result<T, CallError>) -> Self {
-        Self {
-            stage: Stage::Ready(result),
-        }
+        Self { stage: Stage::Ready(result) }
     }
 
     /// How long to wait for the reply, from the first poll: by default `call_timeout` of the
@@ -129,9 +120,7 @@ impl<T> Call<T> {
     pub fn header(self, name: impl Into<String>, value: impl Into<Bytes>) -> Self {
         let name = name.into();
         if names::is_reserved(&name) {
-            return self.invalid(format!(
-                "the header `{name}` belongs to the protocol; choose another name"
-            ));
+            return self.invalid(format!("the header `{name}` belongs to the protocol; choose another name"));
         }
         if name.is_empty() || name.contains('\0') {
             return self.invalid("the name of a header cannot be empty or contain a zero byte".to_owned());
@@ -182,9 +171,7 @@ impl Building {
     fn deadline(&self) -> Instant {
         let now = Instant::now();
         // A timeout too far for the clock is as good as a day.
-        let own = now
-            .checked_add(self.timeout)
-            .unwrap_or(now + Duration::from_hours(24));
+        let own = now.checked_add(self.timeout).unwrap_or(now + Duration::from_hours(24));
         self.inherited.map_or(own, |inherited| inherited.min(own))
     }
 
@@ -192,10 +179,7 @@ impl Building {
         let deadline = self.deadline();
         let request = self.request?;
         let topic = request.topic.clone();
-        Ok(Sent {
-            topic,
-            reply: Arc::clone(&self.client.transport).call(request, deadline),
-        })
+        Ok(Sent { topic, reply: Arc::clone(&self.client.transport).call(request, deadline) })
     }
 
     fn notify(self) -> BoxFuture<Result<(), CallError>> {
@@ -209,9 +193,7 @@ impl Building {
 
 /// A call whose future has been polled is not a call any more.
 fn polled_already() -> CallError {
-    CallError::Invalid {
-        reason: "the call was polled before, and has ended or is in flight".to_owned(),
-    }
+    CallError::Invalid { reason: "the call was polled before, and has ended or is in flight".to_owned() }
 }
 
 // Nothing in it is pinned in place: the future in flight is boxed.
@@ -234,10 +216,8 @@ impl<T: FromReply> Future for Call<T> {
                         return Poll::Pending;
                     };
                     return Poll::Ready(reply.and_then(|data| {
-                        T::from_reply(&data).map_err(|reason| CallError::Decode {
-                            topic: sent.topic.into_owned(),
-                            reason,
-                        })
+                        T::from_reply(&data)
+                            .map_err(|reason| CallError::Decode { topic: sent.topic.into_owned(), reason })
                     }));
                 }
                 Stage::Done => return Poll::Ready(Err(polled_already())),

@@ -47,20 +47,12 @@ pub(crate) enum Body {
 impl Command {
     /// The command that `name` names.
     pub const fn new(subscription: Subscription, name: fn() -> Result<String, NameError>) -> Self {
-        Self {
-            subscription,
-            name: Name::Of(name),
-            resolved: OnceLock::new(),
-        }
+        Self { subscription, name: Name::Of(name), resolved: OnceLock::new() }
     }
 
     /// A record for the handler of every record of the topic.
     pub const fn every_record(subscription: Subscription, source: PayloadSource) -> Self {
-        Self {
-            subscription,
-            name: Name::EveryRecord(source),
-            resolved: OnceLock::new(),
-        }
+        Self { subscription, name: Name::EveryRecord(source), resolved: OnceLock::new() }
     }
 
     pub(crate) fn resolve(&'static self) -> Result<&'static Resolved, CallError> {
@@ -71,11 +63,7 @@ impl Command {
                 Name::EveryRecord(PayloadSource::Value) => Body::Payload,
             };
             let Subscription { topic, .. } = self.subscription;
-            Ok(Resolved {
-                topic,
-                reply_topic: self.subscription.reply_topic(),
-                body,
-            })
+            Ok(Resolved { topic, reply_topic: self.subscription.reply_topic(), body })
         });
         resolved.as_ref().map_err(|error| CallError::Invalid {
             reason: format!("{error} ({})", self.subscription.location),

@@ -122,9 +122,9 @@ impl KafkaTransport {
         self.pending.progress(id, Progress::Unknown);
         match self.producer.queue(&record, told) {
             Ok(()) => Ok(call),
-            Err(QueueError::Full) => Err(CallError::Overloaded {
-                reason: "the producer's queue is full".to_owned(),
-            }),
+            Err(QueueError::Full) => {
+                Err(CallError::Overloaded { reason: "the producer's queue is full".to_owned() })
+            }
             Err(QueueError::Refused(error)) => Err(undeliverable(&outgoing.topic, error.reason)),
         }
     }
@@ -142,20 +142,11 @@ fn record(
         Some(key) => (key.clone(), Placement::ByKey),
         None => (id.into(), Placement::Sticky),
     };
-    OutgoingRecord {
-        topic: Arc::clone(topic),
-        placement,
-        key: Some(key),
-        value,
-        headers,
-    }
+    OutgoingRecord { topic: Arc::clone(topic), placement, key: Some(key), value, headers }
 }
 
 fn undeliverable(topic: &str, reason: String) -> CallError {
-    CallError::Undeliverable {
-        topic: topic.to_owned(),
-        reason,
-    }
+    CallError::Undeliverable { topic: topic.to_owned(), reason }
 }
 
 /// The names of topics on the cluster, each worked out once.
@@ -166,25 +157,15 @@ pub(crate) struct TopicNames {
 
 impl TopicNames {
     pub(crate) fn new(rename: Option<Rename>) -> Self {
-        Self {
-            rename,
-            known: RwLock::default(),
-        }
+        Self { rename, known: RwLock::default() }
     }
 
     fn name(&self, contract: &str) -> Arc<str> {
-        if let Some(known) = self
-            .known
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(contract)
-        {
+        if let Some(known) = self.known.read().unwrap_or_else(PoisonError::into_inner).get(contract) {
             return Arc::clone(known);
         }
-        let name: Arc<str> = self
-            .rename
-            .as_ref()
-            .map_or_else(|| contract.into(), |rename| rename(contract).into());
+        let name: Arc<str> =
+            self.rename.as_ref().map_or_else(|| contract.into(), |rename| rename(contract).into());
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(known.entry(contract.to_owned()).or_insert(name))
     }

@@ -101,9 +101,7 @@ impl Loopback {
 
 impl Handlers {
     fn serving(&self, topic: &str) -> Option<usize> {
-        self.served
-            .iter()
-            .position(|served| served.contract_topic == topic)
+        self.served.iter().position(|served| served.contract_topic == topic)
     }
 
     fn record(&self, index: usize, outgoing: &Outgoing, headers: Headers, id: &str, now: u64) -> Received {
@@ -159,18 +157,11 @@ impl Transport for Carrier {
             let topic = outgoing.topic.into_owned();
             let Ok(Some(record)) = answered.await else {
                 let waited = started.elapsed();
-                return Err(CallError::DeadlineExceeded {
-                    topic,
-                    waited,
-                    progress: Progress::Acknowledged,
-                });
+                return Err(CallError::DeadlineExceeded { topic, waited, progress: Progress::Acknowledged });
             };
             match reply::decode(&record.value.unwrap_or_default()) {
                 Ok(reply) => reply.map_err(CallError::Remote),
-                Err(error) => Err(CallError::Decode {
-                    topic,
-                    reason: error.to_string(),
-                }),
+                Err(error) => Err(CallError::Decode { topic, reason: error.to_string() }),
             }
         })
     }

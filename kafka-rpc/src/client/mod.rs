@@ -48,18 +48,13 @@ pub struct Client {
 
 impl Client {
     pub(crate) fn new(transport: Arc<dyn Transport>, call_timeout: Duration) -> Self {
-        Self {
-            transport,
-            call_timeout,
-        }
+        Self { transport, call_timeout }
     }
 }
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client")
-            .field("call_timeout", &self.call_timeout)
-            .finish_non_exhaustive()
+        f.debug_struct("Client").field("call_timeout", &self.call_timeout).finish_non_exhaustive()
     }
 }
 

@@ -52,10 +52,7 @@ struct Waiting {
 
 impl Pending {
     pub(crate) fn new(limit: usize) -> Arc<Self> {
-        Arc::new(Self {
-            limit,
-            calls: Mutex::default(),
-        })
+        Arc::new(Self { limit, calls: Mutex::default() })
     }
 
     /// Adds a call. It is forgotten when what this returns is dropped.
@@ -67,25 +64,12 @@ impl Pending {
         }
         if calls.waiting.len() >= self.limit {
             return Err(CallError::Overloaded {
-                reason: format!(
-                    "{} calls wait for replies already (`max_calls_in_flight`)",
-                    self.limit
-                ),
+                reason: format!("{} calls wait for replies already (`max_calls_in_flight`)", self.limit),
             });
         }
-        calls.waiting.insert(
-            id,
-            Waiting {
-                sink: Sink::Once(caller),
-                progress: Progress::NotSent,
-            },
-        );
+        calls.waiting.insert(id, Waiting { sink: Sink::Once(caller), progress: Progress::NotSent });
         drop(calls);
-        Ok(PendingCall {
-            pending: Arc::clone(self),
-            id,
-            answer,
-        })
+        Ok(PendingCall { pending: Arc::clone(self), id, answer })
     }
 
     /// Notes how far a request has got.
@@ -139,11 +123,7 @@ pub(crate) struct PendingCall {
 impl PendingCall {
     /// How far the request has got.
     pub(crate) fn progress(&self) -> Progress {
-        self.pending
-            .lock()
-            .waiting
-            .get(&self.id)
-            .map_or(Progress::Unknown, |waiting| waiting.progress)
+        self.pending.lock().waiting.get(&self.id).map_or(Progress::Unknown, |waiting| waiting.progress)
     }
 }
 
@@ -152,9 +132,7 @@ impl Future for PendingCall {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Answer> {
         // The sink goes only with the table.
-        Pin::new(&mut self.answer)
-            .poll(cx)
-            .map(|answer| answer.unwrap_or(Err(CallError::ShuttingDown)))
+        Pin::new(&mut self.answer).poll(cx).map(|answer| answer.unwrap_or(Err(CallError::ShuttingDown)))
     }
 }
 
@@ -175,10 +153,7 @@ mod tests {
         let call = pending.register(one).expect("room");
         let _other = pending.register(other).expect("room");
         assert!(pending.complete(one, Ok(Bytes::from_static(b"1"))));
-        assert!(
-            !pending.complete(one, Ok(Bytes::from_static(b"2"))),
-            "a duplicate is dropped"
-        );
+        assert!(!pending.complete(one, Ok(Bytes::from_static(b"2"))), "a duplicate is dropped");
         assert_eq!(call.await, Ok(Bytes::from_static(b"1")));
         assert!(pending.waits(other));
     }
@@ -206,10 +181,7 @@ mod tests {
         let call = pending.register(Uuid::new_v4()).expect("room");
         pending.close();
         assert_eq!(call.await, Err(CallError::ShuttingDown));
-        assert_eq!(
-            pending.register(Uuid::new_v4()).map(drop),
-            Err(CallError::ShuttingDown)
-        );
+        assert_eq!(pending.register(Uuid::new_v4()).map(drop), Err(CallError::ShuttingDown));
     }
 
     #[test]

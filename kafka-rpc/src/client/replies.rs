@@ -126,9 +126,7 @@ impl Replies {
                 task::spawn_blocking(move || replies.assign_new_partitions(&asked, Start::AtEnd)).await;
             match positioned.unwrap_or_else(|ended| Err(Unpositioned::Unreachable(ended.to_string()))) {
                 Ok(()) => {
-                    return Ok(Route {
-                        topic: Arc::clone(topic),
-                    });
+                    return Ok(Route { topic: Arc::clone(topic) });
                 }
                 Err(Unpositioned::Missing) => {
                     return Err(CallError::Undeliverable {
@@ -151,25 +149,13 @@ impl Replies {
     fn assign_new_partitions(&self, topic: &Arc<str>, start: Start) -> Result<(), Unpositioned> {
         let unreachable = |error: rdkafka::error::KafkaError| Unpositioned::Unreachable(error.to_string());
         // Through the producer, whose question creates the topic on clusters that create topics when asked.
-        let metadata = self
-            .producer
-            .client()
-            .fetch_metadata(Some(topic), ASK_FOR)
-            .map_err(unreachable)?;
-        let Some(found) = metadata
-            .topics()
-            .first()
-            .filter(|found| !found.partitions().is_empty())
-        else {
+        let metadata = self.producer.client().fetch_metadata(Some(topic), ASK_FOR).map_err(unreachable)?;
+        let Some(found) = metadata.topics().first().filter(|found| !found.partitions().is_empty()) else {
             return Err(Unpositioned::Missing);
         };
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         let mut new = TopicPartitionList::new();
-        for partition in found
-            .partitions()
-            .iter()
-            .map(rdkafka::metadata::MetadataPartition::id)
-        {
+        for partition in found.partitions().iter().map(rdkafka::metadata::MetadataPartition::id) {
             if read.contains(&(Arc::clone(topic), partition)) {
                 continue;
             }
@@ -185,18 +171,13 @@ impl Replies {
                 }
                 Start::AtBeginning => Offset::Beginning,
             };
-            new.add_partition_offset(topic, partition, offset)
-                .map_err(unreachable)?;
+            new.add_partition_offset(topic, partition, offset).map_err(unreachable)?;
         }
         if new.count() == 0 {
             return Ok(());
         }
         self.consumer.incremental_assign(&new).map_err(unreachable)?;
-        read.extend(
-            new.elements()
-                .iter()
-                .map(|element| (Arc::clone(topic), element.partition())),
-        );
+        read.extend(new.elements().iter().map(|element| (Arc::clone(topic), element.partition())));
         tracing::debug!(%topic, partitions = new.count(), "reading replies");
         Ok(())
     }
@@ -242,9 +223,8 @@ impl Replies {
                     let Ok(headers) = kafka::received_headers(&message) else {
                         continue;
                     };
-                    let id = Dialect::default()
-                        .read_reply(&headers)
-                        .and_then(|id| Uuid::try_parse_ascii(id).ok());
+                    let id =
+                        Dialect::default().read_reply(&headers).and_then(|id| Uuid::try_parse_ascii(id).ok());
                     // Most replies of a shared topic are somebody else's: their values are not even copied.
                     let Some(id) = id.filter(|id| pending.waits(*id)) else {
                         continue;

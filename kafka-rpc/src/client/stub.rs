@@ -80,10 +80,7 @@ impl Stub {
     {
         let answer = move |payload: &[u8]| {
             let payload = codec::decode(payload).map_err(|error| CallError::Invalid {
-                reason: format!(
-                    "the payload is not what the stub expects: {}",
-                    codec::explain(&error)
-                ),
+                reason: format!("the payload is not what the stub expects: {}", codec::explain(&error)),
             })?;
             let reply = reply(payload).map_err(CallError::Remote)?;
             codec::encode(&reply).map_err(|error| CallError::Invalid {
@@ -96,10 +93,7 @@ impl Stub {
     /// Answers every call of a command with an error of the other side.
     #[must_use]
     pub fn fail(self, command: impl Serialize, error: RpcError) -> Self {
-        self.with(
-            &command,
-            Arc::new(move |_payload| Err(CallError::Remote(error.clone()))),
-        )
+        self.with(&command, Arc::new(move |_payload| Err(CallError::Remote(error.clone()))))
     }
 
     /// Ends every call of a command with an error of this side, such as a deadline.
@@ -130,10 +124,7 @@ impl Stub {
 
     fn take(&self, outgoing: &Outgoing) -> Result<Bytes, CallError> {
         let name = command_of(outgoing);
-        self.calls
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(name.to_owned());
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner).push(name.to_owned());
         match self.answers.get(name) {
             Some(answer) => answer(&outgoing.payload),
             None => Err(CallError::Undeliverable {
@@ -173,8 +164,6 @@ fn command_of(outgoing: &Outgoing) -> &str {
 
 impl fmt::Debug for Stub {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Stub")
-            .field("answers", &self.answers.keys())
-            .finish_non_exhaustive()
+        f.debug_struct("Stub").field("answers", &self.answers.keys()).finish_non_exhaustive()
     }
 }

@@ -151,12 +151,7 @@ mod tests {
         let remote = RpcError::internal("database is gone").with_code("E1");
         let passed = RpcError::from(CallError::Remote(remote));
         assert_eq!(
-            (
-                passed.status().as_u16(),
-                passed.name(),
-                passed.message(),
-                passed.code()
-            ),
+            (passed.status().as_u16(), passed.name(), passed.message(), passed.code()),
             (502, "InternalServerError", "database is gone", Some("E1"))
         );
         assert!(passed.is_final());

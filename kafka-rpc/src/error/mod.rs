@@ -84,11 +84,7 @@ impl Error {
         value: impl Into<String>,
         reason: impl Into<String>,
     ) -> Self {
-        Self::Config {
-            setting: setting.into(),
-            value: value.into(),
-            reason: reason.into(),
-        }
+        Self::Config { setting: setting.into(), value: value.into(), reason: reason.into() }
     }
 }
 
@@ -103,11 +99,7 @@ impl Problems {
     }
 
     pub(crate) fn check(problems: Vec<Problem>) -> Result<(), Error> {
-        if problems.is_empty() {
-            Ok(())
-        } else {
-            Err(Error::Build(Self(problems)))
-        }
+        if problems.is_empty() { Ok(()) } else { Err(Error::Build(Self(problems))) }
     }
 }
 
@@ -143,10 +135,6 @@ pub struct Problem {
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)?;
-        if self.places.is_empty() {
-            Ok(())
-        } else {
-            write!(f, " ({})", self.places.join(", "))
-        }
+        if self.places.is_empty() { Ok(()) } else { write!(f, " ({})", self.places.join(", ")) }
     }
 }

@@ -192,13 +192,7 @@ impl RpcError {
 
 impl fmt::Display for RpcError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} {}: {}",
-            self.0.status.as_u16(),
-            self.0.name,
-            self.0.message
-        )
+        write!(f, "{} {}: {}", self.0.status.as_u16(), self.0.name, self.0.message)
     }
 }
 

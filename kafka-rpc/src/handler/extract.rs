@@ -128,10 +128,7 @@ impl FromRecord for UserId {
     type Rejection = RpcError;
 
     async fn from_record(context: &Context) -> Result<Self, RpcError> {
-        context
-            .user_id
-            .clone()
-            .ok_or_else(|| RpcError::bad_request("the command has no `userId`"))
+        context.user_id.clone().ok_or_else(|| RpcError::bad_request("the command has no `userId`"))
     }
 }
 
@@ -210,9 +207,7 @@ impl FromRecord for Deadline {
     type Rejection = RpcError;
 
     async fn from_record(context: &Context) -> Result<Self, RpcError> {
-        context
-            .deadline
-            .ok_or_else(|| RpcError::bad_request("the record has no `deadline`"))
+        context.deadline.ok_or_else(|| RpcError::bad_request("the record has no `deadline`"))
     }
 }
 

@@ -21,10 +21,7 @@ pub trait Payload: Sized {
 impl<T: DeserializeOwned> Payload for T {
     fn from_context(context: &Context) -> Result<Self, RpcError> {
         codec::decode(context.payload()).map_err(|error| {
-            RpcError::bad_request(format!(
-                "the payload does not fit the command: {}",
-                codec::explain(&error)
-            ))
+            RpcError::bad_request(format!("the payload does not fit the command: {}", codec::explain(&error)))
         })
     }
 }

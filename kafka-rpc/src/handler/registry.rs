@@ -60,10 +60,7 @@ impl Handlers {
     /// No handlers yet.
     #[must_use]
     pub fn new(subscription: Subscription) -> Self {
-        Self {
-            subscription,
-            handlers: Vec::new(),
-        }
+        Self { subscription, handlers: Vec::new() }
     }
 
     /// Adds one.
@@ -92,13 +89,7 @@ impl Handler {
         requires: fn(&mut Requirements),
         run: fn(Context) -> HandlerFuture,
     ) -> Self {
-        Self {
-            command: Some(name),
-            location,
-            source: PayloadSource::Envelope,
-            requires,
-            run,
-        }
+        Self { command: Some(name), location, source: PayloadSource::Envelope, requires, run }
     }
 
     /// A handler of every record of the topic that no command's handler takes.
@@ -108,13 +99,7 @@ impl Handler {
         requires: fn(&mut Requirements),
         run: fn(Context) -> HandlerFuture,
     ) -> Self {
-        Self {
-            command: None,
-            location,
-            source,
-            requires,
-            run,
-        }
+        Self { command: None, location, source, requires, run }
     }
 }
 
@@ -129,12 +114,8 @@ pub struct NameError {
 pub fn wire_name<T: Serialize>(command: &T) -> Result<String, NameError> {
     match serde_json::to_value(command) {
         Ok(serde_json::Value::String(name)) => Ok(name),
-        Ok(other) => Err(NameError {
-            found: other.to_string(),
-        }),
-        Err(error) => Err(NameError {
-            found: format!("an error: {error}"),
-        }),
+        Ok(other) => Err(NameError { found: other.to_string() }),
+        Err(error) => Err(NameError { found: format!("an error: {error}") }),
     }
 }
 

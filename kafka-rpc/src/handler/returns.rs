@@ -91,10 +91,7 @@ mod tests {
     #[test]
     fn unit_is_success_without_data_and_none_is_null() {
         assert_eq!(().into_reply(), Ok(Reply::Empty));
-        assert_eq!(
-            None::<u8>.into_reply(),
-            Ok(Reply::Data(Bytes::from_static(b"null")))
-        );
+        assert_eq!(None::<u8>.into_reply(), Ok(Reply::Data(Bytes::from_static(b"null"))));
         assert_eq!(NoReply.into_reply(), Ok(Reply::None));
     }
 }

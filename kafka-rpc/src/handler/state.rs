@@ -23,9 +23,7 @@ pub(crate) struct States {
 impl States {
     /// Puts a value in; false if one of its type is there already.
     pub(crate) fn insert<T: Send + Sync + 'static>(&mut self, value: T) -> bool {
-        self.values
-            .insert(TypeId::of::<T>(), (type_name::<T>(), Arc::new(value)))
-            .is_none()
+        self.values.insert(TypeId::of::<T>(), (type_name::<T>(), Arc::new(value))).is_none()
     }
 
     pub(crate) fn get<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
@@ -36,9 +34,7 @@ impl States {
 
 impl fmt::Debug for States {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set()
-            .entries(self.values.values().map(|(name, _)| name))
-            .finish()
+        f.debug_set().entries(self.values.values().map(|(name, _)| name)).finish()
     }
 }
 

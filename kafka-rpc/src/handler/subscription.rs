@@ -54,15 +54,7 @@ pub struct Subscription {
 impl Subscription {
     /// A subscription with every option at its default.
     pub const fn new(topic: &'static str, group: &'static str, location: Location) -> Self {
-        Self {
-            topic,
-            group,
-            location,
-            replies: None,
-            dead_letter: None,
-            ordering: None,
-            concurrency: None,
-        }
+        Self { topic, group, location, replies: None, dead_letter: None, ordering: None, concurrency: None }
     }
 
     /// Where replies go: by default the topic with `-commands` replaced by `-responses`, else
@@ -115,10 +107,7 @@ mod tests {
 
     #[test]
     fn the_reply_topic_follows_the_catalogue() {
-        assert_eq!(
-            default_reply_topic("dashboard-bybit-commands"),
-            "dashboard-bybit-responses"
-        );
+        assert_eq!(default_reply_topic("dashboard-bybit-commands"), "dashboard-bybit-responses");
         assert_eq!(default_reply_topic("orders"), "orders-responses");
     }
 }

@@ -30,11 +30,8 @@ fn renamed(rename: Option<&Rename>, name: &str) -> Arc<str> {
 
 /// Keeps the handlers of these groups, and reports the groups that have none.
 pub(super) fn keep_groups(registered: &mut Vec<Handlers>, groups: &[String]) -> Vec<Problem> {
-    let unknown = |group: &&String| {
-        !registered
-            .iter()
-            .any(|handlers| handlers.subscription.group == group.as_str())
-    };
+    let unknown =
+        |group: &&String| !registered.iter().any(|handlers| handlers.subscription.group == group.as_str());
     let problems = groups.iter().filter(unknown).map(|group| {
         let message = format!("`serve_groups` names `{group}`, and no handler has that group; is its crate linked (`use handlers as _;`)?");
         Problem { message, places: Vec::new() }
@@ -53,11 +50,7 @@ pub(super) fn assemble(
 ) -> Vec<Served> {
     let mut missing = MissingStates::default();
     let mut merged: BTreeMap<(&str, &str), Merged> = BTreeMap::new();
-    for Handlers {
-        subscription,
-        handlers,
-    } in registered
-    {
+    for Handlers { subscription, handlers } in registered {
         let merged = match merged.entry((subscription.topic, subscription.group)) {
             btree_map::Entry::Vacant(entry) => entry.insert(Merged::new(subscription)),
             btree_map::Entry::Occupied(entry) => entry.into_mut(),
@@ -69,10 +62,7 @@ pub(super) fn assemble(
         }
     }
     problems.extend(missing.problems());
-    merged
-        .into_values()
-        .map(|merged| merged.serve(names, problems))
-        .collect()
+    merged.into_values().map(|merged| merged.serve(names, problems)).collect()
 }
 
 /// The registrations of one topic and group.
@@ -85,12 +75,7 @@ struct Merged {
 
 impl Merged {
     fn new(first: Subscription) -> Self {
-        Self {
-            topic: first.topic,
-            group: first.group,
-            options: Vec::new(),
-            dispatch: Dispatch::default(),
-        }
+        Self { topic: first.topic, group: first.group, options: Vec::new(), dispatch: Dispatch::default() }
     }
 
     fn add(&mut self, handler: Handler, problems: &mut Vec<Problem>) {
@@ -111,10 +96,7 @@ impl Merged {
             Ok(name) => name,
             Err(error) => {
                 let places = vec![handler.location.to_string()];
-                return problems.push(Problem {
-                    message: error.to_string(),
-                    places,
-                });
+                return problems.push(Problem { message: error.to_string(), places });
             }
         };
         match self.dispatch.commands.entry(name) {
@@ -136,35 +118,17 @@ impl Merged {
     fn serve(self, names: Names<'_>, problems: &mut Vec<Problem>) -> Served {
         let replies = self.agreed("replies", problems, |own| own.replies, shown_topic);
         let dead_letter = self.agreed("dead_letter", problems, |own| own.dead_letter, shown_topic);
-        let ordering = self.agreed(
-            "ordering",
-            problems,
-            |own| own.ordering,
-            |value| format!("\"{value}\""),
-        );
-        let concurrency = self.agreed(
-            "concurrency",
-            problems,
-            |own| own.concurrency,
-            ToString::to_string,
-        );
+        let ordering = self.agreed("ordering", problems, |own| own.ordering, |value| format!("\"{value}\""));
+        let concurrency = self.agreed("concurrency", problems, |own| own.concurrency, ToString::to_string);
         if concurrency == Some(0) {
-            let message = format!(
-                "`concurrency = 0` on `{}`: nothing could ever run; give 1 or more",
-                self.topic
-            );
-            problems.push(Problem {
-                message,
-                places: places(&self.options),
-            });
+            let message =
+                format!("`concurrency = 0` on `{}`: nothing could ever run; give 1 or more", self.topic);
+            problems.push(Problem { message, places: places(&self.options) });
         }
         for (option, name) in [("topic", self.topic), ("group", self.group)] {
             if name.is_empty() {
                 let message = format!("`{option}` is empty; give it a name");
-                problems.push(Problem {
-                    message,
-                    places: places(&self.options),
-                });
+                problems.push(Problem { message, places: places(&self.options) });
             }
         }
         let mut options = Subscription::new(self.topic, self.group, self.options[0].location);
@@ -196,11 +160,8 @@ impl Merged {
         stated: impl Fn(&Subscription) -> Option<T>,
         shown: impl Fn(&T) -> String,
     ) -> Option<T> {
-        let stating: Vec<(T, Location)> = self
-            .options
-            .iter()
-            .filter_map(|own| Some((stated(own)?, own.location)))
-            .collect();
+        let stating: Vec<(T, Location)> =
+            self.options.iter().filter_map(|own| Some((stated(own)?, own.location))).collect();
         let (first, _) = *stating.first()?;
         if stating.iter().any(|(value, _)| *value != first) {
             problems.push(Problem {
@@ -223,11 +184,7 @@ fn shown_topic(topic: &Replies) -> String {
 }
 
 fn places(options: &[Subscription]) -> Vec<String> {
-    options
-        .iter()
-        .map(|own| own.location)
-        .map(|location: Location| shown(&location))
-        .collect()
+    options.iter().map(|own| own.location).map(|location: Location| shown(&location)).collect()
 }
 
 fn shown(place: &impl Display) -> String {

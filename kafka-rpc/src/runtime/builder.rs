@@ -80,11 +80,7 @@ impl RuntimeBuilder {
     }
 
     fn note<T: 'static>(&mut self) {
-        if self
-            .provided
-            .insert(TypeId::of::<T>(), type_name::<T>())
-            .is_some()
-        {
+        if self.provided.insert(TypeId::of::<T>(), type_name::<T>()).is_some() {
             self.provided_twice.push(type_name::<T>());
         }
     }
@@ -157,19 +153,12 @@ impl RuntimeBuilder {
 
         let mut registered = self.explicit;
         if !self.without_registry {
-            registered.extend(
-                inventory::iter::<Registration>
-                    .into_iter()
-                    .map(|item| (item.handlers)()),
-            );
+            registered.extend(inventory::iter::<Registration>.into_iter().map(|item| (item.handlers)()));
         }
         if let Some(groups) = &self.groups {
             problems.extend(assembly::keep_groups(&mut registered, groups));
         }
-        let names = assembly::Names {
-            topics: self.map_topics.as_ref(),
-            groups: self.map_groups.as_ref(),
-        };
+        let names = assembly::Names { topics: self.map_topics.as_ref(), groups: self.map_groups.as_ref() };
         let served = assembly::assemble(registered, names, &self.provided, &mut problems);
         Problems::check(problems)?;
 
@@ -178,9 +167,7 @@ impl RuntimeBuilder {
             served,
             states: self.states,
             deferred: self.deferred,
-            reply_topics: ReplyTopics {
-                allowed: self.reply_topics.into_iter().map(Arc::from).collect(),
-            },
+            reply_topics: ReplyTopics { allowed: self.reply_topics.into_iter().map(Arc::from).collect() },
             map_topics: self.map_topics,
         })
     }

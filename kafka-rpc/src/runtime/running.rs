@@ -113,9 +113,7 @@ impl Running {
             tracing::warn!("the reply consumer did not close in time");
         }
         let producer = Arc::clone(&self.producer);
-        task::spawn_blocking(move || producer.flush(CLOSE_WITHIN))
-            .await
-            .unwrap_or(Ok(()))
+        task::spawn_blocking(move || producer.flush(CLOSE_WITHIN)).await.unwrap_or(Ok(()))
     }
 }
 
@@ -132,18 +130,13 @@ impl Drop for Running {
 
 impl fmt::Debug for Running {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Running")
-            .field("config", &self.config)
-            .finish_non_exhaustive()
+        f.debug_struct("Running").field("config", &self.config).finish_non_exhaustive()
     }
 }
 
 /// Resolves at the signal that ends a process. Listens from now on, not only once it is awaited.
 fn signal() -> Result<impl Future<Output = &'static str>, Error> {
-    let failed = |source| Error::System {
-        action: "signals cannot be listened for".to_owned(),
-        source,
-    };
+    let failed = |source| Error::System { action: "signals cannot be listened for".to_owned(), source };
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};

@@ -58,16 +58,8 @@ impl Runtime {
         });
 
         let (failed, failures) = mpsc::unbounded_channel();
-        let mut running = Running::new(
-            config,
-            client,
-            producer,
-            pending,
-            replies,
-            replies_ended,
-            tasks.clone(),
-            failures,
-        );
+        let mut running =
+            Running::new(config, client, producer, pending, replies, replies_ended, tasks.clone(), failures);
         log_what_is_served(&self.served);
         for served in self.served {
             let worker = Worker::new(

@@ -49,27 +49,17 @@ impl ConsumerThread {
         failed: mpsc::UnboundedSender<Error>,
     ) -> Result<Self, Error> {
         let name = format!("{} ({})", worker.served.topic, worker.served.group);
-        let context = Assignments {
-            worker: Arc::clone(&worker),
-            drain_timeout: config.drain_timeout,
-        };
+        let context = Assignments { worker: Arc::clone(&worker), drain_timeout: config.drain_timeout };
         let consumer: BaseConsumer<Assignments> = kafka::consumer_config(config, &worker.served.group)
             .create_with_context(context)
             .map_err(|error| kafka::creation_error("a consumer", &error))?;
-        consumer
-            .subscribe(&[&worker.served.topic])
-            .map_err(|error| Error::Kafka {
-                action: format!("subscribing to {name}"),
-                reason: error.to_string(),
-            })?;
+        consumer.subscribe(&[&worker.served.topic]).map_err(|error| Error::Kafka {
+            action: format!("subscribing to {name}"),
+            reason: error.to_string(),
+        })?;
         let stop = Arc::new(AtomicBool::new(false));
         let (tell, ended) = oneshot::channel();
-        let polling = Polling {
-            consumer,
-            worker,
-            stop: Arc::clone(&stop),
-            committed_at: Instant::now(),
-        };
+        let polling = Polling { consumer, worker, stop: Arc::clone(&stop), committed_at: Instant::now() };
         thread::Builder::new()
             .name("kafka-rpc-consumer".to_owned())
             .spawn(move || {
@@ -138,11 +128,7 @@ impl Polling {
     }
 
     fn fatal(&self, code: RDKafkaErrorCode) -> Error {
-        let reason = self
-            .consumer
-            .client()
-            .fatal_error()
-            .map_or_else(|| code.to_string(), |(_, text)| text);
+        let reason = self.consumer.client().fatal_error().map_or_else(|| code.to_string(), |(_, text)| text);
         Error::Kafka {
             action: format!(
                 "consuming `{}` in group `{}` cannot go on",
@@ -279,10 +265,7 @@ impl ConsumerContext for Assignments {
 
 impl Assignments {
     fn own(&self, list: &TopicPartitionList) -> Vec<i32> {
-        let own = list
-            .elements()
-            .into_iter()
-            .filter(|element| element.topic() == &*self.worker.served.topic);
+        let own = list.elements().into_iter().filter(|element| element.topic() == &*self.worker.served.topic);
         own.map(|element| element.partition()).collect()
     }
 

@@ -32,15 +32,8 @@ impl Dispatch {
     /// Finds the handler of a record's value. What no handler takes is a 400.
     pub(crate) fn find(&self, value: Option<&Bytes>) -> Result<Dispatched<'_>, RpcError> {
         let value = value.ok_or_else(|| RpcError::bad_request("the record has no value"))?;
-        if let (
-            true,
-            Some(
-                handler @ Handler {
-                    source: PayloadSource::Value,
-                    ..
-                },
-            ),
-        ) = (self.commands.is_empty(), &self.fallback)
+        if let (true, Some(handler @ Handler { source: PayloadSource::Value, .. })) =
+            (self.commands.is_empty(), &self.fallback)
         {
             return Ok(whole(handler, value));
         }
@@ -48,12 +41,7 @@ impl Dispatch {
             Ok(envelope) => self.by_command(envelope, value),
             // Not an envelope, so only a handler of whole values can take it.
             Err(error) => match &self.fallback {
-                Some(
-                    handler @ Handler {
-                        source: PayloadSource::Value,
-                        ..
-                    },
-                ) => Ok(whole(handler, value)),
+                Some(handler @ Handler { source: PayloadSource::Value, .. }) => Ok(whole(handler, value)),
                 _ => Err(RpcError::bad_request(format!(
                     "the record is not a command envelope: {}",
                     codec::explain(&error)
@@ -63,27 +51,13 @@ impl Dispatch {
     }
 
     fn by_command(&self, envelope: Envelope, value: &Bytes) -> Result<Dispatched<'_>, RpcError> {
-        let named = envelope
-            .command
-            .as_deref()
-            .and_then(|command| self.commands.get(command));
+        let named = envelope.command.as_deref().and_then(|command| self.commands.get(command));
         let user_id = envelope.user_id.map(UserId);
         match named.or(self.fallback.as_ref()) {
-            Some(
-                handler @ Handler {
-                    source: PayloadSource::Envelope,
-                    ..
-                },
-            ) => Ok(Dispatched {
-                handler,
-                payload: envelope.payload,
-                user_id,
-            }),
-            Some(handler) => Ok(Dispatched {
-                handler,
-                payload: value.clone(),
-                user_id,
-            }),
+            Some(handler @ Handler { source: PayloadSource::Envelope, .. }) => {
+                Ok(Dispatched { handler, payload: envelope.payload, user_id })
+            }
+            Some(handler) => Ok(Dispatched { handler, payload: value.clone(), user_id }),
             None => Err(match envelope.command {
                 Some(command) => {
                     RpcError::bad_request(format!("no handler for the command `{}`", shortened(&command)))
@@ -96,11 +70,7 @@ impl Dispatch {
 }
 
 fn whole<'a>(handler: &'a Handler, value: &Bytes) -> Dispatched<'a> {
-    Dispatched {
-        handler,
-        payload: value.clone(),
-        user_id: None,
-    }
+    Dispatched { handler, payload: value.clone(), user_id: None }
 }
 
 /// A name from the wire, short enough to be repeated in an error.
@@ -129,10 +99,7 @@ mod tests {
     use super::*;
     use crate::handler::Location;
 
-    const HERE: Location = Location {
-        file: file!(),
-        line: line!(),
-    };
+    const HERE: Location = Location { file: file!(), line: line!() };
 
     fn command() -> Handler {
         Handler::command(
@@ -144,23 +111,12 @@ mod tests {
     }
 
     fn every(source: PayloadSource) -> Handler {
-        Handler::every_record(
-            source,
-            HERE,
-            |_| {},
-            |_| Box::pin(async { unreachable!("not run") }),
-        )
+        Handler::every_record(source, HERE, |_| {}, |_| Box::pin(async { unreachable!("not run") }))
     }
 
     fn dispatch(command_too: bool, fallback: Option<PayloadSource>) -> Dispatch {
-        let commands = command_too
-            .then(|| ("CONNECT".to_owned(), command()))
-            .into_iter()
-            .collect();
-        Dispatch {
-            commands,
-            fallback: fallback.map(every),
-        }
+        let commands = command_too.then(|| ("CONNECT".to_owned(), command())).into_iter().collect();
+        Dispatch { commands, fallback: fallback.map(every) }
     }
 
     fn payload(dispatch: &Dispatch, value: &str) -> Result<String, String> {
@@ -183,38 +139,20 @@ mod tests {
     fn what_no_handler_takes_is_a_400() {
         let commands = dispatch(true, None);
         assert_eq!(payload(&commands, OTHER), Err("400 UnknownCommand".into()));
-        assert_eq!(
-            payload(&commands, r#"{"payload":1}"#),
-            Err("400 BadRequest".into())
-        );
+        assert_eq!(payload(&commands, r#"{"payload":1}"#), Err("400 BadRequest".into()));
         assert_eq!(payload(&commands, "poison"), Err("400 BadRequest".into()));
-        assert_eq!(
-            commands
-                .find(None)
-                .map(|_| ())
-                .map_err(|error| error.status().as_u16()),
-            Err(400)
-        );
+        assert_eq!(commands.find(None).map(|_| ()).map_err(|error| error.status().as_u16()), Err(400));
     }
 
     #[test]
     fn a_handler_of_every_record_takes_the_whole_value_and_never_guesses() {
-        assert_eq!(
-            payload(&dispatch(false, Some(PayloadSource::Value)), CONNECT),
-            Ok(CONNECT.into())
-        );
-        assert_eq!(
-            payload(&dispatch(false, Some(PayloadSource::Value)), "poison"),
-            Ok("poison".into())
-        );
+        assert_eq!(payload(&dispatch(false, Some(PayloadSource::Value)), CONNECT), Ok(CONNECT.into()));
+        assert_eq!(payload(&dispatch(false, Some(PayloadSource::Value)), "poison"), Ok("poison".into()));
     }
 
     #[test]
     fn a_handler_of_every_envelope_takes_its_payload() {
-        assert_eq!(
-            payload(&dispatch(false, Some(PayloadSource::Envelope)), OTHER),
-            Ok("2".into())
-        );
+        assert_eq!(payload(&dispatch(false, Some(PayloadSource::Envelope)), OTHER), Ok("2".into()));
         assert!(payload(&dispatch(false, Some(PayloadSource::Envelope)), "poison").is_err());
     }
 
@@ -229,10 +167,7 @@ mod tests {
     #[test]
     fn a_long_unknown_command_is_cut_in_the_error() {
         let value = Bytes::from(format!(r#"{{"type":"{}"}}"#, "x".repeat(1_000_000)));
-        let error = dispatch(true, None)
-            .find(Some(&value))
-            .map(|_| ())
-            .expect_err("unknown");
+        let error = dispatch(true, None).find(Some(&value)).map(|_| ()).expect_err("unknown");
         assert!(error.message().len() < 200);
     }
 }

@@ -36,22 +36,13 @@ pub(crate) struct Lanes<T> {
 
 impl<T> Lanes<T> {
     pub(crate) fn new(ordering: Ordering, concurrency: usize) -> Self {
-        Self {
-            ordering,
-            concurrency,
-            running: 0,
-            waiting: HashMap::new(),
-            ready: VecDeque::new(),
-        }
+        Self { ordering, concurrency, running: 0, waiting: HashMap::new(), ready: VecDeque::new() }
     }
 
     /// Adds an item; returns it as a job if it may run at once.
     pub(crate) fn push(&mut self, partition: i32, key: Option<&Bytes>, item: T) -> Option<Job<T>> {
         let lane = match self.ordering {
-            Ordering::Key => Some(Lane {
-                partition,
-                key: key.cloned(),
-            }),
+            Ordering::Key => Some(Lane { partition, key: key.cloned() }),
             Ordering::Partition => Some(Lane { partition, key: None }),
             Ordering::None => None,
         };
@@ -83,10 +74,7 @@ impl<T> Lanes<T> {
             && let Entry::Occupied(mut queue) = self.waiting.entry(lane)
         {
             match queue.get_mut().pop_front() {
-                Some(item) => self.ready.push_back(Job {
-                    lane: Some(queue.key().clone()),
-                    item,
-                }),
+                Some(item) => self.ready.push_back(Job { lane: Some(queue.key().clone()), item }),
                 None => drop(queue.remove()),
             }
         }
@@ -111,10 +99,7 @@ impl<T> Lanes<T> {
                 && let Entry::Occupied(mut queue) = self.waiting.entry(lane)
             {
                 match queue.get_mut().pop_front() {
-                    Some(item) => self.ready.push_back(Job {
-                        lane: Some(queue.key().clone()),
-                        item,
-                    }),
+                    Some(item) => self.ready.push_back(Job { lane: Some(queue.key().clone()), item }),
                     None => drop(queue.remove()),
                 }
             }
@@ -205,9 +190,6 @@ mod tests {
         let next = lanes.finish(running.lane).expect("the kept one of b");
         assert_eq!(next.item, 2);
         assert_eq!(lanes.finish(next.lane), None);
-        assert_eq!(
-            (lanes.running(), lanes.waiting.len(), lanes.ready.len()),
-            (0, 0, 0)
-        );
+        assert_eq!((lanes.running(), lanes.waiting.len(), lanes.ready.len()), (0, 0, 0));
     }
 }

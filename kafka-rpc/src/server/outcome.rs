@@ -98,44 +98,26 @@ mod tests {
     #[test]
     fn an_answer_goes_to_whoever_waits() {
         let answered = Ended::Answered(Ok(Reply::Data(Bytes::from_static(b"1"))));
-        let Outcome::Reply(record) = concluded(&waited_for(), answered) else {
-            panic!("no reply")
-        };
+        let Outcome::Reply(record) = concluded(&waited_for(), answered) else { panic!("no reply") };
         assert_eq!(&*record.topic, "orders-responses");
         assert_eq!(record.headers.text("correlation-id"), Some("c-1"));
         assert_eq!(record.key.as_ref(), record.headers.get("message-id"));
-        assert!(
-            record
-                .value
-                .is_some_and(|value| value.starts_with(br#"{"success":true,"data":1,"#))
-        );
+        assert!(record.value.is_some_and(|value| value.starts_with(br#"{"success":true,"data":1,"#)));
     }
 
     #[test]
     fn no_reply_is_sent_where_nobody_waits_or_the_handler_says_so() {
         let nobody = RequestHeaders::default();
-        assert!(matches!(
-            concluded(&nobody, Ended::Answered(Ok(Reply::Empty))),
-            Outcome::Handled
-        ));
-        assert!(matches!(
-            concluded(&waited_for(), Ended::Answered(Ok(Reply::None))),
-            Outcome::Handled
-        ));
-        assert!(matches!(
-            concluded(&waited_for(), Ended::Expired),
-            Outcome::Expired
-        ));
+        assert!(matches!(concluded(&nobody, Ended::Answered(Ok(Reply::Empty))), Outcome::Handled));
+        assert!(matches!(concluded(&waited_for(), Ended::Answered(Ok(Reply::None))), Outcome::Handled));
+        assert!(matches!(concluded(&waited_for(), Ended::Expired), Outcome::Expired));
     }
 
     #[test]
     fn an_error_is_told_to_whoever_waits_and_else_it_has_failed() {
         let failed = || Ended::Answered(Err(RpcError::internal("bug")));
         assert!(matches!(concluded(&waited_for(), failed()), Outcome::Reply(_)));
-        assert!(matches!(
-            concluded(&RequestHeaders::default(), failed()),
-            Outcome::Failed(_)
-        ));
+        assert!(matches!(concluded(&RequestHeaders::default(), failed()), Outcome::Failed(_)));
     }
 
     #[test]
@@ -151,9 +133,7 @@ mod tests {
             dispatch: super::super::dispatch::Dispatch::default(),
             locations: Vec::new(),
         };
-        let topics = ReplyTopics {
-            allowed: [Arc::from("gateway-responses")].into(),
-        };
+        let topics = ReplyTopics { allowed: [Arc::from("gateway-responses")].into() };
         let to = |topic: &'static [u8]| RequestHeaders {
             reply_to: Some(Bytes::from_static(topic)),
             ..waited_for()

@@ -45,11 +45,7 @@ struct Assigned {
 
 impl Partitions {
     pub(crate) fn new(bounds: Bounds) -> Self {
-        Self {
-            bounds,
-            assigned: HashMap::new(),
-            next_generation: 0,
-        }
+        Self { bounds, assigned: HashMap::new(), next_generation: 0 }
     }
 
     /// Begins a generation. The keeper of a partition is not told again, so one that is assigned stays as it is.
@@ -77,9 +73,7 @@ impl Partitions {
 
     /// Whether a generation is still ours.
     pub(crate) fn holds(&self, partition: i32, generation: Generation) -> bool {
-        self.assigned
-            .get(&partition)
-            .is_some_and(|own| own.generation == generation)
+        self.assigned.get(&partition).is_some_and(|own| own.generation == generation)
     }
 
     /// Takes a record; `None` if the partition is not ours or the record was taken before.
@@ -118,18 +112,12 @@ impl Partitions {
     }
 
     fn of(&mut self, partition: i32, generation: Generation) -> Option<&mut Assigned> {
-        self.assigned
-            .get_mut(&partition)
-            .filter(|own| own.generation == generation)
+        self.assigned.get_mut(&partition).filter(|own| own.generation == generation)
     }
 
     /// How many handlers run for these partitions.
     pub(crate) fn running(&self, partitions: &[i32]) -> usize {
-        partitions
-            .iter()
-            .filter_map(|partition| self.assigned.get(partition))
-            .map(|own| own.running)
-            .sum()
+        partitions.iter().filter_map(|partition| self.assigned.get(partition)).map(|own| own.running).sum()
     }
 
     pub(crate) fn assigned(&self) -> Vec<i32> {
@@ -195,10 +183,7 @@ impl Partitions {
 mod tests {
     use super::*;
 
-    const BOUNDS: Bounds = Bounds {
-        uncommitted: 4,
-        bytes: 100,
-    };
+    const BOUNDS: Bounds = Bounds { uncommitted: 4, bytes: 100 };
 
     fn assigned() -> Partitions {
         let mut partitions = Partitions::new(BOUNDS);

@@ -61,10 +61,7 @@ impl Worker {
         config: &Config,
         tasks: TaskTracker,
     ) -> Arc<Self> {
-        let bounds = Bounds {
-            uncommitted: config.max_uncommitted,
-            bytes: config.max_buffered_bytes,
-        };
+        let bounds = Bounds { uncommitted: config.max_uncommitted, bytes: config.max_buffered_bytes };
         let lanes = Lanes::new(served.ordering, served.concurrency);
         Arc::new(Self {
             served,
@@ -72,10 +69,7 @@ impl Worker {
             producer,
             runtime: Handle::current(),
             tasks,
-            state: Mutex::new(State {
-                partitions: Partitions::new(bounds),
-                lanes,
-            }),
+            state: Mutex::new(State { partitions: Partitions::new(bounds), lanes }),
             ended: Condvar::new(),
             finished: AtomicUsize::new(0),
         })
@@ -93,9 +87,7 @@ impl Worker {
             return false;
         };
         let key = record.key.clone();
-        let job = state
-            .lanes
-            .push(partition, key.as_ref(), Task { record, generation });
+        let job = state.lanes.push(partition, key.as_ref(), Task { record, generation });
         let pause = state.partitions.must_pause(partition);
         drop(state);
         if let Some(job) = job {
@@ -107,10 +99,7 @@ impl Worker {
     /// Runs a job, and then whichever takes its place, until none does.
     async fn work(self: Arc<Self>, mut job: Job<Task>) {
         loop {
-            let Job {
-                lane,
-                item: Task { record, generation },
-            } = job;
+            let Job { lane, item: Task { record, generation } } = job;
             let partition = record.partition;
             let held = {
                 let mut state = self.state();
@@ -121,9 +110,7 @@ impl Worker {
             let is_final = held && self.run(&record, generation).await;
             let next = {
                 let mut state = self.state();
-                state
-                    .partitions
-                    .end(partition, generation, record.offset, record.weight(), is_final);
+                state.partitions.end(partition, generation, record.offset, record.weight(), is_final);
                 state.lanes.finish(lane)
             };
             if is_final {
@@ -171,10 +158,7 @@ impl Worker {
         loop {
             match self.producer.deliver(&reply).await {
                 Ok(()) => return true,
-                Err(DeliveryError {
-                    kind: Refusal::ForNow,
-                    reason,
-                }) => {
+                Err(DeliveryError { kind: Refusal::ForNow, reason }) => {
                     tracing::warn!(
                         topic = %reply.topic, partition = record.partition, offset = record.offset, %reason,
                         "a reply could not be delivered; its record stays uncommitted, and it is sent again"
@@ -184,10 +168,7 @@ impl Worker {
                         return false;
                     }
                 }
-                Err(DeliveryError {
-                    kind: Refusal::TooLarge,
-                    reason,
-                }) if !is_error(&reply) => {
+                Err(DeliveryError { kind: Refusal::TooLarge, reason }) if !is_error(&reply) => {
                     tracing::error!(
                         topic = %reply.topic, partition = record.partition, offset = record.offset, %reason,
                         "a reply is larger than the broker takes; the caller gets an error instead"
@@ -222,20 +203,14 @@ impl Worker {
     pub(crate) fn drain(&self, partitions: &[i32], within: Duration) -> (Vec<(i32, i64)>, usize) {
         let until = Instant::now() + within;
         let mut state = self.state();
-        state
-            .lanes
-            .retain(|task| !partitions.contains(&task.record.partition));
+        state.lanes.retain(|task| !partitions.contains(&task.record.partition));
         loop {
             let running = state.partitions.running(partitions);
             let left = until.saturating_duration_since(Instant::now());
             if running == 0 || left.is_zero() {
                 return (state.partitions.watermarks(partitions), running);
             }
-            state = self
-                .ended
-                .wait_timeout(state, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
+            state = self.ended.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
@@ -245,9 +220,7 @@ impl Worker {
         for partition in partitions {
             state.partitions.revoke(*partition);
         }
-        state
-            .lanes
-            .retain(|task| !partitions.contains(&task.record.partition));
+        state.lanes.retain(|task| !partitions.contains(&task.record.partition));
     }
 
     pub(crate) fn assigned(&self) -> Vec<i32> {
@@ -271,16 +244,10 @@ impl Worker {
 }
 
 fn is_error(reply: &OutgoingRecord) -> bool {
-    reply
-        .value
-        .as_ref()
-        .is_some_and(|value| value.starts_with(br#"{"success":false"#))
+    reply.value.as_ref().is_some_and(|value| value.starts_with(br#"{"success":false"#))
 }
 
 fn replaced(reply: OutgoingRecord, error: &RpcError) -> OutgoingRecord {
     let Dialect::Reference = Dialect::default();
-    OutgoingRecord {
-        value: Some(reply::encode_failure(error, clock::now_millis())),
-        ..reply
-    }
+    OutgoingRecord { value: Some(reply::encode_failure(error, clock::now_millis())), ..reply }
 }

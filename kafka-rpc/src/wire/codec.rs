@@ -61,10 +61,7 @@ mod tests {
         let text = explained(decode::<u8>(b"70000").expect_err("too large"));
         assert_eq!(text, "invalid value: integer, expected u8 at line 1 column 5");
         let text = explained(decode::<Side>(br#""hunter2""#).expect_err("no variant"));
-        assert_eq!(
-            text,
-            "unknown variant, expected `Buy` or `Sell` at line 1 column 9"
-        );
+        assert_eq!(text, "unknown variant, expected `Buy` or `Sell` at line 1 column 9");
         let text = explained(decode::<u8>(b"").expect_err("empty"));
         assert_eq!(text, "EOF while parsing a value at line 1 column 0");
     }

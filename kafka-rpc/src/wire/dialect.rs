@@ -96,10 +96,7 @@ impl Dialect {
     /// The correlation id of a reply; `None` where the record is no reply and is to be skipped.
     pub(crate) fn read_reply(self, headers: &Headers) -> Option<&Bytes> {
         let Self::Reference = self;
-        if headers
-            .get(names::MESSAGE_TYPE)
-            .is_some_and(|kind| kind == names::FIRE_AND_FORGET)
-        {
+        if headers.get(names::MESSAGE_TYPE).is_some_and(|kind| kind == names::FIRE_AND_FORGET) {
             return None;
         }
         headers.get(names::CORRELATION_ID).filter(|id| !id.is_empty())
@@ -108,9 +105,7 @@ impl Dialect {
     /// Where a reply goes: to the partition that the caller reads, if it says so.
     pub(crate) fn reply_placement(self, request: &RequestHeaders) -> Placement {
         let Self::Reference = self;
-        request
-            .reply_partition
-            .map_or(Placement::Sticky, Placement::Partition)
+        request.reply_partition.map_or(Placement::Sticky, Placement::Partition)
     }
 }
 
@@ -127,10 +122,7 @@ mod tests {
     const NOW: u64 = 1_700_000_000_000;
 
     fn written(headers: &Headers) -> Vec<(&str, &[u8])> {
-        headers
-            .iter()
-            .map(|(name, value)| (name, value.map_or(&b"<null>"[..], |value| value)))
-            .collect()
+        headers.iter().map(|(name, value)| (name, value.map_or(&b"<null>"[..], |value| value))).collect()
     }
 
     fn own() -> Headers {
@@ -202,10 +194,7 @@ mod tests {
             ("message-type", Some("whatever")),
             ("timestamp", Some("1700000000000")),
         ]));
-        assert_eq!(
-            request.return_address(),
-            Some((&Bytes::from("orders-responses"), &Bytes::from("c-1")))
-        );
+        assert_eq!(request.return_address(), Some((&Bytes::from("orders-responses"), &Bytes::from("c-1"))));
         assert_eq!((request.deadline, request.reply_partition), (None, None));
     }
 
@@ -217,11 +206,7 @@ mod tests {
             received(&[("correlation-id", Some("")), ("reply-to", Some("t"))]),
             received(&[("correlation-id", None), ("reply-to", Some("t"))]),
         ] {
-            assert_eq!(
-                Dialect::Reference.read_request(&headers).return_address(),
-                None,
-                "{headers:?}"
-            );
+            assert_eq!(Dialect::Reference.read_request(&headers).return_address(), None, "{headers:?}");
         }
     }
 
@@ -230,41 +215,25 @@ mod tests {
         for text in ["", "soon", "-1", "99999999999999999999999", "1e3"] {
             let headers = received(&[("deadline", Some(text)), ("reply-partition", Some(text))]);
             let request = Dialect::Reference.read_request(&headers);
-            assert_eq!(
-                (request.deadline, request.reply_partition),
-                (None, None),
-                "{text}"
-            );
+            assert_eq!((request.deadline, request.reply_partition), (None, None), "{text}");
         }
     }
 
     #[test]
     fn a_reply_goes_to_the_partition_that_the_caller_names() {
         let request = Dialect::Reference.read_request(&received(&[("reply-partition", Some("2"))]));
-        assert_eq!(
-            Dialect::Reference.reply_placement(&request),
-            Placement::Partition(2)
-        );
-        assert_eq!(
-            Dialect::Reference.reply_placement(&RequestHeaders::default()),
-            Placement::Sticky
-        );
+        assert_eq!(Dialect::Reference.reply_placement(&request), Placement::Partition(2));
+        assert_eq!(Dialect::Reference.reply_placement(&RequestHeaders::default()), Placement::Sticky);
     }
 
     #[test]
     fn events_and_records_without_a_correlation_id_are_no_replies() {
         let reply = |pairs| Dialect::Reference.read_reply(&received(pairs)).cloned();
         assert_eq!(
-            reply(&[
-                ("correlation-id", Some("c-1")),
-                ("message-type", Some("fire-and-forget"))
-            ]),
+            reply(&[("correlation-id", Some("c-1")), ("message-type", Some("fire-and-forget"))]),
             None
         );
         assert_eq!(reply(&[("message-type", Some("request-reply"))]), None);
-        assert_eq!(
-            reply(&[("correlation-id", Some("c-1"))]),
-            Some(Bytes::from("c-1"))
-        );
+        assert_eq!(reply(&[("correlation-id", Some("c-1"))]), Some(Bytes::from("c-1")));
     }
 }

@@ -34,9 +34,7 @@ pub(crate) fn decode(value: &Bytes) -> Result<Envelope, CodecError> {
     Ok(Envelope {
         command: (!fields.command.is_empty()).then(|| fields.command.into_owned()),
         user_id: fields.user_id,
-        payload: fields
-            .payload
-            .map_or(codec::NULL, |raw| value.slice_ref(raw.get().as_bytes())),
+        payload: fields.payload.map_or(codec::NULL, |raw| value.slice_ref(raw.get().as_bytes())),
     })
 }
 
@@ -73,23 +71,14 @@ mod tests {
 
     #[test]
     fn an_envelope_is_written_byte_for_byte() {
-        let bytes = encode(
-            "6f1c",
-            Some("CONNECT"),
-            Some("user \"1\""),
-            br#"{"a":1}"#,
-            1_700_000_000_000,
-        );
+        let bytes = encode("6f1c", Some("CONNECT"), Some("user \"1\""), br#"{"a":1}"#, 1_700_000_000_000);
         assert_eq!(
             bytes,
             br#"{"id":"6f1c","type":"CONNECT","userId":"user \"1\"","payload":{"a":1},"timestamp":1700000000000}"#
                 .as_slice()
         );
         let bytes = encode("6f1c", Some("CONNECT"), None, b"null", 1);
-        assert_eq!(
-            bytes,
-            br#"{"id":"6f1c","type":"CONNECT","payload":null,"timestamp":1}"#.as_slice()
-        );
+        assert_eq!(bytes, br#"{"id":"6f1c","type":"CONNECT","payload":null,"timestamp":1}"#.as_slice());
     }
 
     #[test]
@@ -113,14 +102,7 @@ mod tests {
     #[test]
     fn missing_fields_read_as_absent_and_odd_ids_do_not_matter() {
         let envelope = decode(&Bytes::from_static(br#"{"id":7,"timestamp":"soon"}"#)).expect("an envelope");
-        assert_eq!(
-            envelope,
-            Envelope {
-                command: None,
-                user_id: None,
-                payload: codec::NULL
-            }
-        );
+        assert_eq!(envelope, Envelope { command: None, user_id: None, payload: codec::NULL });
     }
 
     #[test]

@@ -30,9 +30,7 @@ impl Headers {
     }
 
     pub(crate) fn with_capacity(count: usize) -> Self {
-        Self {
-            entries: Vec::with_capacity(count),
-        }
+        Self { entries: Vec::with_capacity(count) }
     }
 
     /// Adds a header after the others.
@@ -82,9 +80,7 @@ impl Headers {
 /// Names only: values are the caller's own, and may be secrets.
 impl fmt::Debug for Headers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list()
-            .entries(self.entries.iter().map(|(name, _)| name))
-            .finish()
+        f.debug_list().entries(self.entries.iter().map(|(name, _)| name)).finish()
     }
 }
 

@@ -36,9 +36,7 @@ const RESERVED: [&str; 12] = [
 
 /// Whether the protocol owns this name.
 pub(crate) fn is_reserved(name: &str) -> bool {
-    RESERVED
-        .iter()
-        .any(|reserved| reserved.eq_ignore_ascii_case(name))
+    RESERVED.iter().any(|reserved| reserved.eq_ignore_ascii_case(name))
 }
 
 #[cfg(test)]

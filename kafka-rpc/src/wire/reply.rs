@@ -73,14 +73,11 @@ struct Fields<'a> {
 pub(crate) fn decode(value: &Bytes) -> Result<Result<Bytes, RpcError>, CodecError> {
     let fields: Fields<'_> = codec::decode(value)?;
     if is_truthy(&fields.success) {
-        return Ok(Ok(fields
-            .data
-            .map_or(codec::NULL, |raw| value.slice_ref(raw.get().as_bytes()))));
+        return Ok(Ok(fields.data.map_or(codec::NULL, |raw| value.slice_ref(raw.get().as_bytes()))));
     }
     let name = text(&fields.error);
-    let message = text(&fields.message)
-        .or_else(|| name.clone())
-        .unwrap_or_else(|| "Unknown error".to_owned());
+    let message =
+        text(&fields.message).or_else(|| name.clone()).unwrap_or_else(|| "Unknown error".to_owned());
     let name = name.unwrap_or_else(|| INTERNAL_SERVER_ERROR.to_owned());
     let mut error = RpcError::new(status(&fields.status_code), name, message);
     if let Some(code) = text(&fields.code) {
@@ -117,9 +114,7 @@ fn status(value: &Value) -> StatusCode {
         Value::String(text) => text.trim().parse().ok(),
         _ => None,
     };
-    number
-        .and_then(|number| StatusCode::from_u16(number).ok())
-        .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    number.and_then(|number| StatusCode::from_u16(number).ok()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
 #[cfg(test)]
@@ -134,11 +129,7 @@ mod tests {
 
     fn failure(value: &'static str) -> (u16, String, String) {
         let error = read(value).expect_err("a failure");
-        (
-            error.status().as_u16(),
-            error.name().to_owned(),
-            error.message().to_owned(),
-        )
+        (error.status().as_u16(), error.name().to_owned(), error.message().to_owned())
     }
 
     #[test]
@@ -147,10 +138,7 @@ mod tests {
             encode_success(Some(br#"{"balance":"1.5"}"#), 1_700_000_000_000),
             br#"{"success":true,"data":{"balance":"1.5"},"timestamp":1700000000000}"#.as_slice()
         );
-        assert_eq!(
-            encode_success(None, 1),
-            br#"{"success":true,"timestamp":1}"#.as_slice()
-        );
+        assert_eq!(encode_success(None, 1), br#"{"success":true,"timestamp":1}"#.as_slice());
     }
 
     #[test]
@@ -171,28 +159,20 @@ mod tests {
 
     #[test]
     fn a_success_is_read_and_missing_data_is_null() {
-        assert_eq!(
-            read(r#"{"success":true,"data":[1],"timestamp":1}"#),
-            Ok(Bytes::from_static(b"[1]"))
-        );
+        assert_eq!(read(r#"{"success":true,"data":[1],"timestamp":1}"#), Ok(Bytes::from_static(b"[1]")));
         assert_eq!(read(r#"{"success":true}"#), Ok(codec::NULL));
     }
 
     #[test]
     fn a_failure_keeps_status_name_message_code_and_details() {
-        let error = RpcError::not_found("no account")
-            .with_code("E1")
-            .with_details(json!([1]));
+        let error = RpcError::not_found("no account").with_code("E1").with_details(json!([1]));
         let value = encode_failure(&error, 1);
         assert_eq!(decode(&value).expect("a reply"), Err(error));
     }
 
     #[test]
     fn a_missing_success_is_a_failure() {
-        assert_eq!(
-            failure("{}"),
-            (500, "InternalServerError".into(), "Unknown error".into())
-        );
+        assert_eq!(failure("{}"), (500, "InternalServerError".into(), "Unknown error".into()));
     }
 
     #[test]
@@ -226,9 +206,6 @@ mod tests {
 
     #[test]
     fn a_message_that_is_no_text_is_shown_as_json() {
-        assert_eq!(
-            failure(r#"{"message":["a","b"],"statusCode":400}"#).2,
-            r#"["a","b"]"#
-        );
+        assert_eq!(failure(r#"{"message":["a","b"],"statusCode":400}"#).2, r#"["a","b"]"#);
     }
 }

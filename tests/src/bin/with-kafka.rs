@@ -15,24 +15,14 @@ fn main() -> io::Result<ExitCode> {
     if let [option, number, ..] = arguments.as_slice()
         && option == "--brokers"
     {
-        count = number
-            .parse()
-            .map_err(|_not_a_number| io::Error::other("`--brokers` takes a number"))?;
+        count = number.parse().map_err(|_not_a_number| io::Error::other("`--brokers` takes a number"))?;
         arguments.drain(..2);
     }
     let Some((command, rest)) = arguments.split_first() else {
-        return Err(io::Error::other(
-            "usage: with-kafka [--brokers N] COMMAND [ARGUMENT]..",
-        ));
+        return Err(io::Error::other("usage: with-kafka [--brokers N] COMMAND [ARGUMENT].."));
     };
     let brokers = Brokers::start(count)?;
-    let status = Command::new(command)
-        .args(rest)
-        .env("KAFKA_BROKERS", brokers.addresses())
-        .status()?;
+    let status = Command::new(command).args(rest).env("KAFKA_BROKERS", brokers.addresses()).status()?;
     drop(brokers);
-    Ok(status
-        .code()
-        .and_then(|code| u8::try_from(code).ok())
-        .map_or(ExitCode::FAILURE, ExitCode::from))
+    Ok(status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from))
 }

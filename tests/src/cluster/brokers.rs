@@ -47,11 +47,7 @@ impl Brokers {
         let ports = free_ports(2 * count)?;
         // Any 16 bytes in base64 will do; its last character holds only two bits.
         let cluster_id = format!("{:.21}A", Uuid::new_v4().simple().to_string());
-        let mut brokers = Self {
-            home,
-            classpath,
-            nodes: Vec::new(),
-        };
+        let mut brokers = Self { home, classpath, nodes: Vec::new() };
         for index in 0..count {
             let broker = Broker {
                 home: brokers.home.join(index.to_string()),
@@ -59,10 +55,7 @@ impl Brokers {
                 process: None,
             };
             fs::create_dir_all(&broker.home)?;
-            fs::write(
-                broker.home.join("server.properties"),
-                properties(index, count, &ports, &broker.home),
-            )?;
+            fs::write(broker.home.join("server.properties"), properties(index, count, &ports, &broker.home))?;
             fs::write(broker.home.join("log4j2.yaml"), logging(&broker.home))?;
             brokers.nodes.push(broker);
         }
@@ -88,13 +81,7 @@ impl Brokers {
         let output = fs::File::create(broker.home.join("output.log"))?;
         let process = self
             .java(&broker.home)
-            .args([
-                "-Xmx512m",
-                "-Xms128m",
-                "-XX:+UseG1GC",
-                "-XX:MaxGCPauseMillis=20",
-                "kafka.Kafka",
-            ])
+            .args(["-Xmx512m", "-Xms128m", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20", "kafka.Kafka"])
             .arg(broker.home.join("server.properties"))
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
@@ -144,32 +131,20 @@ impl Brokers {
         let Some(process) = &self.nodes[index].process else {
             return Ok(());
         };
-        run(Command::new("kill")
-            .arg(format!("-{signal}"))
-            .arg(process.id().to_string()))
+        run(Command::new("kill").arg(format!("-{signal}")).arg(process.id().to_string()))
     }
 
     fn java(&self, home: &Path) -> Command {
         let mut java = Command::new("java");
         java.arg("-cp").arg(&self.classpath);
-        java.arg(format!(
-            "-Dlog4j2.configurationFile={}",
-            home.join("log4j2.yaml").display()
-        ));
+        java.arg(format!("-Dlog4j2.configurationFile={}", home.join("log4j2.yaml").display()));
         java
     }
 
     fn format(&self, index: usize, cluster_id: &str) -> io::Result<()> {
         let home = &self.nodes[index].home;
         let mut format = self.java(home);
-        format.args([
-            "-Xmx256m",
-            "kafka.tools.StorageTool",
-            "format",
-            "-t",
-            cluster_id,
-            "-c",
-        ]);
+        format.args(["-Xmx256m", "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c"]);
         run(format.arg(home.join("server.properties")))
     }
 
@@ -182,9 +157,8 @@ impl Brokers {
             .map_err(io::Error::other)?;
         let until = Instant::now() + START_WITHIN;
         while Instant::now() < until {
-            let seen = client
-                .fetch_metadata(None, Duration::from_secs(1))
-                .map(|metadata| metadata.brokers().len());
+            let seen =
+                client.fetch_metadata(None, Duration::from_secs(1)).map(|metadata| metadata.brokers().len());
             if seen.is_ok_and(|seen| seen == self.nodes.len()) {
                 return Ok(());
             }
@@ -193,16 +167,12 @@ impl Brokers {
                     && let Some(status) = process.try_wait()?
                 {
                     let output = fs::read_to_string(broker.home.join("output.log")).unwrap_or_default();
-                    return Err(io::Error::other(format!(
-                        "a broker ended with {status}:\n{output}"
-                    )));
+                    return Err(io::Error::other(format!("a broker ended with {status}:\n{output}")));
                 }
             }
             thread::sleep(Duration::from_millis(100));
         }
-        Err(io::Error::other(format!(
-            "the brokers do not answer after {START_WITHIN:?}"
-        )))
+        Err(io::Error::other(format!("the brokers do not answer after {START_WITHIN:?}")))
     }
 }
 
@@ -248,10 +218,7 @@ fn jars() -> io::Result<PathBuf> {
             maven.map_err(|error| io::Error::other(format!("Maven is needed for Kafka's jars: {error}")))?;
         if !output.status.success() {
             let said = [output.stdout, output.stderr].concat();
-            return Err(io::Error::other(format!(
-                "Maven failed:\n{}",
-                String::from_utf8_lossy(&said)
-            )));
+            return Err(io::Error::other(format!("Maven failed:\n{}", String::from_utf8_lossy(&said))));
         }
         fs::write(done, "")?;
     }
@@ -260,12 +227,9 @@ fn jars() -> io::Result<PathBuf> {
 
 /// Ports that nobody listens on. All are held until the last is found, so that they differ.
 fn free_ports(count: usize) -> io::Result<Vec<u16>> {
-    let held: Vec<TcpListener> = (0..count)
-        .map(|_| TcpListener::bind("127.0.0.1:0"))
-        .collect::<io::Result<_>>()?;
-    held.iter()
-        .map(|listener| Ok(listener.local_addr()?.port()))
-        .collect()
+    let held: Vec<TcpListener> =
+        (0..count).map(|_| TcpListener::bind("127.0.0.1:0")).collect::<io::Result<_>>()?;
+    held.iter().map(|listener| Ok(listener.local_addr()?.port())).collect()
 }
 
 fn properties(index: usize, count: usize, ports: &[u16], home: &Path) -> String {

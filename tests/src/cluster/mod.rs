@@ -38,18 +38,10 @@ impl Cluster {
         log();
         let prefix = format!("t{}.", Uuid::new_v4().simple());
         if let Ok(brokers) = env::var("KAFKA_BROKERS") {
-            return Self {
-                embedded: None,
-                brokers,
-                prefix,
-            };
+            return Self { embedded: None, brokers, prefix };
         }
         match EmbeddedBroker::start() {
-            Ok(broker) => Self {
-                brokers: broker.brokers().to_owned(),
-                embedded: Some(broker),
-                prefix,
-            },
+            Ok(broker) => Self { brokers: broker.brokers().to_owned(), embedded: Some(broker), prefix },
             Err(error) => panic!("{error}"),
         }
     }
@@ -110,9 +102,7 @@ impl Cluster {
     pub async fn create_topic(&self, topic: &str, partitions: u16) {
         let name = self.name(topic);
         let made = match &self.embedded {
-            Some(broker) => broker
-                .create_topic(&name, partitions)
-                .map_err(|error| error.to_string()),
+            Some(broker) => broker.create_topic(&name, partitions).map_err(|error| error.to_string()),
             None => self.peer().create_topic(&name, partitions).await,
         };
         if let Err(error) = made {
@@ -133,9 +123,7 @@ impl Cluster {
             .unwrap_or_else(|error| panic!("{error}"));
         let mut asked = TopicPartitionList::new();
         asked.add_partition_range(&self.name(topic), 0, partitions - 1);
-        let committed = consumer
-            .committed_offsets(asked, BOUND)
-            .unwrap_or_else(|error| panic!("{error}"));
+        let committed = consumer.committed_offsets(asked, BOUND).unwrap_or_else(|error| panic!("{error}"));
         let offset =
             |element: rdkafka::topic_partition_list::TopicPartitionListElem<'_>| match element.offset() {
                 Offset::Offset(offset) => Some((element.partition(), offset)),
@@ -164,8 +152,5 @@ pub async fn started(builder: RuntimeBuilder) -> Running {
 fn log() {
     let filter = tracing_subscriber::EnvFilter::from_default_env();
     // Another test of the process was first.
-    let _already = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_test_writer()
-        .try_init();
+    let _already = tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init();
 }
