@@ -1,0 +1,99 @@
+//! The impl of a contract that sends events, and the free function that takes every one of them.
+
+use std::{
+    mem,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use kafka_rpc::{Client, RpcError, State, kafka_handler};
+use tokio::sync::broadcast;
+
+use crate::contract::alerts::{Alert, AlertEvent, Alerts, CreateAlert, PriceReported, ReportPrice};
+
+/// The alerts that are set.
+#[derive(Debug, Default)]
+pub struct AlertsService {
+    alerts: Mutex<Book>,
+}
+
+#[derive(Debug, Default)]
+struct Book {
+    set: Vec<Alert>,
+    last_id: u64,
+}
+
+#[kafka_handler]
+impl Alerts for AlertsService {
+    async fn create_alert(&self, request: CreateAlert) -> Result<Alert, RpcError> {
+        if request.above_cents == 0 {
+            return Err(RpcError::unprocessable("every price is above 0; give more"));
+        }
+        let mut book = self.book();
+        book.last_id += 1;
+        let alert = Alert { id: book.last_id, symbol: request.symbol, above_cents: request.above_cents };
+        book.set.push(alert.clone());
+        Ok(alert)
+    }
+
+    async fn list_alerts(&self) -> Result<Vec<Alert>, RpcError> {
+        Ok(self.book().set.clone())
+    }
+
+    /// The caller has its answer once Kafka has the events, not once somebody has handled them.
+    async fn report_price(&self, price: ReportPrice, client: Client) -> Result<PriceReported, RpcError> {
+        let gone_off = self.take_gone_off(&price);
+        let triggered = gone_off.len();
+        for alert in gone_off {
+            client.on_alert(AlertEvent { alert, cents: price.cents }).notify().await?;
+        }
+        Ok(PriceReported { triggered })
+    }
+}
+
+impl AlertsService {
+    fn book(&self) -> MutexGuard<'_, Book> {
+        self.alerts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the alerts off the book that a price sets off.
+    fn take_gone_off(&self, price: &ReportPrice) -> Vec<Alert> {
+        let mut book = self.book();
+        let goes_off = |alert: &Alert| alert.symbol == price.symbol && alert.above_cents <= price.cents;
+        let (gone_off, set) = mem::take(&mut book.set).into_iter().partition(goes_off);
+        book.set = set;
+        gone_off
+    }
+}
+
+/// Whoever in this process wants to hear of alerts, such as the web sockets of a dashboard.
+#[derive(Debug, Clone)]
+pub struct AlertFeed(broadcast::Sender<AlertEvent>);
+
+impl Default for AlertFeed {
+    fn default() -> Self {
+        Self(broadcast::Sender::new(64))
+    }
+}
+
+impl AlertFeed {
+    /// Hears of every alert from now on.
+    pub fn listen(&self) -> broadcast::Receiver<AlertEvent> {
+        self.0.subscribe()
+    }
+}
+
+/// Takes every alert that goes off, wherever it was set off, and tells whoever listens here.
+///
+/// An event has no reply: `replies = none` turns its client method into one that can only be notified.
+#[kafka_handler(
+    topic = "dashboard-alerts-events",
+    group = "dashboard-service-alert-events-consumer",
+    replies = none,
+    dead_letter = "dashboard-alerts-dlq"
+)]
+pub async fn on_alert(event: AlertEvent, State(feed): State<AlertFeed>) -> Result<(), RpcError> {
+    tracing::info!(alert = event.alert.id, symbol = event.alert.symbol, "an alert has gone off");
+    // It is no failure that nobody listens right now.
+    let _listening = feed.0.send(event);
+    Ok(())
+}

@@ -1,0 +1,109 @@
+//! The impl of a contract, with an extractor that the contract knows nothing of and an error type of its own.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use kafka_rpc::{RpcError, UserId, kafka_handler};
+
+use crate::contract::bybit::{Balance, Bybit, Connect, Connected, GetBalance, OrderPlaced, PlaceOrder};
+
+/// What the exchange gives everybody to begin with: 1,000.00.
+const OPENING_CENTS: u64 = 100_000;
+
+/// Accounts at an exchange that lives in memory.
+#[derive(Debug, Default)]
+pub struct BybitService {
+    accounts: Mutex<HashMap<String, Account>>,
+}
+
+#[derive(Debug)]
+struct Account {
+    cents: u64,
+    orders: u32,
+}
+
+/// What goes wrong at the exchange. The handlers speak of it in these terms; callers see what `From` makes of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ExchangeError {
+    /// The exchange does not know the key.
+    InvalidApiKey,
+    /// Nobody has opened the account.
+    NoSuchAccount(String),
+    /// The account holds less than the order costs.
+    InsufficientBalance {
+        /// What it holds, in cents.
+        cents: u64,
+    },
+}
+
+impl From<ExchangeError> for RpcError {
+    fn from(error: ExchangeError) -> Self {
+        match error {
+            ExchangeError::InvalidApiKey => Self::bad_request("Invalid API key").with_name("ValidationError"),
+            ExchangeError::NoSuchAccount(account) => Self::not_found(format!("no account `{account}`")),
+            ExchangeError::InsufficientBalance { cents } => {
+                Self::unprocessable(format!("the account holds {cents} cents"))
+                    .with_name("InsufficientBalance")
+                    .with_code("BYBIT_110007")
+            }
+        }
+    }
+}
+
+#[kafka_handler]
+impl Bybit for BybitService {
+    async fn connect(&self, request: Connect, UserId(owner): UserId) -> Result<Connected, ExchangeError> {
+        if request.api_key.is_empty() {
+            return Err(ExchangeError::InvalidApiKey);
+        }
+        // Opening it twice is opening it once: a command can be delivered again.
+        self.accounts().entry(request.account.clone()).or_insert(Account { cents: OPENING_CENTS, orders: 0 });
+        Ok(Connected { account: request.account, owner })
+    }
+
+    async fn get_balance(&self, request: GetBalance) -> Result<Balance, ExchangeError> {
+        match self.accounts().get(&request.account) {
+            Some(account) => Ok(Balance { cents: account.cents, account: request.account }),
+            None => Err(ExchangeError::NoSuchAccount(request.account)),
+        }
+    }
+
+    async fn place_order(&self, request: PlaceOrder) -> Result<OrderPlaced, ExchangeError> {
+        let mut accounts = self.accounts();
+        let Some(account) = accounts.get_mut(&request.account) else {
+            return Err(ExchangeError::NoSuchAccount(request.account));
+        };
+        let Some(cents_left) = account.cents.checked_sub(request.cents) else {
+            return Err(ExchangeError::InsufficientBalance { cents: account.cents });
+        };
+        account.cents = cents_left;
+        account.orders += 1;
+        Ok(OrderPlaced { number: account.orders, cents_left })
+    }
+}
+
+impl BybitService {
+    fn accounts(&self) -> MutexGuard<'_, HashMap<String, Account>> {
+        self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The handlers are still methods: a unit test calls them with their extractors as arguments.
+    #[tokio::test]
+    async fn an_order_is_paid_for_once_and_only_with_money_that_is_there() {
+        let bybit = BybitService::default();
+        let connect = Connect { account: "main".to_owned(), api_key: "key".to_owned() };
+        let order = |cents| PlaceOrder { account: "main".to_owned(), symbol: "BTC".to_owned(), cents };
+
+        assert_eq!(bybit.place_order(order(1)).await, Err(ExchangeError::NoSuchAccount("main".to_owned())));
+        bybit.connect(connect, UserId("ada".to_owned())).await.expect("a key is all it takes");
+        assert_eq!(bybit.place_order(order(99_999)).await, Ok(OrderPlaced { number: 1, cents_left: 1 }));
+        assert_eq!(bybit.place_order(order(2)).await, Err(ExchangeError::InsufficientBalance { cents: 1 }));
+    }
+}
