@@ -7,11 +7,13 @@
 //! - [`extract`]: the arguments after it
 //! - [`state`]: what `.provide(..)` gave the runtime
 //! - [`returns`]: what comes back
+//! - [`retry`]: whether what failed is tried again
 
 pub(crate) mod context;
 pub(crate) mod extract;
 pub(crate) mod payload;
 pub(crate) mod registry;
+pub(crate) mod retry;
 pub(crate) mod returns;
 pub(crate) mod state;
 pub(crate) mod subscription;
@@ -20,6 +22,7 @@ pub use context::Context;
 pub use extract::{CorrelationId, Deadline, FromRecord, OptionalFromRecord, RecordInfo, State, UserId};
 pub use payload::Payload;
 pub use registry::{Handler, HandlerFuture, Handlers, Location, NameError, PayloadSource, Registration};
+pub use retry::{Retry, RetryPolicy};
 pub use returns::{HandlerReturn, IntoReply, NoReply, Reply};
 pub use state::Requirements;
 pub use subscription::{Ordering, Replies, Subscription};

@@ -5,12 +5,14 @@
 //! - [`codec`]: JSON, in one place
 //! - [`envelope`]: the value of a command
 //! - [`reply`]: the value of a reply
+//! - [`dead_letter`]: a record that could not be handled, with why
 //! - [`record`]: a record that is to be sent
 //! - [`dialect`]: who writes which header, per peer
 //! - [`clock`]: wall time in milliseconds
 
 pub(crate) mod clock;
 pub(crate) mod codec;
+pub(crate) mod dead_letter;
 pub(crate) mod dialect;
 pub(crate) mod envelope;
 pub(crate) mod headers;

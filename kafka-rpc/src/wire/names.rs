@@ -13,6 +13,19 @@ pub(crate) const RETRY_COUNT: &str = "retry-count";
 pub(crate) const RETRY_TIMESTAMP: &str = "retry-timestamp";
 pub(crate) const LAST_ERROR: &str = "last-error";
 
+pub(crate) const ORIGINAL_TOPIC: &str = "original-topic";
+pub(crate) const ERROR: &str = "error";
+pub(crate) const ERROR_STACK: &str = "error-stack";
+pub(crate) const FAILED_AT: &str = "failed-at";
+pub(crate) const TOTAL_RETRIES: &str = "total-retries";
+pub(crate) const ORIGINAL_PARTITION: &str = "original-partition";
+pub(crate) const ORIGINAL_OFFSET: &str = "original-offset";
+pub(crate) const ORIGINAL_TIMESTAMP: &str = "original-timestamp";
+pub(crate) const ORIGINAL_GROUP: &str = "original-group";
+pub(crate) const ERROR_NAME: &str = "error-name";
+pub(crate) const STATUS_CODE: &str = "status-code";
+pub(crate) const VALUE_OMITTED: &str = "value-omitted";
+
 /// `message-type` of whoever waits for a reply, and of the reply.
 pub(crate) const REQUEST_REPLY: &str = "request-reply";
 /// `message-type` of whoever does not.

@@ -1,0 +1,160 @@
+//! Whether a record whose handler has failed is tried again, and when.
+
+use std::time::Duration;
+
+use crate::RpcError;
+
+/// Decides whether a failed record is tried again. [`Retry`] is the usual one; implement this for one of your own.
+///
+/// ```
+/// use std::time::Duration;
+/// use kafka_rpc::{RetryPolicy, RpcError};
+///
+/// /// Waits for the exchange to come back, and for nothing else.
+/// struct WhileUnavailable;
+///
+/// impl RetryPolicy for WhileUnavailable {
+///     fn delay(&self, error: &RpcError, retry: u32) -> Option<Duration> {
+///         (error.status() == 503 && retry <= 10).then_some(Duration::from_millis(500))
+///     }
+/// }
+/// ```
+pub trait RetryPolicy: Send + Sync {
+    /// How long to wait before retry number `retry`, the first being 1; `None` ends it.
+    fn delay(&self, error: &RpcError, retry: u32) -> Option<Duration>;
+
+    /// The longest delay that it will ever give, if it knows: a longer one than the runtime drains for cannot be
+    /// waited for in the process, and is found when the runtime is built.
+    fn longest_delay(&self) -> Option<Duration> {
+        None
+    }
+}
+
+/// Exponential backoff: `base * factor^(n-1)` before retry `n`, at most `max_delay`, for errors that are not final.
+///
+/// By default 3 retries after 1 s, 2 s and 4 s, as the reference does.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Retry {
+    max: u32,
+    base: Duration,
+    factor: f64,
+    max_delay: Duration,
+    jitter: bool,
+}
+
+impl Retry {
+    /// No retries: the first failure is the last.
+    pub const OFF: Self = Self::new().max(0);
+
+    /// The default policy.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            max: 3,
+            base: Duration::from_secs(1),
+            factor: 2.0,
+            max_delay: Duration::from_secs(30),
+            jitter: false,
+        }
+    }
+
+    /// How many retries there are at most.
+    #[must_use]
+    pub const fn max(mut self, retries: u32) -> Self {
+        self.max = retries;
+        self
+    }
+
+    /// The delay before the first retry.
+    #[must_use]
+    pub const fn base(mut self, delay: Duration) -> Self {
+        self.base = delay;
+        self
+    }
+
+    /// By how much each delay is longer than the one before.
+    #[must_use]
+    pub const fn factor(mut self, factor: f64) -> Self {
+        self.factor = factor;
+        self
+    }
+
+    /// The longest delay: by default 30 s.
+    #[must_use]
+    pub const fn max_delay(mut self, delay: Duration) -> Self {
+        self.max_delay = delay;
+        self
+    }
+
+    /// Whether each delay is between half of itself and itself, by chance, so that what failed together is not
+    /// retried together.
+    #[must_use]
+    pub const fn jitter(mut self, jitter: bool) -> Self {
+        self.jitter = jitter;
+        self
+    }
+
+    fn backoff(&self, retry: u32) -> Duration {
+        let exponent = i32::try_from(retry.saturating_sub(1)).unwrap_or(i32::MAX);
+        let seconds = self.base.as_secs_f64() * self.factor.powi(exponent);
+        // What is no duration (a negative or infinite product) is past any bound.
+        Duration::try_from_secs_f64(seconds).unwrap_or(self.max_delay).min(self.max_delay)
+    }
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl RetryPolicy for Retry {
+    fn delay(&self, error: &RpcError, retry: u32) -> Option<Duration> {
+        if error.is_final() || retry > self.max {
+            return None;
+        }
+        let delay = self.backoff(retry);
+        Some(if self.jitter { delay.mul_f64(fastrand::f64().mul_add(0.5, 0.5)) } else { delay })
+    }
+
+    fn longest_delay(&self) -> Option<Duration> {
+        Some(if self.max == 0 { Duration::ZERO } else { self.backoff(self.max).max(self.backoff(1)) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn delays(retry: Retry) -> Vec<u64> {
+        let error = RpcError::internal("again");
+        (1..=10).map_while(|n| retry.delay(&error, n)).map(|delay| delay.as_millis() as u64).collect()
+    }
+
+    #[test]
+    fn the_default_waits_one_two_and_four_seconds() {
+        assert_eq!(delays(Retry::default()), [1_000, 2_000, 4_000]);
+    }
+
+    #[test]
+    fn a_final_error_is_never_retried() {
+        assert_eq!(Retry::default().delay(&RpcError::bad_request("no"), 1), None);
+        assert_eq!(Retry::OFF.delay(&RpcError::internal("bug"), 1), None);
+    }
+
+    #[test]
+    fn no_delay_is_longer_than_the_longest_whatever_the_factor() {
+        let retry = Retry::new().max(100).factor(1e9).max_delay(Duration::from_secs(5));
+        assert_eq!(delays(retry)[1..], [5_000; 9]);
+        assert_eq!(retry.longest_delay(), Some(Duration::from_secs(5)));
+    }
+
+    #[test]
+    fn jitter_takes_no_more_than_half_of_a_delay() {
+        let retry = Retry::new().max(1).jitter(true);
+        for _ in 0..1_000 {
+            let delay = delays(retry)[0];
+            assert!((500..=1_000).contains(&delay), "{delay}");
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! A record that could not be handled, with why.
+
+use std::time::SystemTime;
+
+use bytes::Bytes;
+
+use super::{Headers, OutgoingRecord, Placement, clock, names};
+use crate::{RpcError, server::received::Received};
+
+/// The most of an error's text that a header holds: a broker refuses records for the size of their headers too.
+const MOST_TEXT: usize = 1 << 10;
+
+/// Why and where a record failed.
+#[derive(Debug)]
+pub(crate) struct Failure<'a> {
+    pub(crate) error: &'a RpcError,
+    pub(crate) retries: u32,
+    pub(crate) group: &'a str,
+    pub(crate) at: SystemTime,
+}
+
+/// The dead letter of a record: its key, value and headers byte for byte, and after them what is known of it.
+pub(crate) fn letter(topic: &std::sync::Arc<str>, record: &Received, failure: &Failure<'_>) -> OutgoingRecord {
+    // Where a header's name is no text it cannot be written again; the rest of the record can.
+    let mut headers = record.headers.clone().unwrap_or_default();
+    let error = failure.error;
+    headers.push(names::ORIGINAL_TOPIC, record.topic.to_string());
+    headers.push(names::ERROR, cut(error.message()));
+    // Empty and not absent: a header without a value kills a service of the reference.
+    headers.push(names::ERROR_STACK, Bytes::new());
+    headers.push(names::FAILED_AT, clock::millis(failure.at).to_string());
+    headers.push(names::TOTAL_RETRIES, failure.retries.to_string());
+    headers.push(names::ORIGINAL_PARTITION, record.partition.to_string());
+    headers.push(names::ORIGINAL_OFFSET, record.offset.to_string());
+    if let Some(timestamp) = record.timestamp {
+        headers.push(names::ORIGINAL_TIMESTAMP, clock::millis(timestamp).to_string());
+    }
+    headers.push(names::ORIGINAL_GROUP, failure.group.to_owned());
+    headers.push(names::ERROR_NAME, cut(error.name()));
+    headers.push(names::STATUS_CODE, error.status().as_str().to_owned());
+    OutgoingRecord {
+        topic: std::sync::Arc::clone(topic),
+        placement: Placement::ByKey,
+        key: record.key.clone(),
+        value: record.value.clone(),
+        headers,
+    }
+}
+
+/// The letter without its value, for a broker that refuses it for its size.
+pub(crate) fn without_value(letter: OutgoingRecord) -> OutgoingRecord {
+    let mut headers = letter.headers;
+    headers.push(names::VALUE_OMITTED, "true");
+    OutgoingRecord { value: None, headers, ..letter }
+}
+
+fn cut(text: &str) -> String {
+    let end = (0..=MOST_TEXT.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+    text[..end].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn record(headers: Headers) -> Received {
+        Received {
+            topic: "orders".into(),
+            partition: 2,
+            offset: 7,
+            timestamp: Some(SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_000_000)),
+            key: Some(Bytes::from_static(b"\x00key")),
+            value: Some(Bytes::from_static(b"\xffpoison")),
+            headers: Ok(headers),
+        }
+    }
+
+    fn written(error: &RpcError, headers: Headers) -> OutgoingRecord {
+        let at = SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_005_000);
+        letter(&"orders.dlq".into(), &record(headers), &Failure { error, retries: 3, group: "g", at })
+    }
+
+    #[test]
+    fn a_letter_is_the_record_byte_for_byte_with_our_headers_after_its_own() {
+        let mut own = Headers::new();
+        own.push("error", "theirs");
+        own.push_received("null".to_owned(), None);
+        let letter = written(&RpcError::internal("database is gone"), own);
+        assert_eq!(letter.key.as_deref(), Some(b"\x00key".as_slice()));
+        assert_eq!(letter.value.as_deref(), Some(b"\xffpoison".as_slice()));
+        let headers: Vec<_> = letter.headers.iter().map(|(name, value)| (name, value.map(|value| &**value))).collect();
+        assert_eq!(
+            headers,
+            [
+                ("error", Some(&b"theirs"[..])),
+                ("null", None),
+                ("original-topic", Some(b"orders")),
+                ("error", Some(b"database is gone")),
+                ("error-stack", Some(b"")),
+                ("failed-at", Some(b"1700000005000")),
+                ("total-retries", Some(b"3")),
+                ("original-partition", Some(b"2")),
+                ("original-offset", Some(b"7")),
+                ("original-timestamp", Some(b"1700000000000")),
+                ("original-group", Some(b"g")),
+                ("error-name", Some(b"InternalServerError")),
+                ("status-code", Some(b"500")),
+            ]
+        );
+    }
+
+    #[test]
+    fn an_error_of_any_length_is_cut_at_a_character() {
+        let letter = written(&RpcError::internal("é".repeat(100_000)), Headers::new());
+        let error = letter.headers.text("error").expect("text").to_owned();
+        assert_eq!((error.len(), error.chars().all(|letter| letter == 'é')), (1_024, true));
+    }
+
+    #[test]
+    fn a_letter_that_is_too_large_goes_without_its_value_and_says_so() {
+        let letter = without_value(written(&RpcError::internal("large"), Headers::new()));
+        assert_eq!((letter.value, letter.headers.text("value-omitted")), (None, Some("true")));
+    }
+}
