@@ -10,6 +10,7 @@ pub use std::{
     option::Option::{self, None, Some},
     result::Result::{self, Err, Ok},
     string::{String, ToString},
+    time::Duration,
 };
 
 pub use inventory;
@@ -18,7 +19,7 @@ use serde::Serialize;
 pub use crate::{
     Call, Caller, Client, Command, Context, Encode, FromRecord, Handler, HandlerFuture, HandlerReturn,
     Handlers, IntoReply, Location, NameError, NoReply, Ordering, Payload, PayloadSource, Registration,
-    Replies, Requirements, RpcError, Subscription,
+    Replies, Requirements, Retry, RetryPolicy, RpcError, Subscription,
 };
 
 pub use crate::handler::registry::wire_name;

@@ -15,6 +15,8 @@ pub struct Context {
     pub(crate) info: RecordInfo,
     pub(crate) headers: Headers,
     pub(crate) payload: Bytes,
+    /// A record without a value has no payload bytes, and neither has one with an empty value.
+    pub(crate) has_value: bool,
     pub(crate) user_id: Option<UserId>,
     pub(crate) correlation_id: Option<CorrelationId>,
     pub(crate) deadline: Option<Deadline>,

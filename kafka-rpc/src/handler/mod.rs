@@ -20,7 +20,7 @@ pub(crate) mod subscription;
 
 pub use context::Context;
 pub use extract::{CorrelationId, Deadline, FromRecord, OptionalFromRecord, RecordInfo, State, UserId};
-pub use payload::Payload;
+pub use payload::{DeadLetter, Payload};
 pub use registry::{Handler, HandlerFuture, Handlers, Location, NameError, PayloadSource, Registration};
 pub use retry::{Retry, RetryPolicy};
 pub use returns::{HandlerReturn, IntoReply, NoReply, Reply};

@@ -1,10 +1,10 @@
 //! Handlers as values: what the attributes generate and the runtime collects.
 
-use std::{fmt, future::Future, pin::Pin};
+use std::{fmt, future::Future, pin::Pin, time::Duration};
 
 use serde::Serialize;
 
-use super::{Context, Reply, Requirements, Subscription};
+use super::{Context, Reply, Requirements, Retry, RetryPolicy, Subscription};
 use crate::RpcError;
 
 /// What a handler's run is: one boxed future.
@@ -43,6 +43,8 @@ pub enum PayloadSource {
     Envelope,
     /// The whole value of the record.
     Value,
+    /// The record itself, whatever its value: what a [`DeadLetter`](super::DeadLetter) is read from.
+    Record,
 }
 
 /// Handlers of one subscription, for [`RuntimeBuilder::handlers`](crate::RuntimeBuilder::handlers).
@@ -72,14 +74,20 @@ impl Handlers {
 }
 
 /// One handler: the command it answers, and how to run it.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Handler {
     pub(crate) command: Option<fn() -> Result<String, NameError>>,
     pub(crate) location: Location,
     pub(crate) source: PayloadSource,
     pub(crate) requires: fn(&mut Requirements),
     pub(crate) run: fn(Context) -> HandlerFuture,
+    pub(crate) retry: &'static dyn RetryPolicy,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) dedupe: Option<Duration>,
 }
+
+/// What a handler does about failures unless it says otherwise.
+static DEFAULT_RETRY: Retry = Retry::new();
 
 impl Handler {
     /// A handler of one command, which `name` names.
@@ -89,7 +97,7 @@ impl Handler {
         requires: fn(&mut Requirements),
         run: fn(Context) -> HandlerFuture,
     ) -> Self {
-        Self { command: Some(name), location, source: PayloadSource::Envelope, requires, run }
+        Self::new(Some(name), PayloadSource::Envelope, location, requires, run)
     }
 
     /// A handler of every record of the topic that no command's handler takes.
@@ -99,7 +107,44 @@ impl Handler {
         requires: fn(&mut Requirements),
         run: fn(Context) -> HandlerFuture,
     ) -> Self {
-        Self { command: None, location, source, requires, run }
+        Self::new(None, source, location, requires, run)
+    }
+
+    fn new(
+        command: Option<fn() -> Result<String, NameError>>,
+        source: PayloadSource,
+        location: Location,
+        requires: fn(&mut Requirements),
+        run: fn(Context) -> HandlerFuture,
+    ) -> Self {
+        Self { command, location, source, requires, run, retry: &DEFAULT_RETRY, timeout: None, dedupe: None }
+    }
+
+    /// What is done when it fails: by default [`Retry::new`].
+    #[must_use]
+    pub fn retry(mut self, policy: &'static dyn RetryPolicy) -> Self {
+        self.retry = policy;
+        self
+    }
+
+    /// How long it may run before it is stopped and counts as failed: by default as long as it takes.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// For how long its answers are kept, to answer a repeated request with: by default not at all.
+    #[must_use]
+    pub fn dedupe(mut self, keep: Duration) -> Self {
+        self.dedupe = Some(keep);
+        self
+    }
+}
+
+impl fmt::Debug for Handler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handler").field("location", &self.location).finish_non_exhaustive()
     }
 }
 

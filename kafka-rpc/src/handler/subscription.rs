@@ -49,12 +49,42 @@ pub struct Subscription {
     pub(crate) dead_letter: Option<Replies>,
     pub(crate) ordering: Option<Ordering>,
     pub(crate) concurrency: Option<usize>,
+    pub(crate) retry_topic: Option<&'static str>,
+    pub(crate) of_dead_letters: bool,
 }
 
 impl Subscription {
     /// A subscription with every option at its default.
     pub const fn new(topic: &'static str, group: &'static str, location: Location) -> Self {
-        Self { topic, group, location, replies: None, dead_letter: None, ordering: None, concurrency: None }
+        Self {
+            topic,
+            group,
+            location,
+            replies: None,
+            dead_letter: None,
+            ordering: None,
+            concurrency: None,
+            retry_topic: None,
+            of_dead_letters: false,
+        }
+    }
+
+    /// The dead letters of a topic: of the topic that its handlers in this process send theirs to, else of
+    /// `<topic>.dlq`.
+    ///
+    /// What cannot be handled stays where it is: a dead letter has no dead-letter topic of its own.
+    pub const fn of_dead_letters(topic: &'static str, group: &'static str, location: Location) -> Self {
+        let mut letters = Self::new(topic, group, location);
+        letters.replies = Some(Replies::None);
+        letters.of_dead_letters = true;
+        letters
+    }
+
+    /// Retries through this topic, and not in the process: delays may be of any length, and survive a restart.
+    #[must_use]
+    pub const fn retry_topic(mut self, topic: &'static str) -> Self {
+        self.retry_topic = Some(topic);
+        self
     }
 
     /// Where replies go: by default the topic with `-commands` replaced by `-responses`, else
