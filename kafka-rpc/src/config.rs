@@ -20,6 +20,16 @@ pub enum Tuning {
     NearBroker,
 }
 
+/// What a call does while as many wait for replies as may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WhenFull {
+    /// It ends at once as [`Overloaded`](crate::CallError::Overloaded). The default.
+    #[default]
+    Refuse,
+    /// It waits for a place, within its timeout.
+    Wait,
+}
+
 /// The settings of a [`Runtime`](crate::Runtime): which cluster, and the bounds of this process.
 ///
 /// ```
@@ -42,6 +52,11 @@ pub struct Config {
     pub(crate) max_uncommitted: usize,
     pub(crate) max_buffered_bytes: usize,
     pub(crate) max_calls_in_flight: usize,
+    pub(crate) max_headers: usize,
+    pub(crate) max_header_bytes: usize,
+    pub(crate) max_value_bytes: usize,
+    pub(crate) slow_handler: Duration,
+    pub(crate) when_full: WhenFull,
     pub(crate) create_topics: bool,
     pub(crate) tuning: Tuning,
     pub(crate) properties: BTreeMap<String, String>,
@@ -73,6 +88,11 @@ impl Config {
             max_uncommitted: 10_000,
             max_buffered_bytes: 64 << 20,
             max_calls_in_flight: 65_536,
+            max_headers: 256,
+            max_header_bytes: 64 << 10,
+            max_value_bytes: 16 << 20,
+            slow_handler: Duration::from_mins(1),
+            when_full: WhenFull::default(),
             create_topics: false,
             tuning: Tuning::default(),
             properties: BTreeMap::new(),
@@ -169,6 +189,41 @@ impl Config {
         self
     }
 
+    /// What a call does while `max_calls_in_flight` calls wait already: by default it is refused.
+    #[must_use]
+    pub fn when_full(mut self, when_full: WhenFull) -> Self {
+        self.when_full = when_full;
+        self
+    }
+
+    /// How many headers a record may have before it is refused unread: by default 256.
+    #[must_use]
+    pub fn max_headers(mut self, headers: usize) -> Self {
+        self.max_headers = headers;
+        self
+    }
+
+    /// How many bytes of headers a record may have before it is refused unread: by default 64 KiB.
+    #[must_use]
+    pub fn max_header_bytes(mut self, bytes: usize) -> Self {
+        self.max_header_bytes = bytes;
+        self
+    }
+
+    /// How many bytes of value a record may have before it is refused unread: by default 16 MiB.
+    #[must_use]
+    pub fn max_value_bytes(mut self, bytes: usize) -> Self {
+        self.max_value_bytes = bytes;
+        self
+    }
+
+    /// After how long a handler that still runs is reported by name: by default a minute.
+    #[must_use]
+    pub fn slow_handler(mut self, after: Duration) -> Self {
+        self.slow_handler = after;
+        self
+    }
+
     /// Creates the topics of what is served where they are missing, with 3 partitions and the cluster's
     /// replication: by default `false`, and a missing topic is an error at `start()`.
     #[must_use]
@@ -221,6 +276,9 @@ impl Config {
             ("max_uncommitted", self.max_uncommitted),
             ("max_buffered_bytes", self.max_buffered_bytes),
             ("max_calls_in_flight", self.max_calls_in_flight),
+            ("max_headers", self.max_headers),
+            ("max_header_bytes", self.max_header_bytes),
+            ("max_value_bytes", self.max_value_bytes),
         ] {
             if value == 0 {
                 return Err(Error::config(name, "0", "nothing could ever run; give more than zero"));
@@ -261,6 +319,11 @@ impl fmt::Debug for Config {
             .field("max_uncommitted", &self.max_uncommitted)
             .field("max_buffered_bytes", &self.max_buffered_bytes)
             .field("max_calls_in_flight", &self.max_calls_in_flight)
+            .field("max_headers", &self.max_headers)
+            .field("max_header_bytes", &self.max_header_bytes)
+            .field("max_value_bytes", &self.max_value_bytes)
+            .field("slow_handler", &self.slow_handler)
+            .field("when_full", &self.when_full)
             .field("create_topics", &self.create_topics)
             .field("tuning", &self.tuning)
             .field("properties", &properties)

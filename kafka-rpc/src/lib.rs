@@ -68,6 +68,7 @@ mod kafka;
 mod producer;
 mod runtime;
 mod server;
+pub mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;
 #[cfg(feature = "kafka")]
@@ -75,7 +76,7 @@ mod topics;
 mod wire;
 
 pub use client::{Call, Caller, Client, Command, Encode, FromReply, Notification, Stub, loopback::Loopback};
-pub use config::{Config, Tuning};
+pub use config::{Config, Tuning, WhenFull};
 pub use error::{CallError, Error, Problem, Problems, Progress, RpcError};
 pub use handler::*;
 pub use kafka_rpc_macros::{command, kafka_handler};

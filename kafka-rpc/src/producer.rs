@@ -2,15 +2,18 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{
+        Arc, OnceLock, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use rdkafka::{
     ClientConfig, ClientContext,
-    error::{KafkaError, RDKafkaErrorCode},
+    error::{KafkaError, KafkaResult, RDKafkaErrorCode},
     message::{Header, OwnedHeaders},
-    metadata::{MetadataPartition, MetadataTopic},
+    metadata::MetadataTopic,
     producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext, ThreadedProducer},
 };
 use tokio::sync::{Notify, oneshot};
@@ -18,6 +21,7 @@ use tokio::sync::{Notify, oneshot};
 use crate::{
     Config, Error, Headers, Tuning,
     kafka::client_config,
+    telemetry,
     wire::{OutgoingRecord, Placement},
 };
 
@@ -64,7 +68,9 @@ pub(crate) enum QueueError {
 
 /// The producer of a process. Cheap to share; delivery callbacks run on its own thread.
 pub(crate) struct Producer {
-    inner: ThreadedProducer<Deliveries>,
+    properties: ClientConfig,
+    inner: RwLock<Arc<ThreadedProducer<Deliveries>>>,
+    events: Arc<Events>,
     started: Instant,
     topics: RwLock<HashMap<Arc<str>, TopicPartitions>>,
     runtime: tokio::runtime::Handle,
@@ -76,12 +82,33 @@ struct TopicPartitions {
     believed_until: Instant,
 }
 
-struct Deliveries {
+/// What librdkafka tells of a producer, whichever one it is just now.
+#[derive(Default)]
+struct Events {
     /// Told of every delivery: whoever waits for space may try again.
-    space: Arc<Notify>,
+    space: Notify,
+    /// A fatal error was met: the handle takes nothing any more.
+    fatal: AtomicBool,
+    /// Told when no broker can be reached.
+    brokers_lost: OnceLock<Box<dyn Fn(&str) + Send + Sync>>,
 }
 
-impl ClientContext for Deliveries {}
+struct Deliveries(Arc<Events>);
+
+impl ClientContext for Deliveries {
+    fn error(&self, error: KafkaError, reason: &str) {
+        match error.rdkafka_error_code() {
+            Some(RDKafkaErrorCode::AllBrokersDown) => {
+                tracing::error!(reason, "no broker can be reached");
+                if let Some(told) = self.0.brokers_lost.get() {
+                    told(reason);
+                }
+            }
+            Some(RDKafkaErrorCode::Fatal) => self.0.fatal.store(true, Ordering::Release),
+            _ => tracing::warn!(%error, reason, "the producer goes on after an error"),
+        }
+    }
+}
 
 impl ProducerContext for Deliveries {
     type DeliveryOpaque = Box<OnDelivery>;
@@ -91,28 +118,76 @@ impl ProducerContext for Deliveries {
             Ok(_) => Ok(()),
             Err((error, _)) => Err(DeliveryError::from_kafka(error)),
         });
-        self.space.notify_waiters();
+        if let Err((error, _)) = result
+            && error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal)
+        {
+            self.0.fatal.store(true, Ordering::Release);
+        }
+        self.0.space.notify_waiters();
     }
 }
 
 impl Producer {
     /// Makes the producer. Needs a tokio runtime; asks no broker.
     pub(crate) fn new(config: &Config) -> Result<Arc<Self>, Error> {
-        let context = Deliveries { space: Arc::new(Notify::new()) };
-        let inner = properties(config)
-            .create_with_context(context)
-            .map_err(|error| crate::kafka::creation_error("the producer", &error))?;
+        let (properties, events) = (properties(config), Arc::<Events>::default());
+        let inner = create(&properties, &events)?;
         Ok(Arc::new(Self {
-            inner,
+            properties,
+            inner: RwLock::new(Arc::new(inner)),
+            events,
             started: Instant::now(),
             topics: RwLock::new(HashMap::new()),
             runtime: tokio::runtime::Handle::current(),
         }))
     }
 
-    /// The client below, for what is asked of the cluster.
-    pub(crate) fn client(&self) -> &rdkafka::client::Client<impl ClientContext + use<>> {
-        self.inner.client()
+    /// Says who is told when no broker can be reached. The first to say so is told.
+    pub(crate) fn on_brokers_lost(&self, told: impl Fn(&str) + Send + Sync + 'static) {
+        let _another_was_first = self.events.brokers_lost.set(Box::new(told));
+    }
+
+    /// The partitions of a topic with their leaders, asked of the cluster; none if there is no such topic. Blocks.
+    pub(crate) fn ask_partitions(&self, topic: &str, within: Duration) -> KafkaResult<Vec<(i32, i32)>> {
+        let metadata = self.handle().client().fetch_metadata(Some(topic), within)?;
+        let partitions = metadata.topics().iter().flat_map(MetadataTopic::partitions);
+        Ok(partitions.map(|partition| (partition.id(), partition.leader())).collect())
+    }
+
+    /// Whether any broker answers. Blocks.
+    pub(crate) fn ask_anything(&self, within: Duration) -> KafkaResult<()> {
+        self.handle().client().fetch_metadata(None, within).map(drop)
+    }
+
+    /// The offset that the next record of a partition will have. Blocks.
+    pub(crate) fn ask_end(&self, topic: &str, partition: i32, within: Duration) -> KafkaResult<i64> {
+        self.handle().client().fetch_watermarks(topic, partition, within).map(|(_, end)| end)
+    }
+
+    fn handle(&self) -> Arc<ThreadedProducer<Deliveries>> {
+        Arc::clone(&self.inner.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Makes a new handle after a fatal error: the old one takes nothing any more, and ends what it has with errors.
+    fn replace_if_fatal(&self) {
+        if !self.events.fatal.swap(false, Ordering::AcqRel) {
+            return;
+        }
+        match create(&self.properties, &self.events) {
+            Ok(new) => {
+                let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
+                let old = std::mem::replace(&mut *inner, Arc::new(new));
+                drop(inner);
+                telemetry::producer_replaced();
+                tracing::error!(error = ?old.client().fatal_error(), "the producer met a fatal error, and was made anew");
+                // It waits for its thread.
+                self.runtime.spawn_blocking(move || drop(old));
+            }
+            Err(error) => {
+                self.events.fatal.store(true, Ordering::Release);
+                tracing::error!(%error, "the producer met a fatal error, and cannot be made anew");
+            }
+        }
     }
 
     /// Queues a record. `told` hears of its delivery, unless this is an error.
@@ -130,10 +205,16 @@ impl Producer {
             Placement::Partition(partition) => Some(partition),
             Placement::Sticky => self.sticky_partition(&record.topic),
         };
-        match self.inner.send(base) {
+        self.replace_if_fatal();
+        match self.handle().send(base) {
             Ok(()) => Ok(()),
             Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => Err(QueueError::Full),
-            Err((error, _)) => Err(QueueError::Refused(DeliveryError::from_kafka(&error))),
+            Err((error, _)) => {
+                if error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal) {
+                    self.events.fatal.store(true, Ordering::Release);
+                }
+                Err(QueueError::Refused(DeliveryError::from_kafka(&error)))
+            }
         }
     }
 
@@ -141,8 +222,8 @@ impl Producer {
     pub(crate) async fn deliver(self: &Arc<Self>, record: &OutgoingRecord) -> Result<(), DeliveryError> {
         loop {
             // Listens before it tries, so that space made in between is not missed.
-            let space = self.inner.context().space.clone();
-            let space = space.notified();
+            let mut space = std::pin::pin!(self.events.space.notified());
+            space.as_mut().enable();
             let (told, delivered) = oneshot::channel();
             let tell: OnDelivery = Box::new(move |result| {
                 // Whoever waited may have gone; the record has not.
@@ -189,11 +270,8 @@ impl Producer {
         }
         let (producer, topic) = (Arc::clone(self), Arc::clone(topic));
         self.runtime.spawn_blocking(move || {
-            let asked = producer.client().fetch_metadata(Some(&topic), Duration::from_secs(5));
-            let Ok(metadata) = asked else { return };
-            let partitions = metadata.topics().iter().flat_map(MetadataTopic::partitions);
-            let led = partitions.filter(|partition| partition.leader() >= 0);
-            let ids: Arc<[i32]> = led.map(MetadataPartition::id).collect();
+            let Ok(asked) = producer.ask_partitions(&topic, Duration::from_secs(5)) else { return };
+            let ids: Arc<[i32]> = asked.iter().filter(|(_, leader)| *leader >= 0).map(|(id, _)| *id).collect();
             if !ids.is_empty() {
                 let known = TopicPartitions { ids, believed_until: Instant::now() + PARTITIONS_BELIEVED_FOR };
                 producer.topics.write().unwrap_or_else(PoisonError::into_inner).insert(topic, known);
@@ -203,11 +281,17 @@ impl Producer {
 
     /// Waits until everything queued is delivered or refused. Blocks.
     pub(crate) fn flush(&self, within: Duration) -> Result<(), Error> {
-        self.inner.flush(within).map_err(|error| Error::Kafka {
+        self.handle().flush(within).map_err(|error| Error::Kafka {
             action: format!("records were left unsent after {within:?}"),
             reason: error.to_string(),
         })
     }
+}
+
+fn create(properties: &ClientConfig, events: &Arc<Events>) -> Result<ThreadedProducer<Deliveries>, Error> {
+    properties
+        .create_with_context(Deliveries(Arc::clone(events)))
+        .map_err(|error| crate::kafka::creation_error("the producer", &error))
 }
 
 /// The partition whose turn it is: the same for every record of a few milliseconds.
@@ -268,6 +352,7 @@ impl DeliveryError {
                 | Code::LeaderNotAvailable
                 | Code::NotLeaderForPartition
                 | Code::QueueFull
+                | Code::Fatal
                 | Code::PurgeQueue
                 | Code::PurgeInflight,
             ) => Refusal::ForNow,

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Instant};
 use rdkafka::{
     admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
     client::DefaultClientContext,
-    error::{KafkaError, RDKafkaErrorCode},
+    error::RDKafkaErrorCode,
 };
 use tokio::task;
 
@@ -56,6 +56,7 @@ fn needed(served: &[Served]) -> BTreeMap<Arc<str>, i32> {
     // After the others: a topic that is also read gets what it needs for that.
     for served in served {
         needed.insert(Arc::clone(&served.topic), PARTITIONS);
+        needed.extend(served.retry_topic.iter().map(|topic| (Arc::clone(topic), PARTITIONS)));
         needed.extend(served.reply_topic.iter().map(|topic| (Arc::clone(topic), PARTITIONS)));
     }
     needed
@@ -65,7 +66,7 @@ fn needed(served: &[Served]) -> BTreeMap<Arc<str>, i32> {
 async fn connect(config: &Config, producer: &Arc<Producer>) -> Result<(), Error> {
     let started = Instant::now();
     let (asking, within) = (Arc::clone(producer), config.connection_timeout);
-    let asked = task::spawn_blocking(move || asking.client().fetch_metadata(None, within).map(drop)).await;
+    let asked = task::spawn_blocking(move || asking.ask_anything(within)).await;
     let reason = match asked {
         Ok(Ok(())) => {
             tracing::debug!(elapsed = ?started.elapsed(), "connected");
@@ -82,10 +83,7 @@ async fn exists(config: &Config, producer: &Arc<Producer>, topic: &Arc<str>) -> 
     let (asking, topic, within) = (Arc::clone(producer), Arc::clone(topic), config.connection_timeout);
     let failed =
         |reason: String| Error::Kafka { action: "asking for the topics that are needed".to_owned(), reason };
-    let asked = task::spawn_blocking(move || {
-        let metadata = asking.client().fetch_metadata(Some(&topic), within)?;
-        Ok::<_, KafkaError>(metadata.topics().iter().any(|topic| !topic.partitions().is_empty()))
-    });
+    let asked = task::spawn_blocking(move || asking.ask_partitions(&topic, within).map(|found| !found.is_empty()));
     asked.await.map_err(|ended| failed(ended.to_string()))?.map_err(|error| failed(error.to_string()))
 }
 

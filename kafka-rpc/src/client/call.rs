@@ -84,6 +84,7 @@ impl<T> Call<T> {
                 user_id: None,
                 key: None,
                 headers: Headers::new(),
+                of_handler: scope::is_handler(),
             })
         });
         let timeout = client.call_timeout;

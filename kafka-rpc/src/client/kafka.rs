@@ -12,14 +12,15 @@ use uuid::Uuid;
 
 use super::{
     Outgoing, Transport,
-    pending::{Pending, PendingCall},
+    pending::Pending,
     replies::{Replies, Route},
     transport::BoxFuture,
 };
 use crate::{
-    CallError, Progress,
+    CallError, Progress, WhenFull,
     producer::{OnDelivery, Producer, QueueError},
     runtime::Rename,
+    telemetry,
     wire::{Dialect, OutgoingRecord, Placement, clock, codec, reply},
 };
 
@@ -29,11 +30,28 @@ pub(crate) struct KafkaTransport {
     pub(crate) pending: Arc<Pending>,
     pub(crate) replies: Arc<Replies>,
     pub(crate) topics: TopicNames,
+    pub(crate) when_full: WhenFull,
 }
 
 impl Transport for KafkaTransport {
     fn call(self: Arc<Self>, outgoing: Outgoing, deadline: Instant) -> BoxFuture<Result<Bytes, CallError>> {
         Box::pin(async move {
+            let counted = Counted::new(self.topics.name(&outgoing.topic));
+            counted.ended(self.ask(outgoing, deadline).await)
+        })
+    }
+
+    fn notify(self: Arc<Self>, outgoing: Outgoing, deadline: Instant) -> BoxFuture<Result<(), CallError>> {
+        Box::pin(async move {
+            let counted = Counted::new(self.topics.name(&outgoing.topic));
+            counted.ended(self.tell(outgoing, deadline).await)
+        })
+    }
+}
+
+impl KafkaTransport {
+    /// Sends a request and waits for its reply.
+    async fn ask(&self, outgoing: Outgoing, deadline: Instant) -> Result<Bytes, CallError> {
             let started = Instant::now();
             let topic = self.topics.name(&outgoing.topic);
             let late = |progress| CallError::DeadlineExceeded {
@@ -56,7 +74,17 @@ impl Transport for KafkaTransport {
             if Instant::now() >= deadline {
                 return Err(late(Progress::NotSent));
             }
-            let mut call = self.send(&topic, &route, &outgoing, deadline)?;
+            let id = Uuid::new_v4();
+            // Waits before it is sent: a reply can be faster than the way back from here.
+            let registered = match self.when_full {
+                WhenFull::Refuse => self.pending.register(id, outgoing.of_handler),
+                WhenFull::Wait => {
+                    let free = self.pending.register_when_free(id, outgoing.of_handler);
+                    time::timeout_at(deadline.into(), free).await.map_err(|_elapsed| late(Progress::NotSent))?
+                }
+            };
+            let mut call = registered?;
+            self.send(id, &topic, &route, &outgoing, deadline)?;
             let Ok(answer) = time::timeout_at(deadline.into(), &mut call).await else {
                 self.replies.look_for_partitions();
                 return Err(late(call.progress()));
@@ -68,11 +96,10 @@ impl Transport for KafkaTransport {
                     reason: codec::explain(&error),
                 }),
             }
-        })
     }
 
-    fn notify(self: Arc<Self>, outgoing: Outgoing, deadline: Instant) -> BoxFuture<Result<(), CallError>> {
-        Box::pin(async move {
+    /// Sends an event.
+    async fn tell(&self, outgoing: Outgoing, deadline: Instant) -> Result<(), CallError> {
             let started = Instant::now();
             let topic = self.topics.name(&outgoing.topic);
             let id = Uuid::new_v4().to_string();
@@ -87,22 +114,17 @@ impl Transport for KafkaTransport {
                     progress: Progress::Unknown,
                 }),
             }
-        })
     }
-}
 
-impl KafkaTransport {
     /// Sends a request whose reply will be read: the route says so.
     fn send(
         &self,
+        id: Uuid,
         topic: &Arc<str>,
         route: &Route,
         outgoing: &Outgoing,
         deadline: Instant,
-    ) -> Result<PendingCall, CallError> {
-        let id = Uuid::new_v4();
-        // Waits before it is sent: a reply can be faster than the way back from here.
-        let call = self.pending.register(id)?;
+    ) -> Result<(), CallError> {
         let now = SystemTime::now();
         let expires = now + deadline.saturating_duration_since(Instant::now());
         let text = id.to_string();
@@ -121,7 +143,7 @@ impl KafkaTransport {
         });
         self.pending.progress(id, Progress::Unknown);
         match self.producer.queue(&record, told) {
-            Ok(()) => Ok(call),
+            Ok(()) => Ok(()),
             Err(QueueError::Full) => {
                 Err(CallError::Overloaded { reason: "the producer's queue is full".to_owned() })
             }
@@ -147,6 +169,32 @@ fn record(
 
 fn undeliverable(topic: &str, reason: String) -> CallError {
     CallError::Undeliverable { topic: topic.to_owned(), reason }
+}
+
+/// A call that is counted however it ends, even when its caller drops it.
+struct Counted {
+    topic: Arc<str>,
+    has_ended: bool,
+}
+
+impl Counted {
+    fn new(topic: Arc<str>) -> Self {
+        Self { topic, has_ended: false }
+    }
+
+    fn ended<T>(mut self, result: Result<T, CallError>) -> Result<T, CallError> {
+        self.has_ended = true;
+        telemetry::call_ended(&self.topic, &result);
+        result
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        if !self.has_ended {
+            telemetry::call_dropped(&self.topic);
+        }
+    }
 }
 
 /// The names of topics on the cluster, each worked out once.

@@ -18,11 +18,14 @@ use crate::{
     handler::state::{Deferred, States},
     server::{
         Served,
+        dedupe::Dedupe,
         handle::Handling,
+        limits::Limits,
         outcome::{Outcome, ReplyTopics},
         received::Received,
+        watch::Watch,
     },
-    wire::{Dialect, clock, reply},
+    wire::{Dialect, OutgoingRecord, clock, reply},
 };
 
 /// How long a call waits in process unless it says otherwise: as on Kafka.
@@ -69,11 +72,14 @@ struct Carrier(Weak<Handlers>);
 
 impl Loopback {
     pub(crate) fn new(
-        served: Vec<Served>,
+        mut served: Vec<Served>,
         mut states: States,
         deferred: Vec<Deferred>,
         reply_topics: ReplyTopics,
     ) -> Self {
+        for served in &mut served {
+            served.retry_topic = None;
+        }
         let handlers = Arc::new_cyclic(|handlers| {
             let client = Client::new(Arc::new(Carrier(Weak::clone(handlers))), CALL_TIMEOUT);
             for make in deferred {
@@ -85,7 +91,10 @@ impl Loopback {
                     states: Arc::new(states),
                     client,
                     clock_skew: Duration::ZERO,
+                    limits: Limits { headers: usize::MAX, header_bytes: usize::MAX, value_bytes: usize::MAX },
                     reply_topics,
+                    dedupe: Dedupe::default(),
+                    watch: Watch::default(),
                 },
                 next_offset: AtomicI64::new(0),
             }
@@ -102,6 +111,31 @@ impl Loopback {
 impl Handlers {
     fn serving(&self, topic: &str) -> Option<usize> {
         self.served.iter().position(|served| served.contract_topic == topic)
+    }
+
+    /// Takes a record to its outcome; returns the reply, if somebody waits for one. There is no other topic here, so a
+    /// retry is always in the process, and a dead letter is only logged.
+    async fn handle(&self, index: usize, record: &Received) -> Option<OutgoingRecord> {
+        let served = &self.served[index];
+        let mut retries = 0;
+        loop {
+            match self.handling.handle(served, record, retries).await {
+                Outcome::Handled | Outcome::Expired => return None,
+                Outcome::Reply(reply) => return Some(reply),
+                Outcome::Retry { after, .. } => {
+                    retries += 1;
+                    time::sleep(after).await;
+                }
+                Outcome::DeadLetter { error, reply, .. } => {
+                    tracing::warn!(topic = %record.topic, name = error.name(), "a dead letter, which a loopback drops");
+                    return reply;
+                }
+                Outcome::RetryLater { error, .. } | Outcome::Discarded(error) => {
+                    tracing::warn!(topic = %record.topic, name = error.name(), "a record failed for good");
+                    return None;
+                }
+            }
+        }
     }
 
     fn record(&self, index: usize, outgoing: &Outgoing, headers: Headers, id: &str, now: u64) -> Received {
@@ -143,23 +177,20 @@ impl Transport for Carrier {
             let record = handlers.record(index, &outgoing, headers, &id, now);
 
             // Its own task, as on Kafka: a caller that goes does not stop the handler.
-            let running =
-                tokio::spawn(async move { handlers.handling.handle(&handlers.served[index], &record).await });
+            let running = tokio::spawn(async move { handlers.handle(index, &record).await });
             let answered = time::timeout_at(deadline.into(), async {
                 match running.await {
-                    Ok(Outcome::Reply(record)) => Some(record),
+                    Ok(Some(reply)) => reply,
                     // As on Kafka: whoever gets no reply waits until the deadline.
-                    Ok(Outcome::Handled | Outcome::Expired | Outcome::Failed(_)) | Err(_) => {
-                        std::future::pending().await
-                    }
+                    Ok(None) | Err(_) => std::future::pending().await,
                 }
             });
             let topic = outgoing.topic.into_owned();
-            let Ok(Some(record)) = answered.await else {
+            let Ok(reply) = answered.await else {
                 let waited = started.elapsed();
                 return Err(CallError::DeadlineExceeded { topic, waited, progress: Progress::Acknowledged });
             };
-            match reply::decode(&record.value.unwrap_or_default()) {
+            match reply::decode(&reply.value.unwrap_or_default()) {
                 Ok(reply) => reply.map_err(CallError::Remote),
                 Err(error) => Err(CallError::Decode { topic, reason: error.to_string() }),
             }
@@ -172,13 +203,7 @@ impl Transport for Carrier {
             let (id, now) = (Uuid::new_v4().to_string(), clock::now_millis());
             let headers = Dialect::default().event(&id, outgoing.headers.clone(), now);
             let record = handlers.record(index, &outgoing, headers, &id, now);
-            tokio::spawn(async move {
-                if let Outcome::Failed(error) =
-                    handlers.handling.handle(&handlers.served[index], &record).await
-                {
-                    tracing::error!(topic = %record.topic, %error, "an event could not be handled");
-                }
-            });
+            tokio::spawn(async move { handlers.handle(index, &record).await });
             Ok(())
         })
     }

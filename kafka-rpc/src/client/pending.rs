@@ -9,10 +9,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use uuid::Uuid;
 
-use crate::{CallError, Progress};
+use crate::{CallError, Progress, telemetry};
 
 /// The value of a reply, or why there will be none. The value is read by the caller, not by the reply thread.
 pub(crate) type Answer = Result<Bytes, CallError>;
@@ -36,30 +36,43 @@ impl Sink {
 pub(crate) struct Pending {
     limit: usize,
     calls: Mutex<Calls>,
+    /// Told whenever a call ends, for whoever waits for a place.
+    place: Notify,
 }
 
 #[derive(Debug, Default)]
 struct Calls {
     waiting: HashMap<Uuid, Waiting>,
-    closed: bool,
+    closed: Closed,
+}
+
+/// Whose calls are refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+enum Closed {
+    #[default]
+    Nobodys,
+    /// All but those of handlers, which could not end without.
+    Others,
+    All,
 }
 
 #[derive(Debug)]
 struct Waiting {
     sink: Sink,
     progress: Progress,
+    of_handler: bool,
 }
 
 impl Pending {
     pub(crate) fn new(limit: usize) -> Arc<Self> {
-        Arc::new(Self { limit, calls: Mutex::default() })
+        Arc::new(Self { limit, calls: Mutex::default(), place: Notify::new() })
     }
 
     /// Adds a call. It is forgotten when what this returns is dropped.
-    pub(crate) fn register(self: &Arc<Self>, id: Uuid) -> Result<PendingCall, CallError> {
+    pub(crate) fn register(self: &Arc<Self>, id: Uuid, of_handler: bool) -> Result<PendingCall, CallError> {
         let (caller, answer) = oneshot::channel();
         let mut calls = self.lock();
-        if calls.closed {
+        if calls.closed == Closed::All || (calls.closed == Closed::Others && !of_handler) {
             return Err(CallError::ShuttingDown);
         }
         if calls.waiting.len() >= self.limit {
@@ -67,9 +80,27 @@ impl Pending {
                 reason: format!("{} calls wait for replies already (`max_calls_in_flight`)", self.limit),
             });
         }
-        calls.waiting.insert(id, Waiting { sink: Sink::Once(caller), progress: Progress::NotSent });
+        calls.waiting.insert(id, Waiting { sink: Sink::Once(caller), progress: Progress::NotSent, of_handler });
+        telemetry::calls_in_flight(calls.waiting.len());
         drop(calls);
         Ok(PendingCall { pending: Arc::clone(self), id, answer })
+    }
+
+    /// Adds a call once there is a place for it.
+    pub(crate) async fn register_when_free(
+        self: &Arc<Self>,
+        id: Uuid,
+        of_handler: bool,
+    ) -> Result<PendingCall, CallError> {
+        loop {
+            // Listens before it tries, so that a place that is freed in between is not missed.
+            let mut place = std::pin::pin!(self.place.notified());
+            place.as_mut().enable();
+            match self.register(id, of_handler) {
+                Err(CallError::Overloaded { .. }) => place.await,
+                registered => return registered,
+            }
+        }
     }
 
     /// Notes how far a request has got.
@@ -87,7 +118,7 @@ impl Pending {
     /// Ends a call; false if nobody waits (any more).
     pub(crate) fn complete(&self, id: Uuid, answer: Answer) -> bool {
         // Delivered outside the lock: it wakes the caller.
-        let waiting = self.lock().waiting.remove(&id);
+        let waiting = self.remove(id);
         let found = waiting.is_some();
         if let Some(waiting) = waiting {
             waiting.sink.deliver(answer);
@@ -95,15 +126,52 @@ impl Pending {
         found
     }
 
+    fn remove(&self, id: Uuid) -> Option<Waiting> {
+        let mut calls = self.lock();
+        let removed = calls.waiting.remove(&id);
+        if removed.is_some() {
+            telemetry::calls_in_flight(calls.waiting.len());
+            drop(calls);
+            self.place.notify_one();
+        }
+        removed
+    }
+
+    /// Ends every call but those of handlers, and refuses new ones: a shutdown begins.
+    pub(crate) fn close_to_others(&self) {
+        self.refuse(Closed::Others);
+        self.end_all(|waiting| !waiting.of_handler, &CallError::ShuttingDown);
+    }
+
     /// Ends every call, and refuses new ones.
     pub(crate) fn close(&self) {
-        let waiting = {
+        self.refuse(Closed::All);
+        self.end_all(|_| true, &CallError::ShuttingDown);
+    }
+
+    fn refuse(&self, whose: Closed) {
+        let mut calls = self.lock();
+        calls.closed = calls.closed.max(whose);
+        drop(calls);
+        self.place.notify_waiters();
+    }
+
+    /// Ends every call: no broker can be reached.
+    pub(crate) fn brokers_lost(&self, reason: &str) {
+        let error = CallError::Undeliverable { topic: "any topic".to_owned(), reason: reason.to_owned() };
+        self.end_all(|_| true, &error);
+    }
+
+    fn end_all(&self, which: impl Fn(&Waiting) -> bool, error: &CallError) {
+        // Delivered outside the lock: it wakes the callers.
+        let ended: Vec<Waiting> = {
             let mut calls = self.lock();
-            calls.closed = true;
-            std::mem::take(&mut calls.waiting)
+            let ended = calls.waiting.extract_if(|_, waiting| which(waiting)).map(|(_, waiting)| waiting).collect();
+            telemetry::calls_in_flight(calls.waiting.len());
+            ended
         };
-        for waiting in waiting.into_values() {
-            waiting.sink.deliver(Err(CallError::ShuttingDown));
+        for waiting in ended {
+            waiting.sink.deliver(Err(error.clone()));
         }
     }
 
@@ -138,7 +206,7 @@ impl Future for PendingCall {
 
 impl Drop for PendingCall {
     fn drop(&mut self) {
-        self.pending.lock().waiting.remove(&self.id);
+        self.pending.remove(self.id);
     }
 }
 
@@ -150,8 +218,8 @@ mod tests {
     async fn a_reply_ends_the_call_it_belongs_to_and_only_once() {
         let pending = Pending::new(8);
         let (one, other) = (Uuid::new_v4(), Uuid::new_v4());
-        let call = pending.register(one).expect("room");
-        let _other = pending.register(other).expect("room");
+        let call = pending.register(one, false).expect("room");
+        let _other = pending.register(other, false).expect("room");
         assert!(pending.complete(one, Ok(Bytes::from_static(b"1"))));
         assert!(!pending.complete(one, Ok(Bytes::from_static(b"2"))), "a duplicate is dropped");
         assert_eq!(call.await, Ok(Bytes::from_static(b"1")));
@@ -162,33 +230,68 @@ mod tests {
     fn a_dropped_call_is_forgotten_at_once() {
         let pending = Pending::new(1);
         let id = Uuid::new_v4();
-        drop(pending.register(id).expect("room"));
+        drop(pending.register(id, false).expect("room"));
         assert!(!pending.waits(id));
-        assert!(pending.register(Uuid::new_v4()).is_ok(), "its place is free");
+        assert!(pending.register(Uuid::new_v4(), false).is_ok(), "its place is free");
     }
 
     #[test]
     fn one_call_more_than_the_bound_is_refused_with_its_name() {
         let pending = Pending::new(1);
-        let _call = pending.register(Uuid::new_v4()).expect("room");
-        let error = pending.register(Uuid::new_v4()).expect_err("full").to_string();
+        let _call = pending.register(Uuid::new_v4(), false).expect("room");
+        let error = pending.register(Uuid::new_v4(), false).expect_err("full").to_string();
         assert!(error.contains("max_calls_in_flight"), "{error}");
     }
 
     #[tokio::test]
     async fn closing_ends_every_call_and_refuses_new_ones() {
         let pending = Pending::new(8);
-        let call = pending.register(Uuid::new_v4()).expect("room");
+        let call = pending.register(Uuid::new_v4(), false).expect("room");
         pending.close();
         assert_eq!(call.await, Err(CallError::ShuttingDown));
-        assert_eq!(pending.register(Uuid::new_v4()).map(drop), Err(CallError::ShuttingDown));
+        assert_eq!(pending.register(Uuid::new_v4(), false).map(drop), Err(CallError::ShuttingDown));
+    }
+
+    #[tokio::test]
+    async fn while_a_shutdown_drains_only_the_calls_of_handlers_go_on() {
+        let pending = Pending::new(8);
+        let (own, nested) = (Uuid::new_v4(), Uuid::new_v4());
+        let own = pending.register(own, false).expect("room");
+        let nested_call = pending.register(nested, true).expect("room");
+        pending.close_to_others();
+        assert_eq!(own.await, Err(CallError::ShuttingDown));
+        assert!(pending.register(Uuid::new_v4(), false).is_err());
+        assert!(pending.register(Uuid::new_v4(), true).is_ok());
+        pending.complete(nested, Ok(Bytes::new()));
+        assert_eq!(nested_call.await, Ok(Bytes::new()));
+    }
+
+    #[tokio::test]
+    async fn a_call_that_waits_for_a_place_gets_the_one_that_is_freed() {
+        let pending = Pending::new(1);
+        let first = pending.register(Uuid::new_v4(), false).expect("room");
+        let waits = tokio::spawn({
+            let pending = Arc::clone(&pending);
+            async move { pending.register_when_free(Uuid::new_v4(), false).await.map(drop) }
+        });
+        tokio::task::yield_now().await;
+        drop(first);
+        assert_eq!(waits.await.expect("no panic"), Ok(()));
+    }
+
+    #[tokio::test]
+    async fn lost_brokers_end_every_call() {
+        let pending = Pending::new(8);
+        let call = pending.register(Uuid::new_v4(), true).expect("room");
+        pending.brokers_lost("all brokers are down");
+        assert!(matches!(call.await, Err(CallError::Undeliverable { .. })));
     }
 
     #[test]
     fn a_call_knows_how_far_its_request_has_got() {
         let pending = Pending::new(8);
         let id = Uuid::new_v4();
-        let call = pending.register(id).expect("room");
+        let call = pending.register(id, false).expect("room");
         assert_eq!(call.progress(), Progress::NotSent);
         pending.progress(id, Progress::Acknowledged);
         assert_eq!(call.progress(), Progress::Acknowledged);

@@ -26,7 +26,7 @@ use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use super::pending::Pending;
-use crate::{CallError, Config, Error, kafka, producer::Producer, wire::Dialect};
+use crate::{CallError, Config, Error, kafka, producer::Producer, telemetry, wire::Dialect};
 
 /// How often a reply topic's partitions are counted again. A partition that is added is read from its beginning,
 /// so nothing on it is missed; it is only late.
@@ -149,25 +149,20 @@ impl Replies {
     fn assign_new_partitions(&self, topic: &Arc<str>, start: Start) -> Result<(), Unpositioned> {
         let unreachable = |error: rdkafka::error::KafkaError| Unpositioned::Unreachable(error.to_string());
         // Through the producer, whose question creates the topic on clusters that create topics when asked.
-        let metadata = self.producer.client().fetch_metadata(Some(topic), ASK_FOR).map_err(unreachable)?;
-        let Some(found) = metadata.topics().first().filter(|found| !found.partitions().is_empty()) else {
+        let found = self.producer.ask_partitions(topic, ASK_FOR).map_err(unreachable)?;
+        if found.is_empty() {
             return Err(Unpositioned::Missing);
-        };
+        }
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         let mut new = TopicPartitionList::new();
-        for partition in found.partitions().iter().map(rdkafka::metadata::MetadataPartition::id) {
+        for (partition, _leader) in found {
             if read.contains(&(Arc::clone(topic), partition)) {
                 continue;
             }
             // An absolute offset, asked for now: `Offset::End` is resolved later than the first reply can come.
             let offset = match start {
                 Start::AtEnd => {
-                    let (_, end) = self
-                        .producer
-                        .client()
-                        .fetch_watermarks(topic, partition, ASK_FOR)
-                        .map_err(unreachable)?;
-                    Offset::Offset(end)
+                    Offset::Offset(self.producer.ask_end(topic, partition, ASK_FOR).map_err(unreachable)?)
                 }
                 Start::AtBeginning => Offset::Beginning,
             };
@@ -220,13 +215,15 @@ impl Replies {
             match self.consumer.poll(POLL_FOR) {
                 None => {}
                 Some(Ok(message)) => {
-                    let Ok(headers) = kafka::received_headers(&message) else {
+                    let headers = kafka::received_headers(&message).unwrap_or_default();
+                    let Some(id) = Dialect::default().read_reply(&headers) else {
+                        telemetry::reply_dropped("not_a_reply");
                         continue;
                     };
-                    let id =
-                        Dialect::default().read_reply(&headers).and_then(|id| Uuid::try_parse_ascii(id).ok());
                     // Most replies of a shared topic are somebody else's: their values are not even copied.
-                    let Some(id) = id.filter(|id| pending.waits(*id)) else {
+                    let own = Uuid::try_parse_ascii(id).ok().filter(|id| pending.waits(*id));
+                    let Some(id) = own else {
+                        telemetry::reply_dropped("not_waited_for");
                         continue;
                     };
                     let value = message.payload().map_or_else(Bytes::new, Bytes::copy_from_slice);

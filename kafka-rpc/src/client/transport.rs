@@ -23,6 +23,8 @@ pub(crate) struct Outgoing {
     pub(crate) user_id: Option<String>,
     pub(crate) key: Option<Bytes>,
     pub(crate) headers: Headers,
+    /// Whether a running handler makes it.
+    pub(crate) of_handler: bool,
 }
 
 impl Outgoing {

@@ -8,6 +8,8 @@ use std::{
 };
 
 use super::Rename;
+use std::time::Duration;
+
 use crate::{
     Problem,
     handler::{Handler, Handlers, Location, Ordering, Replies, Requirements, Subscription},
@@ -46,12 +48,14 @@ pub(super) fn assemble(
     registered: Vec<Handlers>,
     names: Names<'_>,
     provided: &HashMap<TypeId, &'static str>,
+    drain_timeout: Duration,
     problems: &mut Vec<Problem>,
 ) -> Vec<Served> {
     let mut missing = MissingStates::default();
-    let mut merged: BTreeMap<(&str, &str), Merged> = BTreeMap::new();
+    let mut merged: BTreeMap<(&str, &str, bool), Merged> = BTreeMap::new();
     for Handlers { subscription, handlers } in registered {
-        let merged = match merged.entry((subscription.topic, subscription.group)) {
+        let key = (subscription.topic, subscription.group, subscription.of_dead_letters);
+        let merged = match merged.entry(key) {
             btree_map::Entry::Vacant(entry) => entry.insert(Merged::new(subscription)),
             btree_map::Entry::Occupied(entry) => entry.into_mut(),
         };
@@ -62,20 +66,50 @@ pub(super) fn assemble(
         }
     }
     problems.extend(missing.problems());
-    merged.into_values().map(|merged| merged.serve(names, problems)).collect()
+    let mut served: Vec<Served> = Vec::new();
+    // Dead letters after the subscriptions they are of, which say where the letters lie.
+    let (letters, own): (Vec<_>, Vec<_>) = merged.into_values().partition(|merged| merged.of_dead_letters);
+    for merged in own {
+        served.push(merged.serve(names, drain_timeout, problems));
+    }
+    for merged in letters {
+        let of = served.iter().find(|served| served.contract_topic == merged.topic);
+        let topic = match of.map(|served| &served.dead_letter_topic) {
+            Some(Some(topic)) => Arc::clone(topic),
+            Some(None) => {
+                problems.push(Problem {
+                    message: format!("`{}` has no dead letters (`dead_letter = none`), so nothing can handle them", merged.topic),
+                    places: places(&merged.options),
+                });
+                continue;
+            }
+            None => renamed(names.topics, &format!("{}.dlq", merged.topic)),
+        };
+        let handled = merged.serve(names, drain_timeout, problems);
+        // What cannot be handled stays where it is: there is no dead letter of a dead letter.
+        served.push(Served { topic, reply_topic: None, dead_letter_topic: None, ..handled });
+    }
+    served
 }
 
 /// The registrations of one topic and group.
 struct Merged {
     topic: &'static str,
     group: &'static str,
+    of_dead_letters: bool,
     options: Vec<Subscription>,
     dispatch: Dispatch,
 }
 
 impl Merged {
     fn new(first: Subscription) -> Self {
-        Self { topic: first.topic, group: first.group, options: Vec::new(), dispatch: Dispatch::default() }
+        Self {
+            topic: first.topic,
+            group: first.group,
+            of_dead_letters: first.of_dead_letters,
+            options: Vec::new(),
+            dispatch: Dispatch::default(),
+        }
     }
 
     fn add(&mut self, handler: Handler, problems: &mut Vec<Problem>) {
@@ -115,7 +149,30 @@ impl Merged {
         }
     }
 
-    fn serve(self, names: Names<'_>, problems: &mut Vec<Problem>) -> Served {
+    /// A delay that is longer than the runtime drains for could not be waited for in the process: every shutdown and
+    /// every rebalance would cut it off.
+    fn check_delays(&self, drain_timeout: Duration, problems: &mut Vec<Problem>) {
+        for handler in self.dispatch.commands.values().chain(&self.dispatch.fallback) {
+            if let Some(longest) = handler.retry.longest_delay()
+                && longest > drain_timeout
+            {
+                problems.push(Problem {
+                    message: format!(
+                        "a retry would wait {longest:?} in the process, longer than it drains for (`drain_timeout`, \
+                         {drain_timeout:?}); give `{}` a `retry_topic`, or a smaller `max_delay`",
+                        self.topic
+                    ),
+                    places: vec![handler.location.to_string()],
+                });
+            }
+        }
+    }
+
+    fn serve(self, names: Names<'_>, drain_timeout: Duration, problems: &mut Vec<Problem>) -> Served {
+        let retry_topic = self.agreed("retry_topic", problems, |own| own.retry_topic, |topic| format!("\"{topic}\""));
+        if retry_topic.is_none() {
+            self.check_delays(drain_timeout, problems);
+        }
         let replies = self.agreed("replies", problems, |own| own.replies, shown_topic);
         let dead_letter = self.agreed("dead_letter", problems, |own| own.dead_letter, shown_topic);
         let ordering = self.agreed("ordering", problems, |own| own.ordering, |value| format!("\"{value}\""));
@@ -145,9 +202,10 @@ impl Merged {
             contract_topic: self.topic,
             reply_topic,
             dead_letter_topic,
+            retry_topic: retry_topic.map(|topic| renamed(names.topics, topic)),
             ordering: ordering.unwrap_or(Ordering::Key),
             concurrency: concurrency.unwrap_or(DEFAULT_CONCURRENCY),
-            dispatch: self.dispatch,
+            dispatch: Arc::new(self.dispatch),
             locations: self.options.iter().map(|own| own.location).collect(),
         }
     }

@@ -5,6 +5,7 @@ use std::{
     collections::HashMap,
     fmt,
     sync::Arc,
+    time::Duration,
 };
 
 use super::{Rename, Runtime, assembly};
@@ -159,7 +160,8 @@ impl RuntimeBuilder {
             problems.extend(assembly::keep_groups(&mut registered, groups));
         }
         let names = assembly::Names { topics: self.map_topics.as_ref(), groups: self.map_groups.as_ref() };
-        let served = assembly::assemble(registered, names, &self.provided, &mut problems);
+        let drain_timeout = self.config.as_ref().map_or(Duration::MAX, |config| config.drain_timeout);
+        let served = assembly::assemble(registered, names, &self.provided, drain_timeout, &mut problems);
         Problems::check(problems)?;
 
         Ok(Runtime {

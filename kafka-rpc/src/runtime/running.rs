@@ -6,7 +6,7 @@ use tokio::{
     sync::{mpsc, oneshot},
     task, time,
 };
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     Client, Config, Error,
@@ -29,6 +29,8 @@ pub struct Running {
     replies_ended: Option<oneshot::Receiver<()>>,
     consumers: Vec<ConsumerThread>,
     tasks: TaskTracker,
+    /// Ends what only waits, once the consumers have gone.
+    stopping: CancellationToken,
     failures: mpsc::UnboundedReceiver<Error>,
 }
 
@@ -53,6 +55,7 @@ impl Running {
             replies_ended: Some(replies_ended),
             consumers: Vec::new(),
             tasks,
+            stopping: CancellationToken::new(),
             failures,
         }
     }
@@ -67,6 +70,10 @@ impl Running {
 
     pub(super) fn producer(&self) -> Arc<Producer> {
         Arc::clone(&self.producer)
+    }
+
+    pub(super) fn stopping(&self) -> CancellationToken {
+        self.stopping.clone()
     }
 
     /// A client over this runtime. Clone it freely; it works until the shutdown.
@@ -88,9 +95,17 @@ impl Running {
         failed.and(shut_down)
     }
 
-    /// Stops taking records, lets handlers end within `drain_timeout`, commits, leaves the groups, ends pending
-    /// calls, and sends what is queued, in this order: a handler that ends may still call and reply.
+    fn stop_the_rest(&self) {
+        self.pending.close();
+        self.stopping.cancel();
+        self.replies.stop();
+        self.tasks.close();
+    }
+
+    /// Ends pending calls, but those of handlers; stops taking records, lets handlers end within `drain_timeout`, commits, leaves the groups,
+    /// and sends what is queued, in this order: a handler that ends may still call and reply.
     pub async fn shutdown(mut self) -> Result<(), Error> {
+        self.pending.close_to_others();
         for consumer in &self.consumers {
             consumer.stop();
         }
@@ -98,9 +113,7 @@ impl Running {
         for consumer in std::mem::take(&mut self.consumers) {
             consumer.ended(within).await;
         }
-        self.pending.close();
-        self.replies.stop();
-        self.tasks.close();
+        self.stop_the_rest();
         if time::timeout(CLOSE_WITHIN, self.tasks.wait()).await.is_err() {
             tracing::warn!(
                 running = self.tasks.len(),
@@ -122,9 +135,7 @@ impl Drop for Running {
         for consumer in &self.consumers {
             consumer.stop();
         }
-        self.pending.close();
-        self.replies.stop();
-        self.tasks.close();
+        self.stop_the_rest();
     }
 }
 

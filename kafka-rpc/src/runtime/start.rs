@@ -1,6 +1,6 @@
 //! From a built runtime to a running one: connect, position, make what needs a client, serve.
 
-use std::sync::Arc;
+use std::{iter, sync::Arc};
 
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
@@ -14,7 +14,9 @@ use crate::{
         replies::Replies,
     },
     producer::Producer,
-    server::{Served, consumer::ConsumerThread, handle::Handling, worker::Worker},
+    server::{
+        Served, consumer::ConsumerThread, dedupe::Dedupe, handle::Handling, limits::Limits, watch::Watch, worker::Worker,
+    },
     topics,
 };
 
@@ -36,6 +38,8 @@ impl Runtime {
 
         let pending = Pending::new(config.max_calls_in_flight);
         let tasks = TaskTracker::new();
+        let lost = Arc::clone(&pending);
+        producer.on_brokers_lost(move |reason| lost.brokers_lost(reason));
         let (replies, replies_ended) =
             Replies::start(&config, Arc::clone(&producer), Arc::clone(&pending), &tasks)?;
         let transport = KafkaTransport {
@@ -43,6 +47,7 @@ impl Runtime {
             pending: Arc::clone(&pending),
             replies: Arc::clone(&replies),
             topics: TopicNames::new(self.map_topics),
+            when_full: config.when_full,
         };
         let client = Client::new(Arc::new(transport), config.call_timeout);
 
@@ -54,7 +59,14 @@ impl Runtime {
             states: Arc::new(states),
             client: client.clone(),
             clock_skew: config.clock_skew,
+            limits: Limits {
+                headers: config.max_headers,
+                header_bytes: config.max_header_bytes,
+                value_bytes: config.max_value_bytes,
+            },
             reply_topics: self.reply_topics,
+            dedupe: Dedupe::default(),
+            watch: Watch::default(),
         });
 
         let (failed, failures) = mpsc::unbounded_channel();
@@ -62,15 +74,20 @@ impl Runtime {
             Running::new(config, client, producer, pending, replies, replies_ended, tasks.clone(), failures);
         log_what_is_served(&self.served);
         for served in self.served {
-            let worker = Worker::new(
-                served,
-                Arc::clone(&handling),
-                running.producer(),
-                running.config(),
-                tasks.clone(),
-            );
-            // What has started before one that does not is stopped with the dropped handle.
-            running.add(ConsumerThread::start(running.config(), worker, failed.clone())?);
+            // The retry topic is a source of the same records, which wait there for their time.
+            for source in iter::once(Arc::clone(&served.topic)).chain(served.retry_topic.clone()) {
+                let worker = Worker::new(
+                    served.clone(),
+                    source,
+                    Arc::clone(&handling),
+                    running.producer(),
+                    running.config(),
+                    tasks.clone(),
+                    running.stopping(),
+                );
+                // What has started before one that does not is stopped with the dropped handle.
+                running.add(ConsumerThread::start(running.config(), worker, failed.clone())?);
+            }
         }
         Ok(running)
     }

@@ -31,6 +31,9 @@ const COMMIT_AFTER: usize = 1_000;
 /// How long a poll waits for a record: the grain of commits, resumption and shutdown.
 const POLL_FOR: Duration = Duration::from_millis(50);
 
+/// How often it is looked for handlers that run long.
+const REPORT_SLOW_EVERY: Duration = Duration::from_secs(1);
+
 /// How often a last commit is tried before the records are left to be delivered again.
 const LAST_COMMIT_TRIES: usize = 3;
 
@@ -48,18 +51,25 @@ impl ConsumerThread {
         worker: Arc<Worker>,
         failed: mpsc::UnboundedSender<Error>,
     ) -> Result<Self, Error> {
-        let name = format!("{} ({})", worker.served.topic, worker.served.group);
+        let name = format!("{} ({})", worker.source, worker.served.group);
         let context = Assignments { worker: Arc::clone(&worker), drain_timeout: config.drain_timeout };
         let consumer: BaseConsumer<Assignments> = kafka::consumer_config(config, &worker.served.group)
             .create_with_context(context)
             .map_err(|error| kafka::creation_error("a consumer", &error))?;
-        consumer.subscribe(&[&worker.served.topic]).map_err(|error| Error::Kafka {
+        consumer.subscribe(&[&worker.source]).map_err(|error| Error::Kafka {
             action: format!("subscribing to {name}"),
             reason: error.to_string(),
         })?;
         let stop = Arc::new(AtomicBool::new(false));
         let (tell, ended) = oneshot::channel();
-        let polling = Polling { consumer, worker, stop: Arc::clone(&stop), committed_at: Instant::now() };
+        let polling = Polling {
+            consumer,
+            worker,
+            stop: Arc::clone(&stop),
+            committed_at: Instant::now(),
+            reported_at: Instant::now(),
+            slow_handler: config.slow_handler,
+        };
         thread::Builder::new()
             .name("kafka-rpc-consumer".to_owned())
             .spawn(move || {
@@ -96,6 +106,8 @@ struct Polling {
     worker: Arc<Worker>,
     stop: Arc<AtomicBool>,
     committed_at: Instant,
+    reported_at: Instant,
+    slow_handler: Duration,
 }
 
 impl Polling {
@@ -115,13 +127,14 @@ impl Polling {
                 Some(Err(KafkaError::MessageConsumptionFatal(code))) => return Err(self.fatal(code)),
                 Some(Err(error)) => {
                     tracing::warn!(
-                        topic = %self.worker.served.topic, group = %self.worker.served.group, %error,
+                        topic = %self.worker.source, group = %self.worker.served.group, %error,
                         "consuming goes on after an error"
                     );
                 }
             }
-            self.resume();
+            self.flow();
             self.commit_if_due();
+            self.report_slow();
         }
         self.leave();
         Ok(())
@@ -132,7 +145,7 @@ impl Polling {
         Error::Kafka {
             action: format!(
                 "consuming `{}` in group `{}` cannot go on",
-                self.worker.served.topic, self.worker.served.group
+                self.worker.source, self.worker.served.group
             ),
             reason,
         }
@@ -140,17 +153,28 @@ impl Polling {
 
     fn pause(&self, partition: i32) {
         tracing::warn!(
-            topic = %self.worker.served.topic, partition,
-            "paused: too much is taken and not finished (`max_uncommitted`, `max_buffered_bytes`)"
+            topic = %self.worker.source, partition,
+            "paused: too much is taken and not finished (`max_uncommitted`, `max_buffered_bytes`), or cannot be delivered"
         );
         self.of_assigned("pausing", &[partition], |list| self.consumer.pause(list));
     }
 
-    fn resume(&self) {
-        let partitions = self.worker.may_resume();
-        if !partitions.is_empty() {
-            tracing::info!(topic = %self.worker.served.topic, ?partitions, "resumed");
-            self.of_assigned("resuming", &partitions, |list| self.consumer.resume(list));
+    fn flow(&self) {
+        let (pause, resume) = self.worker.flow();
+        for partition in pause {
+            self.pause(partition);
+        }
+        if !resume.is_empty() {
+            tracing::info!(topic = %self.worker.source, partitions = ?resume, "resumed");
+            self.of_assigned("resuming", &resume, |list| self.consumer.resume(list));
+        }
+    }
+
+    /// From this thread and not from a task: a handler that never yields would keep the task from running.
+    fn report_slow(&mut self) {
+        if self.reported_at.elapsed() >= REPORT_SLOW_EVERY {
+            self.reported_at = Instant::now();
+            self.worker.report_slow(self.slow_handler);
         }
     }
 
@@ -162,11 +186,11 @@ impl Polling {
     ) {
         let mut list = TopicPartitionList::new();
         for partition in partitions {
-            list.add_partition(&self.worker.served.topic, *partition);
+            list.add_partition(&self.worker.source, *partition);
         }
         if let Err(error) = act(&list) {
             // A partition that was revoked meanwhile; its next assignment starts unpaused.
-            tracing::warn!(topic = %self.worker.served.topic, ?partitions, %error, "{what} failed");
+            tracing::warn!(topic = %self.worker.source, ?partitions, %error, "{what} failed");
         }
     }
 
@@ -179,10 +203,10 @@ impl Polling {
         if watermarks.is_empty() {
             return;
         }
-        let committed = offsets(&self.worker.served.topic, &watermarks)
+        let committed = offsets(&self.worker.source, &watermarks)
             .and_then(|list| self.consumer.commit(&list, CommitMode::Async));
         if let Err(error) = committed {
-            tracing::warn!(topic = %self.worker.served.topic, %error, "a commit could not be sent; the next includes it");
+            tracing::warn!(topic = %self.worker.source, %error, "a commit could not be sent; the next includes it");
         }
     }
 
@@ -197,7 +221,7 @@ impl Polling {
 
 fn received(worker: &Worker, message: &BorrowedMessage<'_>) -> Received {
     Received {
-        topic: Arc::clone(&worker.served.topic),
+        topic: Arc::clone(&worker.source),
         partition: message.partition(),
         offset: message.offset(),
         timestamp: match message.timestamp() {
@@ -238,7 +262,7 @@ impl ConsumerContext for Assignments {
         if consumer.assignment_lost() {
             // Somebody else has them already: a commit would be refused, and waiting would only add duplicates.
             tracing::warn!(
-                topic = %self.worker.served.topic, ?partitions,
+                topic = %self.worker.source, ?partitions,
                 "the assignment was lost; unfinished records will be delivered again"
             );
             self.worker.revoke(&partitions);
@@ -252,12 +276,12 @@ impl ConsumerContext for Assignments {
             // An incremental protocol assigns only what is new, even nothing: what we keep goes on as it was.
             Rebalance::Assign(list) => {
                 let partitions = self.own(list);
-                tracing::debug!(topic = %self.worker.served.topic, ?partitions, "assigned");
+                tracing::debug!(topic = %self.worker.source, ?partitions, "assigned");
                 self.worker.assign(partitions.into_iter());
             }
             Rebalance::Revoke(_) => {}
             Rebalance::Error(error) => {
-                tracing::warn!(topic = %self.worker.served.topic, %error, "a rebalance failed");
+                tracing::warn!(topic = %self.worker.source, %error, "a rebalance failed");
             }
         }
     }
@@ -265,7 +289,7 @@ impl ConsumerContext for Assignments {
 
 impl Assignments {
     fn own(&self, list: &TopicPartitionList) -> Vec<i32> {
-        let own = list.elements().into_iter().filter(|element| element.topic() == &*self.worker.served.topic);
+        let own = list.elements().into_iter().filter(|element| element.topic() == &*self.worker.source);
         own.map(|element| element.partition()).collect()
     }
 
@@ -274,7 +298,7 @@ impl Assignments {
         if partitions.is_empty() {
             return;
         }
-        let topic = &self.worker.served.topic;
+        let topic = &self.worker.source;
         let (watermarks, still_running) = self.worker.drain(partitions, self.drain_timeout);
         if still_running > 0 {
             tracing::warn!(

@@ -31,6 +31,9 @@ pub(crate) struct Dispatched<'a> {
 impl Dispatch {
     /// Finds the handler of a record's value. What no handler takes is a 400.
     pub(crate) fn find(&self, value: Option<&Bytes>) -> Result<Dispatched<'_>, RpcError> {
+        if let Some(handler @ Handler { source: PayloadSource::Record, .. }) = &self.fallback {
+            return Ok(whole(handler, value.unwrap_or(&Bytes::new())));
+        }
         let value = value.ok_or_else(|| RpcError::bad_request("the record has no value"))?;
         if let (true, Some(handler @ Handler { source: PayloadSource::Value, .. })) =
             (self.commands.is_empty(), &self.fallback)

@@ -1,4 +1,4 @@
-//! Runs the handler of a record: bounded by the deadline, caught when it panics.
+//! Runs the handler of a record: bounded by the deadline and its timeout, caught when it panics.
 
 use std::{
     any::Any,
@@ -8,17 +8,23 @@ use std::{
 };
 
 use futures_util::FutureExt as _;
+use tokio::time;
 
 use super::{
     Served,
-    outcome::{self, Outcome, ReplyTopics},
+    dedupe::Dedupe,
+    dispatch::Dispatched,
+    limits::Limits,
+    outcome::{Attempt, Outcome, ReplyTopics},
     received::Received,
     scope,
+    watch::Watch,
 };
 use crate::{
-    Client, Context, CorrelationId, Deadline, Reply, RpcError,
+    Client, Context, CorrelationId, Deadline, Headers, Reply, Retry, RetryPolicy, RpcError,
     handler::state::States,
-    wire::{Dialect, RequestHeaders},
+    telemetry,
+    wire::{Dialect, OutgoingRecord, RequestHeaders, retry},
 };
 
 /// What every handler of a process shares.
@@ -27,7 +33,10 @@ pub(crate) struct Handling {
     pub(crate) states: Arc<States>,
     pub(crate) client: Client,
     pub(crate) clock_skew: Duration,
+    pub(crate) limits: Limits,
     pub(crate) reply_topics: ReplyTopics,
+    pub(crate) dedupe: Dedupe,
+    pub(crate) watch: Watch,
 }
 
 /// What a handler's run ended with, before anybody is told.
@@ -40,54 +49,110 @@ pub(crate) enum Ended {
 }
 
 impl Handling {
-    /// Takes a record from its bytes to its outcome.
-    pub(crate) async fn handle(&self, served: &Served, record: &Received) -> Outcome {
-        let Ok(headers) = &record.headers else {
-            return Outcome::Failed(RpcError::bad_request(
-                "a header's name is not UTF-8, so no reply can be addressed",
-            ));
-        };
+    /// Takes a record from its bytes to its outcome. `retries` is how often this process has tried it again.
+    pub(crate) async fn handle(&self, served: &Served, record: &Received, retries: u32) -> Outcome {
+        let none = Headers::new();
+        let headers = record.headers.as_ref().unwrap_or(&none);
         let dialect = Dialect::default();
         let request = dialect.read_request(headers);
-        if let Err(error) = self.reply_topics.check(served, &request) {
-            return Outcome::Failed(error);
-        }
-        let ended = self.run(served, record, &request).await;
-        outcome::conclude(dialect, &request, ended)
-    }
-
-    async fn run(&self, served: &Served, record: &Received, request: &RequestHeaders) -> Ended {
         let now = (Instant::now(), SystemTime::now());
         let deadline = request.deadline.and_then(|wall| Deadline::at_wall(wall, now));
+        let retries = retry::count(headers).saturating_add(retries);
+        let attempt = Attempt { served, record, dialect, request: &request, deadline, retries };
+
+        if let Err(error) = self.reply_topics.check(served, &request) {
+            // Whoever wrote this `reply-to` gets no reply there, and there is nowhere else.
+            let unaddressed = RequestHeaders::default();
+            return Attempt { request: &unaddressed, ..attempt }.give_up(error);
+        }
+        if let Err(error) = self.limits.check(record) {
+            return attempt.give_up(error);
+        }
         if deadline.is_some_and(|deadline| deadline.has_passed(self.clock_skew)) {
-            return Ended::Expired;
+            return attempt.conclude(Ended::Expired, &Retry::OFF);
         }
         let dispatched = match served.dispatch.find(record.value.as_ref()) {
             Ok(dispatched) => dispatched,
-            Err(error) => return Ended::Answered(Err(error)),
+            Err(error) => return attempt.give_up(error),
         };
+        let policy: &dyn RetryPolicy = dispatched.handler.retry;
+        let answer = self.answer(record, headers, &request, deadline, dispatched).await;
+        attempt.conclude(Ended::Answered(answer), policy)
+    }
+
+    /// The letter of a record that nobody can be told about.
+    #[cfg_attr(not(feature = "kafka"), expect(dead_code, reason = "only a broker refuses"))]
+    pub(crate) fn give_up(&self, served: &Served, record: &Received, error: RpcError) -> Option<OutgoingRecord> {
+        let unaddressed = RequestHeaders::default();
+        let retries = record.headers.as_ref().map_or(0, retry::count);
+        let attempt =
+            Attempt { served, record, dialect: Dialect::default(), request: &unaddressed, deadline: None, retries };
+        match attempt.give_up(error) {
+            Outcome::DeadLetter { letter, .. } => Some(letter),
+            _ => None,
+        }
+    }
+
+    /// The answer that was kept for a repeated request, or the handler's.
+    async fn answer(
+        &self,
+        record: &Received,
+        headers: &Headers,
+        request: &RequestHeaders,
+        deadline: Option<Deadline>,
+        dispatched: Dispatched<'_>,
+    ) -> Result<Reply, RpcError> {
+        let handler = dispatched.handler;
+        let repeatable = handler.dedupe.zip(request.correlation_id.clone());
+        if let Some((keep, id)) = &repeatable
+            && let Some(answer) = self.dedupe.answer(handler.location, id, *keep, Instant::now())
+        {
+            telemetry::repeated(&record.topic);
+            return Ok(answer);
+        }
         let context = Context {
             info: record.info(),
-            headers: record.headers.clone().unwrap_or_default(),
+            headers: headers.clone(),
             payload: dispatched.payload,
+            has_value: record.value.is_some(),
             user_id: dispatched.user_id,
             correlation_id: request.correlation_id.clone().map(CorrelationId),
             deadline,
             states: Arc::clone(&self.states),
             client: self.client.clone(),
         };
-        let run = dispatched.handler.run;
+        let run = handler.run;
         // The call itself is inside: a handler's first steps can panic too.
-        let handler = AssertUnwindSafe(async move { run(context).await }).catch_unwind();
-        let caught = scope::with_deadline(deadline.map(|deadline| deadline.instant()), handler).await;
-        Ended::Answered(caught.unwrap_or_else(|panic| {
-            tracing::error!(
-                topic = %record.topic, partition = record.partition, offset = record.offset,
-                handler = %dispatched.handler.location, panic = panic_message(&*panic),
-                "a handler panicked; its record is answered with a 500"
-            );
-            Err(RpcError::internal("the handler panicked"))
-        }))
+        let running = AssertUnwindSafe(async move { run(context).await }).catch_unwind();
+        let running = scope::of_handler(deadline.map(|deadline| deadline.instant()), running);
+        let watched = self.watch.start(handler.location, record);
+        let ended = match handler.timeout {
+            None => Ok(running.await),
+            Some(bound) => time::timeout(bound, running).await,
+        };
+        drop(watched);
+        let answer = match ended {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(panic)) => {
+                telemetry::panicked(&record.topic);
+                tracing::error!(
+                    topic = %record.topic, partition = record.partition, offset = record.offset,
+                    handler = %handler.location, panic = panic_message(&*panic),
+                    "a handler panicked"
+                );
+                Err(RpcError::internal("the handler panicked"))
+            }
+            Err(_elapsed) => {
+                telemetry::timed_out(&record.topic);
+                let bound = handler.timeout.unwrap_or_default();
+                Err(RpcError::gateway_timeout(format!("the handler did not end within {bound:?}"))
+                    .with_name("HandlerTimeout"))
+            }
+        };
+        if let (Some((_, id)), Ok(reply)) = (repeatable, &answer) {
+            self.dedupe.keep(handler.location, id, reply.clone(), Instant::now());
+        }
+        answer
     }
 }
 

@@ -85,6 +85,33 @@ impl<T> Lanes<T> {
         next
     }
 
+    /// Frees the place of a job that is to run once more later, and keeps its lane busy until then; returns the job
+    /// that takes the place.
+    pub(crate) fn park(&mut self) -> Option<Job<T>> {
+        let next = self.ready.pop_front();
+        if next.is_none() {
+            self.running -= 1;
+        }
+        next
+    }
+
+    /// Brings a parked job back; returns it if it may run at once.
+    pub(crate) fn unpark(&mut self, job: Job<T>) -> Option<Job<T>> {
+        if self.running < self.concurrency {
+            self.running += 1;
+            return Some(job);
+        }
+        self.ready.push_back(job);
+        None
+    }
+
+    /// Frees the lane of a parked job that will not come back; returns a job that may run at once.
+    pub(crate) fn abandon(&mut self, lane: Option<Lane>) -> Option<Job<T>> {
+        // As if it had come back, run, and ended.
+        self.running += 1;
+        self.finish(lane)
+    }
+
     /// Drops what waits and is not to be kept, such as the records of a partition that has gone.
     pub(crate) fn retain(&mut self, keep: impl Fn(&T) -> bool) {
         for queue in self.waiting.values_mut() {
@@ -177,6 +204,24 @@ mod tests {
         let mut lanes = Lanes::new(Ordering::None, 8);
         assert!(lanes.push(0, Some(&key("a")), 1).is_some());
         assert!(lanes.push(0, Some(&key("a")), 2).is_some());
+    }
+
+    #[test]
+    fn a_parked_job_keeps_its_lane_and_gives_up_its_place() {
+        let mut lanes = Lanes::new(Ordering::Key, 1);
+        let a = push(&mut lanes, Some(&key("a")), 1).expect("a place is free");
+        push(&mut lanes, Some(&key("a")), 2);
+        push(&mut lanes, Some(&key("b")), 3);
+        let b = lanes.park().expect("b takes the place");
+        assert_eq!(b.item, 3);
+        assert_eq!(lanes.unpark(a), None, "b has the place");
+        let a = lanes.finish(b.lane).expect("a comes back");
+        assert_eq!(a.item, 1);
+        assert_eq!(lanes.park(), None);
+        let next = lanes.abandon(a.lane).expect("the next of the lane");
+        assert_eq!((next.item, lanes.running()), (2, 1));
+        assert_eq!(lanes.finish(next.lane), None);
+        assert_eq!((lanes.running(), lanes.waiting.len()), (0, 0));
     }
 
     #[test]

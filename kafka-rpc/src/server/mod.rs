@@ -8,16 +8,24 @@
 //! - [`received`]: the record, owned
 //! - [`dispatch`]: which handler takes it
 //! - [`handle`]: runs that handler, bounded and caught
+//! - [`limits`]: what a record may be at most
+//! - [`dedupe`]: the answers that are kept for repeated requests
+//! - [`watch`]: the handlers that run, and for how long
 //! - [`scope`]: what a running handler lends to the calls it makes
 //! - [`outcome`]: what became of it
+//! - [`delivery`]: sends what that leads to
 //! - [`offsets`]: what may be committed
 
 #[cfg(feature = "kafka")]
 pub(crate) mod consumer;
+pub(crate) mod dedupe;
+#[cfg(feature = "kafka")]
+pub(crate) mod delivery;
 pub(crate) mod dispatch;
 pub(crate) mod handle;
 #[cfg(feature = "kafka")]
 pub(crate) mod lanes;
+pub(crate) mod limits;
 #[cfg(feature = "kafka")]
 pub(crate) mod offsets;
 pub(crate) mod outcome;
@@ -25,6 +33,7 @@ pub(crate) mod outcome;
 pub(crate) mod partitions;
 pub(crate) mod received;
 pub(crate) mod scope;
+pub(crate) mod watch;
 #[cfg(feature = "kafka")]
 pub(crate) mod worker;
 
@@ -33,7 +42,7 @@ use std::sync::Arc;
 use crate::handler::{Location, Ordering};
 
 /// A subscription as it is served: the agreement of everything that was registered for its topic and group.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Served {
     /// As the cluster has it.
     pub(crate) topic: Arc<str>,
@@ -42,9 +51,11 @@ pub(crate) struct Served {
     pub(crate) contract_topic: &'static str,
     pub(crate) reply_topic: Option<Arc<str>>,
     pub(crate) dead_letter_topic: Option<Arc<str>>,
+    /// Where retries go that do not wait in the process.
+    pub(crate) retry_topic: Option<Arc<str>>,
     pub(crate) ordering: Ordering,
     pub(crate) concurrency: usize,
-    pub(crate) dispatch: dispatch::Dispatch,
+    pub(crate) dispatch: Arc<dispatch::Dispatch>,
     /// Where it was written, for logs.
     pub(crate) locations: Vec<Location>,
 }

@@ -1,53 +1,121 @@
-//! What became of a record: the one thing that is done about it before its offset may be committed.
+//! What becomes of a record: the one thing that is done about it before its offset may be committed.
 
-use std::{collections::HashSet, sync::Arc};
-
-use uuid::Uuid;
-
-use super::{Served, handle::Ended};
-use crate::{
-    Reply, RpcError,
-    wire::{Dialect, OutgoingRecord, RequestHeaders, clock, reply},
+use std::{
+    collections::HashSet,
+    sync::Arc,
+    time::{Duration, SystemTime},
 };
 
-/// What became of a record.
+use bytes::Bytes;
+use uuid::Uuid;
+
+use super::{Served, handle::Ended, received::Received};
+use crate::{
+    Deadline, Reply, RetryPolicy, RpcError,
+    wire::{
+        Dialect, OutgoingRecord, RequestHeaders, clock,
+        dead_letter::{self, Failure},
+        reply, retry,
+    },
+};
+
+/// What becomes of a record.
 #[derive(Debug)]
 pub(crate) enum Outcome {
-    /// Somebody waits: this must be acknowledged first.
-    Reply(OutgoingRecord),
     /// It was handled, and nobody waits.
     Handled,
     /// Nobody waited any more, so it was not handled.
     Expired,
-    /// It cannot be handled, and there is nobody to tell.
-    Failed(RpcError),
+    /// Somebody waits: this must be acknowledged first.
+    Reply(OutgoingRecord),
+    /// It failed, and is handled once more after a while, in the process.
+    Retry { after: Duration, error: RpcError },
+    /// It failed, and is handled once more from another topic: this must be acknowledged first.
+    RetryLater { record: OutgoingRecord, error: RpcError },
+    /// It failed for good: the letter must be acknowledged first, and then the reply, if somebody waits.
+    DeadLetter { letter: OutgoingRecord, reply: Option<OutgoingRecord>, error: RpcError },
+    /// It failed for good, nobody waits, and `dead_letter = none` says that this is all.
+    Discarded(RpcError),
 }
 
-/// Decides what becomes of a record whose handler has ended.
-pub(crate) fn conclude(dialect: Dialect, request: &RequestHeaders, ended: Ended) -> Outcome {
-    let answer = match ended {
-        Ended::Expired => return Outcome::Expired,
-        Ended::Answered(Ok(Reply::None)) => return Outcome::Handled,
-        Ended::Answered(answer) => answer,
-    };
-    let now = clock::now_millis();
-    let Some((reply_to, correlation_id)) = request.return_address() else {
-        return answer.map_or_else(Outcome::Failed, |_nobody_waits| Outcome::Handled);
-    };
-    let value = match &answer {
-        Ok(Reply::Data(data)) => reply::encode_success(Some(data), now),
-        Ok(Reply::Empty | Reply::None) => reply::encode_success(None, now),
-        Err(error) => reply::encode_failure(error, now),
-    };
-    let message_id = Uuid::new_v4().to_string();
-    Outcome::Reply(OutgoingRecord {
-        // Checked against the allowed topics, which are text, before the handler ran.
-        topic: String::from_utf8_lossy(reply_to).into(),
-        placement: dialect.reply_placement(request),
-        headers: dialect.reply(&message_id, correlation_id.clone(), now),
-        key: Some(message_id.into()),
-        value: Some(value),
-    })
+/// A run of a record that has ended.
+#[derive(Debug)]
+pub(crate) struct Attempt<'a> {
+    pub(crate) served: &'a Served,
+    pub(crate) record: &'a Received,
+    pub(crate) dialect: Dialect,
+    pub(crate) request: &'a RequestHeaders,
+    pub(crate) deadline: Option<Deadline>,
+    /// How often it was tried again before this.
+    pub(crate) retries: u32,
+}
+
+impl Attempt<'_> {
+    /// Decides what becomes of the record.
+    pub(crate) fn conclude(&self, ended: Ended, policy: &dyn RetryPolicy) -> Outcome {
+        let error = match ended {
+            Ended::Expired => return Outcome::Expired,
+            Ended::Answered(Ok(Reply::None)) => return Outcome::Handled,
+            Ended::Answered(Ok(answer)) => {
+                let reply = self.reply(|now| match &answer {
+                    Reply::Data(data) => reply::encode_success(Some(data), now),
+                    Reply::Empty | Reply::None => reply::encode_success(None, now),
+                });
+                return reply.map_or(Outcome::Handled, Outcome::Reply);
+            }
+            Ended::Answered(Err(error)) => error,
+        };
+        if let Some(after) = policy.delay(&error, self.retries.saturating_add(1))
+            && self.deadline.is_none_or(|deadline| after < deadline.remaining())
+        {
+            return match &self.served.retry_topic {
+                None => Outcome::Retry { after, error },
+                Some(topic) => {
+                    let due = SystemTime::now() + after;
+                    let record = retry::again(topic, self.record, self.retries + 1, due, &error);
+                    Outcome::RetryLater { record, error }
+                }
+            };
+        }
+        self.give_up(error)
+    }
+
+    /// What becomes of a record that will not be tried again.
+    pub(crate) fn give_up(&self, error: RpcError) -> Outcome {
+        let reply = self.reply(|now| reply::encode_failure(&error, now));
+        match (reply, &self.served.dead_letter_topic) {
+            // The caller has been told that it is its own fault, or somebody else's: nothing is left to look at.
+            (Some(reply), _) if error.is_final() => Outcome::Reply(reply),
+            (Some(reply), None) => Outcome::Reply(reply),
+            (None, None) => Outcome::Discarded(error),
+            (reply, Some(topic)) => {
+                let failure = Failure {
+                    error: &error,
+                    retries: self.retries,
+                    topic: &self.served.topic,
+                    group: &self.served.group,
+                    at: SystemTime::now(),
+                };
+                let letter = dead_letter::letter(topic, self.record, &failure);
+                Outcome::DeadLetter { letter, reply, error }
+            }
+        }
+    }
+
+    /// The reply, if somebody waits for one.
+    fn reply(&self, value: impl FnOnce(u64) -> Bytes) -> Option<OutgoingRecord> {
+        let (reply_to, correlation_id) = self.request.return_address()?;
+        let now = clock::now_millis();
+        let message_id = Uuid::new_v4().to_string();
+        Some(OutgoingRecord {
+            // Checked against the allowed topics, which are text, before the handler ran.
+            topic: String::from_utf8_lossy(reply_to).into(),
+            placement: self.dialect.reply_placement(self.request),
+            headers: self.dialect.reply(&message_id, correlation_id.clone(), now),
+            key: Some(message_id.into()),
+            value: Some(value(now)),
+        })
+    }
 }
 
 /// The topics that replies may go to: a `reply-to` is a stranger's text, and must not choose where we write.
@@ -59,9 +127,7 @@ pub(crate) struct ReplyTopics {
 impl ReplyTopics {
     /// Refuses a request whose reply would go where the subscription's replies do not belong.
     pub(crate) fn check(&self, served: &Served, request: &RequestHeaders) -> Result<(), RpcError> {
-        let Some((reply_to, _)) = request.return_address() else {
-            return Ok(());
-        };
+        let Some((reply_to, _)) = request.return_address() else { return Ok(()) };
         let named = std::str::from_utf8(reply_to).ok();
         let allowed = named.is_some_and(|topic| {
             served.reply_topic.as_deref() == Some(topic) || self.allowed.contains(topic)
@@ -78,10 +144,37 @@ impl ReplyTopics {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
+    use std::time::Instant;
 
     use super::*;
-    use crate::handler::Ordering;
+    use crate::{Retry, handler::Ordering};
+
+    fn served(dead_letter: bool, retry_topic: bool) -> Served {
+        Served {
+            topic: "orders".into(),
+            group: "g".into(),
+            contract_topic: "orders",
+            reply_topic: Some("orders-responses".into()),
+            dead_letter_topic: dead_letter.then(|| "orders.dlq".into()),
+            retry_topic: retry_topic.then(|| "orders-retry".into()),
+            ordering: Ordering::Key,
+            concurrency: 1,
+            dispatch: Arc::default(),
+            locations: Vec::new(),
+        }
+    }
+
+    fn record() -> Received {
+        Received {
+            topic: "orders".into(),
+            partition: 0,
+            offset: 0,
+            timestamp: None,
+            key: None,
+            value: Some(Bytes::from_static(b"{}")),
+            headers: Ok(crate::Headers::new()),
+        }
+    }
 
     fn waited_for() -> RequestHeaders {
         RequestHeaders {
@@ -91,14 +184,46 @@ mod tests {
         }
     }
 
-    fn concluded(request: &RequestHeaders, ended: Ended) -> Outcome {
-        conclude(Dialect::Reference, request, ended)
+    struct Case {
+        served: Served,
+        request: RequestHeaders,
+        retries: u32,
+        deadline_in: Option<Duration>,
+    }
+
+    impl Default for Case {
+        fn default() -> Self {
+            Self { served: served(true, false), request: waited_for(), retries: 3, deadline_in: None }
+        }
+    }
+
+    impl Case {
+        fn concluded(&self, answer: Result<Reply, RpcError>) -> Outcome {
+            let now = (Instant::now(), SystemTime::now());
+            let attempt = Attempt {
+                served: &self.served,
+                record: &record(),
+                dialect: Dialect::Reference,
+                request: &self.request,
+                deadline: self.deadline_in.and_then(|left| Deadline::at_wall(now.1 + left, now)),
+                retries: self.retries,
+            };
+            attempt.conclude(Ended::Answered(answer), &Retry::new())
+        }
+    }
+
+    fn nobody() -> RequestHeaders {
+        RequestHeaders::default()
+    }
+
+    fn failed() -> Result<Reply, RpcError> {
+        Err(RpcError::internal("bug"))
     }
 
     #[test]
     fn an_answer_goes_to_whoever_waits() {
-        let answered = Ended::Answered(Ok(Reply::Data(Bytes::from_static(b"1"))));
-        let Outcome::Reply(record) = concluded(&waited_for(), answered) else { panic!("no reply") };
+        let answered = Case::default().concluded(Ok(Reply::Data(Bytes::from_static(b"1"))));
+        let Outcome::Reply(record) = answered else { panic!("no reply") };
         assert_eq!(&*record.topic, "orders-responses");
         assert_eq!(record.headers.text("correlation-id"), Some("c-1"));
         assert_eq!(record.key.as_ref(), record.headers.get("message-id"));
@@ -107,40 +232,61 @@ mod tests {
 
     #[test]
     fn no_reply_is_sent_where_nobody_waits_or_the_handler_says_so() {
-        let nobody = RequestHeaders::default();
-        assert!(matches!(concluded(&nobody, Ended::Answered(Ok(Reply::Empty))), Outcome::Handled));
-        assert!(matches!(concluded(&waited_for(), Ended::Answered(Ok(Reply::None))), Outcome::Handled));
-        assert!(matches!(concluded(&waited_for(), Ended::Expired), Outcome::Expired));
+        let unwaited = Case { request: nobody(), ..Case::default() };
+        assert!(matches!(unwaited.concluded(Ok(Reply::Empty)), Outcome::Handled));
+        assert!(matches!(Case::default().concluded(Ok(Reply::None)), Outcome::Handled));
     }
 
     #[test]
-    fn an_error_is_told_to_whoever_waits_and_else_it_has_failed() {
-        let failed = || Ended::Answered(Err(RpcError::internal("bug")));
-        assert!(matches!(concluded(&waited_for(), failed()), Outcome::Reply(_)));
-        assert!(matches!(concluded(&RequestHeaders::default(), failed()), Outcome::Failed(_)));
+    fn what_may_pass_is_tried_again_and_then_dead_lettered_and_answered() {
+        let first = Case { retries: 0, ..Case::default() };
+        assert!(matches!(first.concluded(failed()), Outcome::Retry { after, .. } if after.as_secs() == 1));
+        let Outcome::DeadLetter { letter, reply, .. } = Case::default().concluded(failed()) else {
+            panic!("not dead-lettered")
+        };
+        assert_eq!((&*letter.topic, letter.headers.text("total-retries")), ("orders.dlq", Some("3")));
+        assert!(reply.is_some());
+    }
+
+    #[test]
+    fn a_final_error_is_answered_at_once_and_dead_lettered_only_where_nobody_waits() {
+        let bad = || Err(RpcError::bad_request("no"));
+        let first = Case { retries: 0, ..Case::default() };
+        assert!(matches!(first.concluded(bad()), Outcome::Reply(_)));
+        let unwaited = Case { request: nobody(), ..first };
+        assert!(matches!(unwaited.concluded(bad()), Outcome::DeadLetter { reply: None, .. }));
+    }
+
+    #[test]
+    fn no_retry_is_begun_that_could_not_end_before_the_deadline() {
+        let soon = Case { retries: 0, deadline_in: Some(Duration::from_millis(900)), ..Case::default() };
+        assert!(matches!(soon.concluded(failed()), Outcome::DeadLetter { .. }));
+        let later = Case { retries: 0, deadline_in: Some(Duration::from_secs(5)), ..Case::default() };
+        assert!(matches!(later.concluded(failed()), Outcome::Retry { .. }));
+    }
+
+    #[test]
+    fn without_a_dead_letter_topic_the_reply_is_all_and_without_a_reply_nothing_is() {
+        let none = || Case { served: served(false, false), ..Case::default() };
+        assert!(matches!(none().concluded(failed()), Outcome::Reply(_)));
+        assert!(matches!(Case { request: nobody(), ..none() }.concluded(failed()), Outcome::Discarded(_)));
+    }
+
+    #[test]
+    fn a_retry_through_kafka_carries_its_count_and_when_it_is_due() {
+        let case = Case { served: served(true, true), retries: 1, ..Case::default() };
+        let Outcome::RetryLater { record, .. } = case.concluded(failed()) else { panic!("not retried") };
+        assert_eq!((&*record.topic, record.headers.text("retry-count")), ("orders-retry", Some("2")));
     }
 
     #[test]
     fn a_reply_goes_only_to_the_topic_of_the_subscription_or_one_that_is_allowed() {
-        let served = Served {
-            topic: "orders".into(),
-            group: "g".into(),
-            contract_topic: "orders",
-            reply_topic: Some("orders-responses".into()),
-            dead_letter_topic: None,
-            ordering: Ordering::Key,
-            concurrency: 1,
-            dispatch: super::super::dispatch::Dispatch::default(),
-            locations: Vec::new(),
-        };
+        let served = served(true, false);
         let topics = ReplyTopics { allowed: [Arc::from("gateway-responses")].into() };
-        let to = |topic: &'static [u8]| RequestHeaders {
-            reply_to: Some(Bytes::from_static(topic)),
-            ..waited_for()
-        };
+        let to = |topic: &'static [u8]| RequestHeaders { reply_to: Some(Bytes::from_static(topic)), ..waited_for() };
         assert_eq!(topics.check(&served, &to(b"orders-responses")), Ok(()));
         assert_eq!(topics.check(&served, &to(b"gateway-responses")), Ok(()));
-        assert_eq!(topics.check(&served, &RequestHeaders::default()), Ok(()));
+        assert_eq!(topics.check(&served, &nobody()), Ok(()));
         for hostile in [&b"__consumer_offsets"[..], b"orders", b"\xff\xff"] {
             assert!(topics.check(&served, &to(hostile)).is_err());
         }

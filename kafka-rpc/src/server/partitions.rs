@@ -36,8 +36,11 @@ struct Assigned {
     offsets: Offsets,
     /// The weight of the records that were taken and are not finished.
     bytes: usize,
+    unfinished: usize,
     paused: bool,
     running: usize,
+    /// How many records wait for a delivery to work again: until then the partition takes no more.
+    held: usize,
     committed: Option<i64>,
     confirmed: bool,
     committed_at: Instant,
@@ -57,8 +60,10 @@ impl Partitions {
                 generation,
                 offsets: Offsets::default(),
                 bytes: 0,
+                unfinished: 0,
                 paused: false,
                 running: 0,
+                held: 0,
                 committed: None,
                 confirmed: true,
                 committed_at: now,
@@ -83,6 +88,7 @@ impl Partitions {
             return None;
         }
         own.bytes += weight;
+        own.unfinished += 1;
         Some(own.generation)
     }
 
@@ -106,6 +112,7 @@ impl Partitions {
             own.running = own.running.saturating_sub(1);
             if is_final {
                 own.bytes = own.bytes.saturating_sub(weight);
+                own.unfinished = own.unfinished.saturating_sub(1);
                 own.offsets.finish(offset);
             }
         }
@@ -124,13 +131,38 @@ impl Partitions {
         self.assigned.keys().copied().collect()
     }
 
+    /// Holds a partition: a record of it waits for a delivery to work again.
+    pub(crate) fn hold(&mut self, partition: i32, generation: Generation) {
+        if let Some(own) = self.of(partition, generation) {
+            own.held += 1;
+        }
+    }
+
+    /// Lets go of a partition that was held.
+    pub(crate) fn release(&mut self, partition: i32, generation: Generation) {
+        if let Some(own) = self.of(partition, generation) {
+            own.held = own.held.saturating_sub(1);
+        }
+    }
+
+    /// How many partitions are held.
+    pub(crate) fn held(&self) -> usize {
+        self.assigned.values().filter(|own| own.held > 0).count()
+    }
+
+    /// How many records of these partitions are taken and not finished.
+    pub(crate) fn unfinished(&self, partitions: &[i32]) -> usize {
+        let of = |partition| self.assigned.get(partition).map_or(0, |own| own.unfinished);
+        partitions.iter().map(of).sum()
+    }
+
     /// Whether a partition must pause now; says so once.
     pub(crate) fn must_pause(&mut self, partition: i32) -> bool {
         let bounds = self.bounds;
         let Some(own) = self.assigned.get_mut(&partition) else {
             return false;
         };
-        let full = own.offsets.uncommitted() >= bounds.uncommitted || own.bytes >= bounds.bytes;
+        let full = own.held > 0 || own.offsets.uncommitted() >= bounds.uncommitted || own.bytes >= bounds.bytes;
         let pause = full && !own.paused;
         own.paused |= full;
         pause
@@ -141,7 +173,8 @@ impl Partitions {
         let bounds = self.bounds;
         let mut resumed = Vec::new();
         for (partition, own) in &mut self.assigned {
-            let light = own.offsets.uncommitted() <= bounds.uncommitted / 2 && own.bytes <= bounds.bytes / 2;
+            let light = own.held == 0
+                && own.offsets.uncommitted() <= bounds.uncommitted / 2 && own.bytes <= bounds.bytes / 2;
             if own.paused && light {
                 own.paused = false;
                 resumed.push(*partition);
@@ -245,6 +278,18 @@ mod tests {
         assert!(partitions.must_pause(0));
         finish(&mut partitions, generation, 0, 100);
         assert_eq!(partitions.may_resume(), [0]);
+    }
+
+    #[test]
+    fn a_held_partition_pauses_whatever_its_bounds_and_goes_on_when_it_is_released() {
+        let mut partitions = assigned();
+        let generation = partitions.take(0, 0, 1).expect("ours");
+        partitions.hold(0, generation);
+        assert!(partitions.must_pause(0));
+        assert!(partitions.may_resume().is_empty());
+        partitions.release(0, generation);
+        assert_eq!(partitions.may_resume(), [0]);
+        assert_eq!(partitions.unfinished(&[0]), 1);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What a running handler lends to the calls it makes: its deadline.
+//! What a running handler lends to the calls it makes: that they are a handler's, and its deadline.
 
 use std::{future::Future, time::Instant};
 
@@ -7,11 +7,16 @@ tokio::task_local! {
 }
 
 /// Runs a handler so that every call it makes ends no later than its own caller waits.
-pub(crate) async fn with_deadline<F: Future>(deadline: Option<Instant>, handler: F) -> F::Output {
+pub(crate) async fn of_handler<F: Future>(deadline: Option<Instant>, handler: F) -> F::Output {
     DEADLINE.scope(deadline, handler).await
 }
 
 /// The deadline of the handler that is running here, if one is and has one.
 pub(crate) fn deadline() -> Option<Instant> {
     DEADLINE.try_with(|deadline| *deadline).ok().flatten()
+}
+
+/// Whether a handler is running here. Its calls go on while a shutdown drains, because it could not end without.
+pub(crate) fn is_handler() -> bool {
+    DEADLINE.try_with(|_| ()).is_ok()
 }

@@ -15,6 +15,8 @@ const MOST_TEXT: usize = 1 << 10;
 pub(crate) struct Failure<'a> {
     pub(crate) error: &'a RpcError,
     pub(crate) retries: u32,
+    /// The topic of the subscription: a record that was retried came from another.
+    pub(crate) topic: &'a str,
     pub(crate) group: &'a str,
     pub(crate) at: SystemTime,
 }
@@ -24,7 +26,7 @@ pub(crate) fn letter(topic: &std::sync::Arc<str>, record: &Received, failure: &F
     // Where a header's name is no text it cannot be written again; the rest of the record can.
     let mut headers = record.headers.clone().unwrap_or_default();
     let error = failure.error;
-    headers.push(names::ORIGINAL_TOPIC, record.topic.to_string());
+    headers.push(names::ORIGINAL_TOPIC, failure.topic.to_owned());
     headers.push(names::ERROR, cut(error.message()));
     // Empty and not absent: a header without a value kills a service of the reference.
     headers.push(names::ERROR_STACK, Bytes::new());
@@ -54,7 +56,8 @@ pub(crate) fn without_value(letter: OutgoingRecord) -> OutgoingRecord {
     OutgoingRecord { value: None, headers, ..letter }
 }
 
-fn cut(text: &str) -> String {
+/// The beginning of a text, short enough for a header.
+pub(crate) fn cut(text: &str) -> String {
     let end = (0..=MOST_TEXT.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
     text[..end].to_owned()
 }
@@ -79,7 +82,7 @@ mod tests {
 
     fn written(error: &RpcError, headers: Headers) -> OutgoingRecord {
         let at = SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_005_000);
-        letter(&"orders.dlq".into(), &record(headers), &Failure { error, retries: 3, group: "g", at })
+        letter(&"orders.dlq".into(), &record(headers), &Failure { error, retries: 3, topic: "orders", group: "g", at })
     }
 
     #[test]

@@ -71,6 +71,11 @@ impl Headers {
         self.entries.is_empty()
     }
 
+    /// Removes every header of these names.
+    pub(crate) fn remove(&mut self, names: &[&str]) {
+        self.entries.retain(|(own, _)| !names.iter().any(|name| own.eq_ignore_ascii_case(name)));
+    }
+
     /// Adds all of another's after one's own.
     pub(crate) fn append(&mut self, other: Self) {
         self.entries.extend(other.entries);

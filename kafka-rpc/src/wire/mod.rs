@@ -6,6 +6,7 @@
 //! - [`envelope`]: the value of a command
 //! - [`reply`]: the value of a reply
 //! - [`dead_letter`]: a record that could not be handled, with why
+//! - [`retry`]: a record that is to be handled once more, through another topic
 //! - [`record`]: a record that is to be sent
 //! - [`dialect`]: who writes which header, per peer
 //! - [`clock`]: wall time in milliseconds
@@ -19,6 +20,7 @@ pub(crate) mod headers;
 pub(crate) mod names;
 pub(crate) mod record;
 pub(crate) mod reply;
+pub(crate) mod retry;
 
 pub(crate) use dialect::{Dialect, RequestHeaders};
 pub use headers::Headers;

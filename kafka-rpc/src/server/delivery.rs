@@ -1,0 +1,127 @@
+//! Sends what a record leads to: until it is acknowledged, or can never be, or is nobody's of ours any more.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time;
+
+use super::worker::{Task, Worker};
+use crate::{
+    RpcError,
+    producer::{DeliveryError, Refusal},
+    telemetry,
+    wire::{OutgoingRecord, clock, dead_letter, names, reply},
+};
+
+/// How long what cannot be delivered for now is left alone before it is sent again.
+const SEND_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// How a delivery ended.
+#[derive(Debug)]
+pub(super) enum Sent {
+    /// It was acknowledged.
+    Done,
+    /// It can never be.
+    Refused(RpcError),
+    /// Its partition went before it was: somebody else gets the record.
+    Left,
+}
+
+impl Worker {
+    /// Sends a reply. One that is larger than the broker takes becomes an error reply, and not silence.
+    pub(super) async fn send_reply(self: &Arc<Self>, task: &Task, reply: OutgoingRecord) -> Sent {
+        let Err(refused) = self.send_while_ours(task, &reply).await else { return Sent::Done };
+        match refused {
+            Some(DeliveryError { kind: Refusal::TooLarge, reason }) => {
+                telemetry::reply_replaced(&reply.topic);
+                tracing::error!(
+                    topic = %reply.topic, partition = task.record.partition, offset = task.record.offset, %reason,
+                    "a reply is larger than the broker takes; the caller gets an error instead"
+                );
+                let error =
+                    RpcError::internal("the reply is larger than the broker takes").with_name("ReplyTooLarge");
+                let value = Some(reply::encode_failure(&error, clock::now_millis()));
+                ended(self.send_while_ours(task, &OutgoingRecord { value, ..reply }).await)
+            }
+            refused => ended(Err(refused)),
+        }
+    }
+
+    /// Sends a record to its retry topic.
+    pub(super) async fn send_retry(self: &Arc<Self>, task: &Task, record: OutgoingRecord) -> Sent {
+        ended(self.send_while_ours(task, &record).await)
+    }
+
+    /// Sends a dead letter. One that is larger than the broker takes goes without its value.
+    pub(super) async fn send_letter(self: &Arc<Self>, task: &Task, record: OutgoingRecord) -> Sent {
+        match self.send_while_ours(task, &record).await {
+            Err(Some(DeliveryError { kind: Refusal::TooLarge, reason })) if record.value.is_some() => {
+                tracing::error!(
+                    topic = %record.topic, partition = task.record.partition, offset = task.record.offset, %reason,
+                    "a dead letter is larger than the broker takes; it goes without its value (`{}`)", names::VALUE_OMITTED
+                );
+                ended(self.send_while_ours(task, &dead_letter::without_value(record)).await)
+            }
+            sent => ended(sent),
+        }
+    }
+
+    /// Sends a record again and again while only the cluster is in the way, and holds its partition meanwhile.
+    ///
+    /// `Err(None)` where the partition went.
+    async fn send_while_ours(
+        self: &Arc<Self>,
+        task: &Task,
+        record: &OutgoingRecord,
+    ) -> Result<(), Option<DeliveryError>> {
+        let (partition, generation) = (task.record.partition, task.generation);
+        let mut held = false;
+        let sent = loop {
+            match self.producer.deliver(record).await {
+                Err(DeliveryError { kind: Refusal::ForNow, reason }) => {
+                    telemetry::delivery_refused(&record.topic);
+                    if !held {
+                        held = true;
+                        self.hold(|state| state.partitions.hold(partition, generation));
+                        tracing::error!(
+                            topic = %record.topic, from = %task.record.topic, partition, offset = task.record.offset,
+                            %reason,
+                            "what a record leads to cannot be delivered; the record stays uncommitted, its partition \
+                             pauses, and goes on by itself once it can"
+                        );
+                    }
+                    time::sleep(SEND_AGAIN_AFTER).await;
+                    if !self.state().partitions.holds(partition, generation) {
+                        break Err(None);
+                    }
+                }
+                sent => break sent.map_err(Some),
+            }
+        };
+        if held {
+            self.hold(|state| state.partitions.release(partition, generation));
+            tracing::info!(topic = %record.topic, from = %task.record.topic, partition, "deliveries work again");
+        }
+        sent
+    }
+
+    fn hold(&self, change: impl FnOnce(&mut super::worker::State)) {
+        let mut state = self.state();
+        change(&mut state);
+        // A gauge is a float, and partitions are few.
+        #[expect(clippy::cast_precision_loss, reason = "see above")]
+        self.metrics.held.set(state.partitions.held() as f64);
+        drop(state);
+        self.flow_has_changed();
+    }
+}
+
+fn ended(sent: Result<(), Option<DeliveryError>>) -> Sent {
+    match sent {
+        Ok(()) => Sent::Done,
+        Err(None) => Sent::Left,
+        Err(Some(error)) => {
+            tracing::error!(reason = %error.reason, "what a record leads to was refused for good");
+            Sent::Refused(RpcError::internal(format!("it was refused by the broker: {}", error.reason)))
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! What a record may be at most. What comes from the network is hostile until it has been measured.
+
+use bytes::Bytes;
+use http::StatusCode;
+
+use super::received::Received;
+use crate::RpcError;
+
+/// The bounds of a record that is handled. Nesting is bounded where it is parsed, at 128 levels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Limits {
+    pub(crate) headers: usize,
+    pub(crate) header_bytes: usize,
+    pub(crate) value_bytes: usize,
+}
+
+impl Limits {
+    /// Refuses a record that is more than it may be.
+    pub(crate) fn check(&self, record: &Received) -> Result<(), RpcError> {
+        let Ok(headers) = &record.headers else {
+            return Err(RpcError::bad_request("a header's name is not UTF-8"));
+        };
+        if headers.len() > self.headers {
+            return Err(too_large(format!("the record has more than {} headers", self.headers)));
+        }
+        let size = |(name, value): (&str, Option<&Bytes>)| name.len() + value.map_or(0, Bytes::len);
+        if headers.iter().map(size).sum::<usize>() > self.header_bytes {
+            return Err(too_large(format!("the record has more than {} bytes of headers", self.header_bytes)));
+        }
+        if record.value.as_ref().is_some_and(|value| value.len() > self.value_bytes) {
+            return Err(too_large(format!("the record's value has more than {} bytes", self.value_bytes)));
+        }
+        Ok(())
+    }
+}
+
+fn too_large(message: String) -> RpcError {
+    RpcError::new(StatusCode::PAYLOAD_TOO_LARGE, "RecordTooLarge", message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Headers;
+
+    const LIMITS: Limits = Limits { headers: 2, header_bytes: 8, value_bytes: 4 };
+
+    fn status(headers: &[(&'static str, &'static str)], value: &'static str) -> u16 {
+        let mut own = Headers::new();
+        for (name, value) in headers {
+            own.push(*name, *value);
+        }
+        let record = Received {
+            topic: "t".into(),
+            partition: 0,
+            offset: 0,
+            timestamp: None,
+            key: None,
+            value: Some(value.into()),
+            headers: Ok(own),
+        };
+        LIMITS.check(&record).map_or_else(|error| error.status().as_u16(), |()| 200)
+    }
+
+    #[test]
+    fn a_record_is_refused_for_the_number_and_size_of_its_headers_and_for_its_value() {
+        assert_eq!(status(&[("a", "1"), ("b", "2")], "1234"), 200);
+        assert_eq!(status(&[("a", "1"), ("b", "2"), ("c", "3")], ""), 413);
+        assert_eq!(status(&[("a", "12345678")], ""), 413);
+        assert_eq!(status(&[], "12345"), 413);
+    }
+}

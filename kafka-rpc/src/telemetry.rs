@@ -1,0 +1,132 @@
+//! Everything that is counted, through the [`metrics`] facade: install any recorder before the runtime starts.
+//!
+//! | metric | labels | what it counts |
+//! | --- | --- | --- |
+//! | `kafka_rpc_records_total` | `topic`, `group`, `outcome` | records whose outcome is final: `handled`, `replied`, `expired`, `dead_lettered`, `discarded` |
+//! | `kafka_rpc_retries_total` | `topic`, `group`, `through` | failed records that are tried again: in the `process`, or through the retry `topic` |
+//! | `kafka_rpc_redelivered_total` | `topic`, `group` | records that will be delivered again: taken, and not finished when their partition went |
+//! | `kafka_rpc_handler_panics_total` | `topic` | handlers that panicked |
+//! | `kafka_rpc_handler_timeouts_total` | `topic` | handlers that were stopped at their `timeout` |
+//! | `kafka_rpc_handler_slow_total` | `topic` | handlers that were reported for running long |
+//! | `kafka_rpc_repeated_requests_total` | `topic` | requests that were answered with a kept answer (`dedupe`) |
+//! | `kafka_rpc_replies_replaced_total` | `topic` | replies that the broker refused for their size, and that became an error |
+//! | `kafka_rpc_deliveries_refused_total` | `topic` | replies, letters and retries that could not be delivered for now, each time |
+//! | `kafka_rpc_partitions_held` | `topic`, `group` | gauge: partitions that wait for a delivery to work again |
+//! | `kafka_rpc_calls_total` | `topic`, `outcome` | calls that have ended: `replied`, `remote_error`, `deadline`, `undeliverable`, `overloaded`, `shutting_down`, `invalid`, `decode`, and `dropped` by their caller |
+//! | `kafka_rpc_calls_in_flight` | | gauge: calls that wait for a reply |
+//! | `kafka_rpc_replies_dropped_total` | `reason` | records of reply topics that end no call: `not_waited_for` (late, repeated, or another instance's), `not_a_reply` |
+//! | `kafka_rpc_producers_replaced_total` | | producers that met a fatal error and were made anew |
+
+use metrics::{Counter, Gauge, counter, gauge};
+
+use crate::CallError;
+
+/// The counters of a subscription, found once and not for each record.
+#[cfg_attr(not(feature = "kafka"), expect(dead_code, reason = "only a cluster has subscriptions"))]
+pub(crate) struct SubscriptionMetrics {
+    pub(crate) handled: Counter,
+    pub(crate) replied: Counter,
+    pub(crate) expired: Counter,
+    pub(crate) dead_lettered: Counter,
+    pub(crate) discarded: Counter,
+    pub(crate) retried: Counter,
+    pub(crate) retried_later: Counter,
+    pub(crate) redelivered: Counter,
+    pub(crate) held: Gauge,
+}
+
+#[cfg_attr(not(feature = "kafka"), expect(dead_code, reason = "only a cluster has subscriptions"))]
+impl SubscriptionMetrics {
+    pub(crate) fn new(topic: &str, group: &str) -> Self {
+        let labels = [("topic", topic.to_owned()), ("group", group.to_owned())];
+        let outcome = |outcome: &'static str| counter!("kafka_rpc_records_total", &with(&labels, "outcome", outcome));
+        let retried = |through: &'static str| counter!("kafka_rpc_retries_total", &with(&labels, "through", through));
+        Self {
+            handled: outcome("handled"),
+            replied: outcome("replied"),
+            expired: outcome("expired"),
+            dead_lettered: outcome("dead_lettered"),
+            discarded: outcome("discarded"),
+            retried: retried("process"),
+            retried_later: retried("topic"),
+            redelivered: counter!("kafka_rpc_redelivered_total", &labels),
+            held: gauge!("kafka_rpc_partitions_held", &labels),
+        }
+    }
+}
+
+fn with(labels: &[(&'static str, String); 2], name: &'static str, value: &str) -> Vec<(&'static str, String)> {
+    labels.iter().cloned().chain([(name, value.to_owned())]).collect()
+}
+
+pub(crate) fn panicked(topic: &str) {
+    counter!("kafka_rpc_handler_panics_total", "topic" => topic.to_owned()).increment(1);
+}
+
+pub(crate) fn timed_out(topic: &str) {
+    counter!("kafka_rpc_handler_timeouts_total", "topic" => topic.to_owned()).increment(1);
+}
+
+pub(crate) fn repeated(topic: &str) {
+    counter!("kafka_rpc_repeated_requests_total", "topic" => topic.to_owned()).increment(1);
+}
+
+/// What only a cluster can count.
+#[cfg(feature = "kafka")]
+mod of_cluster {
+    use super::*;
+
+    pub(crate) fn slow(topic: &str) {
+        counter!("kafka_rpc_handler_slow_total", "topic" => topic.to_owned()).increment(1);
+    }
+
+    pub(crate) fn reply_replaced(topic: &str) {
+        counter!("kafka_rpc_replies_replaced_total", "topic" => topic.to_owned()).increment(1);
+    }
+
+    pub(crate) fn delivery_refused(topic: &str) {
+        counter!("kafka_rpc_deliveries_refused_total", "topic" => topic.to_owned()).increment(1);
+    }
+
+    pub(crate) fn producer_replaced() {
+        counter!("kafka_rpc_producers_replaced_total").increment(1);
+    }
+
+    pub(crate) fn calls_in_flight(calls: usize) {
+        // A gauge is a float; 2^53 calls are more than there will be.
+        #[expect(clippy::cast_precision_loss, reason = "see above")]
+        gauge!("kafka_rpc_calls_in_flight").set(calls as f64);
+    }
+
+    pub(crate) fn reply_dropped(reason: &'static str) {
+        counter!("kafka_rpc_replies_dropped_total", "reason" => reason).increment(1);
+    }
+
+    pub(crate) fn call_dropped(topic: &str) {
+        call(topic, "dropped");
+    }
+
+    pub(crate) fn call_ended<T>(topic: &str, ended: &Result<T, CallError>) {
+        let outcome = match ended {
+            Ok(_) => "replied",
+            Err(CallError::Remote(_)) => "remote_error",
+            Err(CallError::DeadlineExceeded { .. }) => "deadline",
+            Err(CallError::Undeliverable { .. }) => "undeliverable",
+            Err(CallError::Overloaded { .. }) => "overloaded",
+            Err(CallError::ShuttingDown) => "shutting_down",
+            Err(CallError::Invalid { .. }) => "invalid",
+            Err(CallError::Decode { .. }) => "decode",
+        };
+        call(topic, outcome);
+    }
+
+    fn call(topic: &str, outcome: &'static str) {
+        counter!("kafka_rpc_calls_total", "topic" => topic.to_owned(), "outcome" => outcome).increment(1);
+    }
+}
+
+#[cfg(feature = "kafka")]
+pub(crate) use of_cluster::{
+    call_dropped, call_ended, calls_in_flight, delivery_refused, producer_replaced, reply_dropped, reply_replaced,
+    slow,
+};

@@ -1,0 +1,76 @@
+//! A record that is to be handled once more, through another topic.
+
+use std::{sync::Arc, time::SystemTime};
+
+use super::{Headers, OutgoingRecord, Placement, clock, dead_letter::cut, names};
+use crate::{RpcError, server::received::Received};
+
+/// The record as it goes to the retry topic: its key, value and headers, with the count and the time of the retry.
+///
+/// A count that it came with is replaced, and not kept beside: the first of a name counts.
+pub(crate) fn again(
+    topic: &Arc<str>,
+    record: &Received,
+    retry: u32,
+    due: SystemTime,
+    error: &RpcError,
+) -> OutgoingRecord {
+    let mut headers = record.headers.clone().unwrap_or_default();
+    headers.remove(&[names::RETRY_COUNT, names::RETRY_TIMESTAMP, names::LAST_ERROR]);
+    headers.push(names::RETRY_COUNT, retry.to_string());
+    headers.push(names::RETRY_TIMESTAMP, clock::millis(due).to_string());
+    headers.push(names::LAST_ERROR, cut(error.message()));
+    OutgoingRecord {
+        topic: Arc::clone(topic),
+        placement: Placement::ByKey,
+        key: record.key.clone(),
+        value: record.value.clone(),
+        headers,
+    }
+}
+
+/// How often a record was tried again before it came here. What is no number is no retry.
+pub(crate) fn count(headers: &Headers) -> u32 {
+    headers.text(names::RETRY_COUNT).and_then(|text| text.parse().ok()).unwrap_or(0)
+}
+
+/// When a record of a retry topic is due.
+pub(crate) fn due(headers: &Headers) -> Option<SystemTime> {
+    clock::from_millis(headers.text(names::RETRY_TIMESTAMP)?.parse().ok()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_retry_is_the_record_with_its_count_time_and_error_and_with_no_older_ones() {
+        let mut own = Headers::new();
+        own.push("Retry-Count", "1");
+        own.push("correlation-id", "c-1");
+        let record = Received {
+            topic: "orders".into(),
+            partition: 0,
+            offset: 7,
+            timestamp: None,
+            key: Some("k".into()),
+            value: Some("v".into()),
+            headers: Ok(own),
+        };
+        let at = SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_000_000);
+        let again = again(&"orders-retry".into(), &record, 2, at, &RpcError::internal("bug"));
+        let headers: Vec<_> = again.headers.iter().map(|(name, value)| (name, value.map(|value| &**value))).collect();
+        assert_eq!(
+            headers,
+            [
+                ("correlation-id", Some(&b"c-1"[..])),
+                ("retry-count", Some(b"2")),
+                ("retry-timestamp", Some(b"1700000000000")),
+                ("last-error", Some(b"bug")),
+            ]
+        );
+        assert_eq!((count(&again.headers), due(&again.headers)), (2, Some(at)));
+    }
+}
