@@ -13,6 +13,7 @@ use syn::{
 
 use crate::{
     errors::Errors,
+    failure::Failure,
     position::{Position, unknown},
 };
 
@@ -29,6 +30,9 @@ pub(crate) struct HandlerOptions {
     pub(crate) register: Option<bool>,
     pub(crate) krate: Option<Path>,
     pub(crate) envelope: bool,
+    pub(crate) retry_topic: Option<Expr>,
+    pub(crate) dead_letters_of: Option<Expr>,
+    pub(crate) failure: Failure,
     stated: Vec<Ident>,
 }
 
@@ -61,6 +65,7 @@ pub(crate) enum ClientName {
 pub(crate) struct CommandOptions {
     pub(crate) name: CommandName,
     pub(crate) key: Option<Key>,
+    pub(crate) failure: Failure,
 }
 
 /// What names a command: the path of a variant, or a literal.
@@ -87,15 +92,16 @@ impl Parse for Key {
     }
 }
 
-/// One option before it is understood: `name`, or `name = value`.
-struct Written {
-    name: Ident,
+/// One option before it is understood: `name`, `name = value`, or `name(parts)`.
+pub(crate) struct Written {
+    pub(crate) name: Ident,
     value: Option<TokenStream>,
+    pub(crate) parts: Option<TokenStream>,
 }
 
 impl Written {
     /// Parses the value, or says what it should be.
-    fn value<T>(
+    pub(crate) fn value<T>(
         &self,
         expected: &str,
         parser: impl FnOnce(ParseStream<'_>) -> syn::Result<T>,
@@ -125,7 +131,7 @@ impl Written {
         if self.is_none() { Ok(Destination::None) } else { self.text().map(Destination::Topic) }
     }
 
-    fn is_none(&self) -> bool {
+    pub(crate) fn is_none(&self) -> bool {
         self.value.as_ref().is_some_and(|value| value.to_string() == "none")
     }
 
@@ -176,13 +182,15 @@ impl Written {
                 options.register = Some(self.value("false", LitBool::parse)?.value());
             }
             "crate" => options.krate = Some(self.value("some::path", Path::parse_mod_style)?),
+            "retry_topic" => options.retry_topic = Some(self.text()?),
+            "dead_letters_of" => options.dead_letters_of = Some(self.text()?),
             "envelope" => match &self.value {
                 None => options.envelope = true,
                 Some(value) => {
                     return Err(syn::Error::new_spanned(value, "write `envelope` alone, without a value"));
                 }
             },
-            _ => {}
+            _ => options.failure.set(self)?,
         }
         Ok(())
     }
@@ -212,13 +220,34 @@ pub(crate) fn handler_options(
     options
 }
 
+/// Reads options inside an option. All mistakes are one error.
+pub(crate) fn each_option(
+    tokens: TokenStream,
+    known: &[&str],
+    noun: &str,
+    mut set: impl FnMut(&Written) -> syn::Result<()>,
+) -> syn::Result<()> {
+    let mut errors = Errors::default();
+    let mut seen = Vec::new();
+    for part in split(tokens) {
+        let Some(written) = errors.take(written(&part)) else { continue };
+        let name = written.name.to_string();
+        if !known.contains(&name.as_str()) {
+            errors.at(&written.name, unknown(&name, noun, known));
+        } else if is_first(&written.name, &mut seen, &mut errors) {
+            errors.take(set(&written));
+        }
+    }
+    errors.into_result()
+}
+
 /// Reads the options of `#[command]`; none if it does not name a command. `attribute` is where it stands.
 pub(crate) fn command_options(
     tokens: TokenStream,
     attribute: Span,
     errors: &mut Errors,
 ) -> Option<CommandOptions> {
-    const KNOWN: &[&str] = &["key"];
+    const KNOWN: &[&str] = &["key", "retry", "timeout", "dedupe"];
     let mut parts = split(tokens).into_iter().filter(|part| !is_marker(part)).peekable();
     let name = if let Some(first) = parts.next_if(|part| !has_value(part)) {
         errors.take(command_name(&first))
@@ -230,6 +259,7 @@ pub(crate) fn command_options(
         None
     };
     let mut key = None;
+    let mut failure = Failure::default();
     let mut seen = Vec::new();
     for part in parts {
         let Some(written) = errors.take(written(&part)) else {
@@ -239,10 +269,14 @@ pub(crate) fn command_options(
         if !KNOWN.contains(&option.as_str()) {
             errors.at(&written.name, unknown(&option, "a command, after its name,", KNOWN));
         } else if is_first(&written.name, &mut seen, errors) {
-            key = errors.take(written.value("field.path", Key::parse));
+            if option == "key" {
+                key = errors.take(written.value("field.path", Key::parse));
+            } else {
+                errors.take(failure.set(&written));
+            }
         }
     }
-    Some(CommandOptions { name: name?, key })
+    Some(CommandOptions { name: name?, key, failure })
 }
 
 fn command_name(tokens: &TokenStream) -> syn::Result<CommandName> {
@@ -311,9 +345,12 @@ fn written(part: &TokenStream) -> syn::Result<Written> {
         return Err(error());
     };
     match tokens.next() {
-        None => Ok(Written { name, value: None }),
+        None => Ok(Written { name, value: None, parts: None }),
         Some(TokenTree::Punct(equals)) if equals.as_char() == '=' => {
-            Ok(Written { name, value: Some(tokens.collect()) })
+            Ok(Written { name, value: Some(tokens.collect()), parts: None })
+        }
+        Some(TokenTree::Group(parts)) if name == "retry" && parts.delimiter() == Delimiter::Parenthesis => {
+            Ok(Written { name, value: None, parts: Some(parts.stream()) })
         }
         Some(_) => Err(error()),
     }

@@ -26,6 +26,11 @@ impl Errors {
         result.map_err(|error| self.push(error)).ok()
     }
 
+    /// All mistakes as one error, if there was one.
+    pub(crate) fn into_result(self) -> syn::Result<()> {
+        self.0.map_or(Ok(()), Err)
+    }
+
     /// The `compile_error!`s, if there was a mistake.
     pub(crate) fn into_tokens(self) -> Option<TokenStream> {
         self.0.map(|errors| errors.to_compile_error())

@@ -7,6 +7,7 @@ mod attr;
 mod command;
 mod errors;
 mod expand;
+mod failure;
 mod model;
 mod parse;
 mod position;
@@ -51,6 +52,13 @@ use proc_macro::TokenStream;
 /// - `dead_letter = "..."`, or `none`: the topic of what cannot be handled. By default `<topic>.dlq`.
 /// - `ordering = "key"`, `"partition"` or `"none"`: which records are handled one at a time. By default `"key"`.
 /// - `concurrency = 64`: how many handlers run at once, at least 1.
+/// - `retry_topic = "..."`: retries wait on this topic and not in the process, so that a delay may be of any
+///   length and survives a restart.
+/// - `retry`, `timeout` and `dedupe`: as for `#[command]`, for every command of the item that does not say
+///   otherwise.
+/// - `dead_letters_of = "..."`: only on a free function without `#[command]`, and instead of `topic`. The
+///   function handles the dead letters of that topic; its payload is `DeadLetter`. What it cannot handle stays
+///   in the dead-letter topic.
 /// - `client = Name`, or `none`: the name of the generated client trait, or that there is none. By default the
 ///   item's name with `Client`: `BybitClient`, `SettingsServiceClient`, `tools::ToolsClient`, `OnAlertClient`.
 /// - `register = false`: the handlers do not register by themselves; they are given to the runtime with
@@ -89,6 +97,18 @@ pub fn kafka_handler(options: TokenStream, item: TokenStream) -> TokenStream {
 ///   serde is the name on the wire; or a string literal.
 /// - `key = field.path`: the field of the payload that is the record key of a call, so that the calls of one
 ///   account are handled in order. Anything with `Display`. By default the correlation id.
+/// - `retry(max = 3, base = "1s", factor = 2, max_delay = "30s", jitter = false)`: how often a failure that is
+///   not final (a 5xx, a timeout, a panic) is tried again, and after which delays; these are the defaults, and
+///   each part may be left out. `retry = none` turns it off; `retry = POLICY` names a constant or static whose
+///   type implements `RetryPolicy`. A delay that is longer than the runtime's `drain_timeout` needs a
+///   `retry_topic`.
+/// - `timeout = "5s"`: how long the handler may run before it is stopped and counts as failed, with a 504. By
+///   default as long as it takes.
+/// - `dedupe = "10m"`: for how long answers are kept, to answer a repeated request (the same correlation id)
+///   with the first answer instead of running the handler twice. In one instance and in memory: a repetition
+///   that another instance gets, or one after a restart, runs again. By default not at all.
+///
+/// Durations are whole numbers with `ms`, `s`, `m` or `h`.
 #[proc_macro_attribute]
 pub fn command(options: TokenStream, item: TokenStream) -> TokenStream {
     command::command(&options.into(), &item.into()).into()

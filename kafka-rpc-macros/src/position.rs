@@ -14,7 +14,20 @@ impl Position {
     pub(crate) fn known(self) -> &'static [&'static str] {
         match self {
             Self::Contract => {
-                &["topic", "group", "replies", "dead_letter", "ordering", "concurrency", "client", "crate"]
+                &[
+                    "topic",
+                    "group",
+                    "replies",
+                    "dead_letter",
+                    "retry_topic",
+                    "ordering",
+                    "concurrency",
+                    "retry",
+                    "timeout",
+                    "dedupe",
+                    "client",
+                    "crate",
+                ]
             }
             Self::ContractImpl => &["register", "crate"],
             Self::Commands => &[
@@ -22,8 +35,12 @@ impl Position {
                 "group",
                 "replies",
                 "dead_letter",
+                "retry_topic",
                 "ordering",
                 "concurrency",
+                "retry",
+                "timeout",
+                "dedupe",
                 "client",
                 "register",
                 "crate",
@@ -33,12 +50,17 @@ impl Position {
                 "group",
                 "replies",
                 "dead_letter",
+                "retry_topic",
                 "ordering",
                 "concurrency",
+                "retry",
+                "timeout",
+                "dedupe",
                 "client",
                 "register",
                 "crate",
                 "envelope",
+                "dead_letters_of",
             ],
         }
     }
@@ -62,6 +84,10 @@ impl Position {
             (Self::Contract, "register") => {
                 Some("a contract registers nothing: write `register = false` on its impl".to_owned())
             }
+            (_, "dead_letters_of") => Some(
+                "`dead_letters_of` is for a free function without `#[command]`, whose payload is `DeadLetter`"
+                    .to_owned(),
+            ),
             (_, "envelope") => Some(
                 "`envelope` is for a free function without `#[command]`: the payload of a command is always \
                  the envelope's, so remove it here"
@@ -112,7 +138,7 @@ mod tests {
         let known = Position::Commands.known();
         assert!(unknown("topics", "it", known).contains("did you mean `topic`"));
         assert!(unknown("deadletter", "it", known).contains("did you mean `dead_letter`"));
-        assert!(!unknown("timeout", "it", known).contains("did you mean"));
+        assert!(!unknown("partitions", "it", known).contains("did you mean"));
     }
 
     #[test]

@@ -127,7 +127,9 @@ fn options(item: &Item, errors: &mut Errors) {
     let options = &item.options;
     if item.position() != Position::ContractImpl {
         let example = "#[kafka_handler(topic = \"..\", group = \"..\")]";
-        if !options.is_stated("topic") {
+        if options.is_stated("dead_letters_of") {
+            dead_letters(item, errors);
+        } else if !options.is_stated("topic") {
             errors.push(syn::Error::new(
                 proc_macro2::Span::call_site(),
                 format!("`topic` is missing: say which topic the commands are on, as in `{example}`"),
@@ -144,7 +146,8 @@ fn options(item: &Item, errors: &mut Errors) {
         Some(Destination::Topic(topic)) => Some(topic),
         Some(Destination::None) | None => None,
     });
-    for topic in options.topic.iter().chain(topics) {
+    let others = [&options.topic, &options.retry_topic, &options.dead_letters_of].into_iter().flatten();
+    for topic in others.chain(topics) {
         self::topic(topic, errors);
     }
     if let Some((literal, group)) = options.group.as_ref().and_then(literal)
@@ -156,6 +159,23 @@ fn options(item: &Item, errors: &mut Errors) {
         && item.name() == Some(client)
     {
         errors.at(client, "the client trait cannot have the name of the item itself: choose another one");
+    }
+}
+
+/// A function that handles dead letters says of what, and nothing else about topics.
+fn dead_letters(item: &Item, errors: &mut Errors) {
+    let options = &item.options;
+    let of = &options.dead_letters_of;
+    for option in ["topic", "replies", "dead_letter", "retry_topic", "envelope", "client"] {
+        if options.is_stated(option) {
+            errors.at(
+                of,
+                format!(
+                    "`dead_letters_of` and `{option}` do not go together: a dead letter is read from where it lies, \
+                     is not answered, and stays there if it cannot be handled; remove `{option}`"
+                ),
+            );
+        }
     }
 }
 

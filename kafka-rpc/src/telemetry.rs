@@ -19,8 +19,6 @@
 
 use metrics::{Counter, Gauge, counter, gauge};
 
-use crate::CallError;
-
 /// The counters of a subscription, found once and not for each record.
 #[cfg_attr(not(feature = "kafka"), expect(dead_code, reason = "only a cluster has subscriptions"))]
 pub(crate) struct SubscriptionMetrics {
@@ -74,7 +72,9 @@ pub(crate) fn repeated(topic: &str) {
 /// What only a cluster can count.
 #[cfg(feature = "kafka")]
 mod of_cluster {
-    use super::*;
+    use metrics::{counter, gauge};
+
+    use crate::CallError;
 
     pub(crate) fn slow(topic: &str) {
         counter!("kafka_rpc_handler_slow_total", "topic" => topic.to_owned()).increment(1);

@@ -1,16 +1,19 @@
 //! What the integration tests share.
 //!
 //! - [`cluster`]: the Kafka that a test runs on, with topics and groups of its own
+//! - [`counted`]: what the runtime has counted
 //! - [`orders`]: a contract, and a service that notes what it does
 //! - [`peer`]: somebody on the other side, who speaks bytes
 //! - [`wait`]: waiting for a condition, with a bound
 
 pub mod cluster;
+pub mod counted;
 pub mod orders;
 pub mod peer;
 pub mod wait;
 
 pub use cluster::Cluster;
+pub use counted::counted;
 pub use peer::{Peer, Record};
 pub use wait::{BOUND, eventually};
 

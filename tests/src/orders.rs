@@ -2,7 +2,10 @@
 
 use std::{
     collections::{BTreeMap, HashSet},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use http::StatusCode;
@@ -14,6 +17,8 @@ use tokio::sync::watch;
 pub const TOPIC: &str = "orders-commands";
 /// The topic of its replies.
 pub const REPLIES: &str = "orders-responses";
+/// The topic of its dead letters.
+pub const DEAD_LETTERS: &str = "orders-commands.dlq";
 /// Its group.
 pub const GROUP: &str = "orders";
 
@@ -52,7 +57,7 @@ pub struct Failure {
 }
 
 /// What the tests call.
-#[kafka_handler(topic = TOPIC, group = GROUP)]
+#[kafka_handler(topic = TOPIC, group = GROUP, retry(max = 2, base = "20ms"))]
 pub trait Orders {
     /// Answers with what it is given.
     #[command(OrderCommand::Echo)]
@@ -81,6 +86,7 @@ pub trait Orders {
 #[derive(Debug, Clone)]
 pub struct OrderService {
     journal: Arc<Mutex<Vec<Note>>>,
+    failures: Arc<AtomicUsize>,
     held: watch::Sender<HashSet<String>>,
 }
 
@@ -95,7 +101,7 @@ pub enum Note {
 
 impl Default for OrderService {
     fn default() -> Self {
-        Self { journal: Arc::default(), held: watch::Sender::new(HashSet::new()) }
+        Self { journal: Arc::default(), failures: Arc::default(), held: watch::Sender::new(HashSet::new()) }
     }
 }
 
@@ -131,6 +137,11 @@ impl OrderService {
         self.journal().into_iter().filter_map(ended).collect()
     }
 
+    /// How often it was asked to fail.
+    pub fn failures(&self) -> usize {
+        self.failures.load(Ordering::Relaxed)
+    }
+
     /// The numbers of the orders that have ended, by account, in order.
     pub fn ended_by_account(&self) -> BTreeMap<String, Vec<u64>> {
         let mut accounts: BTreeMap<String, Vec<u64>> = BTreeMap::new();
@@ -152,6 +163,7 @@ impl Orders for OrderService {
     }
 
     async fn fail(&self, failure: Failure) -> Result<(), RpcError> {
+        self.failures.fetch_add(1, Ordering::Relaxed);
         let status = StatusCode::from_u16(failure.status).unwrap_or_default();
         let mut error = RpcError::new(status, failure.name, failure.message);
         if let Some(code) = failure.code {
@@ -172,6 +184,7 @@ impl Orders for OrderService {
     }
 
     async fn panic(&self) -> Result<(), RpcError> {
+        self.failures.fetch_add(1, Ordering::Relaxed);
         panic!("on purpose")
     }
 

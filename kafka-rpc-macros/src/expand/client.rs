@@ -46,6 +46,7 @@ pub(crate) fn client(item: &Item) -> TokenStream {
 fn client_name(item: &Item) -> Option<Ident> {
     match &item.options.client {
         Some(ClientName::None) => None,
+        _ if item.options.dead_letters_of.is_some() => None,
         Some(ClientName::Named(name)) => Some(name.clone()),
         None => item.name().map(|name| format_ident!("{}Client", upper_camel(name), span = name.span())),
     }

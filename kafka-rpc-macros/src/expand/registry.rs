@@ -7,6 +7,7 @@ use syn::{Type, spanned::Spanned};
 use super::{assert, extractors, from_inside, local, payload, subscription_name, subscription_path};
 use crate::{
     attr::{Destination, Order},
+    failure::Failure,
     model::{Form, Handler, Item, Style},
 };
 
@@ -33,10 +34,15 @@ pub(crate) fn subscription(item: &Item) -> TokenStream {
         quote!(.ordering(#private::Ordering::#ordering))
     });
     let concurrency = options.concurrency.as_ref().map(|count| quote!(.concurrency(#count)));
+    let retry_topic = options.retry_topic.as_ref().map(|topic| quote!(.retry_topic(#topic)));
+    let new = match &options.dead_letters_of {
+        Some(of) => quote!(of_dead_letters(#of, #group, #location)),
+        None => quote!(new(#topic, #group, #location)),
+    };
     quote! {
         #(#cfgs)*
         const #name: #private::Subscription =
-            #private::Subscription::new(#topic, #group, #location) #replies #dead_letter #ordering #concurrency;
+            #private::Subscription::#new #replies #dead_letter #retry_topic #ordering #concurrency;
     }
 }
 
@@ -125,17 +131,21 @@ fn handler(item: &Item, handler: &Handler) -> TokenStream {
     let run = run(item, handler);
     if let Some(command) = &handler.command {
         let name = assert::name(item, &command.name, &command.name.to_token_stream());
-        quote!(#private::Handler::command(#name, #location, #requires, #run))
+        let failure = command.failure.calls(&item.options.failure, &private);
+        quote!(#private::Handler::command(#name, #location, #requires, #run) #failure)
     } else {
         let source = payload_source(item);
-        quote!(#private::Handler::every_record(#source, #location, #requires, #run))
+        let failure = item.options.failure.calls(&Failure::default(), &private);
+        quote!(#private::Handler::every_record(#source, #location, #requires, #run) #failure)
     }
 }
 
 /// What the payload of a function without a command is.
 pub(crate) fn payload_source(item: &Item) -> TokenStream {
     let private = item.private();
-    if item.options.envelope {
+    if item.options.dead_letters_of.is_some() {
+        quote!(#private::PayloadSource::Record)
+    } else if item.options.envelope {
         quote!(#private::PayloadSource::Envelope)
     } else {
         quote!(#private::PayloadSource::Value)

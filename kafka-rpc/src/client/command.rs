@@ -60,7 +60,7 @@ impl Command {
             let body = match self.name {
                 Name::Of(name) => Body::Command(name()?),
                 Name::EveryRecord(PayloadSource::Envelope) => Body::Envelope,
-                Name::EveryRecord(PayloadSource::Value) => Body::Payload,
+                Name::EveryRecord(PayloadSource::Value | PayloadSource::Record) => Body::Payload,
             };
             let Subscription { topic, .. } = self.subscription;
             Ok(Resolved { topic, reply_topic: self.subscription.reply_topic(), body })

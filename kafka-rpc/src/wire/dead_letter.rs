@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 
-use super::{Headers, OutgoingRecord, Placement, clock, names};
+use super::{OutgoingRecord, Placement, clock, names};
 use crate::{RpcError, server::received::Received};
 
 /// The most of an error's text that a header holds: a broker refuses records for the size of their headers too.
@@ -67,6 +67,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::Headers;
 
     fn record(headers: Headers) -> Received {
         Received {

@@ -1,0 +1,134 @@
+//! The options about failures: `retry`, `timeout` and `dedupe`, of one command or of all commands of an item.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::{Lit, LitBool, LitStr, Path};
+
+use crate::attr::{Written, each_option};
+
+/// What is said of failures; what is not said is the runtime's default.
+#[derive(Default)]
+pub(crate) struct Failure {
+    retry: Option<Retry>,
+    timeout: Option<Millis>,
+    dedupe: Option<Millis>,
+}
+
+enum Retry {
+    Off,
+    Policy(Path),
+    Backoff(Backoff),
+}
+
+#[derive(Default)]
+struct Backoff {
+    max: Option<u32>,
+    base: Option<Millis>,
+    factor: Option<f64>,
+    max_delay: Option<Millis>,
+    jitter: Option<bool>,
+}
+
+/// A duration, as it was written.
+#[derive(Clone, Copy)]
+struct Millis(u64);
+
+impl Failure {
+    /// Takes an option, if it is one of these.
+    pub(crate) fn set(&mut self, option: &Written) -> syn::Result<()> {
+        match option.name.to_string().as_str() {
+            "retry" => self.retry = Some(retry(option)?),
+            "timeout" => self.timeout = Some(millis(option)?),
+            "dedupe" => self.dedupe = Some(millis(option)?),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The calls that tell a `Handler`; what this does not say, `default` may.
+    pub(crate) fn calls(&self, default: &Self, private: &TokenStream) -> TokenStream {
+        let retry = self.retry.as_ref().or(default.retry.as_ref()).map(|retry| {
+            let policy = retry.policy(private);
+            quote!(.retry(#policy))
+        });
+        let duration = |millis: Millis| {
+            let Millis(millis) = millis;
+            quote!(#private::Duration::from_millis(#millis))
+        };
+        let timeout = self.timeout.or(default.timeout).map(duration).map(|bound| quote!(.timeout(#bound)));
+        let dedupe = self.dedupe.or(default.dedupe).map(duration).map(|keep| quote!(.dedupe(#keep)));
+        quote!(#retry #timeout #dedupe)
+    }
+}
+
+impl Retry {
+    /// A `&'static dyn RetryPolicy`.
+    fn policy(&self, private: &TokenStream) -> TokenStream {
+        match self {
+            Self::Off => quote!(&#private::Retry::OFF),
+            Self::Policy(path) => quote!(&#path),
+            Self::Backoff(Backoff { max, base, factor, max_delay, jitter }) => {
+                let duration = |Millis(millis): &Millis| quote!(#private::Duration::from_millis(#millis));
+                let max = max.map(|max| quote!(.max(#max)));
+                let base = base.as_ref().map(duration).map(|base| quote!(.base(#base)));
+                let factor = factor.map(|factor| quote!(.factor(#factor)));
+                let max_delay = max_delay.as_ref().map(duration).map(|delay| quote!(.max_delay(#delay)));
+                let jitter = jitter.map(|jitter| quote!(.jitter(#jitter)));
+                quote!(const { &#private::Retry::new() #max #base #factor #max_delay #jitter })
+            }
+        }
+    }
+}
+
+fn retry(option: &Written) -> syn::Result<Retry> {
+    let Some(parts) = &option.parts else {
+        if option.is_none() {
+            return Ok(Retry::Off);
+        }
+        let policy = option.value("none`, `retry = SOME_POLICY` or `retry(max = 3, base = \"1s\")", Path::parse_mod_style);
+        return policy.map(Retry::Policy);
+    };
+    let mut backoff = Backoff::default();
+    each_option(parts.clone(), &["max", "base", "factor", "max_delay", "jitter"], "`retry(..)`", |part| {
+        match part.name.to_string().as_str() {
+            "max" => {
+                backoff.max = Some(part.value("3", |input| input.parse::<syn::LitInt>()?.base10_parse())?);
+            }
+            "base" => backoff.base = Some(millis(part)?),
+            "factor" => backoff.factor = Some(factor(part)?),
+            "max_delay" => backoff.max_delay = Some(millis(part)?),
+            "jitter" => backoff.jitter = Some(part.value("true", <LitBool as syn::parse::Parse>::parse)?.value()),
+            _ => {}
+        }
+        Ok(())
+    })?;
+    Ok(Retry::Backoff(backoff))
+}
+
+fn factor(part: &Written) -> syn::Result<f64> {
+    part.value("2`, a number from 1 on", |input| {
+        let factor = match input.parse()? {
+            Lit::Int(factor) => factor.base10_parse::<f64>()?,
+            Lit::Float(factor) => factor.base10_parse()?,
+            _ => return Err(input.error("no number")),
+        };
+        if factor.is_finite() && factor >= 1.0 { Ok(factor) } else { Err(input.error("below one")) }
+    })
+}
+
+fn millis(option: &Written) -> syn::Result<Millis> {
+    option.value("\"5s\"`, a whole number above zero with `ms`, `s`, `m` or `h", |input| {
+        let text = input.parse::<LitStr>()?.value();
+        let digits = text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len());
+        let (number, unit) = text.split_at(digits);
+        let unit = match unit {
+            "ms" => 1,
+            "s" => 1_000,
+            "m" => 60_000,
+            "h" => 3_600_000,
+            _ => return Err(input.error("no such unit")),
+        };
+        let millis = number.parse::<u64>().ok().and_then(|number| number.checked_mul(unit));
+        millis.filter(|millis| *millis > 0).map(Millis).ok_or_else(|| input.error("no such duration"))
+    })
+}

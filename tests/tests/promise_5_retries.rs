@@ -1,0 +1,346 @@
+//! Promise 5: what may pass is tried again by policy, then dead-lettered and answered.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use kafka_rpc::{CallError, DeadLetter, RpcError, Running, State, kafka_handler};
+use tests::{
+    Cluster, Record,
+    cluster::started,
+    counted, eventually,
+    orders::{
+        DEAD_LETTERS, Failure, GROUP, OrderService, Orders, OrdersClient, REPLIES, TOPIC, order, place,
+    },
+};
+use tokio::sync::mpsc;
+
+async fn serving(cluster: &Cluster, service: &OrderService) -> Running {
+    let runtime = cluster.runtime(cluster.config()).provide(service.clone());
+    started(runtime.handlers(<OrderService as Orders>::handlers())).await
+}
+
+fn failure(status: u16) -> Failure {
+    Failure { status, name: "Down".to_owned(), message: "no luck".to_owned(), code: None, details: None }
+}
+
+fn fail(status: u16) -> String {
+    format!(r#"{{"type":"FAIL","payload":{{"status":{status},"name":"Down","message":"no luck"}}}}"#)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_error_is_retried_then_dead_lettered_and_answered() {
+    let cluster = Cluster::start();
+    let service = OrderService::default();
+    let running = serving(&cluster, &service).await;
+    let Err(CallError::Remote(error)) = running.client().fail(failure(503)).await else { panic!("it did not fail") };
+    assert_eq!((error.status().as_u16(), error.name(), error.message()), (503, "Down", "no luck"));
+    assert_eq!(service.failures(), 3, "once, and two retries");
+    let letter = cluster.peer().read(&cluster.name(DEAD_LETTERS), 1).await.remove(0);
+    assert_eq!((letter.text("total-retries"), letter.text("status-code")), (Some("2"), Some("503")));
+    running.shutdown().await.expect("a clean shutdown");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_error_is_final_at_once() {
+    let cluster = Cluster::start();
+    let service = OrderService::default();
+    let running = serving(&cluster, &service).await;
+    assert!(matches!(running.client().fail(failure(404)).await, Err(CallError::Remote(_))));
+    assert_eq!(service.failures(), 1);
+    eventually("it is final", || (cluster.committed_sum(GROUP, TOPIC, 4) == 1).then_some(())).await;
+    running.shutdown().await.expect("a clean shutdown");
+    assert!(cluster.peer().read_for(&cluster.name(DEAD_LETTERS), 1, Duration::from_millis(500)).await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panic_is_retried_as_any_server_error() {
+    let cluster = Cluster::start();
+    let service = OrderService::default();
+    let running = serving(&cluster, &service).await;
+    let Err(CallError::Remote(error)) = running.client().panic().await else { panic!("it did not fail") };
+    assert_eq!((error.status().as_u16(), service.failures()), (500, 3));
+    running.shutdown().await.expect("a clean shutdown");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_letter_is_the_record_byte_for_byte_with_why_it_failed() {
+    let cluster = Cluster::start();
+    cluster.create_topic(TOPIC, 1).await;
+    let (peer, topic) = (cluster.peer(), cluster.name(TOPIC));
+    let mut poison = Record::new(b"\xff poison").key(b"\x00key").header("x-own", "1").header("error", "theirs");
+    poison.headers.push(("x-null".to_owned(), None));
+    peer.send(&topic, &poison).await;
+    let running = serving(&cluster, &OrderService::default()).await;
+    let letter = peer.read(&cluster.name(DEAD_LETTERS), 1).await.remove(0);
+    assert_eq!((&letter.key, &letter.value), (&poison.key, &poison.value));
+    assert_eq!(letter.headers[..3], poison.headers[..]);
+    let ours: Vec<&str> = letter.names().split_off(3);
+    assert_eq!(
+        ours,
+        [
+            "original-topic",
+            "error",
+            "error-stack",
+            "failed-at",
+            "total-retries",
+            "original-partition",
+            "original-offset",
+            "original-timestamp",
+            "original-group",
+            "error-name",
+            "status-code",
+        ]
+    );
+    assert_eq!(letter.text("original-topic"), Some(&*topic));
+    assert_eq!((letter.text("original-offset"), letter.text("status-code")), (Some("0"), Some("400")));
+    assert_eq!(letter.text("original-group"), Some(&*cluster.name(GROUP)));
+    eventually("it is final", || (cluster.committed_sum(GROUP, TOPIC, 1) == 1).then_some(())).await;
+    running.shutdown().await.expect("a clean shutdown");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_was_retried_elsewhere_goes_on_from_there() {
+    let cluster = Cluster::start();
+    cluster.create_topic(TOPIC, 1).await;
+    let peer = cluster.peer();
+    peer.send(&cluster.name(TOPIC), &Record::new(fail(500)).header("retry-count", "1")).await;
+    let service = OrderService::default();
+    let running = serving(&cluster, &service).await;
+    let letter = peer.read(&cluster.name(DEAD_LETTERS), 1).await.remove(0);
+    assert_eq!((service.failures(), letter.text("total-retries")), (2, Some("2")));
+    running.shutdown().await.expect("a clean shutdown");
+}
+
+/// Handlers that fail, each in its own way.
+#[derive(Clone, Default)]
+struct Attempts(Arc<AtomicUsize>);
+
+impl Attempts {
+    fn next(&self) -> usize {
+        self.0.fetch_add(1, Ordering::Relaxed) + 1
+    }
+}
+
+#[kafka_handler(topic = "flaky-commands", group = "flaky", register = false)]
+mod flaky {
+    use super::{Attempts, RpcError, State};
+
+    #[command("THIRD_TIME", retry(max = 5, base = "10ms", factor = 1))]
+    pub(super) async fn third_time(name: String, State(attempts): State<Attempts>) -> Result<String, RpcError> {
+        match attempts.next() {
+            1 | 2 => Err(RpcError::unavailable("not yet")),
+            _ => Ok(name),
+        }
+    }
+
+    #[command("SLOW_TO_FAIL", retry(max = 1, base = "2s"))]
+    pub(super) async fn slow_to_fail(_: (), State(attempts): State<Attempts>) -> Result<(), RpcError> {
+        attempts.next();
+        Err(RpcError::unavailable("not yet"))
+    }
+
+    #[command("REPEAT")]
+    pub(super) async fn repeat(name: String) -> Result<String, RpcError> {
+        Ok(name)
+    }
+
+    #[command("TOO_LONG", timeout = "50ms", retry = none)]
+    pub(super) async fn too_long() -> Result<(), RpcError> {
+        std::future::pending().await
+    }
+
+    #[command("ONCE", dedupe = "10m")]
+    pub(super) async fn once(_: (), State(attempts): State<Attempts>) -> Result<usize, RpcError> {
+        Ok(attempts.next())
+    }
+}
+use flaky::FlakyClient;
+
+async fn serving_flaky(cluster: &Cluster, attempts: &Attempts) -> Running {
+    let runtime = cluster.runtime(cluster.config()).provide(attempts.clone()).handlers(flaky::handlers());
+    started(runtime).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_gets_the_answer_of_the_retry_that_works() {
+    let cluster = Cluster::start();
+    let attempts = Attempts::default();
+    let running = serving_flaky(&cluster, &attempts).await;
+    assert_eq!(running.client().third_time("Ada".to_owned()).await, Ok("Ada".to_owned()));
+    assert_eq!(attempts.next(), 4);
+    running.shutdown().await.expect("a clean shutdown");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_waits_for_its_retry_holds_nothing_but_its_key() {
+    let cluster = Cluster::start();
+    cluster.create_topic("flaky-commands", 1).await;
+    let attempts = Attempts::default();
+    let running = serving_flaky(&cluster, &attempts).await;
+    let client = running.client();
+    let waits = tokio::spawn(client.slow_to_fail().key("held"));
+    eventually("it has failed once", || (attempts.0.load(Ordering::Relaxed) == 1).then_some(())).await;
+    let same_key = tokio::spawn(client.repeat("behind".to_owned()).key("held"));
+    assert_eq!(client.repeat("beside".to_owned()).key("other").await, Ok("beside".to_owned()));
+    assert_eq!(attempts.0.load(Ordering::Relaxed), 1, "the retry is still to come");
+    assert!(!same_key.is_finished());
+    assert!(waits.await.expect("no panic").is_err());
+    assert_eq!(same_key.await.expect("no panic"), Ok("behind".to_owned()));
+    running.shutdown().await.expect("a clean shutdown");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_retry_is_begun_that_could_not_end_before_the_deadline() {
+    let cluster = Cluster::start();
+    let attempts = Attempts::default();
+    let running = serving_flaky(&cluster, &attempts).await;
+    let answer = running.client().slow_to_fail().timeout(Duration::from_millis(1_900)).await;
+    let Err(CallError::Remote(error)) = answer else { panic!("{answer:?}") };
+    assert_eq!((error.status().as_u16(), attempts.next()), (503, 2));
+    running.shutdown().await.expect("a clean shutdown");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handler_that_takes_longer_than_its_timeout_is_a_504() {
+    let cluster = Cluster::start();
+    let running = serving_flaky(&cluster, &Attempts::default()).await;
+    let Err(CallError::Remote(error)) = running.client().too_long().await else { panic!("it ended") };
+    assert_eq!((error.status().as_u16(), error.name()), (504, "HandlerTimeout"));
+    running.shutdown().await.expect("a clean shutdown");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repeated_request_is_answered_with_the_first_answer() {
+    let cluster = Cluster::start();
+    cluster.create_topic("flaky-commands", 1).await;
+    cluster.create_topic("flaky-responses", 1).await;
+    let (peer, replies) = (cluster.peer(), cluster.name("flaky-responses"));
+    let running = serving_flaky(&cluster, &Attempts::default()).await;
+    for id in ["one", "one", "other"] {
+        let request = Record::new(r#"{"type":"ONCE"}"#).key("k").header("correlation-id", id);
+        peer.send(&cluster.name("flaky-commands"), &request.header("reply-to", &replies)).await;
+    }
+    let answers = peer.read(&replies, 3).await;
+    let data: Vec<_> = answers.iter().map(|answer| answer.json()["data"].clone()).collect();
+    assert_eq!(data, [1, 1, 2]);
+    running.shutdown().await.expect("a clean shutdown");
+}
+
+#[kafka_handler(
+    topic = "later-commands",
+    group = "later",
+    retry_topic = "later-retries",
+    retry(max = 2, base = "300ms", factor = 1),
+    register = false
+)]
+mod later {
+    use super::{Attempts, RpcError, State};
+
+    #[command("SECOND_TIME")]
+    pub(super) async fn second_time(name: String, State(attempts): State<Attempts>) -> Result<String, RpcError> {
+        if attempts.next() == 1 { Err(RpcError::unavailable("not yet")) } else { Ok(name) }
+    }
+}
+use later::LaterClient;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retry_through_kafka_waits_on_its_topic_and_answers_the_caller() {
+    let cluster = Cluster::start();
+    cluster.create_topic("later-retries", 1).await;
+    let attempts = Attempts::default();
+    let runtime = cluster.runtime(cluster.config()).provide(attempts.clone()).handlers(later::handlers());
+    let running = started(runtime).await;
+    assert_eq!(running.client().second_time("Ada".to_owned()).await, Ok("Ada".to_owned()));
+    let retry = cluster.peer().read(&cluster.name("later-retries"), 1).await.remove(0);
+    assert_eq!((retry.text("retry-count"), retry.text("last-error")), (Some("1"), Some("not yet")));
+    assert!(retry.text("correlation-id").is_some());
+    eventually("both are final", || (cluster.committed_sum("later", "later-retries", 1) == 1).then_some(())).await;
+    running.shutdown().await.expect("a clean shutdown");
+}
+
+#[kafka_handler(topic = "careless-commands", group = "careless", dead_letter = none, register = false)]
+mod careless {
+    use super::RpcError;
+
+    #[command("FAIL")]
+    pub(super) async fn fail() -> Result<(), RpcError> {
+        Err(RpcError::bad_request("no"))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_written_decision_discards_what_cannot_be_handled() {
+    let cluster = Cluster::start();
+    cluster.create_topic("careless-commands", 1).await;
+    cluster.peer().send(&cluster.name("careless-commands"), &Record::new(r#"{"type":"FAIL"}"#)).await;
+    let running = started(cluster.runtime(cluster.config()).handlers(careless::handlers())).await;
+    let committed = || cluster.committed_sum("careless", "careless-commands", 1) == 1;
+    eventually("it is final", || committed().then_some(())).await;
+    running.shutdown().await.expect("a clean shutdown");
+}
+
+#[derive(Clone)]
+struct Letters(mpsc::UnboundedSender<DeadLetter>);
+
+#[kafka_handler(dead_letters_of = "orders-commands", group = "undertaker", register = false)]
+async fn on_dead_letter(letter: DeadLetter, State(letters): State<Letters>) -> Result<(), RpcError> {
+    letters.0.send(letter).map_err(|_test_has_ended| RpcError::unavailable("nobody reads the letters"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dead_letters_have_a_handler_of_their_own() {
+    let cluster = Cluster::start();
+    cluster.create_topic(TOPIC, 1).await;
+    cluster.peer().send(&cluster.name(TOPIC), &Record::new(fail(400)).key("k")).await;
+    let (letters, mut received) = mpsc::unbounded_channel();
+    let runtime = cluster
+        .runtime(cluster.config())
+        .provide(OrderService::default())
+        .provide(Letters(letters))
+        .handlers(<OrderService as Orders>::handlers())
+        .handlers(on_dead_letter_handlers());
+    let running = started(runtime).await;
+    let letter = tokio::time::timeout(tests::BOUND, received.recv()).await.expect("in time").expect("a letter");
+    assert_eq!(letter.key.as_deref(), Some(b"k".as_slice()));
+    assert_eq!(letter.value.as_deref(), Some(fail(400).as_bytes()));
+    assert_eq!(letter.original_topic(), Some(&*cluster.name(TOPIC)));
+    assert_eq!((letter.error(), letter.error_name()), (Some("no luck"), Some("Down")));
+    assert_eq!(letter.status().map(|status| status.as_u16()), Some(400));
+    assert_eq!((letter.total_retries(), letter.original_offset()), (Some(0), Some(0)));
+    running.shutdown().await.expect("a clean shutdown");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_dead_letter_topic_holds_the_partition_until_it_is_there() {
+    let cluster = Cluster::start();
+    if cluster.is_embedded() {
+        // The embedded broker makes a topic when it is asked for one, so none can be missing.
+        return;
+    }
+    counted::record();
+    cluster.create_topic(TOPIC, 1).await;
+    cluster.create_topic(REPLIES, 1).await;
+    let (peer, topic) = (cluster.peer(), cluster.name(TOPIC));
+    peer.send(&topic, &Record::new("poison").key("a")).await;
+    let service = OrderService::default();
+    let runtime = cluster.runtime(cluster.config().create_topics(false)).provide(service.clone());
+    let running = started(runtime.handlers(<OrderService as Orders>::handlers())).await;
+    // What follows on the partition, taken before it pauses or after, does not let the poison be passed over.
+    peer.send(&topic, &Record::new(place("b", 1)).key("b")).await;
+    let letters = cluster.name(DEAD_LETTERS);
+    let refused = || counted("kafka_rpc_deliveries_refused_total", &[("topic", &letters)]);
+    eventually("the letter was refused, and sent again", || (refused() >= 2).then_some(())).await;
+    assert_eq!(counted("kafka_rpc_partitions_held", &[("topic", &topic)]), 1);
+    assert_eq!(cluster.committed_sum(GROUP, TOPIC, 1), 0);
+
+    cluster.create_topic(DEAD_LETTERS, 1).await;
+    assert_eq!(peer.read(&cluster.name(DEAD_LETTERS), 1).await[0].value.as_deref(), Some(b"poison".as_slice()));
+    eventually("the partition goes on", || (cluster.committed_sum(GROUP, TOPIC, 1) == 2).then_some(())).await;
+    assert_eq!(service.ended(), [order("b", 1)]);
+    running.shutdown().await.expect("a clean shutdown");
+}
