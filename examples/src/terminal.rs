@@ -2,7 +2,7 @@
 
 use std::{
     fmt::Display,
-    io,
+    io::{self, IsTerminal as _},
     time::{Duration, Instant},
 };
 
@@ -13,7 +13,7 @@ use tracing_subscriber::EnvFilter;
 const WHAT: usize = 24;
 
 /// How wide the column is that says what came of it.
-const OUTCOME: usize = 74;
+const OUTCOME: usize = 70;
 
 /// Prints what the next lines are about.
 pub fn heading(text: impl Display) {
@@ -46,7 +46,11 @@ pub fn amount(cents: u64) -> String {
 /// Writes the log to stderr. `RUST_LOG` says what of it; without, it is `default`.
 pub fn log(default: &str) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .init();
 }
 
 /// Makes a call and prints what came of it: what `say` makes of the reply, or the error.

@@ -85,7 +85,8 @@ fn retry(option: &Written) -> syn::Result<Retry> {
         if option.is_none() {
             return Ok(Retry::Off);
         }
-        let policy = option.value("none`, `retry = SOME_POLICY` or `retry(max = 3, base = \"1s\")", Path::parse_mod_style);
+        let policy = option
+            .value("none`, `retry = SOME_POLICY` or `retry(max = 3, base = \"1s\")", Path::parse_mod_style);
         return policy.map(Retry::Policy);
     };
     let mut backoff = Backoff::default();
@@ -97,7 +98,9 @@ fn retry(option: &Written) -> syn::Result<Retry> {
             "base" => backoff.base = Some(millis(part)?),
             "factor" => backoff.factor = Some(factor(part)?),
             "max_delay" => backoff.max_delay = Some(millis(part)?),
-            "jitter" => backoff.jitter = Some(part.value("true", <LitBool as syn::parse::Parse>::parse)?.value()),
+            "jitter" => {
+                backoff.jitter = Some(part.value("true", <LitBool as syn::parse::Parse>::parse)?.value())
+            }
             _ => {}
         }
         Ok(())

@@ -13,22 +13,20 @@ impl Position {
     /// The options it takes.
     pub(crate) fn known(self) -> &'static [&'static str] {
         match self {
-            Self::Contract => {
-                &[
-                    "topic",
-                    "group",
-                    "replies",
-                    "dead_letter",
-                    "retry_topic",
-                    "ordering",
-                    "concurrency",
-                    "retry",
-                    "timeout",
-                    "dedupe",
-                    "client",
-                    "crate",
-                ]
-            }
+            Self::Contract => &[
+                "topic",
+                "group",
+                "replies",
+                "dead_letter",
+                "retry_topic",
+                "ordering",
+                "concurrency",
+                "retry",
+                "timeout",
+                "dedupe",
+                "client",
+                "crate",
+            ],
             Self::ContractImpl => &["register", "crate"],
             Self::Commands => &[
                 "topic",

@@ -271,7 +271,8 @@ impl Producer {
         let (producer, topic) = (Arc::clone(self), Arc::clone(topic));
         self.runtime.spawn_blocking(move || {
             let Ok(asked) = producer.ask_partitions(&topic, Duration::from_secs(5)) else { return };
-            let ids: Arc<[i32]> = asked.iter().filter(|(_, leader)| *leader >= 0).map(|(id, _)| *id).collect();
+            let ids: Arc<[i32]> =
+                asked.iter().filter(|(_, leader)| *leader >= 0).map(|(id, _)| *id).collect();
             if !ids.is_empty() {
                 let known = TopicPartitions { ids, believed_until: Instant::now() + PARTITIONS_BELIEVED_FOR };
                 producer.topics.write().unwrap_or_else(PoisonError::into_inner).insert(topic, known);

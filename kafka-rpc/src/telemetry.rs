@@ -37,8 +37,10 @@ pub(crate) struct SubscriptionMetrics {
 impl SubscriptionMetrics {
     pub(crate) fn new(topic: &str, group: &str) -> Self {
         let labels = [("topic", topic.to_owned()), ("group", group.to_owned())];
-        let outcome = |outcome: &'static str| counter!("kafka_rpc_records_total", &with(&labels, "outcome", outcome));
-        let retried = |through: &'static str| counter!("kafka_rpc_retries_total", &with(&labels, "through", through));
+        let outcome =
+            |outcome: &'static str| counter!("kafka_rpc_records_total", &with(&labels, "outcome", outcome));
+        let retried =
+            |through: &'static str| counter!("kafka_rpc_retries_total", &with(&labels, "through", through));
         Self {
             handled: outcome("handled"),
             replied: outcome("replied"),
@@ -53,7 +55,11 @@ impl SubscriptionMetrics {
     }
 }
 
-fn with(labels: &[(&'static str, String); 2], name: &'static str, value: &str) -> Vec<(&'static str, String)> {
+fn with(
+    labels: &[(&'static str, String); 2],
+    name: &'static str,
+    value: &str,
+) -> Vec<(&'static str, String)> {
     labels.iter().cloned().chain([(name, value.to_owned())]).collect()
 }
 
@@ -127,6 +133,6 @@ mod of_cluster {
 
 #[cfg(feature = "kafka")]
 pub(crate) use of_cluster::{
-    call_dropped, call_ended, calls_in_flight, delivery_refused, producer_replaced, reply_dropped, reply_replaced,
-    slow,
+    call_dropped, call_ended, calls_in_flight, delivery_refused, producer_replaced, reply_dropped,
+    reply_replaced, slow,
 };

@@ -83,7 +83,8 @@ async fn exists(config: &Config, producer: &Arc<Producer>, topic: &Arc<str>) -> 
     let (asking, topic, within) = (Arc::clone(producer), Arc::clone(topic), config.connection_timeout);
     let failed =
         |reason: String| Error::Kafka { action: "asking for the topics that are needed".to_owned(), reason };
-    let asked = task::spawn_blocking(move || asking.ask_partitions(&topic, within).map(|found| !found.is_empty()));
+    let asked =
+        task::spawn_blocking(move || asking.ask_partitions(&topic, within).map(|found| !found.is_empty()));
     asked.await.map_err(|ended| failed(ended.to_string()))?.map_err(|error| failed(error.to_string()))
 }
 

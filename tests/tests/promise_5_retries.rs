@@ -37,7 +37,9 @@ async fn a_server_error_is_retried_then_dead_lettered_and_answered() {
     let cluster = Cluster::start();
     let service = OrderService::default();
     let running = serving(&cluster, &service).await;
-    let Err(CallError::Remote(error)) = running.client().fail(failure(503)).await else { panic!("it did not fail") };
+    let Err(CallError::Remote(error)) = running.client().fail(failure(503)).await else {
+        panic!("it did not fail")
+    };
     assert_eq!((error.status().as_u16(), error.name(), error.message()), (503, "Down", "no luck"));
     assert_eq!(service.failures(), 3, "once, and two retries");
     let letter = cluster.peer().read(&cluster.name(DEAD_LETTERS), 1).await.remove(0);
@@ -54,7 +56,9 @@ async fn a_client_error_is_final_at_once() {
     assert_eq!(service.failures(), 1);
     eventually("it is final", || (cluster.committed_sum(GROUP, TOPIC, 4) == 1).then_some(())).await;
     running.shutdown().await.expect("a clean shutdown");
-    assert!(cluster.peer().read_for(&cluster.name(DEAD_LETTERS), 1, Duration::from_millis(500)).await.is_empty());
+    assert!(
+        cluster.peer().read_for(&cluster.name(DEAD_LETTERS), 1, Duration::from_millis(500)).await.is_empty()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -72,7 +76,8 @@ async fn a_dead_letter_is_the_record_byte_for_byte_with_why_it_failed() {
     let cluster = Cluster::start();
     cluster.create_topic(TOPIC, 1).await;
     let (peer, topic) = (cluster.peer(), cluster.name(TOPIC));
-    let mut poison = Record::new(b"\xff poison").key(b"\x00key").header("x-own", "1").header("error", "theirs");
+    let mut poison =
+        Record::new(b"\xff poison").key(b"\x00key").header("x-own", "1").header("error", "theirs");
     poison.headers.push(("x-null".to_owned(), None));
     peer.send(&topic, &poison).await;
     let running = serving(&cluster, &OrderService::default()).await;
@@ -131,7 +136,10 @@ mod flaky {
     use super::{Attempts, RpcError, State};
 
     #[command("THIRD_TIME", retry(max = 5, base = "10ms", factor = 1))]
-    pub(super) async fn third_time(name: String, State(attempts): State<Attempts>) -> Result<String, RpcError> {
+    pub(super) async fn third_time(
+        name: String,
+        State(attempts): State<Attempts>,
+    ) -> Result<String, RpcError> {
         match attempts.next() {
             1 | 2 => Err(RpcError::unavailable("not yet")),
             _ => Ok(name),
@@ -242,7 +250,10 @@ mod later {
     use super::{Attempts, RpcError, State};
 
     #[command("SECOND_TIME")]
-    pub(super) async fn second_time(name: String, State(attempts): State<Attempts>) -> Result<String, RpcError> {
+    pub(super) async fn second_time(
+        name: String,
+        State(attempts): State<Attempts>,
+    ) -> Result<String, RpcError> {
         if attempts.next() == 1 { Err(RpcError::unavailable("not yet")) } else { Ok(name) }
     }
 }
@@ -259,7 +270,8 @@ async fn a_retry_through_kafka_waits_on_its_topic_and_answers_the_caller() {
     let retry = cluster.peer().read(&cluster.name("later-retries"), 1).await.remove(0);
     assert_eq!((retry.text("retry-count"), retry.text("last-error")), (Some("1"), Some("not yet")));
     assert!(retry.text("correlation-id").is_some());
-    eventually("both are final", || (cluster.committed_sum("later", "later-retries", 1) == 1).then_some(())).await;
+    eventually("both are final", || (cluster.committed_sum("later", "later-retries", 1) == 1).then_some(()))
+        .await;
     running.shutdown().await.expect("a clean shutdown");
 }
 
@@ -305,7 +317,8 @@ async fn dead_letters_have_a_handler_of_their_own() {
         .handlers(<OrderService as Orders>::handlers())
         .handlers(on_dead_letter_handlers());
     let running = started(runtime).await;
-    let letter = tokio::time::timeout(tests::BOUND, received.recv()).await.expect("in time").expect("a letter");
+    let letter =
+        tokio::time::timeout(tests::BOUND, received.recv()).await.expect("in time").expect("a letter");
     assert_eq!(letter.key.as_deref(), Some(b"k".as_slice()));
     assert_eq!(letter.value.as_deref(), Some(fail(400).as_bytes()));
     assert_eq!(letter.original_topic(), Some(&*cluster.name(TOPIC)));
@@ -339,7 +352,10 @@ async fn a_missing_dead_letter_topic_holds_the_partition_until_it_is_there() {
     assert_eq!(cluster.committed_sum(GROUP, TOPIC, 1), 0);
 
     cluster.create_topic(DEAD_LETTERS, 1).await;
-    assert_eq!(peer.read(&cluster.name(DEAD_LETTERS), 1).await[0].value.as_deref(), Some(b"poison".as_slice()));
+    assert_eq!(
+        peer.read(&cluster.name(DEAD_LETTERS), 1).await[0].value.as_deref(),
+        Some(b"poison".as_slice())
+    );
     eventually("the partition goes on", || (cluster.committed_sum(GROUP, TOPIC, 1) == 2).then_some(())).await;
     assert_eq!(service.ended(), [order("b", 1)]);
     running.shutdown().await.expect("a clean shutdown");

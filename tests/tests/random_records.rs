@@ -15,13 +15,21 @@ use tests::{
 const RECORDS: usize = 100_000;
 const PARTITIONS: i32 = 16;
 
-#[kafka_handler(topic = "anything-commands", group = "anything", retry(max = 1, base = "1ms"), register = false)]
+#[kafka_handler(
+    topic = "anything-commands",
+    group = "anything",
+    retry(max = 1, base = "1ms"),
+    register = false
+)]
 mod anything {
     use super::RpcError;
 
     #[command("ADD")]
     pub(super) async fn add(numbers: Vec<i64>) -> Result<i64, RpcError> {
-        numbers.into_iter().try_fold(0_i64, i64::checked_add).ok_or_else(|| RpcError::bad_request("too large"))
+        numbers
+            .into_iter()
+            .try_fold(0_i64, i64::checked_add)
+            .ok_or_else(|| RpcError::bad_request("too large"))
     }
 
     #[command("FAIL")]
@@ -63,7 +71,8 @@ impl Random {
     }
 
     fn header(&mut self, replies: &str) -> (String, Option<Vec<u8>>) {
-        let names = ["correlation-id", "reply-to", "Reply-To", "deadline", "retry-count", "reply-partition", "x-own"];
+        let names =
+            ["correlation-id", "reply-to", "Reply-To", "deadline", "retry-count", "reply-partition", "x-own"];
         let name = names[usize::try_from(self.below(7)).unwrap_or_default()];
         let value = match self.below(6) {
             0 => None,
@@ -111,11 +120,11 @@ async fn every_record_has_exactly_one_outcome_and_the_sums_agree() {
     eventually("every partition is committed to its end", || committed().then_some(())).await;
     running.shutdown().await.expect("a clean shutdown");
 
-    let outcome = |outcome| {
-        counted("kafka_rpc_records_total", &[("topic", topic.as_str()), ("outcome", outcome)])
-    };
-    let outcomes: BTreeMap<&str, u64> =
-        ["handled", "replied", "expired", "dead_lettered", "discarded"].map(|name| (name, outcome(name))).into();
+    let outcome =
+        |outcome| counted("kafka_rpc_records_total", &[("topic", topic.as_str()), ("outcome", outcome)]);
+    let outcomes: BTreeMap<&str, u64> = ["handled", "replied", "expired", "dead_lettered", "discarded"]
+        .map(|name| (name, outcome(name)))
+        .into();
     assert_eq!(outcomes.values().sum::<u64>(), RECORDS as u64, "{outcomes:?}");
     for name in ["handled", "replied", "expired", "dead_lettered"] {
         assert!(outcomes[name] > 0, "{outcomes:?}");

@@ -61,6 +61,35 @@ fn build_reports_everything_that_is_wrong_at_once_with_file_and_line() {
     }
 }
 
+#[kafka_handler(topic = "b-commands", group = "b", replies = "b-answers", register = false)]
+mod answers {
+    use super::RpcError;
+
+    #[command("ONE")]
+    pub(super) async fn one() -> Result<(), RpcError> {
+        Ok(())
+    }
+}
+
+#[kafka_handler(topic = "b-commands", group = "b", register = false)]
+#[command("OTHER")]
+async fn other_answer() -> Result<(), RpcError> {
+    Ok(())
+}
+
+#[test]
+fn handlers_whose_callers_would_wait_on_different_topics_are_refused() {
+    let built = Runtime::builder()
+        .without_registry()
+        .handlers(answers::handlers())
+        .handlers(other_answer_handlers())
+        .build();
+    let error = built.expect_err("they do not agree").to_string();
+    for part in ["`replies`", "\"b-answers\"", "\"b-responses\""] {
+        assert!(error.contains(part), "`{part}` is missing in:\n{error}");
+    }
+}
+
 #[test]
 fn a_group_that_no_handler_has_is_named() {
     let built = Runtime::builder().without_registry().handlers(other::handlers()).serve_groups(["b"]).build();

@@ -24,7 +24,7 @@ use examples::{
     },
     terminal::{self, amount, heading, line, millis, timed, told},
 };
-use kafka_rpc::{CallError, Client, Config, RpcError, Runtime, kafka_handler, testing::EmbeddedBroker};
+use kafka_rpc::{Call, Client, Config, FromReply, RpcError, Runtime, kafka_handler, testing::EmbeddedBroker};
 use serde_json::json;
 use tokio::{sync::broadcast, time};
 
@@ -107,15 +107,15 @@ async fn story(
     .await?;
 
     heading("Errors keep their meaning");
-    expect_error(told("bybit.place_order", client.place_order(order(100_000)), |_| String::new()).await)?;
+    fails("bybit.place_order", client.place_order(order(100_000))).await?;
     let message = SendMessage { conversation: own.clone(), text: "/balance nobody".to_owned() };
-    expect_error(told("chat.send_message", client.send_message(message), |_| String::new()).await)?;
-    expect_error(told("bybit.withdraw", client.withdraw(own.clone()), |()| String::new()).await)?;
+    fails("chat.send_message", client.send_message(message)).await?;
+    fails("bybit.withdraw", client.withdraw(own.clone())).await?;
 
     heading("Nobody waits forever");
     let sleep = CallTool { name: "sleep".to_owned(), arguments: json!(500) };
     let slow = client.call_tool(sleep).timeout(Duration::from_millis(200));
-    expect_error(told("mcp_tools.call_tool", slow, |_| String::new()).await)?;
+    fails("mcp_tools.call_tool", slow).await?;
 
     heading("Events");
     let create = CreateAlert { symbol: own.clone(), above_cents: 6_000_000 };
@@ -151,10 +151,10 @@ async fn event_of(
     }
 }
 
-/// Some calls are made to fail; that one does not would be the failure.
-fn expect_error<T>(answer: Result<T, CallError>) -> Result<(), &'static str> {
-    match answer {
-        Ok(_) => Err("a call was answered that should have failed"),
+/// Makes a call that is meant to fail; that it is answered would be the failure.
+async fn fails<T: FromReply>(what: &str, call: Call<T>) -> Result<(), String> {
+    match told(what, call, |_| "answered, and should not have been".to_owned()).await {
+        Ok(_) => Err(format!("{what} was answered, and should not have been")),
         Err(_) => Ok(()),
     }
 }

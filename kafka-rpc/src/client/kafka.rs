@@ -52,68 +52,67 @@ impl Transport for KafkaTransport {
 impl KafkaTransport {
     /// Sends a request and waits for its reply.
     async fn ask(&self, outgoing: Outgoing, deadline: Instant) -> Result<Bytes, CallError> {
-            let started = Instant::now();
-            let topic = self.topics.name(&outgoing.topic);
-            let late = |progress| CallError::DeadlineExceeded {
-                topic: outgoing.topic.clone().into_owned(),
-                waited: started.elapsed(),
-                progress,
-            };
-            let Some(reply_topic) = &outgoing.reply_topic else {
-                return Err(CallError::Invalid {
-                    reason: format!(
-                        "`{}` has no replies (`replies = none`); send it with `.notify()`",
-                        outgoing.topic
-                    ),
-                });
-            };
-            let reply_topic = self.topics.name(reply_topic);
-            let routed = time::timeout_at(deadline.into(), self.replies.route(&reply_topic)).await;
-            let route = routed.map_err(|_elapsed| late(Progress::NotSent))??;
+        let started = Instant::now();
+        let topic = self.topics.name(&outgoing.topic);
+        let late = |progress| CallError::DeadlineExceeded {
+            topic: outgoing.topic.clone().into_owned(),
+            waited: started.elapsed(),
+            progress,
+        };
+        let Some(reply_topic) = &outgoing.reply_topic else {
+            return Err(CallError::Invalid {
+                reason: format!(
+                    "`{}` has no replies (`replies = none`); send it with `.notify()`",
+                    outgoing.topic
+                ),
+            });
+        };
+        let reply_topic = self.topics.name(reply_topic);
+        let routed = time::timeout_at(deadline.into(), self.replies.route(&reply_topic)).await;
+        let route = routed.map_err(|_elapsed| late(Progress::NotSent))??;
 
-            if Instant::now() >= deadline {
-                return Err(late(Progress::NotSent));
+        if Instant::now() >= deadline {
+            return Err(late(Progress::NotSent));
+        }
+        let id = Uuid::new_v4();
+        // Waits before it is sent: a reply can be faster than the way back from here.
+        let registered = match self.when_full {
+            WhenFull::Refuse => self.pending.register(id, outgoing.of_handler),
+            WhenFull::Wait => {
+                let free = self.pending.register_when_free(id, outgoing.of_handler);
+                time::timeout_at(deadline.into(), free).await.map_err(|_elapsed| late(Progress::NotSent))?
             }
-            let id = Uuid::new_v4();
-            // Waits before it is sent: a reply can be faster than the way back from here.
-            let registered = match self.when_full {
-                WhenFull::Refuse => self.pending.register(id, outgoing.of_handler),
-                WhenFull::Wait => {
-                    let free = self.pending.register_when_free(id, outgoing.of_handler);
-                    time::timeout_at(deadline.into(), free).await.map_err(|_elapsed| late(Progress::NotSent))?
-                }
-            };
-            let mut call = registered?;
-            self.send(id, &topic, &route, &outgoing, deadline)?;
-            let Ok(answer) = time::timeout_at(deadline.into(), &mut call).await else {
-                self.replies.look_for_partitions();
-                return Err(late(call.progress()));
-            };
-            match reply::decode(&answer?) {
-                Ok(reply) => reply.map_err(CallError::Remote),
-                Err(error) => Err(CallError::Decode {
-                    topic: outgoing.topic.into_owned(),
-                    reason: codec::explain(&error),
-                }),
+        };
+        let mut call = registered?;
+        self.send(id, &topic, &route, &outgoing, deadline)?;
+        let Ok(answer) = time::timeout_at(deadline.into(), &mut call).await else {
+            self.replies.look_for_partitions();
+            return Err(late(call.progress()));
+        };
+        match reply::decode(&answer?) {
+            Ok(reply) => reply.map_err(CallError::Remote),
+            Err(error) => {
+                Err(CallError::Decode { topic: outgoing.topic.into_owned(), reason: codec::explain(&error) })
             }
+        }
     }
 
     /// Sends an event.
     async fn tell(&self, outgoing: Outgoing, deadline: Instant) -> Result<(), CallError> {
-            let started = Instant::now();
-            let topic = self.topics.name(&outgoing.topic);
-            let id = Uuid::new_v4().to_string();
-            let now = clock::now_millis();
-            let headers = Dialect::default().event(&id, outgoing.headers.clone(), now);
-            let record = record(&topic, &outgoing, headers, id, now);
-            match time::timeout_at(deadline.into(), self.producer.deliver(&record)).await {
-                Ok(delivered) => delivered.map_err(|error| undeliverable(&outgoing.topic, error.reason)),
-                Err(_elapsed) => Err(CallError::DeadlineExceeded {
-                    topic: outgoing.topic.into_owned(),
-                    waited: started.elapsed(),
-                    progress: Progress::Unknown,
-                }),
-            }
+        let started = Instant::now();
+        let topic = self.topics.name(&outgoing.topic);
+        let id = Uuid::new_v4().to_string();
+        let now = clock::now_millis();
+        let headers = Dialect::default().event(&id, outgoing.headers.clone(), now);
+        let record = record(&topic, &outgoing, headers, id, now);
+        match time::timeout_at(deadline.into(), self.producer.deliver(&record)).await {
+            Ok(delivered) => delivered.map_err(|error| undeliverable(&outgoing.topic, error.reason)),
+            Err(_elapsed) => Err(CallError::DeadlineExceeded {
+                topic: outgoing.topic.into_owned(),
+                waited: started.elapsed(),
+                progress: Progress::Unknown,
+            }),
+        }
     }
 
     /// Sends a request whose reply will be read: the route says so.

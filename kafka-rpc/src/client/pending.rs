@@ -80,7 +80,9 @@ impl Pending {
                 reason: format!("{} calls wait for replies already (`max_calls_in_flight`)", self.limit),
             });
         }
-        calls.waiting.insert(id, Waiting { sink: Sink::Once(caller), progress: Progress::NotSent, of_handler });
+        calls
+            .waiting
+            .insert(id, Waiting { sink: Sink::Once(caller), progress: Progress::NotSent, of_handler });
         telemetry::calls_in_flight(calls.waiting.len());
         drop(calls);
         Ok(PendingCall { pending: Arc::clone(self), id, answer })
@@ -166,7 +168,8 @@ impl Pending {
         // Delivered outside the lock: it wakes the callers.
         let ended: Vec<Waiting> = {
             let mut calls = self.lock();
-            let ended = calls.waiting.extract_if(|_, waiting| which(waiting)).map(|(_, waiting)| waiting).collect();
+            let ended =
+                calls.waiting.extract_if(|_, waiting| which(waiting)).map(|(_, waiting)| waiting).collect();
             telemetry::calls_in_flight(calls.waiting.len());
             ended
         };

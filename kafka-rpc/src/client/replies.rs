@@ -35,6 +35,11 @@ const LOOK_FOR_PARTITIONS_EVERY: Duration = Duration::from_secs(10);
 /// How long one question to the cluster may take before it is asked again.
 const ASK_FOR: Duration = Duration::from_secs(5);
 
+/// How long a fetch waits for replies at the broker. A topic that is added waits behind the fetch that is under way:
+/// with the default of 500 ms twice, for its leader and its first fetch. It costs ten small requests a second.
+const FETCH_WAIT: &str = "fetch.wait.max.ms";
+const FETCH_WAIT_MILLIS: &str = "100";
+
 /// How long the poll waits for a reply before it looks whether to stop.
 const POLL_FOR: Duration = Duration::from_millis(100);
 
@@ -71,9 +76,12 @@ impl Replies {
     ) -> Result<(Arc<Self>, oneshot::Receiver<()>), Error> {
         // librdkafka wires the consumer's queue only where there is a group; nobody ever joins this one.
         let group = format!("{}-replies-{}", config.client_id, Uuid::new_v4());
-        let consumer: BaseConsumer = kafka::consumer_config(config, &group)
-            .create()
-            .map_err(|error| kafka::creation_error("the reply consumer", &error))?;
+        let mut properties = kafka::consumer_config(config, &group);
+        if !config.properties.contains_key(FETCH_WAIT) {
+            properties.set(FETCH_WAIT, FETCH_WAIT_MILLIS);
+        }
+        let consumer: BaseConsumer =
+            properties.create().map_err(|error| kafka::creation_error("the reply consumer", &error))?;
         let replies = Arc::new(Self {
             consumer: Arc::new(consumer),
             producer,
@@ -172,6 +180,9 @@ impl Replies {
             return Ok(());
         }
         self.consumer.incremental_assign(&new).map_err(unreachable)?;
+        // Tells the consumer who leads the new partitions: by itself it looks once a second, and the first call to
+        // every service would wait for that.
+        self.consumer.fetch_metadata(Some(topic), ASK_FOR).map_err(unreachable)?;
         read.extend(new.elements().iter().map(|element| (Arc::clone(topic), element.partition())));
         tracing::debug!(%topic, partitions = new.count(), "reading replies");
         Ok(())

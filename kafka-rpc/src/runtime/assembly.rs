@@ -78,7 +78,10 @@ pub(super) fn assemble(
             Some(Some(topic)) => Arc::clone(topic),
             Some(None) => {
                 problems.push(Problem {
-                    message: format!("`{}` has no dead letters (`dead_letter = none`), so nothing can handle them", merged.topic),
+                    message: format!(
+                        "`{}` has no dead letters (`dead_letter = none`), so nothing can handle them",
+                        merged.topic
+                    ),
                     places: places(&merged.options),
                 });
                 continue;
@@ -169,11 +172,16 @@ impl Merged {
     }
 
     fn serve(self, names: Names<'_>, drain_timeout: Duration, problems: &mut Vec<Problem>) -> Served {
-        let retry_topic = self.agreed("retry_topic", problems, |own| own.retry_topic, |topic| format!("\"{topic}\""));
+        let retry_topic =
+            self.agreed("retry_topic", problems, |own| own.retry_topic, |topic| format!("\"{topic}\""));
         if retry_topic.is_none() {
             self.check_delays(drain_timeout, problems);
         }
-        let replies = self.agreed("replies", problems, |own| own.replies, shown_topic);
+        // What is not stated is the default, and the callers of that item wait there: so even this must agree.
+        let effective = |own: &Subscription| Some(own.reply_topic());
+        let shown =
+            |topic: &Option<String>| topic.as_ref().map_or("none".to_owned(), |topic| format!("\"{topic}\""));
+        let reply_topic = self.agreed("replies", problems, effective, shown).flatten();
         let dead_letter = self.agreed("dead_letter", problems, |own| own.dead_letter, shown_topic);
         let ordering = self.agreed("ordering", problems, |own| own.ordering, |value| format!("\"{value}\""));
         let concurrency = self.agreed("concurrency", problems, |own| own.concurrency, ToString::to_string);
@@ -188,9 +196,7 @@ impl Merged {
                 problems.push(Problem { message, places: places(&self.options) });
             }
         }
-        let mut options = Subscription::new(self.topic, self.group, self.options[0].location);
-        options.replies = replies;
-        let reply_topic = options.reply_topic().map(|topic| renamed(names.topics, &topic));
+        let reply_topic = reply_topic.map(|topic| renamed(names.topics, &topic));
         let dead_letter_topic = match dead_letter {
             Some(Replies::None) => None,
             Some(Replies::Topic(topic)) => Some(renamed(names.topics, topic)),
@@ -211,7 +217,7 @@ impl Merged {
     }
 
     /// The value of an option that some of the registrations state and all of them must agree on.
-    fn agreed<T: PartialEq + Copy>(
+    fn agreed<T: PartialEq>(
         &self,
         option: &str,
         problems: &mut Vec<Problem>,
@@ -220,8 +226,7 @@ impl Merged {
     ) -> Option<T> {
         let stating: Vec<(T, Location)> =
             self.options.iter().filter_map(|own| Some((stated(own)?, own.location))).collect();
-        let (first, _) = *stating.first()?;
-        if stating.iter().any(|(value, _)| *value != first) {
+        if stating.iter().any(|(value, _)| *value != stating[0].0) {
             problems.push(Problem {
                 message: format!(
                     "the handlers of `{}` in group `{}` do not agree on `{option}`; state it once, or the same everywhere",
@@ -230,7 +235,7 @@ impl Merged {
                 places: stating.iter().map(|(value, at)| format!("{} at {at}", shown(value))).collect(),
             });
         }
-        Some(first)
+        stating.into_iter().next().map(|(value, _)| value)
     }
 }
 

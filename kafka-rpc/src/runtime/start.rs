@@ -15,7 +15,8 @@ use crate::{
     },
     producer::Producer,
     server::{
-        Served, consumer::ConsumerThread, dedupe::Dedupe, handle::Handling, limits::Limits, watch::Watch, worker::Worker,
+        Served, consumer::ConsumerThread, dedupe::Dedupe, handle::Handling, limits::Limits, watch::Watch,
+        worker::Worker,
     },
     topics,
 };

@@ -33,7 +33,13 @@ struct Answers {
 
 impl Dedupe {
     /// The first answer to this request, if it was given within `keep`.
-    pub(crate) fn answer(&self, handler: Location, id: &Bytes, keep: Duration, now: Instant) -> Option<Reply> {
+    pub(crate) fn answer(
+        &self,
+        handler: Location,
+        id: &Bytes,
+        keep: Duration,
+        now: Instant,
+    ) -> Option<Reply> {
         let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         let (reply, at) = answers.kept.get(&(handler, id.clone()))?;
         (now.saturating_duration_since(*at) <= keep).then(|| reply.clone())

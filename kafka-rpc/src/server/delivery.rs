@@ -37,8 +37,8 @@ impl Worker {
                     topic = %reply.topic, partition = task.record.partition, offset = task.record.offset, %reason,
                     "a reply is larger than the broker takes; the caller gets an error instead"
                 );
-                let error =
-                    RpcError::internal("the reply is larger than the broker takes").with_name("ReplyTooLarge");
+                let error = RpcError::internal("the reply is larger than the broker takes")
+                    .with_name("ReplyTooLarge");
                 let value = Some(reply::encode_failure(&error, clock::now_millis()));
                 ended(self.send_while_ours(task, &OutgoingRecord { value, ..reply }).await)
             }

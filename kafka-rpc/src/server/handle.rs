@@ -82,11 +82,22 @@ impl Handling {
 
     /// The letter of a record that nobody can be told about.
     #[cfg_attr(not(feature = "kafka"), expect(dead_code, reason = "only a broker refuses"))]
-    pub(crate) fn give_up(&self, served: &Served, record: &Received, error: RpcError) -> Option<OutgoingRecord> {
+    pub(crate) fn give_up(
+        &self,
+        served: &Served,
+        record: &Received,
+        error: RpcError,
+    ) -> Option<OutgoingRecord> {
         let unaddressed = RequestHeaders::default();
         let retries = record.headers.as_ref().map_or(0, retry::count);
-        let attempt =
-            Attempt { served, record, dialect: Dialect::default(), request: &unaddressed, deadline: None, retries };
+        let attempt = Attempt {
+            served,
+            record,
+            dialect: Dialect::default(),
+            request: &unaddressed,
+            deadline: None,
+            retries,
+        };
         match attempt.give_up(error) {
             Outcome::DeadLetter { letter, .. } => Some(letter),
             _ => None,

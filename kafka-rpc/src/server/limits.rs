@@ -25,7 +25,10 @@ impl Limits {
         }
         let size = |(name, value): (&str, Option<&Bytes>)| name.len() + value.map_or(0, Bytes::len);
         if headers.iter().map(size).sum::<usize>() > self.header_bytes {
-            return Err(too_large(format!("the record has more than {} bytes of headers", self.header_bytes)));
+            return Err(too_large(format!(
+                "the record has more than {} bytes of headers",
+                self.header_bytes
+            )));
         }
         if record.value.as_ref().is_some_and(|value| value.len() > self.value_bytes) {
             return Err(too_large(format!("the record's value has more than {} bytes", self.value_bytes)));

@@ -283,7 +283,10 @@ mod tests {
     fn a_reply_goes_only_to_the_topic_of_the_subscription_or_one_that_is_allowed() {
         let served = served(true, false);
         let topics = ReplyTopics { allowed: [Arc::from("gateway-responses")].into() };
-        let to = |topic: &'static [u8]| RequestHeaders { reply_to: Some(Bytes::from_static(topic)), ..waited_for() };
+        let to = |topic: &'static [u8]| RequestHeaders {
+            reply_to: Some(Bytes::from_static(topic)),
+            ..waited_for()
+        };
         assert_eq!(topics.check(&served, &to(b"orders-responses")), Ok(()));
         assert_eq!(topics.check(&served, &to(b"gateway-responses")), Ok(()));
         assert_eq!(topics.check(&served, &nobody()), Ok(()));

@@ -162,7 +162,8 @@ impl Partitions {
         let Some(own) = self.assigned.get_mut(&partition) else {
             return false;
         };
-        let full = own.held > 0 || own.offsets.uncommitted() >= bounds.uncommitted || own.bytes >= bounds.bytes;
+        let full =
+            own.held > 0 || own.offsets.uncommitted() >= bounds.uncommitted || own.bytes >= bounds.bytes;
         let pause = full && !own.paused;
         own.paused |= full;
         pause
@@ -174,7 +175,8 @@ impl Partitions {
         let mut resumed = Vec::new();
         for (partition, own) in &mut self.assigned {
             let light = own.held == 0
-                && own.offsets.uncommitted() <= bounds.uncommitted / 2 && own.bytes <= bounds.bytes / 2;
+                && own.offsets.uncommitted() <= bounds.uncommitted / 2
+                && own.bytes <= bounds.bytes / 2;
             if own.paused && light {
                 own.paused = false;
                 resumed.push(*partition);

@@ -55,7 +55,8 @@ impl Watch {
     /// The handlers that have run for longer than this; each is told once.
     pub(crate) fn longer_than(&self, bound: Duration) -> Vec<Running> {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        let slow = running.values_mut().filter(|running| !running.reported && running.since.elapsed() > bound);
+        let slow =
+            running.values_mut().filter(|running| !running.reported && running.since.elapsed() > bound);
         slow.map(|running| {
             running.reported = true;
             running.clone()

@@ -160,14 +160,22 @@ impl Worker {
                 Step::Again(after)
             }
             Outcome::RetryLater { record: again, error } => {
-                self.log_failure(record, &error, "a record failed, and is tried again through the retry topic");
+                self.log_failure(
+                    record,
+                    &error,
+                    "a record failed, and is tried again through the retry topic",
+                );
                 match self.send_retry(task, again).await {
                     Sent::Refused(error) => self.dead_letter_refused(task, error).await,
                     sent => self.sent_or_left(&sent, &self.metrics.retried_later),
                 }
             }
             Outcome::DeadLetter { letter, reply, error } => {
-                self.log_failure(record, &error, "a record failed for good, and goes to the dead-letter topic");
+                self.log_failure(
+                    record,
+                    &error,
+                    "a record failed for good, and goes to the dead-letter topic",
+                );
                 // The letter first: once the caller has its answer, it may look for it.
                 if let Sent::Left = self.send_letter(task, letter).await {
                     return Step::Left;
@@ -180,7 +188,11 @@ impl Worker {
                 self.done(&self.metrics.dead_lettered)
             }
             Outcome::Discarded(error) => {
-                self.log_failure(record, &error, "a record failed for good, and is discarded (`dead_letter = none`)");
+                self.log_failure(
+                    record,
+                    &error,
+                    "a record failed for good, and is discarded (`dead_letter = none`)",
+                );
                 self.done(&self.metrics.discarded)
             }
         }
@@ -201,7 +213,9 @@ impl Worker {
     /// A reply that was refused for good is not silence: it is a dead letter.
     async fn dead_letter_refused(self: &Arc<Self>, task: &Task, error: RpcError) -> Step {
         match self.handling.give_up(&self.served, &task.record, error) {
-            Some(letter) => self.sent_or_left(&self.send_letter(task, letter).await, &self.metrics.dead_lettered),
+            Some(letter) => {
+                self.sent_or_left(&self.send_letter(task, letter).await, &self.metrics.dead_lettered)
+            }
             None => self.done(&self.metrics.discarded),
         }
     }
@@ -328,7 +342,8 @@ impl Worker {
         }
         let mut state = self.state();
         let assigned = state.partitions.assigned();
-        let pause = assigned.into_iter().filter(|partition| state.partitions.must_pause(*partition)).collect();
+        let pause =
+            assigned.into_iter().filter(|partition| state.partitions.must_pause(*partition)).collect();
         (pause, state.partitions.may_resume())
     }
 

@@ -22,7 +22,11 @@ pub(crate) struct Failure<'a> {
 }
 
 /// The dead letter of a record: its key, value and headers byte for byte, and after them what is known of it.
-pub(crate) fn letter(topic: &std::sync::Arc<str>, record: &Received, failure: &Failure<'_>) -> OutgoingRecord {
+pub(crate) fn letter(
+    topic: &std::sync::Arc<str>,
+    record: &Received,
+    failure: &Failure<'_>,
+) -> OutgoingRecord {
     // Where a header's name is no text it cannot be written again; the rest of the record can.
     let mut headers = record.headers.clone().unwrap_or_default();
     let error = failure.error;
@@ -83,7 +87,11 @@ mod tests {
 
     fn written(error: &RpcError, headers: Headers) -> OutgoingRecord {
         let at = SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_005_000);
-        letter(&"orders.dlq".into(), &record(headers), &Failure { error, retries: 3, topic: "orders", group: "g", at })
+        letter(
+            &"orders.dlq".into(),
+            &record(headers),
+            &Failure { error, retries: 3, topic: "orders", group: "g", at },
+        )
     }
 
     #[test]
@@ -94,7 +102,8 @@ mod tests {
         let letter = written(&RpcError::internal("database is gone"), own);
         assert_eq!(letter.key.as_deref(), Some(b"\x00key".as_slice()));
         assert_eq!(letter.value.as_deref(), Some(b"\xffpoison".as_slice()));
-        let headers: Vec<_> = letter.headers.iter().map(|(name, value)| (name, value.map(|value| &**value))).collect();
+        let headers: Vec<_> =
+            letter.headers.iter().map(|(name, value)| (name, value.map(|value| &**value))).collect();
         assert_eq!(
             headers,
             [

@@ -61,7 +61,8 @@ mod tests {
         };
         let at = SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_000_000);
         let again = again(&"orders-retry".into(), &record, 2, at, &RpcError::internal("bug"));
-        let headers: Vec<_> = again.headers.iter().map(|(name, value)| (name, value.map(|value| &**value))).collect();
+        let headers: Vec<_> =
+            again.headers.iter().map(|(name, value)| (name, value.map(|value| &**value))).collect();
         assert_eq!(
             headers,
             [
