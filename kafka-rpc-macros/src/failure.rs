@@ -1,8 +1,8 @@
 //! The options about failures: `retry`, `timeout` and `dedupe`, of one command or of all commands of an item.
 
 use proc_macro2::TokenStream;
-use quote::quote;
-use syn::{Lit, LitBool, LitStr, Path};
+use quote::{quote, quote_spanned};
+use syn::{Lit, LitBool, LitStr, Path, spanned::Spanned as _};
 
 use crate::attr::{Written, each_option};
 
@@ -66,7 +66,8 @@ impl Retry {
     fn policy(&self, private: &TokenStream) -> TokenStream {
         match self {
             Self::Off => quote!(&#private::Retry::OFF),
-            Self::Policy(path) => quote!(&#path),
+            // At the path, so that a type that is no policy is an error there.
+            Self::Policy(path) => quote_spanned!(path.span()=> &#path),
             Self::Backoff(Backoff { max, base, factor, max_delay, jitter }) => {
                 let duration = |Millis(millis): &Millis| quote!(#private::Duration::from_millis(#millis));
                 let max = max.map(|max| quote!(.max(#max)));
@@ -99,7 +100,7 @@ fn retry(option: &Written) -> syn::Result<Retry> {
             "factor" => backoff.factor = Some(factor(part)?),
             "max_delay" => backoff.max_delay = Some(millis(part)?),
             "jitter" => {
-                backoff.jitter = Some(part.value("true", <LitBool as syn::parse::Parse>::parse)?.value())
+                backoff.jitter = Some(part.value("true", <LitBool as syn::parse::Parse>::parse)?.value());
             }
             _ => {}
         }
@@ -109,7 +110,7 @@ fn retry(option: &Written) -> syn::Result<Retry> {
 }
 
 fn factor(part: &Written) -> syn::Result<f64> {
-    part.value("2`, a number from 1 on", |input| {
+    part.value("2`, a number of at least `1", |input| {
         let factor = match input.parse()? {
             Lit::Int(factor) => factor.base10_parse::<f64>()?,
             Lit::Float(factor) => factor.base10_parse()?,

@@ -82,6 +82,9 @@ struct TopicPartitions {
     believed_until: Instant,
 }
 
+/// What is told, with the reason, when no broker can be reached.
+type OnBrokersLost = Box<dyn Fn(&str) + Send + Sync>;
+
 /// What librdkafka tells of a producer, whichever one it is just now.
 #[derive(Default)]
 struct Events {
@@ -90,7 +93,7 @@ struct Events {
     /// A fatal error was met: the handle takes nothing any more.
     fatal: AtomicBool,
     /// Told when no broker can be reached.
-    brokers_lost: OnceLock<Box<dyn Fn(&str) + Send + Sync>>,
+    brokers_lost: OnceLock<OnBrokersLost>,
 }
 
 struct Deliveries(Arc<Events>);

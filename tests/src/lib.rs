@@ -1,7 +1,7 @@
 //! What the integration tests share.
 //!
 //! - [`cluster`]: the Kafka that a test runs on, with topics and groups of its own
-//! - [`counted`]: what the runtime has counted
+//! - [`mod@counted`]: what the runtime has counted
 //! - [`orders`]: a contract, and a service that notes what it does
 //! - [`peer`]: somebody on the other side, who speaks bytes
 //! - [`wait`]: waiting for a condition, with a bound

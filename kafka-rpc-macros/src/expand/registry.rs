@@ -35,9 +35,10 @@ pub(crate) fn subscription(item: &Item) -> TokenStream {
     });
     let concurrency = options.concurrency.as_ref().map(|count| quote!(.concurrency(#count)));
     let retry_topic = options.retry_topic.as_ref().map(|topic| quote!(.retry_topic(#topic)));
-    let new = match &options.dead_letters_of {
-        Some(of) => quote!(of_dead_letters(#of, #group, #location)),
-        None => quote!(new(#topic, #group, #location)),
+    let new = if let Some(of) = &options.dead_letters_of {
+        quote!(of_dead_letters(#of, #group, #location))
+    } else {
+        quote!(new(#topic, #group, #location))
     };
     quote! {
         #(#cfgs)*

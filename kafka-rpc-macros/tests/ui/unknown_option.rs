@@ -12,7 +12,7 @@ enum Name {
     B,
 }
 
-#[kafka_handler(topics = "t", group = "g", timeout = 5)]
+#[kafka_handler(topics = "t", group = "g", partitions = 5)]
 async fn a(_: Payload) -> Result<(), RpcError> {
     Ok(())
 }

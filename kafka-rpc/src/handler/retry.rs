@@ -19,6 +19,11 @@ use crate::RpcError;
 ///     }
 /// }
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a retry policy",
+    label = "this does not implement `RetryPolicy`",
+    note = "write `retry(max = 3, base = \"1s\")` for backoff, or `retry = none`"
+)]
 pub trait RetryPolicy: Send + Sync {
     /// How long to wait before retry number `retry`, the first being 1; `None` ends it.
     fn delay(&self, error: &RpcError, retry: u32) -> Option<Duration>;
@@ -126,9 +131,9 @@ impl RetryPolicy for Retry {
 mod tests {
     use super::*;
 
-    fn delays(retry: Retry) -> Vec<u64> {
+    fn delays(retry: Retry) -> Vec<u128> {
         let error = RpcError::internal("again");
-        (1..=10).map_while(|n| retry.delay(&error, n)).map(|delay| delay.as_millis() as u64).collect()
+        (1..=10).map_while(|n| retry.delay(&error, n)).map(|delay| delay.as_millis()).collect()
     }
 
     #[test]

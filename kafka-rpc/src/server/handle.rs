@@ -24,7 +24,7 @@ use crate::{
     Client, Context, CorrelationId, Deadline, Headers, Reply, Retry, RetryPolicy, RpcError,
     handler::state::States,
     telemetry,
-    wire::{Dialect, OutgoingRecord, RequestHeaders, retry},
+    wire::{Dialect, RequestHeaders, retry},
 };
 
 /// What every handler of a process shares.
@@ -78,30 +78,6 @@ impl Handling {
         let policy: &dyn RetryPolicy = dispatched.handler.retry;
         let answer = self.answer(record, headers, &request, deadline, dispatched).await;
         attempt.conclude(Ended::Answered(answer), policy)
-    }
-
-    /// The letter of a record that nobody can be told about.
-    #[cfg_attr(not(feature = "kafka"), expect(dead_code, reason = "only a broker refuses"))]
-    pub(crate) fn give_up(
-        &self,
-        served: &Served,
-        record: &Received,
-        error: RpcError,
-    ) -> Option<OutgoingRecord> {
-        let unaddressed = RequestHeaders::default();
-        let retries = record.headers.as_ref().map_or(0, retry::count);
-        let attempt = Attempt {
-            served,
-            record,
-            dialect: Dialect::default(),
-            request: &unaddressed,
-            deadline: None,
-            retries,
-        };
-        match attempt.give_up(error) {
-            Outcome::DeadLetter { letter, .. } => Some(letter),
-            _ => None,
-        }
     }
 
     /// The answer that was kept for a repeated request, or the handler's.

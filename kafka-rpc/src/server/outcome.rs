@@ -118,6 +118,25 @@ impl Attempt<'_> {
     }
 }
 
+/// The letter of a record whose reply was refused for good, so that nobody can be told.
+#[cfg_attr(not(feature = "kafka"), expect(dead_code, reason = "only a broker refuses"))]
+pub(crate) fn letter(served: &Served, record: &Received, error: RpcError) -> Option<OutgoingRecord> {
+    let unaddressed = RequestHeaders::default();
+    let retries = record.headers.as_ref().map_or(0, retry::count);
+    let attempt = Attempt {
+        served,
+        record,
+        dialect: Dialect::default(),
+        request: &unaddressed,
+        deadline: None,
+        retries,
+    };
+    match attempt.give_up(error) {
+        Outcome::DeadLetter { letter, .. } => Some(letter),
+        _ => None,
+    }
+}
+
 /// The topics that replies may go to: a `reply-to` is a stranger's text, and must not choose where we write.
 #[derive(Debug, Default)]
 pub(crate) struct ReplyTopics {

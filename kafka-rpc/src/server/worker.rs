@@ -16,7 +16,7 @@ use super::{
     delivery::Sent,
     handle::Handling,
     lanes::{Job, Lanes},
-    outcome::Outcome,
+    outcome::{self, Outcome},
     partitions::{Bounds, Generation, Partitions},
     received::Received,
 };
@@ -147,10 +147,10 @@ impl Worker {
             return Step::Again(wait);
         }
         match self.handling.handle(&self.served, record, *retries).await {
-            Outcome::Handled => self.done(&self.metrics.handled),
-            Outcome::Expired => self.done(&self.metrics.expired),
+            Outcome::Handled => done(&self.metrics.handled),
+            Outcome::Expired => done(&self.metrics.expired),
             Outcome::Reply(reply) => match self.send_reply(task, reply).await {
-                Sent::Done => self.done(&self.metrics.replied),
+                Sent::Done => done(&self.metrics.replied),
                 Sent::Left => Step::Left,
                 Sent::Refused(error) => self.dead_letter_refused(task, error).await,
             },
@@ -167,7 +167,7 @@ impl Worker {
                 );
                 match self.send_retry(task, again).await {
                     Sent::Refused(error) => self.dead_letter_refused(task, error).await,
-                    sent => self.sent_or_left(&sent, &self.metrics.retried_later),
+                    sent => sent_or_left(&sent, &self.metrics.retried_later),
                 }
             }
             Outcome::DeadLetter { letter, reply, error } => {
@@ -185,7 +185,7 @@ impl Worker {
                 {
                     return Step::Left;
                 }
-                self.done(&self.metrics.dead_lettered)
+                done(&self.metrics.dead_lettered)
             }
             Outcome::Discarded(error) => {
                 self.log_failure(
@@ -193,30 +193,16 @@ impl Worker {
                     &error,
                     "a record failed for good, and is discarded (`dead_letter = none`)",
                 );
-                self.done(&self.metrics.discarded)
+                done(&self.metrics.discarded)
             }
-        }
-    }
-
-    fn done(&self, counter: &metrics::Counter) -> Step {
-        counter.increment(1);
-        Step::Final
-    }
-
-    fn sent_or_left(&self, sent: &Sent, counter: &metrics::Counter) -> Step {
-        match sent {
-            Sent::Left => Step::Left,
-            Sent::Done | Sent::Refused(_) => self.done(counter),
         }
     }
 
     /// A reply that was refused for good is not silence: it is a dead letter.
     async fn dead_letter_refused(self: &Arc<Self>, task: &Task, error: RpcError) -> Step {
-        match self.handling.give_up(&self.served, &task.record, error) {
-            Some(letter) => {
-                self.sent_or_left(&self.send_letter(task, letter).await, &self.metrics.dead_lettered)
-            }
-            None => self.done(&self.metrics.discarded),
+        match outcome::letter(&self.served, &task.record, error) {
+            Some(letter) => sent_or_left(&self.send_letter(task, letter).await, &self.metrics.dead_lettered),
+            None => done(&self.metrics.discarded),
         }
     }
 
@@ -368,5 +354,17 @@ impl Worker {
                 "a handler runs for long; its key waits for it"
             );
         }
+    }
+}
+
+fn done(counter: &metrics::Counter) -> Step {
+    counter.increment(1);
+    Step::Final
+}
+
+fn sent_or_left(sent: &Sent, counter: &metrics::Counter) -> Step {
+    match sent {
+        Sent::Left => Step::Left,
+        Sent::Done | Sent::Refused(_) => done(counter),
     }
 }

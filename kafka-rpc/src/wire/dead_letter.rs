@@ -78,7 +78,7 @@ mod tests {
             topic: "orders".into(),
             partition: 2,
             offset: 7,
-            timestamp: Some(SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_000_000)),
+            timestamp: Some(SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000)),
             key: Some(Bytes::from_static(b"\x00key")),
             value: Some(Bytes::from_static(b"\xffpoison")),
             headers: Ok(headers),
@@ -86,7 +86,7 @@ mod tests {
     }
 
     fn written(error: &RpcError, headers: Headers) -> OutgoingRecord {
-        let at = SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_005_000);
+        let at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_005);
         letter(
             &"orders.dlq".into(),
             &record(headers),

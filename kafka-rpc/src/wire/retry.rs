@@ -59,7 +59,7 @@ mod tests {
             value: Some("v".into()),
             headers: Ok(own),
         };
-        let at = SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_000_000);
+        let at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
         let again = again(&"orders-retry".into(), &record, 2, at, &RpcError::internal("bug"));
         let headers: Vec<_> =
             again.headers.iter().map(|(name, value)| (name, value.map(|value| &**value))).collect();
