@@ -37,9 +37,9 @@ pub(crate) struct HandlerOptions {
 }
 
 impl HandlerOptions {
-    /// Whether an option is there, understood or not.
-    pub(crate) fn is_stated(&self, name: &str) -> bool {
-        self.stated.iter().any(|stated| stated == name)
+    /// The name of an option where it is there, understood or not.
+    pub(crate) fn stated(&self, name: &str) -> Option<&Ident> {
+        self.stated.iter().find(|stated| *stated == name)
     }
 }
 
@@ -184,7 +184,7 @@ impl Written {
             "crate" => options.krate = Some(self.value("some::path", Path::parse_mod_style)?),
             "retry_topic" => options.retry_topic = Some(self.text()?),
             "dead_letters_of" => options.dead_letters_of = Some(self.text()?),
-            "envelope" => match &self.value {
+            "envelope" => match self.value.as_ref().or(self.parts.as_ref()) {
                 None => options.envelope = true,
                 Some(value) => {
                     return Err(syn::Error::new_spanned(value, "write `envelope` alone, without a value"));
@@ -213,6 +213,7 @@ pub(crate) fn handler_options(
                 .misplaced(&name)
                 .unwrap_or_else(|| unknown(&name, position.noun(), position.known()));
             errors.at(&written.name, message);
+            options.stated.push(written.name);
         } else if is_first(&written.name, &mut options.stated, errors) {
             errors.take(written.set(&mut options));
         }
@@ -249,7 +250,7 @@ pub(crate) fn command_options(
 ) -> Option<CommandOptions> {
     const KNOWN: &[&str] = &["key", "retry", "timeout", "dedupe"];
     let mut parts = split(tokens).into_iter().filter(|part| !is_marker(part)).peekable();
-    let name = if let Some(first) = parts.next_if(|part| !has_value(part)) {
+    let name = if let Some(first) = parts.next_if(|part| !is_option(part)) {
         errors.take(command_name(&first))
     } else {
         errors.push(syn::Error::new(
@@ -333,14 +334,19 @@ fn ungrouped(group: &Group) -> TokenStream {
     group.stream()
 }
 
-fn has_value(part: &TokenStream) -> bool {
-    let second = part.clone().into_iter().nth(1);
-    matches!(second, Some(TokenTree::Punct(equals)) if equals.as_char() == '=' && equals.spacing() == Spacing::Alone)
+/// Whether it is `name = value` or `retry(..)`, and so does not name a command.
+fn is_option(part: &TokenStream) -> bool {
+    let mut tokens = part.clone().into_iter();
+    match (tokens.next(), tokens.next()) {
+        (_, Some(TokenTree::Punct(equals))) => equals.as_char() == '=' && equals.spacing() == Spacing::Alone,
+        (Some(TokenTree::Ident(name)), Some(TokenTree::Group(_))) => name == "retry",
+        _ => false,
+    }
 }
 
 fn written(part: &TokenStream) -> syn::Result<Written> {
     let mut tokens = part.clone().into_iter();
-    let error = || syn::Error::new_spanned(part, "expected an option, such as `topic = \"...\"`");
+    let error = || syn::Error::new_spanned(part, "expected an option, as `name = value`");
     let Some(TokenTree::Ident(name)) = tokens.next() else {
         return Err(error());
     };
@@ -349,7 +355,11 @@ fn written(part: &TokenStream) -> syn::Result<Written> {
         Some(TokenTree::Punct(equals)) if equals.as_char() == '=' => {
             Ok(Written { name, value: Some(tokens.collect()), parts: None })
         }
-        Some(TokenTree::Group(parts)) if name == "retry" && parts.delimiter() == Delimiter::Parenthesis => {
+        Some(TokenTree::Group(parts)) if parts.delimiter() == Delimiter::Parenthesis => {
+            let rest: TokenStream = tokens.collect();
+            if !rest.is_empty() {
+                return Err(syn::Error::new_spanned(rest, "write a comma between two options"));
+            }
             Ok(Written { name, value: None, parts: Some(parts.stream()) })
         }
         Some(_) => Err(error()),

@@ -1,8 +1,8 @@
 //! The options about failures: `retry`, `timeout` and `dedupe`, of one command or of all commands of an item.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
-use syn::{Lit, LitBool, LitStr, Path, spanned::Spanned as _};
+use syn::{Lit, LitBool, LitInt, LitStr, Path, spanned::Spanned as _};
 
 use crate::attr::{Written, each_option};
 
@@ -29,9 +29,15 @@ struct Backoff {
     jitter: Option<bool>,
 }
 
-/// A duration, as it was written.
+/// A duration, and where it was written.
 #[derive(Clone, Copy)]
-struct Millis(u64);
+struct Millis {
+    millis: u64,
+    place: Span,
+}
+
+/// What `Retry` has where nothing is stated.
+const LONGEST_DELAY: u64 = 30_000;
 
 impl Failure {
     /// Takes an option, if it is one of these.
@@ -45,16 +51,26 @@ impl Failure {
         Ok(())
     }
 
-    /// The calls that tell a `Handler`; what this does not say, `default` may.
-    pub(crate) fn calls(&self, default: &Self, private: &TokenStream) -> TokenStream {
-        let retry = self.retry.as_ref().or(default.retry.as_ref()).map(|retry| {
-            let policy = retry.policy(private);
-            quote!(.retry(#policy))
-        });
-        let duration = |millis: Millis| {
-            let Millis(millis) = millis;
-            quote!(#private::Duration::from_millis(#millis))
-        };
+    /// The path of a policy that is the user's own.
+    pub(crate) fn own_policy(&self) -> Option<&Path> {
+        match &self.retry {
+            Some(Retry::Policy(path)) => Some(path),
+            _ => None,
+        }
+    }
+
+    /// The calls that tell a `Handler`; what this does not say, `default` may, whose own policy may be elsewhere
+    /// by now.
+    pub(crate) fn calls(
+        &self,
+        default: &Self,
+        elsewhere: Option<TokenStream>,
+        private: &TokenStream,
+    ) -> TokenStream {
+        let own = self.retry.as_ref().map(|retry| retry.policy(private));
+        let policy = own.or(elsewhere).or_else(|| default.retry.as_ref().map(|retry| retry.policy(private)));
+        let retry = policy.map(|policy| quote!(.retry(#policy)));
+        let duration = |Millis { millis, .. }: Millis| quote!(#private::Duration::from_millis(#millis));
         let timeout = self.timeout.or(default.timeout).map(duration).map(|bound| quote!(.timeout(#bound)));
         let dedupe = self.dedupe.or(default.dedupe).map(duration).map(|keep| quote!(.dedupe(#keep)));
         quote!(#retry #timeout #dedupe)
@@ -69,7 +85,8 @@ impl Retry {
             // At the path, so that a type that is no policy is an error there.
             Self::Policy(path) => quote_spanned!(path.span()=> &#path),
             Self::Backoff(Backoff { max, base, factor, max_delay, jitter }) => {
-                let duration = |Millis(millis): &Millis| quote!(#private::Duration::from_millis(#millis));
+                let duration =
+                    |Millis { millis, .. }: &Millis| quote!(#private::Duration::from_millis(#millis));
                 let max = max.map(|max| quote!(.max(#max)));
                 let base = base.as_ref().map(duration).map(|base| quote!(.base(#base)));
                 let factor = factor.map(|factor| quote!(.factor(#factor)));
@@ -91,11 +108,12 @@ fn retry(option: &Written) -> syn::Result<Retry> {
         return policy.map(Retry::Policy);
     };
     let mut backoff = Backoff::default();
+    if parts.to_string() == "none" {
+        return Err(syn::Error::new_spanned(parts, "write `retry = none` to turn retries off"));
+    }
     each_option(parts.clone(), &["max", "base", "factor", "max_delay", "jitter"], "`retry(..)`", |part| {
         match part.name.to_string().as_str() {
-            "max" => {
-                backoff.max = Some(part.value("3", |input| input.parse::<syn::LitInt>()?.base10_parse())?);
-            }
+            "max" => backoff.max = Some(max(part)?),
             "base" => backoff.base = Some(millis(part)?),
             "factor" => backoff.factor = Some(factor(part)?),
             "max_delay" => backoff.max_delay = Some(millis(part)?),
@@ -106,7 +124,27 @@ fn retry(option: &Written) -> syn::Result<Retry> {
         }
         Ok(())
     })?;
+    let longest = backoff.max_delay.map_or(LONGEST_DELAY, |delay| delay.millis);
+    if let Some(base) = backoff.base
+        && base.millis > longest
+    {
+        return Err(syn::Error::new(
+            base.place,
+            "every delay would be cut to `max_delay`, which is less than this (\"30s\" unless it is stated): state a \
+             `max_delay` that is at least as long",
+        ));
+    }
     Ok(Retry::Backoff(backoff))
+}
+
+fn max(part: &Written) -> syn::Result<u32> {
+    part.value("3`, a whole number above zero; to turn retries off, write `retry = none", |input| match input
+        .parse::<LitInt>()?
+        .base10_parse()?
+    {
+        0 => Err(input.error("zero")),
+        max => Ok(max),
+    })
 }
 
 fn factor(part: &Written) -> syn::Result<f64> {
@@ -122,7 +160,8 @@ fn factor(part: &Written) -> syn::Result<f64> {
 
 fn millis(option: &Written) -> syn::Result<Millis> {
     option.value("\"5s\"`, a whole number above zero with `ms`, `s`, `m` or `h", |input| {
-        let text = input.parse::<LitStr>()?.value();
+        let literal: LitStr = input.parse()?;
+        let text = literal.value();
         let digits = text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len());
         let (number, unit) = text.split_at(digits);
         let unit = match unit {
@@ -133,6 +172,9 @@ fn millis(option: &Written) -> syn::Result<Millis> {
             _ => return Err(input.error("no such unit")),
         };
         let millis = number.parse::<u64>().ok().and_then(|number| number.checked_mul(unit));
-        millis.filter(|millis| *millis > 0).map(Millis).ok_or_else(|| input.error("no such duration"))
+        match millis {
+            None | Some(0) => Err(input.error("no such duration")),
+            Some(millis) => Ok(Millis { millis, place: literal.span() }),
+        }
     })
 }

@@ -53,12 +53,14 @@ use proc_macro::TokenStream;
 /// - `ordering = "key"`, `"partition"` or `"none"`: which records are handled one at a time. By default `"key"`.
 /// - `concurrency = 64`: how many handlers run at once, at least 1.
 /// - `retry_topic = "..."`: retries wait on this topic and not in the process, so that a delay may be of any
-///   length and survives a restart.
-/// - `retry`, `timeout` and `dedupe`: as for `#[command]`, for every command of the item that does not say
-///   otherwise.
+///   length and survives a restart. By default they wait in the process, for no longer than the runtime's
+///   `drain_timeout`.
+/// - `retry`, `timeout` and `dedupe`: as for [`macro@command`], for every command of the item that does not state
+///   its own; of a free function without `#[command]`, for every record.
 /// - `dead_letters_of = "..."`: only on a free function without `#[command]`, and instead of `topic`. The
-///   function handles the dead letters of that topic; its payload is `DeadLetter`. What it cannot handle stays
-///   in the dead-letter topic.
+///   function handles the dead letters of that topic; its payload is a `DeadLetter`. What it cannot handle stays
+///   in the dead-letter topic. It is not answered and has no client, so it takes none of `replies`,
+///   `dead_letter`, `retry_topic`, `dedupe`, `envelope` and `client`.
 /// - `client = Name`, or `none`: the name of the generated client trait, or that there is none. By default the
 ///   item's name with `Client`: `BybitClient`, `SettingsServiceClient`, `tools::ToolsClient`, `OnAlertClient`.
 /// - `register = false`: the handlers do not register by themselves; they are given to the runtime with
@@ -98,17 +100,21 @@ pub fn kafka_handler(options: TokenStream, item: TokenStream) -> TokenStream {
 /// - `key = field.path`: the field of the payload that is the record key of a call, so that the calls of one
 ///   account are handled in order. Anything with `Display`. By default the correlation id.
 /// - `retry(max = 3, base = "1s", factor = 2, max_delay = "30s", jitter = false)`: how often a failure that is
-///   not final (a 5xx, a timeout, a panic) is tried again, and after which delays; these are the defaults, and
-///   each part may be left out. `retry = none` turns it off; `retry = POLICY` names a constant or static whose
-///   type implements `RetryPolicy`. A delay that is longer than the runtime's `drain_timeout` needs a
-///   `retry_topic`.
+///   not final (a 5xx, a timeout, a panic) is tried again, and after which delays. These are the defaults, so 3
+///   retries after 1 s, 2 s and 4 s; each part may be left out. Each delay is `factor` times the one before, at
+///   most `max_delay`; with `jitter` it is cut by up to a half, by chance, so that what failed together is not
+///   retried together. `retry = none` turns retries off; `retry = POLICY` is the path of a constant, a static or
+///   a unit struct whose type implements `RetryPolicy`. Retries wait in the process unless the item has a
+///   `retry_topic`, which a delay longer than the runtime's `drain_timeout` needs.
 /// - `timeout = "5s"`: how long the handler may run before it is stopped and counts as failed, with a 504. By
 ///   default as long as it takes.
 /// - `dedupe = "10m"`: for how long answers are kept, to answer a repeated request (the same correlation id)
 ///   with the first answer instead of running the handler twice. In one instance and in memory: a repetition
 ///   that another instance gets, or one after a restart, runs again. By default not at all.
 ///
-/// Durations are whole numbers with `ms`, `s`, `m` or `h`.
+/// Durations are whole numbers above zero with `ms`, `s`, `m` or `h`: `"250ms"`, `"5s"`, `"10m"`, `"2h"`.
+///
+/// The contract states them, not its impl.
 #[proc_macro_attribute]
 pub fn command(options: TokenStream, item: TokenStream) -> TokenStream {
     command::command(&options.into(), &item.into()).into()

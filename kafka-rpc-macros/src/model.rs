@@ -179,6 +179,13 @@ impl Handler {
         self.payload.as_ref().filter(|payload| !is_unit(&payload.ty))
     }
 
+    /// The payload, if it has the name of kafka-rpc's `DeadLetter`.
+    pub(crate) fn dead_letter(&self) -> Option<&Type> {
+        let ty = &self.payload.as_ref()?.ty;
+        let Type::Path(path) = ty else { return None };
+        path.path.segments.last().is_some_and(|last| last.ident == "DeadLetter").then_some(ty)
+    }
+
     pub(crate) fn cfgs(&self) -> impl Iterator<Item = &Attribute> {
         named(&self.attrs, "cfg")
     }

@@ -4,7 +4,7 @@
 #![deny(warnings, missing_docs, unreachable_pub, rust_2018_idioms, clippy::pedantic)]
 #![forbid(unsafe_code)]
 
-use ::kafka_rpc::{Headers, RpcError, State, UserId, command, kafka_handler};
+use ::kafka_rpc::{DeadLetter, Headers, Retry, RpcError, State, UserId, command, kafka_handler};
 use ::serde::{Deserialize, Serialize};
 use ::std::{
     clone::Clone,
@@ -56,6 +56,10 @@ pub struct Db;
     dead_letter = none,
     ordering = "partition",
     concurrency = 8,
+    retry_topic = "retries",
+    retry(max = 5, base = "250ms", factor = 1.5, max_delay = "2h", jitter = true),
+    timeout = "10m",
+    dedupe = "24h",
 )]
 pub trait Bybit {
     /// Connects.
@@ -63,7 +67,7 @@ pub trait Bybit {
     async fn connect(&self, request: Connect) -> Result<Connected, RpcError>;
 
     /// Answers nothing.
-    #[command(Name::Status)]
+    #[command(Name::Status, retry = none, timeout = "5s", dedupe = "1m")]
     async fn status(&self) -> Result<(), RpcError>;
 
     /// Was there first.
@@ -128,7 +132,7 @@ impl Settings {
 }
 
 /// Functions.
-#[kafka_handler(topic = TOPIC, group = "tools")]
+#[kafka_handler(topic = TOPIC, group = "tools", retry = POLICY)]
 pub mod tools {
     use ::kafka_rpc::RpcError;
     use ::std::result::Result::{self, Ok};
@@ -141,7 +145,7 @@ pub mod tools {
         Ok(request.0)
     }
 
-    #[command("none")]
+    #[command("none", retry = super::POLICY)]
     #[deprecated = "it was never any good"]
     async fn none(_: (), db: State<Db>) -> Result<(), RpcError> {
         let _ = db;
@@ -150,6 +154,7 @@ pub mod tools {
 }
 
 const TOPIC: &str = "tools";
+const POLICY: Retry = Retry::new();
 
 /// A command.
 ///
@@ -175,6 +180,23 @@ async fn on_alert(alert: Connect, on_alert: Headers) -> Result<(), RpcError> {
     Ok(())
 }
 
+#[kafka_handler(dead_letters_of = TOPIC, group = "undertaker", retry(), timeout = "1s")]
+async fn on_dead_letter(letter: DeadLetter) -> Result<(), RpcError> {
+    let _ = letter;
+    Ok(())
+}
+
+#[kafka_handler(topic = "own-letters", group = "own-letters", retry = none)]
+async fn on_own_letter(letter: own::DeadLetter) -> Result<(), RpcError> {
+    let _ = letter;
+    Ok(())
+}
+
+mod own {
+    #[derive(Debug, ::serde::Serialize, ::serde::Deserialize)]
+    pub(crate) struct DeadLetter;
+}
+
 /// Functions nobody else sees.
 #[kafka_handler(topic = "private", group = "private", register = false, client = none)]
 mod private {
@@ -195,5 +217,6 @@ fn handlers_can_be_taken_explicitly() {
         tools::handlers(),
         reset_handlers(),
         private::handlers(),
+        on_dead_letter_handlers(),
     );
 }

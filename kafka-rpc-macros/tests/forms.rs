@@ -32,13 +32,13 @@ impl From<ExchangeError> for RpcError {
 
 #[kafka_handler(topic = "contract-commands", group = "contract")]
 trait Contract {
-    #[command(Name::GetBalance, key = id)]
+    #[command(Name::GetBalance, key = id, retry = none)]
     async fn get_balance(&self, account: Account) -> Result<u64>;
 
     #[command(Name::Connect)]
     async fn connect(&self) -> Result<String>;
 
-    #[command("LATER")]
+    #[command("LATER", retry = none)]
     async fn later(&self, Account { id }: Account) -> Result<u64> {
         if id == 0 {
             return Err(RpcError::not_implemented("later"));

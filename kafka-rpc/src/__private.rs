@@ -1,6 +1,7 @@
 //! For generated code only: everything it names, under one path. No promise of stability.
 
 pub use std::{
+    assert,
     boxed::Box,
     convert::Into,
     file,
@@ -17,9 +18,9 @@ pub use inventory;
 use serde::Serialize;
 
 pub use crate::{
-    Call, Caller, Client, Command, Context, Encode, FromRecord, Handler, HandlerFuture, HandlerReturn,
-    Handlers, IntoReply, Location, NameError, NoReply, Ordering, Payload, PayloadSource, Registration,
-    Replies, Requirements, Retry, RetryPolicy, RpcError, Subscription,
+    Call, Caller, Client, Command, Context, DeadLetter, Encode, FromRecord, Handler, HandlerFuture,
+    HandlerReturn, Handlers, IntoReply, Location, NameError, NoReply, Ordering, Payload, PayloadSource,
+    Registration, Replies, Requirements, Retry, RetryPolicy, RpcError, Subscription,
 };
 
 pub use crate::handler::registry::wire_name;

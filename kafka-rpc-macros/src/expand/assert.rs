@@ -25,6 +25,41 @@ pub(crate) fn read(item: &Item, ty: &Type) -> TokenStream {
     quote_spanned!(span=> #private::Context::read::<#ty>(&#context)?)
 }
 
+/// That it can be read as one: the same words at the same place as above, which the compiler says once.
+pub(crate) fn is_payload(item: &Item, ty: &Type) -> TokenStream {
+    let span = ty.span();
+    let private = private_at(item, span);
+    quote_spanned!(span=> let _ = #private::Context::read::<#ty>;)
+}
+
+/// That it is not kafka-rpc's `DeadLetter`, where its name is all that is known.
+///
+/// A function of the type itself goes before one of a trait, so only that type finds the first.
+pub(crate) fn is_no_dead_letter(item: &Item, ty: &Type) -> TokenStream {
+    let span = ty.span();
+    let private = private_at(item, span);
+    quote_spanned! {span=>
+        const _: () = {
+            #[allow(dead_code)]
+            struct Payload<T>(#private::Option<T>);
+            #[allow(dead_code)]
+            impl Payload<#private::DeadLetter> {
+                const IS_DEAD_LETTER: bool = true;
+            }
+            #[allow(dead_code)]
+            trait Other {
+                const IS_DEAD_LETTER: bool = false;
+            }
+            impl<T> Other for Payload<T> {}
+            #private::assert!(
+                !Payload::<#ty>::IS_DEAD_LETTER,
+                "a `DeadLetter` is handled by a function with `dead_letters_of`: write \
+                 `#[kafka_handler(dead_letters_of = \"..\", group = \"..\")]` with the topic whose records failed"
+            );
+        };
+    }
+}
+
 /// What an extractor makes of the record, whose context is the variable or a reference to it.
 pub(crate) fn extract(item: &Item, ty: &Type, context: &TokenStream) -> TokenStream {
     let span = ty.span();

@@ -17,7 +17,9 @@ use syn::{Visibility, parse_quote, spanned::Spanned};
 use crate::{
     errors::Errors,
     model::{Form, Handler, Item, Style},
-    parse, types, validate,
+    parse,
+    position::Position,
+    types, validate,
 };
 
 /// Expands `#[kafka_handler]`.
@@ -91,9 +93,20 @@ fn expand(mut item: Item) -> TokenStream {
             let subscription = registry::subscription(&item);
             let handlers = registry::handlers_of_functions(&item);
             let client = client::client(&item);
-            quote!(#function #subscription #handlers #registration #client)
+            let probe = no_dead_letter(&item);
+            quote!(#function #subscription #handlers #registration #client #probe)
         }
     }
+}
+
+/// That the records of a topic are not taken for dead letters.
+fn no_dead_letter(item: &Item) -> Option<TokenStream> {
+    if item.position() != Position::EveryRecord || item.options.dead_letters_of.is_some() {
+        return None;
+    }
+    let cfgs = item.cfgs();
+    let probe = assert::is_no_dead_letter(item, item.handlers.first()?.dead_letter()?);
+    Some(quote!(#(#cfgs)* #probe))
 }
 
 /// Handlers are async and take `&self` and their payload by value whether they need it or not, so the lints that

@@ -2,7 +2,7 @@
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
-use syn::{Type, spanned::Spanned};
+use syn::{Path, Type, spanned::Spanned};
 
 use super::{assert, extractors, from_inside, local, payload, subscription_name, subscription_path};
 use crate::{
@@ -40,11 +40,27 @@ pub(crate) fn subscription(item: &Item) -> TokenStream {
     } else {
         quote!(new(#topic, #group, #location))
     };
+    let retry = module_retry(item).map(|(name, path)| {
+        let cfgs = item.cfgs();
+        quote_spanned! {path.span()=>
+            #(#cfgs)*
+            #[allow(dead_code)]
+            static #name: &dyn #private::RetryPolicy = &#path;
+        }
+    });
     quote! {
         #(#cfgs)*
         const #name: #private::Subscription =
             #private::Subscription::#new #replies #dead_letter #retry_topic #ordering #concurrency;
+        #retry
     }
+}
+
+/// The policy in the attribute of a module: its path means what it says beside the module, not inside, so there it
+/// gets a name.
+fn module_retry(item: &Item) -> Option<(Ident, &Path)> {
+    let path = item.options.failure.own_policy()?;
+    matches!(item.form, Form::Module(_)).then(|| (format_ident!("{}_RETRY", subscription_name(item)), path))
 }
 
 /// `Service::handlers()`, beside the user's own block.
@@ -132,11 +148,12 @@ fn handler(item: &Item, handler: &Handler) -> TokenStream {
     let run = run(item, handler);
     if let Some(command) = &handler.command {
         let name = assert::name(item, &command.name, &command.name.to_token_stream());
-        let failure = command.failure.calls(&item.options.failure, &private);
+        let elsewhere = module_retry(item).map(|(name, _)| quote!(super::#name));
+        let failure = command.failure.calls(&item.options.failure, elsewhere, &private);
         quote!(#private::Handler::command(#name, #location, #requires, #run) #failure)
     } else {
         let source = payload_source(item);
-        let failure = item.options.failure.calls(&Failure::default(), &private);
+        let failure = item.options.failure.calls(&Failure::default(), None, &private);
         quote!(#private::Handler::every_record(#source, #location, #requires, #run) #failure)
     }
 }
@@ -165,7 +182,10 @@ fn requires(item: &Item, handler: &Handler) -> TokenStream {
     if service.is_none() && handler.extractors.is_empty() {
         return quote!(|_| {});
     }
-    quote!(|#requirements| { #service #(#extractors)* })
+    // First, so that what is said of an extractor in the place of the payload comes before what follows from it.
+    let payload = handler.read_payload().filter(|_| !handler.extractors.is_empty());
+    let payload = payload.map(|payload| assert::is_payload(item, &payload.ty));
+    quote!(|#requirements| { #payload #service #(#extractors)* })
 }
 
 /// How a handler is run.

@@ -1,20 +1,18 @@
 //! All rules: each at the place of the mistake, in words that say what to write instead.
 
+mod options;
+
 use syn::{
-    Attribute, Expr, FnArg, ImplItem, Lit, Receiver, ReceiverKind, Safety, Signature, TraitItem, Type,
-    spanned::Spanned,
+    Attribute, FnArg, ImplItem, Receiver, ReceiverKind, Safety, Signature, TraitItem, Type, spanned::Spanned,
 };
 
 use crate::{
-    attr::{ClientName, CommandName, Destination},
+    attr::{ClientName, CommandName},
     errors::Errors,
     model::{Argument, Form, Handler, Item, Style, is_unit},
     position::Position,
     types::{compact, finds, is_wrapper, names},
 };
-
-/// The longest name of a topic that Kafka takes.
-const LONGEST_TOPIC: usize = 249;
 
 /// Names that a command cannot have: those of `Client`'s own methods, and of the functions that are generated.
 const RESERVED: &[&str] = &["raw", "clone", "client", "handlers", "requirements"];
@@ -22,7 +20,7 @@ const RESERVED: &[&str] = &["raw", "clone", "client", "handlers", "requirements"
 /// Checks an item that has been read.
 pub(crate) fn item(item: &Item, errors: &mut Errors) {
     form(item, errors);
-    options(item, errors);
+    options::options(item, errors);
     for handler in &item.handlers {
         function(handler, item, errors);
     }
@@ -121,94 +119,6 @@ fn generic(item: &Item) -> String {
         "a generic impl cannot register by itself, since nothing says which `{service}<..>` is meant: write \
          `#[kafka_handler{option}]`, and `.handlers({handlers})` on the runtime's builder"
     )
-}
-
-fn options(item: &Item, errors: &mut Errors) {
-    let options = &item.options;
-    if item.position() != Position::ContractImpl {
-        let example = "#[kafka_handler(topic = \"..\", group = \"..\")]";
-        if options.is_stated("dead_letters_of") {
-            dead_letters(item, errors);
-        } else if !options.is_stated("topic") {
-            errors.push(syn::Error::new(
-                proc_macro2::Span::call_site(),
-                format!("`topic` is missing: say which topic the commands are on, as in `{example}`"),
-            ));
-        }
-        if !options.is_stated("group") {
-            errors.push(syn::Error::new(
-                proc_macro2::Span::call_site(),
-                format!("`group` is missing: say which consumer group handles them, as in `{example}`"),
-            ));
-        }
-    }
-    let topics = [&options.replies, &options.dead_letter].into_iter().filter_map(|topic| match topic {
-        Some(Destination::Topic(topic)) => Some(topic),
-        Some(Destination::None) | None => None,
-    });
-    let others = [&options.topic, &options.retry_topic, &options.dead_letters_of].into_iter().flatten();
-    for topic in others.chain(topics) {
-        self::topic(topic, errors);
-    }
-    if let Some((literal, group)) = options.group.as_ref().and_then(literal)
-        && group.is_empty()
-    {
-        errors.at(literal, "a consumer group has a name: this is empty");
-    }
-    if let Some(ClientName::Named(client)) = &options.client
-        && item.name() == Some(client)
-    {
-        errors.at(client, "the client trait cannot have the name of the item itself: choose another one");
-    }
-}
-
-/// A function that handles dead letters says of what, and nothing else about topics.
-fn dead_letters(item: &Item, errors: &mut Errors) {
-    let options = &item.options;
-    let of = &options.dead_letters_of;
-    for option in ["topic", "replies", "dead_letter", "retry_topic", "envelope", "client"] {
-        if options.is_stated(option) {
-            errors.at(
-                of,
-                format!(
-                    "`dead_letters_of` and `{option}` do not go together: a dead letter is read from where it lies, \
-                     is not answered, and stays there if it cannot be handled; remove `{option}`"
-                ),
-            );
-        }
-    }
-}
-
-fn topic(topic: &Expr, errors: &mut Errors) {
-    let Some((literal, name)) = literal(topic) else {
-        return;
-    };
-    let is_allowed = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '.' | '_' | '-');
-    if name.is_empty() {
-        errors.at(literal, "a topic has a name: this is empty");
-    } else if name == "." || name == ".." {
-        errors.at(literal, format!("Kafka refuses `{name}` as the name of a topic"));
-    } else if let Some(letter) = name.chars().find(|letter| !is_allowed(*letter)) {
-        errors.at(
-            literal,
-            format!("Kafka refuses {letter:?} in the name of a topic: use letters, digits, `.`, `_` and `-`"),
-        );
-    } else if name.len() > LONGEST_TOPIC {
-        errors.at(
-            literal,
-            format!("Kafka refuses topics of more than {LONGEST_TOPIC} characters: this has {}", name.len()),
-        );
-    }
-}
-
-fn literal(expr: &Expr) -> Option<(&Lit, String)> {
-    match expr {
-        Expr::Lit(expr) => match &expr.lit {
-            Lit::Str(text) => Some((&expr.lit, text.value())),
-            _ => None,
-        },
-        _ => None,
-    }
 }
 
 /// The rules of one handler.
