@@ -149,7 +149,7 @@ mod chaos {
         tokio::time::sleep(Duration::from_millis(u64::from(uuid::Uuid::new_v4().as_bytes()[0]) % 8)).await;
         note(false);
         // A third fails.
-        if uuid::Uuid::new_v4().as_bytes()[0] % 3 == 0 {
+        if uuid::Uuid::new_v4().as_bytes()[0].is_multiple_of(3) {
             Err(RpcError::unavailable("by chance"))
         } else {
             Ok(())

@@ -152,7 +152,7 @@ impl Worker {
         match self.handling.handle(&self.served, record, *retries).await {
             Outcome::Handled => done(&self.metrics.handled),
             Outcome::Expired => {
-                self.warn_of_clocks(record);
+                warn_of_clocks(record);
                 done(&self.metrics.expired)
             }
             Outcome::Reply(reply) => match self.send_reply(task, reply).await {
@@ -209,18 +209,6 @@ impl Worker {
         match outcome::letter(&self.served, &task.record, error) {
             Some(letter) => sent_or_left(&self.send_letter(task, letter).await, &self.metrics.dead_lettered),
             None => done(&self.metrics.discarded),
-        }
-    }
-
-    /// A record that was made just now and has expired already was made by another clock than ours, or for a caller who
-    /// could not wait at all.
-    fn warn_of_clocks(&self, record: &Received) {
-        let age = record.timestamp.and_then(|made| SystemTime::now().duration_since(made).ok());
-        if age.is_none_or(|age| age < FRESH) {
-            tracing::warn!(
-                topic = %record.topic, partition = record.partition, offset = record.offset, ?age,
-                "a fresh request had expired when it came; do the clocks of this host and its caller agree?"
-            );
         }
     }
 
@@ -384,5 +372,17 @@ fn sent_or_left(sent: &Sent, counter: &metrics::Counter) -> Step {
     match sent {
         Sent::Left => Step::Left,
         Sent::Done | Sent::Refused(_) => done(counter),
+    }
+}
+
+/// A record that was made just now and has expired already was made by another clock than ours, or for a caller who
+/// could not wait at all.
+fn warn_of_clocks(record: &Received) {
+    let age = record.timestamp.and_then(|made| SystemTime::now().duration_since(made).ok());
+    if age.is_none_or(|age| age < FRESH) {
+        tracing::warn!(
+            topic = %record.topic, partition = record.partition, offset = record.offset, ?age,
+            "a fresh request had expired when it came; do the clocks of this host and its caller agree?"
+        );
     }
 }
