@@ -53,7 +53,7 @@ use proc_macro::TokenStream;
 /// - `ordering = "key"`, `"partition"` or `"none"`: which records are handled one at a time. By default `"key"`.
 /// - `concurrency = 64`: how many handlers run at once, at least 1.
 /// - `retry_topic = "..."`: retries wait on this topic and not in the process, so that a delay may be of any
-///   length and survives a restart.
+///   length and survives a restart. A retried record no longer waits its turn among those of its key.
 /// - `retry`, `timeout` and `dedupe`: as for `#[command]`, for every command of the item that does not say
 ///   otherwise.
 /// - `dead_letters_of = "..."`: only on a free function without `#[command]`, and instead of `topic`. The
