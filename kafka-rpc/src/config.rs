@@ -75,6 +75,10 @@ const OWNED: [(&str, &str); 9] = [
     ("request.required.acks", "with less than `all` an acknowledged record can be lost"),
 ];
 
+/// What a group of the `consumer` protocol (KIP-848) does not take.
+const CLASSIC_ONLY: [&str; 3] =
+    ["session.timeout.ms", "heartbeat.interval.ms", "partition.assignment.strategy"];
+
 impl Config {
     /// The settings for a cluster, everything else at its default. `brokers` is a list `host:port,host:port`.
     pub fn new(brokers: impl Into<String>) -> Self {
@@ -293,6 +297,14 @@ impl Config {
                 ));
             }
         }
+        let consumer_protocol =
+            self.properties.get("group.protocol").is_some_and(|protocol| protocol == "consumer");
+        for name in CLASSIC_ONLY {
+            if let Some(value) = self.properties.get(name).filter(|_| consumer_protocol) {
+                let reason = "with `group.protocol=consumer` the broker decides this; remove one of the two";
+                return Err(Error::config(name, value, reason));
+            }
+        }
         Ok(())
     }
 
@@ -367,6 +379,12 @@ mod tests {
             (Config::new("a:1").call_timeout(Duration::ZERO), "call_timeout` cannot be `0s"),
             (Config::new("a:1").max_uncommitted(0), "max_uncommitted` cannot be `0"),
             (Config::new("a:1").property("acks", "1"), "acks` cannot be `1"),
+            (
+                Config::new("a:1")
+                    .property("group.protocol", "consumer")
+                    .property("session.timeout.ms", "6000"),
+                "session.timeout.ms` cannot be `6000",
+            ),
             (Config::new("a:1").property("enable.auto.commit", "true"), "enable.auto.commit"),
         ] {
             let error = config.check().expect_err("a wrong setting").to_string();

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
-use kafka_rpc::{CallError, Client, Progress, Running};
+use kafka_rpc::{CallError, Client, Progress, Running, Runtime, WhenFull, testing::EmbeddedBroker};
 use tests::{
-    Cluster,
+    BOUND, Cluster, Peer, Record,
     cluster::started,
     eventually,
     orders::{OrderService, Orders, OrdersClient, REPLIES, TOPIC, order},
@@ -107,6 +107,77 @@ async fn one_call_more_than_the_bound_is_refused_and_the_others_are_not() {
     assert_eq!(client.echo("room again".to_owned()).await, Ok("room again".to_owned()));
     calling.shutdown().await.expect("a clean shutdown");
     serving.shutdown().await.expect("a clean shutdown");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_call_more_than_the_bound_waits_where_that_is_wanted() {
+    let cluster = Cluster::start();
+    let held = OrderService::default();
+    held.hold("held");
+    let serving = service(&cluster, &held).await;
+    let config = cluster.config().max_calls_in_flight(1).when_full(WhenFull::Wait);
+    let calling = started(cluster.runtime(config).client_only()).await;
+    let client = calling.client();
+    let first = tokio::spawn(client.place(order("held", 1)));
+    eventually("the first call is at work", || (held.started().len() == 1).then_some(())).await;
+    let second = tokio::spawn(client.echo("one more".to_owned()));
+    let Err(CallError::DeadlineExceeded { progress, .. }) =
+        client.echo("no place".to_owned()).timeout(Duration::from_millis(50)).await
+    else {
+        panic!("there was a place")
+    };
+    assert_eq!(progress, Progress::NotSent);
+    held.release("held");
+    assert_eq!(first.await.expect("no panic"), Ok(1));
+    assert_eq!(second.await.expect("no panic"), Ok("one more".to_owned()));
+    calling.shutdown().await.expect("a clean shutdown");
+    serving.shutdown().await.expect("a clean shutdown");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lost_brokers_end_pending_calls() {
+    // A broker of its own, which can be lost.
+    let broker = EmbeddedBroker::start().expect("an embedded broker");
+    let runtime = Runtime::builder().config(broker.config()).without_registry().client_only().build();
+    let running = runtime.expect("nothing is wrong").start().await.expect("the broker is there");
+    let pending = tokio::spawn(running.client().echo("hello".to_owned()));
+    let peer = Peer::new(broker.brokers());
+    assert_eq!(peer.read(TOPIC, 1).await.len(), 1, "the request is on its way");
+    drop(peer);
+    drop(broker);
+    let ended = tokio::time::timeout(BOUND, pending).await.expect("long before its deadline of 30 s");
+    assert!(matches!(ended, Ok(Err(CallError::Undeliverable { .. }))), "{ended:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reply_on_a_partition_that_was_added_is_read_from_its_beginning() {
+    let cluster = Cluster::start();
+    if cluster.is_embedded() {
+        // The embedded broker has no admin requests, so its topics cannot grow.
+        return;
+    }
+    cluster.create_topic(TOPIC, 1).await;
+    cluster.create_topic(REPLIES, 1).await;
+    let (peer, replies) = (cluster.peer(), cluster.name(REPLIES));
+    let running = caller(&cluster).await;
+    let first = tokio::spawn(running.client().echo("first".to_owned()));
+    answer(&peer, &cluster.name(TOPIC), 1, &replies, 0).await;
+    assert_eq!(first.await.expect("no panic"), Ok("answer".to_owned()));
+
+    peer.grow_topic(&replies, 3).await;
+    let second = tokio::spawn(running.client().echo("second".to_owned()).timeout(BOUND));
+    // Before the new partition is known to anybody who reads.
+    answer(&peer, &cluster.name(TOPIC), 2, &replies, 2).await;
+    assert_eq!(second.await.expect("no panic"), Ok("answer".to_owned()));
+    running.shutdown().await.expect("a clean shutdown");
+}
+
+/// Answers the last of so many requests, on this partition of the reply topic.
+async fn answer(peer: &Peer, topic: &str, requests: usize, replies: &str, partition: i32) {
+    let request = peer.read(topic, requests).await.pop().expect("a request");
+    let id = request.text("correlation-id").expect("an id").to_owned();
+    let reply = Record::new(r#"{"success":true,"data":"answer"}"#).header("correlation-id", id);
+    peer.send(replies, &reply.partition(partition)).await;
 }
 
 /// Every call gets its own reply.

@@ -4,7 +4,9 @@ use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::{Path, Type, spanned::Spanned};
 
-use super::{assert, extractors, from_inside, local, payload, subscription_name, subscription_path};
+use super::{
+    assert, extractors, from_inside, local, payload, subscription_name, subscription_path, visibility,
+};
 use crate::{
     attr::{Destination, Order},
     failure::Failure,
@@ -74,14 +76,15 @@ pub(crate) fn handlers_of_service(item: &Item) -> TokenStream {
     let cfgs = item.cfgs();
     let allow = allow_deprecated(item);
     let body = handlers(item);
+    let vis = visibility(item);
     quote! {
         #(#cfgs)*
         impl #generics #ty #condition {
             /// The commands of this service, for `.handlers(..)` on the runtime's builder.
             #[must_use]
-            #[allow(unreachable_pub)]
+            #[allow(dead_code, unreachable_pub)]
             #allow
-            pub(crate) fn handlers() -> #private::Handlers {
+            #vis fn handlers() -> #private::Handlers {
                 #body
             }
         }

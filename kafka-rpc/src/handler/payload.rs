@@ -85,6 +85,7 @@ impl DeadLetter {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl Payload for DeadLetter {
     fn from_context(context: &Context) -> Result<Self, RpcError> {
         let value = context.has_value.then(|| context.payload.clone());

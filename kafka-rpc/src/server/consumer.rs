@@ -31,6 +31,9 @@ const COMMIT_AFTER: usize = 1_000;
 /// How long a poll waits for a record: the grain of commits, resumption and shutdown.
 const POLL_FOR: Duration = Duration::from_millis(50);
 
+/// Makes a consumer a static member of its group, which may be away for a while without a rebalance.
+const INSTANCE_ID: &str = "group.instance.id";
+
 /// How often it is looked for handlers that run long.
 const REPORT_SLOW_EVERY: Duration = Duration::from_secs(1);
 
@@ -53,7 +56,12 @@ impl ConsumerThread {
     ) -> Result<Self, Error> {
         let name = format!("{} ({})", worker.source, worker.served.group);
         let context = Assignments { worker: Arc::clone(&worker), drain_timeout: config.drain_timeout };
-        let consumer: BaseConsumer<Assignments> = kafka::consumer_config(config, &worker.served.group)
+        let mut properties = kafka::consumer_config(config, &worker.served.group);
+        if let Some(instance) = config.properties.get(INSTANCE_ID) {
+            // Each topic has a consumer of its own; two with one id in one group would fence each other.
+            properties.set(INSTANCE_ID, format!("{instance}-{}", worker.source));
+        }
+        let consumer: BaseConsumer<Assignments> = properties
             .create_with_context(context)
             .map_err(|error| kafka::creation_error("a consumer", &error))?;
         consumer.subscribe(&[&worker.source]).map_err(|error| Error::Kafka {

@@ -22,6 +22,9 @@ use super::{
 };
 use crate::{Config, RpcError, producer::Producer, telemetry, telemetry::SubscriptionMetrics, wire::retry};
 
+/// Up to which age a record that has expired is a riddle.
+const FRESH: Duration = Duration::from_secs(1);
+
 /// A subscription at work: what the consumer thread and the handlers share.
 pub(crate) struct Worker {
     pub(crate) served: Served,
@@ -148,7 +151,10 @@ impl Worker {
         }
         match self.handling.handle(&self.served, record, *retries).await {
             Outcome::Handled => done(&self.metrics.handled),
-            Outcome::Expired => done(&self.metrics.expired),
+            Outcome::Expired => {
+                warn_of_clocks(record);
+                done(&self.metrics.expired)
+            }
             Outcome::Reply(reply) => match self.send_reply(task, reply).await {
                 Sent::Done => done(&self.metrics.replied),
                 Sent::Left => Step::Left,
@@ -366,5 +372,17 @@ fn sent_or_left(sent: &Sent, counter: &metrics::Counter) -> Step {
     match sent {
         Sent::Left => Step::Left,
         Sent::Done | Sent::Refused(_) => done(counter),
+    }
+}
+
+/// A record that was made just now and has expired already was made by another clock than ours, or for a caller who
+/// could not wait at all.
+fn warn_of_clocks(record: &Received) {
+    let age = record.timestamp.and_then(|made| SystemTime::now().duration_since(made).ok());
+    if age.is_none_or(|age| age < FRESH) {
+        tracing::warn!(
+            topic = %record.topic, partition = record.partition, offset = record.offset, ?age,
+            "a fresh request had expired when it came; do the clocks of this host and its caller agree?"
+        );
     }
 }

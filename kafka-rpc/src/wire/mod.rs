@@ -17,6 +17,8 @@ pub(crate) mod dead_letter;
 pub(crate) mod dialect;
 pub(crate) mod envelope;
 pub(crate) mod headers;
+#[cfg(test)]
+mod hostile;
 pub(crate) mod names;
 pub(crate) mod record;
 pub(crate) mod reply;

@@ -1,0 +1,45 @@
+//! A service as a process of its own, which can be killed: `orders-service BROKERS PREFIX JOURNAL [PROPERTY=VALUE]..`.
+//!
+//! It appends the number of each order that it has placed to the journal, a line each.
+
+use std::{env, fs::File, io::Write as _, sync::Arc};
+
+use kafka_rpc::{Config, RpcError, Runtime, State, kafka_handler};
+use tests::orders::{GROUP, Order, TOPIC};
+
+#[derive(Clone)]
+struct Journal(Arc<File>);
+
+#[kafka_handler(topic = TOPIC, group = GROUP, client = none)]
+#[command("PLACE")]
+async fn place(order: Order, State(Journal(journal)): State<Journal>) -> Result<u64, RpcError> {
+    // One write a line, to a file that is open for appending: lines of two processes never mix.
+    (&*journal)
+        .write_all(format!("{}\n", order.number).as_bytes())
+        .map_err(|error| RpcError::internal(format!("the journal cannot be written: {error}")))?;
+    Ok(order.number)
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let [brokers, prefix, journal, properties @ ..] = arguments.as_slice() else {
+        return Err("usage: orders-service BROKERS PREFIX JOURNAL [PROPERTY=VALUE]..".into());
+    };
+    let journal = File::options().create(true).append(true).open(journal)?;
+    let properties = properties.iter().filter_map(|property| property.split_once('='));
+    let config = properties
+        .fold(Config::new(brokers).create_topics(true), |config, (name, value)| config.property(name, value));
+    let (topics, groups) = (prefix.clone(), prefix.clone());
+    Runtime::builder()
+        .config(config)
+        .provide(Journal(Arc::new(journal)))
+        .without_registry()
+        .handlers(place_handlers())
+        .map_topics(move |topic| format!("{topics}{topic}"))
+        .map_groups(move |group| format!("{groups}{group}"))
+        .build()?
+        .run()
+        .await?;
+    Ok(())
+}
