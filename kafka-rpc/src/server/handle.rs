@@ -1,4 +1,4 @@
-//! Runs the handler of a record: bounded by the deadline and its timeout, caught when it panics.
+//! Runs the handler of a record: not at all once it has expired, stopped at its timeout, caught when it panics.
 
 use std::{
     any::Any,
