@@ -3,7 +3,6 @@
 use std::{
     any::TypeId,
     collections::{BTreeMap, HashMap, btree_map, hash_map},
-    fmt::Display,
     sync::Arc,
 };
 
@@ -247,11 +246,7 @@ fn shown_topic(topic: &Replies) -> String {
 }
 
 fn places(options: &[Subscription]) -> Vec<String> {
-    options.iter().map(|own| own.location).map(|location: Location| shown(&location)).collect()
-}
-
-fn shown(place: &impl Display) -> String {
-    place.to_string()
+    options.iter().map(|own| own.location.to_string()).collect()
 }
 
 /// The types that handlers require and nobody provided, each with the handlers that miss it.
@@ -277,7 +272,7 @@ impl MissingStates {
             handlers.dedup();
             Problem {
                 message: format!("no `{name}` was provided; call `.provide(..)` with one"),
-                places: handlers.iter().map(shown).collect(),
+                places: handlers.iter().map(ToString::to_string).collect(),
             }
         })
     }
