@@ -1,6 +1,6 @@
 //! The error that crosses the wire.
 
-use std::fmt;
+use std::{error::Error, fmt, iter, sync::Arc};
 
 use http::StatusCode;
 use serde_json::Value;
@@ -37,15 +37,15 @@ use serde_json::Value;
 ///     fn from(error: ExchangeError) -> Self {
 ///         match error {
 ///             ExchangeError::UnknownAccount => RpcError::not_found("no such account"),
-///             ExchangeError::Unreachable(cause) => RpcError::bad_gateway(cause.to_string()),
+///             ExchangeError::Unreachable(cause) => RpcError::bad_gateway("the exchange is down").with_source(cause),
 ///         }
 ///     }
 /// }
 /// ```
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct RpcError(Box<Inner>);
 
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 struct Inner {
     status: StatusCode,
     name: String,
@@ -53,6 +53,7 @@ struct Inner {
     code: Option<String>,
     details: Option<Value>,
     is_final: bool,
+    source: Option<Arc<dyn Error + Send + Sync>>,
 }
 
 /// What a reply's `error` reads as when it is missing, and what an unnamed failure is called.
@@ -68,6 +69,7 @@ impl RpcError {
             code: None,
             details: None,
             is_final: status.is_client_error(),
+            source: None,
         }))
     }
 
@@ -159,6 +161,14 @@ impl RpcError {
         self
     }
 
+    /// Adds what caused it. It stays in this process but for a dead letter, whose `error-stack` tells the whole chain:
+    /// the caller never sees it.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        self.0.source = Some(source.into().into());
+        self
+    }
+
     /// The HTTP status. Errors from the wire keep theirs if it is one (100 to 999), else they read as 500.
     pub fn status(&self) -> StatusCode {
         self.0.status
@@ -182,6 +192,12 @@ impl RpcError {
     /// Structured details, if the service gave any.
     pub fn details(&self) -> Option<&Value> {
         self.0.details.as_ref()
+    }
+
+    /// What caused it, cause by cause, a line each; empty where nothing was given.
+    pub(crate) fn causes(&self) -> String {
+        let causes = iter::successors(self.source(), |&cause| cause.source());
+        causes.map(ToString::to_string).collect::<Vec<_>>().join("\n")
     }
 
     /// Whether trying the same record again cannot help: every `4xx`, and what was made [final](Self::into_final).
@@ -208,7 +224,24 @@ impl fmt::Debug for RpcError {
     }
 }
 
-impl std::error::Error for RpcError {}
+impl Error for RpcError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.0.source.as_deref().map(|source| source as &(dyn Error + 'static))
+    }
+}
+
+/// By what it says. What caused it is no part of that: it does not cross the wire.
+impl PartialEq for RpcError {
+    fn eq(&self, other: &Self) -> bool {
+        fn said(error: &RpcError) -> impl PartialEq + '_ {
+            let Inner { status, name, message, code, details, is_final, source: _ } = &*error.0;
+            (status, name, message, code, details, is_final)
+        }
+        said(self) == said(other)
+    }
+}
+
+impl Eq for RpcError {}
 
 #[cfg(test)]
 mod tests {
@@ -220,6 +253,19 @@ mod tests {
         assert!(RpcError::too_many_requests("slow down").is_final());
         assert!(!RpcError::internal("bug").is_final());
         assert!(RpcError::bad_gateway("remote").into_final().is_final());
+    }
+
+    #[test]
+    fn the_causes_are_told_from_the_nearest_to_the_first() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("the exchange cannot be reached")]
+        struct Unreachable(#[source] std::io::Error);
+
+        let refused = std::io::Error::other("connection refused");
+        let error = RpcError::bad_gateway("no balance").with_source(Unreachable(refused));
+        assert_eq!(error.causes(), "the exchange cannot be reached\nconnection refused");
+        assert_eq!(error, RpcError::bad_gateway("no balance"), "what crosses the wire is the same");
+        assert_eq!(RpcError::bad_gateway("no balance").causes(), "");
     }
 
     #[test]

@@ -121,13 +121,15 @@ impl Handling {
         let answer = match ended {
             Ok(Ok(answer)) => answer,
             Ok(Err(panic)) => {
+                let panic = panic_message(&*panic);
                 telemetry::panicked(&record.topic);
                 tracing::error!(
                     topic = %record.topic, partition = record.partition, offset = record.offset,
-                    handler = %handler.location, panic = panic_message(&*panic),
+                    handler = %handler.location, panic,
                     "a handler panicked"
                 );
-                Err(RpcError::internal("the handler panicked"))
+                // What it said is for the dead letter, and not for the caller.
+                Err(RpcError::internal("the handler panicked").with_source(panic))
             }
             Err(_elapsed) => {
                 telemetry::timed_out(&record.topic);

@@ -17,7 +17,7 @@ pub(crate) struct Offsets {
 }
 
 impl Offsets {
-    /// Takes a record; false if it was taken before.
+    /// Takes a record; false if it lies before one that was taken.
     ///
     /// Offsets that Kafka skips (compacted records, transaction markers) will never come, so they are finished.
     pub(crate) fn take(&mut self, offset: i64) -> bool {
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_that_comes_twice_is_taken_once() {
+    fn a_record_that_lies_before_one_that_was_taken_is_not_taken() {
         let mut offsets = taken(5..8);
         assert!(!offsets.take(6));
         offsets.finish(6);

@@ -46,6 +46,25 @@ struct Assigned {
     committed_at: Instant,
 }
 
+impl Assigned {
+    fn new(next_generation: &mut u64, now: Instant) -> Self {
+        let generation = Generation(*next_generation);
+        *next_generation += 1;
+        Self {
+            generation,
+            offsets: Offsets::default(),
+            bytes: 0,
+            unfinished: 0,
+            paused: false,
+            running: 0,
+            held: 0,
+            committed: None,
+            confirmed: true,
+            committed_at: now,
+        }
+    }
+}
+
 impl Partitions {
     pub(crate) fn new(bounds: Bounds) -> Self {
         Self { bounds, assigned: HashMap::new(), next_generation: 0 }
@@ -53,22 +72,7 @@ impl Partitions {
 
     /// Begins a generation. The keeper of a partition is not told again, so one that is assigned stays as it is.
     pub(crate) fn assign(&mut self, partition: i32, now: Instant) {
-        let generation = Generation(self.next_generation);
-        self.assigned.entry(partition).or_insert_with(|| {
-            self.next_generation += 1;
-            Assigned {
-                generation,
-                offsets: Offsets::default(),
-                bytes: 0,
-                unfinished: 0,
-                paused: false,
-                running: 0,
-                held: 0,
-                committed: None,
-                confirmed: true,
-                committed_at: now,
-            }
-        });
+        self.assigned.entry(partition).or_insert_with(|| Assigned::new(&mut self.next_generation, now));
     }
 
     /// Ends the generation of a partition.
@@ -81,11 +85,18 @@ impl Partitions {
         self.assigned.get(&partition).is_some_and(|own| own.generation == generation)
     }
 
-    /// Takes a record; `None` if the partition is not ours or the record was taken before.
+    /// Takes a record; `None` if the partition is not ours.
+    ///
+    /// Offsets that go back are those of another log: the topic was truncated, or deleted and made anew. What was
+    /// taken of the old one counts for nothing, and a new generation begins.
     pub(crate) fn take(&mut self, partition: i32, offset: i64, weight: usize) -> Option<Generation> {
         let own = self.assigned.get_mut(&partition)?;
         if !own.offsets.take(offset) {
-            return None;
+            tracing::warn!(partition, offset, "offsets go back: the topic was truncated or made anew");
+            // What librdkafka has paused stays paused.
+            let paused = own.paused;
+            *own = Assigned { paused, ..Assigned::new(&mut self.next_generation, own.committed_at) };
+            own.offsets.take(offset);
         }
         own.bytes += weight;
         own.unfinished += 1;
@@ -249,6 +260,18 @@ mod tests {
         let generation = partitions.take(0, 5, 1).expect("ours");
         partitions.assign(0, Instant::now());
         assert!(partitions.holds(0, generation));
+    }
+
+    #[test]
+    fn offsets_that_go_back_begin_a_new_generation() {
+        let mut partitions = assigned();
+        let old = partitions.take(0, 1_000, 1).expect("ours");
+        finish(&mut partitions, old, 1_000, 1);
+        assert_eq!(partitions.due_commits(Instant::now()), [(0, 1_001)]);
+        let new = partitions.take(0, 0, 1).expect("a record of the new log");
+        assert!(!partitions.holds(0, old));
+        finish(&mut partitions, new, 0, 1);
+        assert_eq!(partitions.due_commits(Instant::now()), [(0, 1)], "though the old log was further");
     }
 
     #[test]

@@ -2,13 +2,13 @@
 
 use std::time::SystemTime;
 
-use bytes::Bytes;
-
 use super::{OutgoingRecord, Placement, clock, names};
 use crate::{RpcError, server::received::Received};
 
 /// The most of an error's text that a header holds: a broker refuses records for the size of their headers too.
 const MOST_TEXT: usize = 1 << 10;
+/// The most of an error's causes.
+const MOST_CAUSES: usize = 4 << 10;
 
 /// Why and where a record failed.
 #[derive(Debug)]
@@ -32,8 +32,8 @@ pub(crate) fn letter(
     let error = failure.error;
     headers.push(names::ORIGINAL_TOPIC, failure.topic.to_owned());
     headers.push(names::ERROR, cut(error.message()));
-    // Empty and not absent: a header without a value kills a service of the reference.
-    headers.push(names::ERROR_STACK, Bytes::new());
+    // Where nothing is known it is empty and not absent: a header without a value kills a service of the reference.
+    headers.push(names::ERROR_STACK, cut_to(MOST_CAUSES, &error.causes()));
     headers.push(names::FAILED_AT, clock::millis(failure.at).to_string());
     headers.push(names::TOTAL_RETRIES, failure.retries.to_string());
     headers.push(names::ORIGINAL_PARTITION, record.partition.to_string());
@@ -62,13 +62,18 @@ pub(crate) fn without_value(letter: OutgoingRecord) -> OutgoingRecord {
 
 /// The beginning of a text, short enough for a header.
 pub(crate) fn cut(text: &str) -> String {
-    let end = (0..=MOST_TEXT.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
-    text[..end].to_owned()
+    cut_to(MOST_TEXT, text)
+}
+
+fn cut_to(most: usize, text: &str) -> String {
+    text[..text.floor_char_boundary(most)].to_owned()
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
+
+    use bytes::Bytes;
 
     use super::*;
     use crate::Headers;
@@ -129,6 +134,15 @@ mod tests {
         let letter = written(&RpcError::internal("é".repeat(100_000)), Headers::new());
         let error = letter.headers.text("error").expect("text").to_owned();
         assert_eq!((error.len(), error.chars().all(|letter| letter == 'é')), (1_024, true));
+    }
+
+    #[test]
+    fn a_letter_tells_the_causes_of_its_error() {
+        let refused = std::io::Error::other("connection refused");
+        let letter = written(&RpcError::internal("database is gone").with_source(refused), Headers::new());
+        assert_eq!(letter.headers.text("error-stack"), Some("connection refused"));
+        let long = written(&RpcError::internal("x").with_source("y".repeat(100_000)), Headers::new());
+        assert_eq!(long.headers.text("error-stack").map(str::len), Some(4_096));
     }
 
     #[test]
