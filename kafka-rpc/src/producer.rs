@@ -2,10 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{
-        Arc, OnceLock, PoisonError, RwLock,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, OnceLock, PoisonError, RwLock},
     time::{Duration, Instant},
 };
 
@@ -90,8 +87,6 @@ type OnBrokersLost = Box<dyn Fn(&str) + Send + Sync>;
 struct Events {
     /// Told of every delivery: whoever waits for space may try again.
     space: Notify,
-    /// A fatal error was met: the handle takes nothing any more.
-    fatal: AtomicBool,
     /// Told when no broker can be reached.
     brokers_lost: OnceLock<OnBrokersLost>,
 }
@@ -100,15 +95,14 @@ struct Deliveries(Arc<Events>);
 
 impl ClientContext for Deliveries {
     fn error(&self, error: KafkaError, reason: &str) {
-        match error.rdkafka_error_code() {
-            Some(RDKafkaErrorCode::AllBrokersDown) => {
-                tracing::error!(reason, "no broker can be reached");
-                if let Some(told) = self.0.brokers_lost.get() {
-                    told(reason);
-                }
-            }
-            Some(RDKafkaErrorCode::Fatal) => self.0.fatal.store(true, Ordering::Release),
-            _ => tracing::warn!(%error, reason, "the producer goes on after an error"),
+        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::AllBrokersDown) {
+            // A fatal one too: whoever sends next meets it, and makes a new producer.
+            tracing::warn!(%error, reason, "the producer met an error");
+            return;
+        }
+        tracing::error!(reason, "no broker can be reached");
+        if let Some(told) = self.0.brokers_lost.get() {
+            told(reason);
         }
     }
 }
@@ -121,11 +115,6 @@ impl ProducerContext for Deliveries {
             Ok(_) => Ok(()),
             Err((error, _)) => Err(DeliveryError::from_kafka(error)),
         });
-        if let Err((error, _)) = result
-            && error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal)
-        {
-            self.0.fatal.store(true, Ordering::Release);
-        }
         self.0.space.notify_waiters();
     }
 }
@@ -171,26 +160,21 @@ impl Producer {
         Arc::clone(&self.inner.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Makes a new handle after a fatal error: the old one takes nothing any more, and ends what it has with errors.
-    fn replace_if_fatal(&self) {
-        if !self.events.fatal.swap(false, Ordering::AcqRel) {
-            return;
+    /// Makes a new handle in place of one that has met a fatal error: that takes nothing any more, and ends what it
+    /// has with errors.
+    fn replace(&self, fatal: &Arc<ThreadedProducer<Deliveries>>) -> Result<(), Error> {
+        let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
+        // Many may meet the error at once; the first replaces it.
+        if !Arc::ptr_eq(&inner, fatal) {
+            return Ok(());
         }
-        match create(&self.properties, &self.events) {
-            Ok(new) => {
-                let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
-                let old = std::mem::replace(&mut *inner, Arc::new(new));
-                drop(inner);
-                telemetry::producer_replaced();
-                tracing::error!(error = ?old.client().fatal_error(), "the producer met a fatal error, and was made anew");
-                // It waits for its thread.
-                self.runtime.spawn_blocking(move || drop(old));
-            }
-            Err(error) => {
-                self.events.fatal.store(true, Ordering::Release);
-                tracing::error!(%error, "the producer met a fatal error, and cannot be made anew");
-            }
-        }
+        let old = std::mem::replace(&mut *inner, Arc::new(create(&self.properties, &self.events)?));
+        drop(inner);
+        telemetry::producer_replaced();
+        tracing::error!(error = ?old.client().fatal_error(), "the producer met a fatal error, and was made anew");
+        // It waits for its thread.
+        self.runtime.spawn_blocking(move || drop(old));
+        Ok(())
     }
 
     /// Queues a record. `told` hears of its delivery, unless this is an error.
@@ -208,16 +192,20 @@ impl Producer {
             Placement::Partition(partition) => Some(partition),
             Placement::Sticky => self.sticky_partition(&record.topic),
         };
-        self.replace_if_fatal();
-        match self.handle().send(base) {
+        let handle = self.handle();
+        let sent = match handle.send(base) {
+            Err((error, base)) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal) => {
+                self.replace(&handle).map_err(|error| {
+                    QueueError::Refused(DeliveryError { kind: Refusal::ForNow, reason: error.to_string() })
+                })?;
+                self.handle().send(base)
+            }
+            sent => sent,
+        };
+        match sent {
             Ok(()) => Ok(()),
             Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => Err(QueueError::Full),
-            Err((error, _)) => {
-                if error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal) {
-                    self.events.fatal.store(true, Ordering::Release);
-                }
-                Err(QueueError::Refused(DeliveryError::from_kafka(&error)))
-            }
+            Err((error, _)) => Err(QueueError::Refused(DeliveryError::from_kafka(&error))),
         }
     }
 

@@ -4,8 +4,6 @@ use std::time::{Duration, Instant};
 
 use rdkafka::{
     ClientConfig, Message as _, Offset, TopicPartitionList,
-    admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication},
-    client::DefaultClientContext,
     consumer::{BaseConsumer, Consumer as _},
     message::{Header, Headers as _, OwnedHeaders},
     producer::{FutureProducer, FutureRecord, Producer as _},
@@ -137,45 +135,6 @@ impl Peer {
         let (brokers, topic) = (self.brokers.clone(), topic.to_owned());
         let read = tokio::task::spawn_blocking(move || read(&brokers, &topic, count, within));
         read.await.unwrap_or_else(|ended| panic!("{ended}"))
-    }
-
-    /// Gives a topic more partitions, so many in all.
-    ///
-    /// # Panics
-    ///
-    /// If the cluster refuses.
-    pub async fn grow_topic(&self, name: &str, partitions: usize) {
-        let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
-            .set("bootstrap.servers", &self.brokers)
-            .create()
-            .unwrap_or_else(|error| panic!("{error}"));
-        let grown = NewPartitions::new(name, partitions);
-        let options = AdminOptions::new().operation_timeout(Some(BOUND));
-        let results =
-            admin.create_partitions([&grown], &options).await.unwrap_or_else(|error| panic!("{error}"));
-        for result in results {
-            result.unwrap_or_else(|(topic, code)| panic!("{topic}: {code}"));
-        }
-        crate::eventually("the brokers know the new partitions", || {
-            let metadata = self.producer.client().fetch_metadata(Some(name), BOUND).ok()?;
-            let known = metadata.topics().first()?.partitions();
-            (known.len() == partitions && known.iter().all(|partition| partition.leader() >= 0)).then_some(())
-        })
-        .await;
-    }
-
-    pub(crate) async fn create_topic(&self, name: &str, partitions: u16) -> Result<(), String> {
-        let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
-            .set("bootstrap.servers", &self.brokers)
-            .create()
-            .map_err(|error| error.to_string())?;
-        let topic = NewTopic::new(name, i32::from(partitions), TopicReplication::Fixed(-1));
-        let options = AdminOptions::new().operation_timeout(Some(BOUND));
-        let made = admin.create_topics([&topic], &options).await.map_err(|error| error.to_string())?;
-        for result in made {
-            result.map_err(|(topic, code)| format!("{topic}: {code}"))?;
-        }
-        Ok(())
     }
 }
 

@@ -1,15 +1,23 @@
 //! Promise 3: no caller hangs, none leaks.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt as _, stream};
-use kafka_rpc::{CallError, Client, Progress, Running, Runtime, WhenFull, testing::EmbeddedBroker};
+use kafka_rpc::{CallError, Client, Config, Progress, Running, Runtime, WhenFull, testing::EmbeddedBroker};
+use rdkafka::{
+    mocking::MockCluster,
+    producer::DefaultProducerContext,
+    types::{RDKafkaApiKey, RDKafkaRespErr},
+};
 use tests::{
-    BOUND, Cluster, Peer, Record,
+    BOUND, Cluster, Peer,
     cluster::started,
     eventually,
     orders::{OrderService, Orders, OrdersClient, REPLIES, TOPIC, order},
 };
+
+/// By when a call has ended that nothing can answer any more: a promise, and not a measure of speed.
+const AT_ONCE: Duration = Duration::from_secs(1);
 
 async fn service(cluster: &Cluster, service: &OrderService) -> Running {
     let runtime = cluster.runtime(cluster.config());
@@ -68,8 +76,17 @@ async fn shutdown_ends_pending_calls() {
     });
     let sent = cluster.peer();
     assert_eq!(sent.read(&cluster.name(TOPIC), 1).await.len(), 1, "the request is on its way");
-    running.shutdown().await.expect("a clean shutdown");
-    assert_eq!(pending.await.expect("no panic"), Err(CallError::ShuttingDown));
+    let began = Instant::now();
+    let (ended, shut_down) = tokio::join!(
+        async {
+            let ended = pending.await.expect("no panic");
+            (ended, began.elapsed())
+        },
+        running.shutdown()
+    );
+    shut_down.expect("a clean shutdown");
+    assert_eq!(ended.0, Err(CallError::ShuttingDown));
+    assert!(ended.1 < AT_ONCE, "it ended after {:?}", ended.1);
     assert_eq!(client.echo("too late".to_owned()).await, Err(CallError::ShuttingDown));
 }
 
@@ -145,39 +162,58 @@ async fn lost_brokers_end_pending_calls() {
     assert_eq!(peer.read(TOPIC, 1).await.len(), 1, "the request is on its way");
     drop(peer);
     drop(broker);
+    let lost = Instant::now();
     let ended = tokio::time::timeout(BOUND, pending).await.expect("long before its deadline of 30 s");
     assert!(matches!(ended, Ok(Err(CallError::Undeliverable { .. }))), "{ended:?}");
+    assert!(lost.elapsed() < AT_ONCE, "it ended after {:?}", lost.elapsed());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_reply_on_a_partition_that_was_added_is_read_from_its_beginning() {
-    let cluster = Cluster::start();
-    if cluster.is_embedded() {
-        // The embedded broker has no admin requests, so its topics cannot grow.
-        return;
-    }
-    cluster.create_topic(TOPIC, 1).await;
-    cluster.create_topic(REPLIES, 1).await;
-    let (peer, replies) = (cluster.peer(), cluster.name(REPLIES));
-    let running = caller(&cluster).await;
-    let first = tokio::spawn(running.client().echo("first".to_owned()));
-    answer(&peer, &cluster.name(TOPIC), 1, &replies, 0).await;
-    assert_eq!(first.await.expect("no panic"), Ok("answer".to_owned()));
-
-    peer.grow_topic(&replies, 3).await;
-    let second = tokio::spawn(running.client().echo("second".to_owned()).timeout(BOUND));
-    // Before the new partition is known to anybody who reads.
-    answer(&peer, &cluster.name(TOPIC), 2, &replies, 2).await;
-    assert_eq!(second.await.expect("no panic"), Ok("answer".to_owned()));
+async fn a_request_that_is_refused_ends_its_call() {
+    // A broker of its own, which can be told to refuse.
+    let broker = MockCluster::new(1).expect("an embedded broker");
+    let running = caller_on(&broker).await;
+    let client = running.client();
+    let forbidden = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED];
+    broker.request_errors(RDKafkaApiKey::Produce, &forbidden);
+    let called = Instant::now();
+    let ended = client.echo("hello".to_owned()).await;
+    assert!(matches!(ended, Err(CallError::Undeliverable { .. })), "{ended:?}");
+    assert!(called.elapsed() < AT_ONCE, "it ended after {:?}", called.elapsed());
     running.shutdown().await.expect("a clean shutdown");
 }
 
-/// Answers the last of so many requests, on this partition of the reply topic.
-async fn answer(peer: &Peer, topic: &str, requests: usize, replies: &str, partition: i32) {
-    let request = peer.read(topic, requests).await.pop().expect("a request");
-    let id = request.text("correlation-id").expect("an id").to_owned();
-    let reply = Record::new(r#"{"success":true,"data":"answer"}"#).header("correlation-id", id);
-    peer.send(replies, &reply.partition(partition)).await;
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fatal_error_of_the_producer_ends_its_calls_and_the_next_ones_are_sent() {
+    let broker = MockCluster::new(1).expect("an embedded broker");
+    let running = caller_on(&broker).await;
+    let client = running.client();
+    // What an idempotent producer cannot survive: it does not know any more what the broker has.
+    let fatal = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER];
+    broker.request_errors(RDKafkaApiKey::Produce, &fatal);
+    let called = Instant::now();
+    let ended = client.echo("lost".to_owned()).await;
+    assert!(matches!(ended, Err(CallError::Undeliverable { .. })), "{ended:?}");
+    assert!(called.elapsed() < AT_ONCE, "it ended after {:?}", called.elapsed());
+
+    client.echo("sent".to_owned()).notify().await.expect("there is a new producer");
+    let sent = Peer::new(&broker.bootstrap_servers()).read(TOPIC, 2).await;
+    let payloads: Vec<_> = sent.iter().map(|request| request.json()["payload"].clone()).collect();
+    assert_eq!(payloads, ["first", "sent"]);
+    running.shutdown().await.expect("a clean shutdown");
+}
+
+/// A caller whose reply topic is being read already.
+async fn caller_on(broker: &MockCluster<'_, DefaultProducerContext>) -> Running {
+    for topic in [TOPIC, REPLIES] {
+        broker.create_topic(topic, 1, 1).expect("a topic");
+    }
+    let config = Config::new(broker.bootstrap_servers()).property("fetch.wait.max.ms", "1");
+    let runtime = Runtime::builder().config(config).without_registry().client_only().build();
+    let running = runtime.expect("nothing is wrong").start().await.expect("the broker is there");
+    let first = running.client().echo("first".to_owned()).timeout(Duration::from_millis(500)).await;
+    assert!(matches!(first, Err(CallError::DeadlineExceeded { .. })), "nobody answers");
+    running
 }
 
 /// Every call gets its own reply.

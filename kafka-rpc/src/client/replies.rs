@@ -30,7 +30,7 @@ use crate::{CallError, Config, Error, kafka, producer::Producer, telemetry, wire
 
 /// How often a reply topic's partitions are counted again. A partition that is added is read from its beginning,
 /// so nothing on it is missed; it is only late.
-const LOOK_FOR_PARTITIONS_EVERY: Duration = Duration::from_secs(10);
+const LOOK_FOR_PARTITIONS_EVERY: Duration = Duration::from_secs(5);
 
 /// How long one question to the cluster may take before it is asked again.
 const ASK_FOR: Duration = Duration::from_secs(5);

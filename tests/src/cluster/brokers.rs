@@ -149,7 +149,7 @@ impl Brokers {
     }
 
     /// Waits until every broker is in the metadata that a client sees.
-    fn wait_until_ready(&mut self) -> io::Result<()> {
+    pub fn wait_until_ready(&mut self) -> io::Result<()> {
         let client: BaseConsumer = ClientConfig::new()
             .set("bootstrap.servers", self.addresses())
             .set("log_level", "0")

@@ -1,6 +1,7 @@
 //! The Kafka that a test runs on: the embedded broker, or the one that `KAFKA_BROKERS` names.
 
 mod brokers;
+mod topics;
 
 use std::{collections::BTreeMap, env};
 
@@ -11,7 +12,7 @@ use rdkafka::{
 };
 use uuid::Uuid;
 
-pub use self::brokers::Brokers;
+pub use self::{brokers::Brokers, topics::Topics};
 use crate::{BOUND, Peer};
 
 /// A Kafka on which no other test has the same topics and groups.
@@ -44,6 +45,12 @@ impl Cluster {
             Ok(broker) => Self { brokers: broker.brokers().to_owned(), embedded: Some(broker), prefix },
             Err(error) => panic!("{error}"),
         }
+    }
+
+    /// The Kafka of brokers that the test has to itself, to kill and freeze them.
+    pub fn of(brokers: &Brokers) -> Self {
+        log();
+        Self { embedded: None, brokers: brokers.addresses(), prefix: String::new() }
     }
 
     /// Whether this is the embedded broker, which lacks some of what a real one has.
@@ -101,13 +108,17 @@ impl Cluster {
     /// If it cannot be made.
     pub async fn create_topic(&self, topic: &str, partitions: u16) {
         let name = self.name(topic);
-        let made = match &self.embedded {
-            Some(broker) => broker.create_topic(&name, partitions).map_err(|error| error.to_string()),
-            None => self.peer().create_topic(&name, partitions).await,
-        };
-        if let Err(error) = made {
-            panic!("{error}");
+        match &self.embedded {
+            Some(broker) => {
+                broker.create_topic(&name, partitions).unwrap_or_else(|error| panic!("{error}"));
+            }
+            None => self.topics().create(&name, i32::from(partitions)).await,
         }
+    }
+
+    /// The topics of a real Kafka.
+    pub fn topics(&self) -> Topics {
+        Topics::of(&self.brokers)
     }
 
     /// The committed offsets of a group, by partition; partitions without one are left out.
@@ -136,6 +147,31 @@ impl Cluster {
     pub fn committed_sum(&self, group: &str, topic: &str, partitions: i32) -> i64 {
         self.committed(group, topic, partitions).values().sum()
     }
+}
+
+/// The Kafka that `KAFKA_BROKERS` names; `None`, with a line that says so, where the tests run on the embedded broker,
+/// which has no admin requests and keeps little.
+pub fn real_kafka() -> Option<Cluster> {
+    let cluster = Cluster::start();
+    if cluster.is_embedded() {
+        eprintln!("skipped: it needs a real Kafka; `cargo run -p tests --bin with-kafka` runs it");
+        return None;
+    }
+    Some(cluster)
+}
+
+/// Starts so many real brokers for one test; `None`, with a line that says so, where the tests run on the embedded
+/// broker and no Java is asked for.
+///
+/// # Panics
+///
+/// If they do not start.
+pub fn real_brokers(count: usize) -> Option<Brokers> {
+    if env::var_os("KAFKA_BROKERS").is_none() {
+        eprintln!("skipped: it needs real brokers of its own; `cargo run -p tests --bin with-kafka` runs it");
+        return None;
+    }
+    Some(Brokers::start(count).unwrap_or_else(|error| panic!("{error}")))
 }
 
 /// Builds and starts.

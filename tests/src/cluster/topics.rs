@@ -1,0 +1,90 @@
+//! Topics of a real Kafka that are made, grown, truncated and deleted while somebody uses them.
+
+use rdkafka::{
+    ClientConfig, Offset, TopicPartitionList,
+    admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication, TopicResult},
+    client::DefaultClientContext,
+    error::KafkaError,
+};
+
+use crate::{BOUND, eventually};
+
+/// The topics of a cluster, by the names that they have there.
+///
+/// Every method panics where the cluster refuses, and returns once the brokers know what has changed.
+pub struct Topics {
+    admin: AdminClient<DefaultClientContext>,
+}
+
+impl std::fmt::Debug for Topics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Topics")
+    }
+}
+
+#[expect(clippy::missing_panics_doc, reason = "said of all of them, above")]
+impl Topics {
+    pub(super) fn of(brokers: &str) -> Self {
+        let admin = ClientConfig::new().set("bootstrap.servers", brokers).create();
+        Self { admin: admin.unwrap_or_else(|error| panic!("{error}")) }
+    }
+
+    /// Makes a topic with so many partitions.
+    pub async fn create(&self, name: &str, partitions: i32) {
+        let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(-1));
+        accepted(self.admin.create_topics([&topic], &options()).await);
+        self.until(name, partitions).await;
+    }
+
+    /// Gives a topic more partitions, so many in all.
+    pub async fn grow(&self, name: &str, partitions: i32) {
+        let grown = NewPartitions::new(name, usize::try_from(partitions).unwrap_or(0));
+        accepted(self.admin.create_partitions([&grown], &options()).await);
+        self.until(name, partitions).await;
+    }
+
+    /// Deletes a topic, and makes it anew.
+    pub async fn recreate(&self, name: &str, partitions: i32) {
+        accepted(self.admin.delete_topics(&[name], &options()).await);
+        self.until(name, 0).await;
+        self.create(name, partitions).await;
+    }
+
+    /// Deletes the records of a partition before this offset.
+    pub async fn truncate(&self, name: &str, partition: i32, before: i64) {
+        let mut list = TopicPartitionList::new();
+        let added = list.add_partition_offset(name, partition, Offset::Offset(before));
+        added.unwrap_or_else(|error| panic!("{error}"));
+        let truncated = self.admin.delete_records(&list, &options()).await;
+        let truncated = truncated.unwrap_or_else(|error| panic!("{error}"));
+        for element in truncated.elements() {
+            element.error().unwrap_or_else(|error| panic!("{name}: {error}"));
+        }
+    }
+
+    /// How many records a partition has held in its time: the offset of the next one.
+    pub fn end(&self, name: &str, partition: i32) -> i64 {
+        let ends = self.admin.inner().fetch_watermarks(name, partition, BOUND);
+        ends.unwrap_or_else(|error| panic!("{error}")).1
+    }
+
+    async fn until(&self, name: &str, partitions: i32) {
+        eventually("the brokers know the topic's partitions", || {
+            let metadata = self.admin.inner().fetch_metadata(Some(name), BOUND).ok()?;
+            let known = metadata.topics().first()?.partitions();
+            let have_leaders = known.iter().all(|partition| partition.leader() >= 0);
+            (i32::try_from(known.len()) == Ok(partitions) && have_leaders).then_some(())
+        })
+        .await;
+    }
+}
+
+fn options() -> AdminOptions {
+    AdminOptions::new().operation_timeout(Some(BOUND))
+}
+
+fn accepted(results: Result<Vec<TopicResult>, KafkaError>) {
+    for result in results.unwrap_or_else(|error| panic!("{error}")) {
+        result.unwrap_or_else(|(topic, code)| panic!("{topic}: {code}"));
+    }
+}

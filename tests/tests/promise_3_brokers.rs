@@ -1,0 +1,106 @@
+//! Promise 3, while brokers freeze, die, and hand over: no caller hangs.
+
+use std::time::{Duration, Instant};
+
+use futures_util::{StreamExt as _, stream};
+use kafka_rpc::{CallError, Running};
+use tests::{
+    BOUND, Cluster,
+    cluster::{real_brokers, started},
+    orders::{OrderService, Orders, OrdersClient, REPLIES, TOPIC, order},
+};
+
+/// Who serves and calls in one process.
+async fn both(cluster: &Cluster) -> Running {
+    let runtime = cluster.runtime(cluster.config()).provide(OrderService::default());
+    started(runtime.handlers(<OrderService as Orders>::handlers())).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_frozen_broker_ends_calls_at_their_deadline_and_they_work_again_once_it_goes_on() {
+    let Some(brokers) = real_brokers(1) else { return };
+    let running = both(&Cluster::of(&brokers)).await;
+    let client = running.client();
+    assert_eq!(client.echo("before".to_owned()).await, Ok("before".to_owned()));
+
+    brokers.freeze(0).expect("it can be stopped");
+    let called = Instant::now();
+    let timeout = Duration::from_secs(2);
+    let calls = (0..100).map(|number| client.place(order("a", number)).timeout(timeout));
+    for ended in stream::iter(calls).buffer_unordered(100).collect::<Vec<_>>().await {
+        assert!(matches!(ended, Err(CallError::DeadlineExceeded { .. })), "{ended:?}");
+    }
+    let took = called.elapsed();
+    assert!(took >= timeout && took < timeout + Duration::from_secs(1), "they ended after {took:?}");
+
+    brokers.thaw(0).expect("it can go on");
+    let again = client.echo("again".to_owned()).timeout(BOUND).await;
+    assert_eq!(again, Ok("again".to_owned()));
+    running.shutdown().await.expect("a clean shutdown");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_broker_ends_pending_calls_within_a_second_and_they_work_again_once_it_is_back() {
+    let Some(mut brokers) = real_brokers(1) else { return };
+    let cluster = Cluster::of(&brokers);
+    let service = OrderService::default();
+    service.hold("held");
+    let runtime = cluster.runtime(cluster.config()).provide(service.clone());
+    let running = started(runtime.handlers(<OrderService as Orders>::handlers())).await;
+    let client = running.client();
+    let pending = tokio::spawn(client.place(order("held", 1)));
+    tests::eventually("the call is at work", || (service.started().len() == 1).then_some(())).await;
+
+    brokers.kill(0).expect("it was alive");
+    let killed = Instant::now();
+    let ended = tokio::time::timeout(BOUND, pending).await.expect("it ends").expect("no panic");
+    assert!(matches!(ended, Err(CallError::Undeliverable { .. })), "{ended:?}");
+    assert!(killed.elapsed() < Duration::from_secs(1), "it ended after {:?}", killed.elapsed());
+
+    service.release("held");
+    brokers.restart(0).expect("it starts again");
+    // While no broker can be reached a call may end early, and says so.
+    let again = async || client.echo("again".to_owned()).timeout(Duration::from_secs(10)).await;
+    let until = Instant::now() + BOUND;
+    while again().await.is_err() {
+        assert!(Instant::now() < until, "no call works again");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    running.shutdown().await.expect("a clean shutdown");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_reply_is_lost_while_every_leader_changes() {
+    let Some(mut brokers) = real_brokers(3) else { return };
+    let cluster = Cluster::of(&brokers);
+    for topic in [TOPIC, REPLIES] {
+        cluster.create_topic(topic, 6).await;
+    }
+    let running = both(&cluster).await;
+    let client = running.client();
+    let (stop, mut stopped) = tokio::sync::watch::channel(false);
+    let calls = tokio::spawn(async move {
+        let endless =
+            stream::iter(0..).take_until(async move { stopped.wait_for(|stop| *stop).await.map(drop) });
+        let call = |number| client.place(order(&format!("a{}", number % 100), number)).timeout(2 * BOUND);
+        endless
+            .map(|number| {
+                let call = call(number);
+                async move { (number, call.await) }
+            })
+            .buffer_unordered(32)
+            .map(|(number, ended)| assert_eq!(ended, Ok(number)))
+            .count()
+            .await
+    });
+    // Each broker in its turn, so that every partition has had another leader.
+    for index in 0..3 {
+        brokers.stop(index).expect("it stops");
+        brokers.restart(index).expect("it starts again");
+        brokers.wait_until_ready().expect("all are back");
+    }
+    stop.send_replace(true);
+    let answered = calls.await.expect("every call was answered, with its own answer");
+    assert!(answered > 1_000, "there was load: {answered} calls");
+    running.shutdown().await.expect("a clean shutdown");
+}

@@ -1,0 +1,164 @@
+//! Promise 3, while the reply topic changes under its readers: no reply is skipped.
+
+use std::{
+    io::Read as _,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use futures_util::{StreamExt as _, stream};
+use kafka_rpc::{RpcError, Running, kafka_handler};
+use tests::{
+    BOUND, Cluster, Peer, Record,
+    cluster::{real_kafka, started},
+    orders::{OrderService, Orders, OrdersClient, REPLIES, TOPIC, order},
+};
+use tokio::{sync::watch, task::JoinHandle};
+
+/// By when a partition that was added is read.
+const READ_WITHIN: Duration = Duration::from_secs(10);
+
+/// The topic of what only the test answers, on the reply topic that others use too.
+const ASKS: &str = "asks-commands";
+
+/// What nobody serves.
+#[kafka_handler(topic = ASKS, group = "asks", replies = REPLIES)]
+pub trait Asks {
+    /// Asks for anything.
+    #[command("ASK")]
+    async fn ask(&self, what: u32) -> Result<String, RpcError>;
+}
+
+async fn both(cluster: &Cluster) -> Running {
+    let runtime = cluster.runtime(cluster.config()).provide(OrderService::default());
+    started(runtime.handlers(<OrderService as Orders>::handlers())).await
+}
+
+/// Calls, 32 in flight, until it is told to stop.
+struct Load {
+    stop: watch::Sender<bool>,
+    calls: JoinHandle<usize>,
+}
+
+impl Load {
+    fn start(running: &Running) -> Self {
+        let client = running.client();
+        let (stop, mut stopped) = watch::channel(false);
+        let calls = tokio::spawn(async move {
+            let until = async move { stopped.wait_for(|stop| *stop).await.map(drop) };
+            let calls = stream::iter(0..).take_until(until).map(|number| {
+                let call = client.place(order(&format!("a{}", number % 100), number)).timeout(BOUND);
+                async move { assert_eq!(call.await, Ok(number)) }
+            });
+            calls.buffer_unordered(32).count().await
+        });
+        Self { stop, calls }
+    }
+
+    /// Stops it; gives the number of calls, all of which were answered.
+    async fn stop(self) -> usize {
+        self.stop.send_replace(true);
+        self.calls.await.expect("every call was answered, with its own answer")
+    }
+}
+
+/// Answers a request on a partition of the reply topic.
+async fn answer(peer: &Peer, request: &Record, replies: &str, partition: i32) {
+    let id = request.text("correlation-id").expect("an id");
+    let reply = Record::new(r#"{"success":true,"data":"answer"}"#).header("correlation-id", id);
+    peer.send(replies, &reply.partition(partition)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn partitions_that_are_added_under_load_are_read_within_ten_seconds_from_their_beginning() {
+    let Some(cluster) = real_kafka() else { return };
+    cluster.create_topic(TOPIC, 1).await;
+    cluster.create_topic(ASKS, 1).await;
+    cluster.create_topic(REPLIES, 3).await;
+    let (peer, replies) = (cluster.peer(), cluster.name(REPLIES));
+    let running = both(&cluster).await;
+    let load = Load::start(&running);
+
+    let asked: Vec<_> =
+        (3..6).map(|partition| tokio::spawn(running.client().ask(partition).timeout(READ_WITHIN))).collect();
+    let requests = peer.read(&cluster.name(ASKS), 3).await;
+    cluster.topics().grow(&replies, 6).await;
+    // Before the new partitions are known to anybody who reads.
+    for (request, partition) in requests.iter().zip(3..6) {
+        answer(&peer, request, &replies, partition).await;
+    }
+    for call in asked {
+        assert_eq!(call.await.expect("no panic"), Ok("answer".to_owned()));
+    }
+    assert!(load.stop().await > 100, "there was load");
+    running.shutdown().await.expect("a clean shutdown");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reply_topic_that_is_made_anew_is_read_again() {
+    let Some(cluster) = real_kafka() else { return };
+    cluster.create_topic(TOPIC, 1).await;
+    cluster.create_topic(REPLIES, 3).await;
+    let running = both(&cluster).await;
+    let load = Load::start(&running);
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    load.stop().await;
+
+    cluster.topics().recreate(&cluster.name(REPLIES), 3).await;
+    // The replies that fall while nobody knows of the new topic are the topic's loss, not the reader's.
+    let again = async || running.client().echo("again".to_owned()).timeout(Duration::from_secs(1)).await;
+    let until = Instant::now() + BOUND;
+    while again().await.is_err() {
+        assert!(Instant::now() < until, "the reply topic is not read again");
+    }
+    let load = Load::start(&running);
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert!(load.stop().await > 10, "there was load");
+    running.shutdown().await.expect("a clean shutdown");
+}
+
+/// A caller in a process of its own, which can be stopped from reading.
+struct Caller(Child);
+
+impl Caller {
+    fn signal(&self, signal: &str) {
+        let sent = Command::new("kill").arg(format!("-{signal}")).arg(self.0.id().to_string()).status();
+        assert!(sent.expect("there is a `kill`").success());
+    }
+}
+
+impl Drop for Caller {
+    fn drop(&mut self) {
+        // It may have ended before.
+        let _ended = self.0.kill();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reply_survives_when_what_was_to_be_read_before_it_is_deleted() {
+    let Some(cluster) = real_kafka() else { return };
+    cluster.create_topic(TOPIC, 1).await;
+    cluster.create_topic(REPLIES, 1).await;
+    let (peer, replies) = (cluster.peer(), cluster.name(REPLIES));
+    let mut calling = Command::new(env!("CARGO_BIN_EXE_orders-caller"));
+    calling.arg(cluster.brokers()).arg(cluster.name("")).stdout(Stdio::piped());
+    let mut calling = Caller(calling.spawn().expect("it starts"));
+    let request = peer.read(&cluster.name(TOPIC), 1).await.remove(0);
+
+    calling.signal("STOP");
+    let somebody_elses = Record::new(r#"{"success":true}"#).header("correlation-id", "another").partition(0);
+    for _ in 0..50 {
+        peer.send(&replies, &somebody_elses).await;
+    }
+    let before = cluster.topics().end(&replies, 0);
+    answer(&peer, &request, &replies, 0).await;
+    cluster.topics().truncate(&replies, 0, before).await;
+    calling.signal("CONT");
+
+    let mut output = calling.0.stdout.take().expect("it is piped");
+    let printed = tokio::task::spawn_blocking(move || {
+        let mut printed = String::new();
+        output.read_to_string(&mut printed).map(|_| printed)
+    });
+    assert_eq!(printed.await.expect("no panic").expect("text"), "answer\n");
+}
