@@ -343,6 +343,17 @@ impl DeliveryError {
                 | Code::NotEnoughReplicasAfterAppend
                 | Code::LeaderNotAvailable
                 | Code::NotLeaderForPartition
+                | Code::BrokerNotAvailable
+                | Code::ReplicaNotAvailable
+                | Code::NetworkException
+                | Code::KafkaStorageError
+                | Code::SaslAuthenticationFailed
+                | Code::Authentication
+                // What a fatal error ends: whether the broker has it is not known, and a new producer sends it again.
+                | Code::OutOfOrderSequenceNumber
+                | Code::UnknownProducerId
+                | Code::InvalidProducerEpoch
+                | Code::ProducerFenced
                 | Code::QueueFull
                 | Code::Fatal
                 | Code::PurgeQueue

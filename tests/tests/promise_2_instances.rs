@@ -1,0 +1,137 @@
+//! Promise 2, while instances come and go: records of one key run one at a time, in order, and none is skipped.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex},
+};
+
+use kafka_rpc::{Config, RpcError, State, kafka_handler};
+use tests::{
+    Cluster, Record,
+    cluster::{real_kafka, started},
+    eventually,
+    orders::{Order, place},
+};
+
+/// A service whose handlers take a random time and fail at random, and that notes each run in one journal.
+#[derive(Clone, Default)]
+struct Journal(Arc<Mutex<Vec<Run>>>);
+
+#[derive(Clone)]
+struct Run {
+    instance: usize,
+    account: String,
+    number: u64,
+    starts: bool,
+}
+
+#[derive(Clone)]
+struct Instance(usize);
+
+#[kafka_handler(
+    topic = "random-commands",
+    group = "random",
+    retry(max = 50, base = "2ms", factor = 1),
+    register = false
+)]
+mod random {
+    use std::time::Duration;
+
+    use super::{Instance, Journal, Order, RpcError, Run, State};
+
+    #[command("PLACE")]
+    pub(super) async fn place(
+        order: Order,
+        State(journal): State<Journal>,
+        State(Instance(instance)): State<Instance>,
+    ) -> Result<(), RpcError> {
+        let note = |starts| {
+            let run = Run { instance, account: order.account.clone(), number: order.number, starts };
+            journal.0.lock().expect("no panic").push(run);
+        };
+        note(true);
+        tokio::time::sleep(Duration::from_millis(u64::from(uuid::Uuid::new_v4().as_bytes()[0]) % 8)).await;
+        note(false);
+        // A third fails.
+        if uuid::Uuid::new_v4().as_bytes()[0].is_multiple_of(3) {
+            Err(RpcError::unavailable("by chance"))
+        } else {
+            Ok(())
+        }
+    }
+}
+
+const KEYS: u64 = 200;
+const EACH: u64 = 20;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_keep_their_order_while_handlers_fail_and_instances_come_and_go() {
+    instances_come_and_go(&Cluster::start(), |config| config).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_keep_their_order_when_partitions_move_one_by_one() {
+    instances_come_and_go(&Cluster::start(), |config| {
+        config.property("partition.assignment.strategy", "cooperative-sticky")
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_keep_their_order_in_a_group_that_the_broker_runs() {
+    // The embedded broker assigns nothing by itself.
+    let Some(cluster) = real_kafka() else { return };
+    instances_come_and_go(&cluster, |config| config.property("group.protocol", "consumer")).await;
+}
+
+/// Three instances of a group come and go, while records come in and handlers fail.
+async fn instances_come_and_go(cluster: &Cluster, group: impl Fn(Config) -> Config) {
+    cluster.create_topic("random-commands", 6).await;
+    let (peer, topic) = (cluster.peer(), cluster.name("random-commands"));
+    let journal = Journal::default();
+    let instance = async |instance| {
+        let runtime =
+            cluster.runtime(group(cluster.config())).provide(journal.clone()).provide(Instance(instance));
+        started(runtime.handlers(random::handlers())).await
+    };
+    let send_more = async |numbers: std::ops::Range<u64>| {
+        for number in numbers {
+            for key in 0..KEYS {
+                let account = format!("a{key}");
+                peer.send(&topic, &Record::new(place(&account, number)).key(&account)).await;
+            }
+        }
+    };
+    let first = instance(1).await;
+    send_more(0..EACH / 4).await;
+    let second = instance(2).await;
+    send_more(EACH / 4..EACH / 2).await;
+    let third = instance(3).await;
+    first.shutdown().await.expect("a clean shutdown");
+    send_more(EACH / 2..EACH).await;
+    second.shutdown().await.expect("a clean shutdown");
+    let committed =
+        || cluster.committed_sum("random", "random-commands", 6) == i64::try_from(KEYS * EACH).expect("few");
+    eventually("everything is committed", || committed().then_some(())).await;
+    third.shutdown().await.expect("a clean shutdown");
+
+    let mut at_work: HashMap<(usize, String), u64> = HashMap::new();
+    let mut newest: HashMap<String, u64> = HashMap::new();
+    let mut seen = HashSet::new();
+    for run in journal.0.lock().expect("no panic").iter() {
+        let key = (run.instance, run.account.clone());
+        if !run.starts {
+            assert_eq!(at_work.remove(&key), Some(run.number));
+            continue;
+        }
+        assert_eq!(at_work.insert(key, run.number), None, "two records of one key overlap");
+        // A record may run again, here or elsewhere, but none runs for the first time before the one before it.
+        if !seen.contains(&(run.account.clone(), run.number)) {
+            let next = newest.entry(run.account.clone()).or_insert(0);
+            assert_eq!(run.number, *next, "{} is out of order", run.account);
+            *next += 1;
+        }
+        seen.insert((run.account.clone(), run.number));
+    }
+    assert_eq!(seen.len() as u64, KEYS * EACH, "nothing is skipped");
+}
