@@ -4,12 +4,14 @@
 //! - [`mod@counted`]: what the runtime has counted
 //! - [`orders`]: a contract, and a service that notes what it does
 //! - [`peer`]: somebody on the other side, who speaks bytes
+//! - [`service`]: the service as a process of its own, which can be killed
 //! - [`wait`]: waiting for a condition, with a bound
 
 pub mod cluster;
 pub mod counted;
 pub mod orders;
 pub mod peer;
+pub mod service;
 pub mod wait;
 
 pub use cluster::Cluster;

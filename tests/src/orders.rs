@@ -22,6 +22,9 @@ pub const DEAD_LETTERS: &str = "orders-commands.dlq";
 /// Its group.
 pub const GROUP: &str = "orders";
 
+/// The account whose orders fail in the service that is a process of its own.
+pub const FAILING: &str = "failing";
+
 /// The commands of [`Orders`].
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 use kafka_rpc::Running;
 use tests::{
     Cluster, Record,
-    cluster::started,
+    cluster::{real_kafka, started},
     eventually,
     orders::{GROUP, OrderService, Orders, TOPIC, order, place},
 };
@@ -127,4 +127,28 @@ async fn nothing_is_lost_while_instances_come_and_go() {
     eventually("everything is committed", || (cluster.committed_sum(GROUP, TOPIC, 6) == 800).then_some(()))
         .await;
     third.shutdown().await.expect("a clean shutdown");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_that_is_made_anew_is_served_from_its_beginning() {
+    let Some(cluster) = real_kafka() else { return };
+    cluster.create_topic(TOPIC, 1).await;
+    let (peer, topic) = (cluster.peer(), cluster.name(TOPIC));
+    let service = OrderService::default();
+    let running = serve(&cluster, &service).await;
+    for number in 0..20 {
+        peer.send(&topic, &Record::new(place("old", number)).key("old")).await;
+    }
+    eventually("the old ones are handled", || (service.ended().len() == 20).then_some(())).await;
+
+    cluster.topics().recreate(&topic, 1).await;
+    // Fewer than there were: their offsets lie before those that were handled.
+    let peer = cluster.peer();
+    for number in 0..10 {
+        peer.send(&topic, &Record::new(place("new", number)).key("new")).await;
+    }
+    let new = || service.ended().iter().filter(|order| order.account == "new").count();
+    eventually("the new ones are handled", || (new() == 10).then_some(())).await;
+    eventually("they are committed", || (cluster.committed_sum(GROUP, TOPIC, 1) == 10).then_some(())).await;
+    running.shutdown().await.expect("a clean shutdown");
 }

@@ -1,21 +1,29 @@
 //! A service as a process of its own, which can be killed: `orders-service BROKERS PREFIX JOURNAL [PROPERTY=VALUE]..`.
 //!
-//! It appends the number of each order that it has placed to the journal, a line each.
+//! It appends a line `NUMBER PARTITION OFFSET` to the journal for each order that it has placed. Orders of the account
+//! [`FAILING`] fail, and are tried again for as long as the process lives.
 
 use std::{env, fs::File, io::Write as _, sync::Arc};
 
-use kafka_rpc::{Config, RpcError, Runtime, State, kafka_handler};
-use tests::orders::{GROUP, Order, TOPIC};
+use kafka_rpc::{Config, RecordInfo, RpcError, Runtime, State, kafka_handler};
+use tests::orders::{FAILING, GROUP, Order, TOPIC};
 
 #[derive(Clone)]
 struct Journal(Arc<File>);
 
-#[kafka_handler(topic = TOPIC, group = GROUP, client = none)]
+#[kafka_handler(topic = TOPIC, group = GROUP, client = none, retry(max = 1_000_000, base = "1s", factor = 1))]
 #[command("PLACE")]
-async fn place(order: Order, State(Journal(journal)): State<Journal>) -> Result<u64, RpcError> {
+async fn place(
+    order: Order,
+    State(Journal(journal)): State<Journal>,
+    record: RecordInfo,
+) -> Result<u64, RpcError> {
+    if order.account == FAILING {
+        return Err(RpcError::unavailable("this account always fails"));
+    }
     // One write a line, to a file that is open for appending: lines of two processes never mix.
     (&*journal)
-        .write_all(format!("{}\n", order.number).as_bytes())
+        .write_all(format!("{} {} {}\n", order.number, record.partition, record.offset).as_bytes())
         .map_err(|error| RpcError::internal(format!("the journal cannot be written: {error}")))?;
     Ok(order.number)
 }

@@ -1,0 +1,101 @@
+//! The service of orders as a process of its own, which can be killed.
+
+use std::{
+    env, fs, io,
+    path::PathBuf,
+    process::{Child, Command},
+};
+
+use uuid::Uuid;
+
+use crate::Cluster;
+
+/// A service that is killed with its test.
+#[derive(Debug)]
+pub struct Service(Child);
+
+impl Service {
+    /// Starts the program `orders-service` on a cluster.
+    ///
+    /// # Panics
+    ///
+    /// If it cannot be started.
+    pub fn start(program: &str, cluster: &Cluster, journal: &Journal) -> Self {
+        let mut service = Command::new(program);
+        service.arg(cluster.brokers()).arg(cluster.name("")).arg(&journal.0);
+        // The group waits for this long for a member that was killed.
+        service.args(["session.timeout.ms=6000", "heartbeat.interval.ms=500"]);
+        if cluster.is_embedded() {
+            // It holds an empty fetch for the whole wait. See `EmbeddedBroker::config`.
+            service.args(["fetch.wait.max.ms=1"]);
+        }
+        Self(service.spawn().unwrap_or_else(|error| panic!("{program}: {error}")))
+    }
+
+    /// Kills it as `kill -9` does.
+    pub fn kill(&mut self) {
+        // It may have been killed before.
+        let _ended = self.0.kill().and_then(|()| self.0.wait());
+    }
+
+    /// What it holds of the machine's memory, in bytes.
+    pub fn resident(&self) -> io::Result<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.0.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kibibytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+        kibibytes.map(|kibibytes| kibibytes << 10).ok_or_else(|| io::Error::other("no VmRSS"))
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Where services write what they have done. It outlives them, and goes with its test.
+#[derive(Debug)]
+pub struct Journal(PathBuf);
+
+/// An order that was placed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "named after what they are")]
+pub struct Placed {
+    pub number: u64,
+    pub partition: i32,
+    pub offset: i64,
+}
+
+impl Default for Journal {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Journal {
+    /// An empty one.
+    pub fn new() -> Self {
+        Self(env::temp_dir().join(format!("orders-{}", Uuid::new_v4().simple())))
+    }
+
+    /// The orders that were placed, in order; one that was placed twice is there twice.
+    pub fn placed(&self) -> Vec<Placed> {
+        let text = fs::read_to_string(&self.0).unwrap_or_default();
+        let line = |line: &str| {
+            let mut parts = line.split(' ');
+            Some(Placed {
+                number: parts.next()?.parse().ok()?,
+                partition: parts.next()?.parse().ok()?,
+                offset: parts.next()?.parse().ok()?,
+            })
+        };
+        text.lines().filter_map(line).collect()
+    }
+}
+
+impl Drop for Journal {
+    fn drop(&mut self) {
+        // It is in the temporary folder, which is the system's to clean.
+        let _left = fs::remove_file(&self.0);
+    }
+}
