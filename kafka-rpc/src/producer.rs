@@ -1,7 +1,7 @@
 //! One producer for everything a process sends, with delivery as a future.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, OnceLock, PoisonError, RwLock},
     time::{Duration, Instant},
 };
@@ -146,9 +146,10 @@ impl Producer {
         Ok(partitions.map(|partition| (partition.id(), partition.leader())).collect())
     }
 
-    /// Whether any broker answers. Blocks.
-    pub(crate) fn ask_anything(&self, within: Duration) -> KafkaResult<()> {
-        self.handle().client().fetch_metadata(None, within).map(drop)
+    /// The topics of the cluster, asked of any broker. Blocks.
+    pub(crate) fn ask_topics(&self, within: Duration) -> KafkaResult<HashSet<String>> {
+        let metadata = self.handle().client().fetch_metadata(None, within)?;
+        Ok(metadata.topics().iter().map(|topic| topic.name().to_owned()).collect())
     }
 
     /// The offset that the next record of a partition will have. Blocks.

@@ -1,6 +1,10 @@
 //! The topics that a runtime needs: whether they are there, and making those that are not.
 
-use std::{collections::BTreeMap, sync::Arc, time::Instant};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+    time::Instant,
+};
 
 use rdkafka::{
     admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
@@ -21,13 +25,15 @@ pub(crate) async fn ensure(
     producer: &Arc<Producer>,
     served: &[Served],
 ) -> Result<(), Error> {
-    connect(config, producer).await?;
+    let known = connect(config, producer).await?;
+    let began = Instant::now();
     let mut missing = BTreeMap::new();
     for (topic, partitions) in needed(served) {
-        if !exists(config, producer, &topic).await? {
+        if !known.contains(&*topic) && !exists(config, producer, &topic).await? {
             missing.insert(topic, partitions);
         }
     }
+    tracing::info!(elapsed = ?began.elapsed(), missing = missing.len(), "looked for the topics that are needed");
     if missing.is_empty() {
         return Ok(());
     }
@@ -62,15 +68,15 @@ fn needed(served: &[Served]) -> BTreeMap<Arc<str>, i32> {
     needed
 }
 
-/// Waits until any broker answers.
-async fn connect(config: &Config, producer: &Arc<Producer>) -> Result<(), Error> {
+/// Waits until any broker answers; gives the topics that it knows.
+async fn connect(config: &Config, producer: &Arc<Producer>) -> Result<HashSet<String>, Error> {
     let started = Instant::now();
     let (asking, within) = (Arc::clone(producer), config.connection_timeout);
-    let asked = task::spawn_blocking(move || asking.ask_anything(within)).await;
+    let asked = task::spawn_blocking(move || asking.ask_topics(within)).await;
     let reason = match asked {
-        Ok(Ok(())) => {
-            tracing::debug!(elapsed = ?started.elapsed(), "connected");
-            return Ok(());
+        Ok(Ok(known)) => {
+            tracing::info!(elapsed = ?started.elapsed(), brokers = %config.brokers, "connected");
+            return Ok(known);
         }
         Ok(Err(error)) => error.to_string(),
         Err(ended) => ended.to_string(),
@@ -78,7 +84,7 @@ async fn connect(config: &Config, producer: &Arc<Producer>) -> Result<(), Error>
     Err(Error::Unreachable { brokers: config.brokers.clone(), waited: started.elapsed(), reason })
 }
 
-/// Whether a topic is there. Asking creates it on clusters that create topics when asked.
+/// Whether a topic that was not listed is there after all. Asking creates it on clusters that create topics when asked.
 async fn exists(config: &Config, producer: &Arc<Producer>, topic: &Arc<str>) -> Result<bool, Error> {
     let (asking, topic, within) = (Arc::clone(producer), Arc::clone(topic), config.connection_timeout);
     let failed =

@@ -10,7 +10,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -128,12 +128,14 @@ impl Replies {
 
     /// Begins to read a topic at its end. Waits for brokers that do not answer: the call's deadline bounds it.
     async fn position(self: &Arc<Self>, topic: &Arc<str>) -> Result<Route, CallError> {
+        let began = Instant::now();
         loop {
             let (replies, asked) = (Arc::clone(self), Arc::clone(topic));
             let positioned =
                 task::spawn_blocking(move || replies.assign_new_partitions(&asked, Start::AtEnd)).await;
             match positioned.unwrap_or_else(|ended| Err(Unpositioned::Unreachable(ended.to_string()))) {
                 Ok(()) => {
+                    tracing::info!(%topic, elapsed = ?began.elapsed(), "replies are read from now on");
                     return Ok(Route { topic: Arc::clone(topic) });
                 }
                 Err(Unpositioned::Missing) => {

@@ -55,7 +55,11 @@ impl ConsumerThread {
         failed: mpsc::UnboundedSender<Error>,
     ) -> Result<Self, Error> {
         let name = format!("{} ({})", worker.source, worker.served.group);
-        let context = Assignments { worker: Arc::clone(&worker), drain_timeout: config.drain_timeout };
+        let context = Assignments {
+            worker: Arc::clone(&worker),
+            drain_timeout: config.drain_timeout,
+            started: Instant::now(),
+        };
         let mut properties = kafka::consumer_config(config, &worker.served.group);
         if let Some(instance) = config.properties.get(INSTANCE_ID) {
             // Each topic has a consumer of its own; two with one id in one group would fence each other.
@@ -257,6 +261,7 @@ fn offsets(topic: &str, watermarks: &[(i32, i64)]) -> Result<TopicPartitionList,
 struct Assignments {
     worker: Arc<Worker>,
     drain_timeout: Duration,
+    started: Instant,
 }
 
 impl ClientContext for Assignments {}
@@ -267,6 +272,9 @@ impl ConsumerContext for Assignments {
             return;
         };
         let partitions = self.own(list);
+        tracing::info!(
+            topic = %self.worker.source, group = %self.worker.served.group, ?partitions, "revoked; draining"
+        );
         if consumer.assignment_lost() {
             // Somebody else has them already: a commit would be refused, and waiting would only add duplicates.
             tracing::warn!(
@@ -284,7 +292,10 @@ impl ConsumerContext for Assignments {
             // An incremental protocol assigns only what is new, even nothing: what we keep goes on as it was.
             Rebalance::Assign(list) => {
                 let partitions = self.own(list);
-                tracing::debug!(topic = %self.worker.source, ?partitions, "assigned");
+                tracing::info!(
+                    topic = %self.worker.source, group = %self.worker.served.group, ?partitions,
+                    since_start = ?self.started.elapsed(), "assigned"
+                );
                 self.worker.assign(partitions.into_iter());
             }
             Rebalance::Revoke(_) => {}
