@@ -12,8 +12,11 @@ use bytes::Bytes;
 
 use crate::{Reply, handler::Location};
 
-/// How many answers are kept at most; the oldest goes first.
-const MOST_ANSWERS: usize = 100_000;
+/// What the kept answers take at most, in bytes; the oldest go first.
+const MOST_BYTES: usize = 64 << 20;
+
+/// What an answer takes besides its data: a guess at the tables' share.
+const OVERHEAD: usize = 256;
 
 /// Whose answer it is: two handlers may get the same correlation id.
 type Request = (Location, Bytes);
@@ -26,36 +29,65 @@ pub(crate) struct Dedupe {
 
 #[derive(Debug, Default)]
 struct Answers {
-    kept: HashMap<Request, (Reply, Instant)>,
+    kept: HashMap<Request, Kept>,
     /// In the order of keeping. One that was kept again stands here twice; the earlier is skipped.
     order: VecDeque<(Request, Instant)>,
+    bytes: usize,
+}
+
+#[derive(Debug)]
+struct Kept {
+    reply: Reply,
+    at: Instant,
+    until: Instant,
+}
+
+impl Kept {
+    fn weight(&self) -> usize {
+        OVERHEAD + if let Reply::Data(data) = &self.reply { data.len() } else { 0 }
+    }
 }
 
 impl Dedupe {
-    /// The first answer to this request, if it was given within `keep`.
-    pub(crate) fn answer(
-        &self,
-        handler: Location,
-        id: &Bytes,
-        keep: Duration,
-        now: Instant,
-    ) -> Option<Reply> {
+    /// The first answer to this request, if it is still kept.
+    pub(crate) fn answer(&self, handler: Location, id: &Bytes, now: Instant) -> Option<Reply> {
         let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        let (reply, at) = answers.kept.get(&(handler, id.clone()))?;
-        (now.saturating_duration_since(*at) <= keep).then(|| reply.clone())
+        let kept = answers.kept.get(&(handler, id.clone()))?;
+        (now <= kept.until).then(|| kept.reply.clone())
     }
 
-    /// Keeps an answer.
-    pub(crate) fn keep(&self, handler: Location, id: Bytes, reply: Reply, now: Instant) {
+    /// Keeps an answer for so long.
+    pub(crate) fn keep(&self, handler: Location, id: &Bytes, reply: Reply, lasts: Duration, now: Instant) {
         let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        let request = (handler, id);
-        answers.kept.insert(request.clone(), (reply, now));
-        answers.order.push_back((request, now));
-        while answers.order.len() > MOST_ANSWERS {
-            let Some((oldest, at)) = answers.order.pop_front() else { break };
-            if answers.kept.get(&oldest).is_some_and(|(_, kept_at)| *kept_at == at) {
-                answers.kept.remove(&oldest);
+        // A copy: what came with the record must not be kept for the sake of its id.
+        let request = (handler, Bytes::copy_from_slice(id));
+        // A time too far for the clock is as good as a day.
+        let until = now.checked_add(lasts).unwrap_or(now + Duration::from_hours(24));
+        answers.insert(request, Kept { reply, at: now, until });
+        answers.make_room(now);
+    }
+}
+
+impl Answers {
+    fn insert(&mut self, request: Request, kept: Kept) {
+        self.order.push_back((request.clone(), kept.at));
+        self.bytes += kept.weight();
+        if let Some(replaced) = self.kept.insert(request, kept) {
+            self.bytes -= replaced.weight();
+        }
+    }
+
+    /// Drops what has had its time, oldest first, and more where it is too much.
+    fn make_room(&mut self, now: Instant) {
+        while let Some((oldest, at)) = self.order.front() {
+            if let Some(kept) = self.kept.get(oldest).filter(|kept| kept.at == *at) {
+                if now <= kept.until && self.bytes <= MOST_BYTES {
+                    return;
+                }
+                self.bytes -= kept.weight();
+                self.kept.remove(oldest);
             }
+            self.order.pop_front();
         }
     }
 }
@@ -69,23 +101,35 @@ mod tests {
     #[test]
     fn an_answer_is_kept_for_its_time_and_for_its_handler() {
         let dedupe = Dedupe::default();
-        let (now, keep) = (Instant::now(), Duration::from_secs(10));
+        let (now, lasts) = (Instant::now(), Duration::from_secs(10));
         let id = Bytes::from_static(b"c-1");
-        dedupe.keep(HERE, id.clone(), Reply::Empty, now);
-        assert_eq!(dedupe.answer(HERE, &id, keep, now + keep), Some(Reply::Empty));
-        assert_eq!(dedupe.answer(HERE, &id, keep, now + 2 * keep), None);
-        assert_eq!(dedupe.answer(Location { line: 0, ..HERE }, &id, keep, now), None);
+        dedupe.keep(HERE, &id, Reply::Empty, lasts, now);
+        assert_eq!(dedupe.answer(HERE, &id, now + lasts), Some(Reply::Empty));
+        assert_eq!(dedupe.answer(HERE, &id, now + 2 * lasts), None);
+        assert_eq!(dedupe.answer(Location { line: 0, ..HERE }, &id, now), None);
     }
 
     #[test]
-    fn the_oldest_answer_goes_when_there_are_too_many() {
+    fn the_oldest_answers_go_when_there_is_too_much_of_them() {
         let dedupe = Dedupe::default();
         let now = Instant::now();
-        for number in 0..=MOST_ANSWERS {
-            dedupe.keep(HERE, number.to_string().into(), Reply::Empty, now);
+        for number in 0..5 {
+            let data = Reply::Data(vec![0; MOST_BYTES / 4].into());
+            dedupe.keep(HERE, &number.to_string().into(), data, Duration::from_mins(1), now);
         }
-        let kept = |id: &'static str| dedupe.answer(HERE, &id.into(), Duration::from_secs(1), now).is_some();
-        assert_eq!((kept("0"), kept("1")), (false, true));
-        assert_eq!(dedupe.answers.lock().expect("no panic").order.len(), MOST_ANSWERS);
+        let kept = |id: &'static str| dedupe.answer(HERE, &id.into(), now).is_some();
+        assert_eq!([kept("0"), kept("1"), kept("2"), kept("4")], [false, false, true, true]);
+    }
+
+    #[test]
+    fn what_has_had_its_time_takes_no_room() {
+        let dedupe = Dedupe::default();
+        let (mut now, lasts) = (Instant::now(), Duration::from_secs(1));
+        for number in 0..1_000 {
+            dedupe.keep(HERE, &number.to_string().into(), Reply::Empty, lasts, now);
+            now += lasts / 2;
+        }
+        let answers = dedupe.answers.lock().expect("no panic");
+        assert_eq!((answers.kept.len(), answers.order.len(), answers.bytes), (3, 3, 3 * OVERHEAD));
     }
 }

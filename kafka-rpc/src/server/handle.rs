@@ -91,8 +91,8 @@ impl Handling {
     ) -> Result<Reply, RpcError> {
         let handler = dispatched.handler;
         let repeatable = handler.dedupe.zip(request.correlation_id.clone());
-        if let Some((keep, id)) = &repeatable
-            && let Some(answer) = self.dedupe.answer(handler.location, id, *keep, Instant::now())
+        if let Some((_, id)) = &repeatable
+            && let Some(answer) = self.dedupe.answer(handler.location, id, Instant::now())
         {
             telemetry::repeated(&record.topic);
             return Ok(answer);
@@ -138,8 +138,8 @@ impl Handling {
                     .with_name("HandlerTimeout"))
             }
         };
-        if let (Some((_, id)), Ok(reply)) = (repeatable, &answer) {
-            self.dedupe.keep(handler.location, id, reply.clone(), Instant::now());
+        if let (Some((lasts, id)), Ok(reply)) = (repeatable, &answer) {
+            self.dedupe.keep(handler.location, &id, reply.clone(), lasts, Instant::now());
         }
         answer
     }
