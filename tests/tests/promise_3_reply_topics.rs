@@ -11,6 +11,7 @@ use kafka_rpc::{RpcError, Running, kafka_handler};
 use tests::{
     BOUND, Cluster, Peer, Record,
     cluster::{real_kafka, started},
+    eventually,
     orders::{OrderService, Orders, OrdersClient, REPLIES, TOPIC, order},
 };
 use tokio::{sync::watch, task::JoinHandle};
@@ -78,11 +79,14 @@ async fn partitions_that_are_added_under_load_are_read_within_ten_seconds_from_t
     let (peer, replies) = (cluster.peer(), cluster.name(REPLIES));
     let running = both(&cluster).await;
     let load = Load::start(&running);
+    let topics = cluster.topics();
+    let replied = || (0..3).map(|partition| topics.end(&replies, partition)).sum::<i64>();
+    eventually("there is load", || (replied() > 100).then_some(())).await;
 
     let asked: Vec<_> =
         (3..6).map(|partition| tokio::spawn(running.client().ask(partition).timeout(READ_WITHIN))).collect();
     let requests = peer.read(&cluster.name(ASKS), 3).await;
-    cluster.topics().grow(&replies, 6).await;
+    topics.grow(&replies, 6).await;
     // Before the new partitions are known to anybody who reads.
     for (request, partition) in requests.iter().zip(3..6) {
         answer(&peer, request, &replies, partition).await;
@@ -90,7 +94,7 @@ async fn partitions_that_are_added_under_load_are_read_within_ten_seconds_from_t
     for call in asked {
         assert_eq!(call.await.expect("no panic"), Ok("answer".to_owned()));
     }
-    assert!(load.stop().await > 100, "there was load");
+    assert!(load.stop().await > 100);
     running.shutdown().await.expect("a clean shutdown");
 }
 
