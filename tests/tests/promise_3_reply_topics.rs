@@ -80,8 +80,8 @@ async fn partitions_that_are_added_under_load_are_read_within_ten_seconds_from_t
     let running = both(&cluster).await;
     let load = Load::start(&running);
     let topics = cluster.topics();
-    let replied = || (0..3).map(|partition| topics.end(&replies, partition)).sum::<i64>();
-    eventually("there is load", || (replied() > 100).then_some(())).await;
+    let answers = || (0..3).map(|partition| topics.end(&replies, partition)).sum::<i64>();
+    eventually("there is load", || (answers() > 100).then_some(())).await;
 
     let asked: Vec<_> =
         (3..6).map(|partition| tokio::spawn(running.client().ask(partition).timeout(READ_WITHIN))).collect();
