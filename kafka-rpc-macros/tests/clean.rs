@@ -54,7 +54,7 @@ pub struct Db;
     group = "service",
     replies = "responses",
     dead_letter = none,
-    ordering = "partition",
+    dialect = "any", ordering = "partition",
     concurrency = 8,
     retry_topic = "retries",
     retry(max = 5, base = "250ms", factor = 1.5, max_delay = "2h", jitter = true),
