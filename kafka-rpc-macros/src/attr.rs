@@ -12,6 +12,7 @@ use syn::{
 };
 
 use crate::{
+    choice::{Dialect, Order},
     errors::Errors,
     failure::Failure,
     position::{Position, unknown},
@@ -24,6 +25,7 @@ pub(crate) struct HandlerOptions {
     pub(crate) group: Option<Expr>,
     pub(crate) replies: Option<Destination>,
     pub(crate) dead_letter: Option<Destination>,
+    pub(crate) dialect: Option<Dialect>,
     pub(crate) ordering: Option<Order>,
     pub(crate) concurrency: Option<Expr>,
     pub(crate) client: Option<ClientName>,
@@ -46,13 +48,6 @@ impl HandlerOptions {
 /// `"topic"`, a constant, or `none`.
 pub(crate) enum Destination {
     Topic(Expr),
-    None,
-}
-
-#[derive(Clone, Copy)]
-pub(crate) enum Order {
-    Key,
-    Partition,
     None,
 }
 
@@ -135,18 +130,6 @@ impl Written {
         self.value.as_ref().is_some_and(|value| value.to_string() == "none")
     }
 
-    fn order(&self) -> syn::Result<Order> {
-        self.value("\"key\"`, `\"partition\"` or `\"none\"", |input| {
-            let order: LitStr = input.parse()?;
-            match order.value().as_str() {
-                "key" => Ok(Order::Key),
-                "partition" => Ok(Order::Partition),
-                "none" => Ok(Order::None),
-                _ => Err(input.error("no such order")),
-            }
-        })
-    }
-
     fn count(&self) -> syn::Result<Expr> {
         self.value("64`, a whole number from 1 on or a constant of type `usize", |input| {
             if input.peek(LitInt) {
@@ -175,7 +158,8 @@ impl Written {
             "group" => options.group = Some(self.text()?),
             "replies" => options.replies = Some(self.destination()?),
             "dead_letter" => options.dead_letter = Some(self.destination()?),
-            "ordering" => options.ordering = Some(self.order()?),
+            "dialect" => options.dialect = Some(Dialect::read(self)?),
+            "ordering" => options.ordering = Some(Order::read(self)?),
             "concurrency" => options.concurrency = Some(self.count()?),
             "client" => options.client = Some(self.client()?),
             "register" => {

@@ -4,6 +4,7 @@
 //! `expand` has one function for each item that is generated.
 
 mod attr;
+mod choice;
 mod command;
 mod errors;
 mod expand;
@@ -49,6 +50,11 @@ use proc_macro::TokenStream;
 ///   impl of a contract. A literal, or any constant expression of type `&'static str`.
 /// - `replies = "..."`, or `none`: the topic of the replies. By default the topic with `-commands` replaced by
 ///   `-responses`, else `<topic>-responses`. `none` makes the commands events: calls can only be notified.
+/// - `dialect = "reference"`, `"nest"`, `"spring"` or `"any"`: how requests, replies and dead letters are written. By
+///   default `"reference"`, as the package `@makebelieve21213-packages/kafka-client` does it. `"nest"` is for
+///   `ClientKafka` and `@MessagePattern` of NestJS, whose replies go to `<topic>.reply` by default; `"spring"` is for
+///   `ReplyingKafkaTemplate` and `@KafkaListener` of Spring Kafka. With `"any"` each request is answered as it came,
+///   and the client speaks `"reference"`. See `kafka_rpc::Dialect`.
 /// - `dead_letter = "..."`, or `none`: the topic of what cannot be handled. By default `<topic>.dlq`.
 /// - `ordering = "key"`, `"partition"` or `"none"`: which records are handled one at a time. By default `"key"`.
 /// - `concurrency = 64`: how many handlers run at once, at least 1.
@@ -60,7 +66,7 @@ use proc_macro::TokenStream;
 /// - `dead_letters_of = "..."`: only on a free function without `#[command]`, and instead of `topic`. The
 ///   function handles the dead letters of that topic; its payload is a `DeadLetter`. What it cannot handle stays
 ///   in the dead-letter topic. It is not answered and has no client, so it takes none of `replies`,
-///   `dead_letter`, `retry_topic`, `dedupe`, `envelope` and `client`.
+///   `dead_letter`, `retry_topic`, `dialect`, `dedupe`, `envelope` and `client`.
 /// - `client = Name`, or `none`: the name of the generated client trait, or that there is none. By default the
 ///   item's name with `Client`: `BybitClient`, `SettingsServiceClient`, `tools::ToolsClient`, `OnAlertClient`.
 /// - `register = false`: the handlers do not register by themselves; they are given to the runtime with

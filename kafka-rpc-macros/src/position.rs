@@ -19,6 +19,7 @@ impl Position {
                 "replies",
                 "dead_letter",
                 "retry_topic",
+                "dialect",
                 "ordering",
                 "concurrency",
                 "retry",
@@ -34,6 +35,7 @@ impl Position {
                 "replies",
                 "dead_letter",
                 "retry_topic",
+                "dialect",
                 "ordering",
                 "concurrency",
                 "retry",
@@ -49,6 +51,7 @@ impl Position {
                 "replies",
                 "dead_letter",
                 "retry_topic",
+                "dialect",
                 "ordering",
                 "concurrency",
                 "retry",
@@ -99,17 +102,27 @@ impl Position {
 /// What is said about an option that is none of the `known` ones.
 pub(crate) fn unknown(name: &str, noun: &str, known: &[&str]) -> String {
     let list = known.iter().map(|option| format!("`{option}`")).collect::<Vec<_>>().join(", ");
-    let nearest = known
-        .iter()
-        .map(|option| (distance(name, option), option))
-        .filter(|(distance, option)| *distance <= 2 && *distance < option.len())
-        .min();
-    match nearest {
-        Some((_, option)) => {
+    match nearest(name, known) {
+        Some(option) => {
             format!("unknown option `{name}`, did you mean `{option}`? The options of {noun} are {list}")
         }
         None => format!("unknown option `{name}`: the options of {noun} are {list}"),
     }
+}
+
+/// What is said about the value of an option that is none of the `known` ones.
+pub(crate) fn unknown_value(option: &str, value: &str, known: &[&str]) -> String {
+    let list = known.iter().map(|known| format!("`\"{known}\"`")).collect::<Vec<_>>().join(", ");
+    match nearest(value, known) {
+        Some(known) => format!("did you mean `{option} = \"{known}\"`? The values of `{option}` are {list}"),
+        None => format!("the values of `{option}` are {list}"),
+    }
+}
+
+/// The word that was probably meant.
+fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
+    let near = known.iter().map(|known| (distance(word, known), *known));
+    near.filter(|(distance, known)| *distance <= 2 && *distance < known.len()).min().map(|(_, known)| known)
 }
 
 /// How many letters are to be changed, added or taken away to make one word the other.
@@ -137,6 +150,16 @@ mod tests {
         assert!(unknown("topics", "it", known).contains("did you mean `topic`"));
         assert!(unknown("deadletter", "it", known).contains("did you mean `dead_letter`"));
         assert!(!unknown("partitions", "it", known).contains("did you mean"));
+    }
+
+    #[test]
+    fn the_nearest_value_is_suggested() {
+        let known = ["nest", "spring"];
+        assert_eq!(
+            unknown_value("dialect", "sprng", &known),
+            "did you mean `dialect = \"spring\"`? The values of `dialect` are `\"nest\"`, `\"spring\"`"
+        );
+        assert!(unknown_value("dialect", "avro", &known).starts_with("the values of"));
     }
 
     #[test]

@@ -54,6 +54,7 @@ pub struct Db;
     group = "service",
     replies = "responses",
     dead_letter = none,
+    dialect = "any",
     ordering = "partition",
     concurrency = 8,
     retry_topic = "retries",

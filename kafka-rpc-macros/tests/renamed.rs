@@ -24,7 +24,7 @@ impl Contract for Service {
     }
 }
 
-#[renamed::kafka_handler(topic = "b", group = "b", crate = renamed)]
+#[renamed::kafka_handler(topic = "b", group = "b", dialect = "nest", crate = renamed)]
 mod functions {
     #[renamed::command("B")]
     async fn b(request: u8, _headers: renamed::Headers) -> Result<u8, renamed::RpcError> {

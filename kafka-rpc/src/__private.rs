@@ -18,7 +18,7 @@ pub use inventory;
 use serde::Serialize;
 
 pub use crate::{
-    Call, Caller, Client, Command, Context, DeadLetter, Encode, FromRecord, Handler, HandlerFuture,
+    Call, Caller, Client, Command, Context, DeadLetter, Dialect, Encode, FromRecord, Handler, HandlerFuture,
     HandlerReturn, Handlers, IntoReply, Location, NameError, NoReply, Ordering, Payload, PayloadSource,
     Registration, Replies, Requirements, Retry, RetryPolicy, RpcError, Subscription,
 };

@@ -83,4 +83,4 @@ pub use kafka_rpc_macros::{command, kafka_handler};
 #[cfg(feature = "kafka")]
 pub use runtime::Running;
 pub use runtime::{Runtime, RuntimeBuilder};
-pub use wire::Headers;
+pub use wire::{Dialect, Headers};

@@ -50,6 +50,8 @@ pub(crate) enum Refusal {
     TooLarge,
     /// Brokers, topic or rights are missing: it may work later.
     ForNow,
+    /// The topic has no such partition, as far as is known.
+    NoPartition,
     /// It cannot work.
     ForGood,
 }
@@ -150,6 +152,15 @@ impl Producer {
     pub(crate) fn ask_topics(&self, within: Duration) -> KafkaResult<HashSet<String>> {
         let metadata = self.handle().client().fetch_metadata(None, within)?;
         Ok(metadata.topics().iter().map(|topic| topic.name().to_owned()).collect())
+    }
+
+    /// Whether a topic lacks a partition: asked of the cluster, since what is known may be from before it was added.
+    /// Where nobody answers it may be there.
+    pub(crate) async fn lacks_partition(self: &Arc<Self>, topic: &Arc<str>, partition: i32) -> bool {
+        let (producer, topic) = (Arc::clone(self), Arc::clone(topic));
+        let asked =
+            self.runtime.spawn_blocking(move || producer.ask_partitions(&topic, Duration::from_secs(5)));
+        matches!(asked.await, Ok(Ok(found)) if !found.is_empty() && found.iter().all(|(id, _)| *id != partition))
     }
 
     /// The offset that the next record of a partition will have. Blocks.
@@ -329,10 +340,10 @@ impl DeliveryError {
         use RDKafkaErrorCode as Code;
         let kind = match error.rdkafka_error_code() {
             Some(Code::MessageSizeTooLarge | Code::InvalidMessageSize) => Refusal::TooLarge,
+            Some(Code::UnknownPartition) => Refusal::NoPartition,
             Some(
                 Code::MessageTimedOut
                 | Code::UnknownTopic
-                | Code::UnknownPartition
                 | Code::UnknownTopicOrPartition
                 | Code::TopicAuthorizationFailed
                 | Code::ClusterAuthorizationFailed

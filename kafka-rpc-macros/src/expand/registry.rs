@@ -8,7 +8,7 @@ use super::{
     assert, extractors, from_inside, local, payload, subscription_name, subscription_path, visibility,
 };
 use crate::{
-    attr::{Destination, Order},
+    attr::Destination,
     failure::Failure,
     model::{Form, Handler, Item, Style},
 };
@@ -27,14 +27,8 @@ pub(crate) fn subscription(item: &Item) -> TokenStream {
     };
     let replies = options.replies.as_ref().map(destination).map(|replies| quote!(.replies(#replies)));
     let dead_letter = options.dead_letter.as_ref().map(destination).map(|topic| quote!(.dead_letter(#topic)));
-    let ordering = options.ordering.map(|ordering| {
-        let ordering = match ordering {
-            Order::Key => quote!(Key),
-            Order::Partition => quote!(Partition),
-            Order::None => quote!(None),
-        };
-        quote!(.ordering(#private::Ordering::#ordering))
-    });
+    let ordering = options.ordering.map(|ordering| quote!(.ordering(#private::Ordering::#ordering)));
+    let dialect = options.dialect.map(|dialect| quote!(.dialect(#private::Dialect::#dialect)));
     let concurrency = options.concurrency.as_ref().map(|count| quote!(.concurrency(#count)));
     let retry_topic = options.retry_topic.as_ref().map(|topic| quote!(.retry_topic(#topic)));
     let new = if let Some(of) = &options.dead_letters_of {
@@ -53,7 +47,7 @@ pub(crate) fn subscription(item: &Item) -> TokenStream {
     quote! {
         #(#cfgs)*
         const #name: #private::Subscription =
-            #private::Subscription::#new #replies #dead_letter #retry_topic #ordering #concurrency;
+            #private::Subscription::#new #replies #dead_letter #retry_topic #dialect #ordering #concurrency;
         #retry
     }
 }

@@ -73,6 +73,7 @@ fn dead_letters(item: &Item, errors: &mut Errors) {
         ("replies", "nobody waits for the answer to a dead letter: remove `replies`"),
         ("dead_letter", "a dead letter that cannot be handled stays where it is: remove `dead_letter`"),
         ("retry_topic", "a dead letter is retried in the process: remove `retry_topic`"),
+        ("dialect", "a dead letter is read whoever wrote it: remove `dialect`"),
         ("dedupe", "a dead letter is not answered, so no answer can be kept: remove `dedupe`"),
         (
             "envelope",

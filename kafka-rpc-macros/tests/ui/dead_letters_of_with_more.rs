@@ -6,7 +6,7 @@ async fn topics(_letter: DeadLetter) -> Result<(), RpcError> {
     Ok(())
 }
 
-#[kafka_handler(dead_letters_of = "t", group = "g", dedupe = "10m", envelope, client = Letters)]
+#[kafka_handler(dead_letters_of = "t", group = "g", dialect = "spring", dedupe = "10m", envelope, client = Letters)]
 async fn answers(_letter: DeadLetter) -> Result<(), RpcError> {
     Ok(())
 }

@@ -18,7 +18,11 @@ use super::{
     Caller, Client, Command, Encode, Outgoing,
     transport::{BoxFuture, NO_PAYLOAD},
 };
-use crate::{CallError, Headers, server::scope, wire::codec, wire::names};
+use crate::{
+    CallError, Headers,
+    server::scope,
+    wire::{Encoded, codec},
+};
 
 /// A call of a command: await it for the reply, or [`notify`](Self::notify) to send it and not wait.
 ///
@@ -49,7 +53,7 @@ struct Building {
 
 struct Sent {
     topic: Cow<'static, str>,
-    reply: BoxFuture<Result<Bytes, CallError>>,
+    reply: BoxFuture<Result<Encoded, CallError>>,
 }
 
 impl<T> Call<T> {
@@ -79,6 +83,7 @@ impl<T> Call<T> {
             Ok(Outgoing {
                 topic: resolved.topic.into(),
                 reply_topic: resolved.reply_topic.as_deref().map(Cow::Borrowed),
+                callee: resolved.callee,
                 body: Cow::Borrowed(&resolved.body),
                 payload: payload?,
                 user_id: None,
@@ -119,25 +124,35 @@ impl<T> Call<T> {
 
     /// Adds a header of the caller's own; it reaches the handler. Names of the protocol are an error at the call.
     pub fn header(self, name: impl Into<String>, value: impl Into<Bytes>) -> Self {
-        let name = name.into();
-        if names::is_reserved(&name) {
-            return self.invalid(format!("the header `{name}` belongs to the protocol; choose another name"));
-        }
-        if name.is_empty() || name.contains('\0') {
-            return self.invalid("the name of a header cannot be empty or contain a zero byte".to_owned());
-        }
-        self.with(|request| request.headers.push(name, value))
+        let (name, value) = (name.into(), value.into());
+        self.with(|request| {
+            let reason = if request.callee.is_reserved(&name) {
+                format!("the header `{name}` belongs to the protocol; choose another name")
+            } else if name.is_empty() || name.contains('\0') {
+                "the name of a header cannot be empty or contain a zero byte".to_owned()
+            } else {
+                request.headers.push(name, value);
+                return Ok(());
+            };
+            Err(CallError::Invalid { reason })
+        })
     }
 
     /// Sets the record key: calls of one key are handled one at a time and in order. Without it the key is the
-    /// correlation id, which orders nothing.
+    /// correlation id, which orders nothing; to Spring there is none.
     pub fn key(self, key: impl Into<Bytes>) -> Self {
-        self.with(|request| request.key = Some(key.into()))
+        self.with(|request| {
+            request.key = Some(key.into());
+            Ok(())
+        })
     }
 
     /// Says who the call is for: the envelope's `userId`.
     pub fn user_id(self, user_id: impl Into<String>) -> Self {
-        self.with(|request| request.user_id = Some(user_id.into()))
+        self.with(|request| {
+            request.user_id = Some(user_id.into());
+            Ok(())
+        })
     }
 
     /// Sends the command and does not wait for a reply: resolves when the broker has it.
@@ -149,20 +164,12 @@ impl<T> Call<T> {
         })
     }
 
-    fn with(mut self, change: impl FnOnce(&mut Outgoing)) -> Self {
+    fn with(mut self, change: impl FnOnce(&mut Outgoing) -> Result<(), CallError>) -> Self {
         if let Stage::Building(building) = &mut self.stage
             && let Ok(request) = &mut building.request
+            && let Err(error) = change(request)
         {
-            change(request);
-        }
-        self
-    }
-
-    fn invalid(mut self, reason: String) -> Self {
-        if let Stage::Building(building) = &mut self.stage
-            && building.request.is_ok()
-        {
-            building.request = Err(CallError::Invalid { reason });
+            building.request = Err(error);
         }
         self
     }
@@ -217,7 +224,7 @@ impl<T: FromReply> Future for Call<T> {
                         return Poll::Pending;
                     };
                     return Poll::Ready(reply.and_then(|data| {
-                        T::from_reply(&data)
+                        data.read(T::from_reply)
                             .map_err(|reason| CallError::Decode { topic: sent.topic.into_owned(), reason })
                     }));
                 }

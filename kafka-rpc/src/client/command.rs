@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::{
     CallError,
     handler::{NameError, PayloadSource, Subscription},
-    wire::codec,
+    wire::{Peer, codec},
 };
 
 /// A command as its callers see it: a `static` in each method of a generated client trait.
@@ -30,6 +30,7 @@ enum Name {
 pub(crate) struct Resolved {
     pub(crate) topic: &'static str,
     pub(crate) reply_topic: Option<String>,
+    pub(crate) callee: Peer,
     pub(crate) body: Body,
 }
 
@@ -62,8 +63,13 @@ impl Command {
                 Name::EveryRecord(PayloadSource::Envelope) => Body::Envelope,
                 Name::EveryRecord(PayloadSource::Value | PayloadSource::Record) => Body::Payload,
             };
-            let Subscription { topic, .. } = self.subscription;
-            Ok(Resolved { topic, reply_topic: self.subscription.reply_topic(), body })
+            let Subscription { topic, dialect, .. } = self.subscription;
+            Ok(Resolved {
+                topic,
+                reply_topic: self.subscription.reply_topic(),
+                callee: dialect.callee(),
+                body,
+            })
         });
         resolved.as_ref().map_err(|error| CallError::Invalid {
             reason: format!("{error} ({})", self.subscription.location),

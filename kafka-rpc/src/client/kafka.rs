@@ -6,7 +6,6 @@ use std::{
     time::{Instant, SystemTime},
 };
 
-use bytes::Bytes;
 use tokio::time;
 use uuid::Uuid;
 
@@ -21,7 +20,7 @@ use crate::{
     producer::{OnDelivery, Producer, QueueError},
     runtime::Rename,
     telemetry,
-    wire::{Dialect, OutgoingRecord, Placement, clock, codec, reply},
+    wire::{Encoded, OutgoingRecord, Placement, clock, codec},
 };
 
 /// Carries calls over Kafka.
@@ -34,7 +33,7 @@ pub(crate) struct KafkaTransport {
 }
 
 impl Transport for KafkaTransport {
-    fn call(self: Arc<Self>, outgoing: Outgoing, deadline: Instant) -> BoxFuture<Result<Bytes, CallError>> {
+    fn call(self: Arc<Self>, outgoing: Outgoing, deadline: Instant) -> BoxFuture<Result<Encoded, CallError>> {
         Box::pin(async move {
             let counted = Counted::new(self.topics.name(&outgoing.topic));
             counted.ended(self.ask(outgoing, deadline).await)
@@ -51,7 +50,7 @@ impl Transport for KafkaTransport {
 
 impl KafkaTransport {
     /// Sends a request and waits for its reply.
-    async fn ask(&self, outgoing: Outgoing, deadline: Instant) -> Result<Bytes, CallError> {
+    async fn ask(&self, outgoing: Outgoing, deadline: Instant) -> Result<Encoded, CallError> {
         let started = Instant::now();
         let topic = self.topics.name(&outgoing.topic);
         let late = |progress| CallError::DeadlineExceeded {
@@ -89,7 +88,7 @@ impl KafkaTransport {
             self.replies.look_for_partitions();
             return Err(late(call.progress()));
         };
-        match reply::decode(&answer?) {
+        match outgoing.callee.read_reply(answer?) {
             Ok(reply) => reply.map_err(CallError::Remote),
             Err(error) => {
                 Err(CallError::Decode { topic: outgoing.topic.into_owned(), reason: codec::explain(&error) })
@@ -103,8 +102,8 @@ impl KafkaTransport {
         let topic = self.topics.name(&outgoing.topic);
         let id = Uuid::new_v4().to_string();
         let now = clock::now_millis();
-        let headers = Dialect::default().event(&id, outgoing.headers.clone(), now);
-        let record = record(&topic, &outgoing, headers, id, now);
+        let headers = outgoing.callee.event(&id, outgoing.headers.clone(), now);
+        let record = record(&topic, &outgoing, headers, &id, now);
         match time::timeout_at(deadline.into(), self.producer.deliver(&record)).await {
             Ok(delivered) => delivered.map_err(|error| undeliverable(&outgoing.topic, error.reason)),
             Err(_elapsed) => Err(CallError::DeadlineExceeded {
@@ -129,8 +128,8 @@ impl KafkaTransport {
         let text = id.to_string();
         let millis = clock::millis(now);
         let headers =
-            Dialect::default().request(&text, route.topic(), expires, outgoing.headers.clone(), millis);
-        let record = record(topic, outgoing, headers, text, millis);
+            outgoing.callee.request(&text, route.topic(), expires, outgoing.headers.clone(), millis);
+        let record = record(topic, outgoing, headers, &text, millis);
 
         let pending = Arc::clone(&self.pending);
         let name = outgoing.topic.clone();
@@ -155,15 +154,14 @@ fn record(
     topic: &Arc<str>,
     outgoing: &Outgoing,
     headers: crate::Headers,
-    id: String,
+    id: &str,
     now: u64,
 ) -> OutgoingRecord {
-    let value = Some(outgoing.value(&id, now));
     let (key, placement) = match &outgoing.key {
-        Some(key) => (key.clone(), Placement::ByKey),
-        None => (id.into(), Placement::Sticky),
+        Some(key) => (Some(key.clone()), Placement::ByKey),
+        None => (outgoing.callee.key(id), Placement::Sticky),
     };
-    OutgoingRecord { topic: Arc::clone(topic), placement, key: Some(key), value, headers }
+    OutgoingRecord { topic: Arc::clone(topic), placement, key, value: outgoing.value(id, now), headers }
 }
 
 fn undeliverable(topic: &str, reason: String) -> CallError {

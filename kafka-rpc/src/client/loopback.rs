@@ -8,7 +8,6 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use bytes::Bytes;
 use tokio::time;
 use uuid::Uuid;
 
@@ -25,7 +24,7 @@ use crate::{
         received::Received,
         watch::Watch,
     },
-    wire::{Dialect, OutgoingRecord, clock, reply},
+    wire::{Encoded, Incoming, OutgoingRecord, clock, codec},
 };
 
 /// How long a call waits in process unless it says otherwise: as on Kafka.
@@ -144,8 +143,9 @@ impl Handlers {
             partition: 0,
             offset: self.next_offset.fetch_add(1, Ordering::Relaxed),
             timestamp: Some(SystemTime::now()),
-            key: Some(outgoing.key.clone().unwrap_or_else(|| id.to_owned().into())),
-            value: Some(outgoing.value(id, now)),
+            is_append_time: false,
+            key: outgoing.key.clone().or_else(|| outgoing.callee.key(id)),
+            value: outgoing.value(id, now),
             headers: Ok(headers),
         }
     }
@@ -166,14 +166,14 @@ impl Carrier {
 }
 
 impl Transport for Carrier {
-    fn call(self: Arc<Self>, outgoing: Outgoing, deadline: Instant) -> BoxFuture<Result<Bytes, CallError>> {
+    fn call(self: Arc<Self>, outgoing: Outgoing, deadline: Instant) -> BoxFuture<Result<Encoded, CallError>> {
         Box::pin(async move {
             let (handlers, index) = self.serving(&outgoing.topic)?;
             let started = Instant::now();
             let wall = SystemTime::now() + deadline.saturating_duration_since(started);
             let reply_topic = handlers.served[index].reply_topic.clone().unwrap_or_default();
             let (id, now) = (Uuid::new_v4().to_string(), clock::now_millis());
-            let headers = Dialect::default().request(&id, &reply_topic, wall, outgoing.headers.clone(), now);
+            let headers = outgoing.callee.request(&id, &reply_topic, wall, outgoing.headers.clone(), now);
             let record = handlers.record(index, &outgoing, headers, &id, now);
 
             // Its own task, as on Kafka: a caller that goes does not stop the handler.
@@ -185,14 +185,14 @@ impl Transport for Carrier {
                     Ok(None) | Err(_) => std::future::pending().await,
                 }
             });
-            let topic = outgoing.topic.into_owned();
+            let topic = outgoing.topic.clone().into_owned();
             let Ok(reply) = answered.await else {
                 let waited = started.elapsed();
                 return Err(CallError::DeadlineExceeded { topic, waited, progress: Progress::Acknowledged });
             };
-            match reply::decode(&reply.value.unwrap_or_default()) {
+            match outgoing.callee.read_reply(Incoming { value: reply.value, headers: reply.headers }) {
                 Ok(reply) => reply.map_err(CallError::Remote),
-                Err(error) => Err(CallError::Decode { topic, reason: error.to_string() }),
+                Err(error) => Err(CallError::Decode { topic, reason: codec::explain(&error) }),
             }
         })
     }
@@ -201,7 +201,7 @@ impl Transport for Carrier {
         Box::pin(async move {
             let (handlers, index) = self.serving(&outgoing.topic)?;
             let (id, now) = (Uuid::new_v4().to_string(), clock::now_millis());
-            let headers = Dialect::default().event(&id, outgoing.headers.clone(), now);
+            let headers = outgoing.callee.event(&id, outgoing.headers.clone(), now);
             let record = handlers.record(index, &outgoing, headers, &id, now);
             tokio::spawn(async move { handlers.handle(index, &record).await });
             Ok(())

@@ -8,14 +8,13 @@ use std::{
     task::{Context, Poll},
 };
 
-use bytes::Bytes;
 use tokio::sync::{Notify, oneshot};
 use uuid::Uuid;
 
-use crate::{CallError, Progress, telemetry};
+use crate::{CallError, Progress, telemetry, wire::Incoming};
 
-/// The value of a reply, or why there will be none. The value is read by the caller, not by the reply thread.
-pub(crate) type Answer = Result<Bytes, CallError>;
+/// A reply, or why there will be none. It is read by the caller, not by the reply thread.
+pub(crate) type Answer = Result<Incoming, CallError>;
 
 /// Where a reply goes. A sink and not a one-shot, so that a call with several replies can be one too.
 #[derive(Debug)]
@@ -217,15 +216,19 @@ impl Drop for PendingCall {
 mod tests {
     use super::*;
 
+    fn reply(value: &'static str) -> Incoming {
+        Incoming { value: Some(value.into()), ..Incoming::default() }
+    }
+
     #[tokio::test]
     async fn a_reply_ends_the_call_it_belongs_to_and_only_once() {
         let pending = Pending::new(8);
         let (one, other) = (Uuid::new_v4(), Uuid::new_v4());
         let call = pending.register(one, false).expect("room");
         let _other = pending.register(other, false).expect("room");
-        assert!(pending.complete(one, Ok(Bytes::from_static(b"1"))));
-        assert!(!pending.complete(one, Ok(Bytes::from_static(b"2"))), "a duplicate is dropped");
-        assert_eq!(call.await, Ok(Bytes::from_static(b"1")));
+        assert!(pending.complete(one, Ok(reply("1"))));
+        assert!(!pending.complete(one, Ok(reply("2"))), "a duplicate is dropped");
+        assert_eq!(call.await, Ok(reply("1")));
         assert!(pending.waits(other));
     }
 
@@ -265,8 +268,8 @@ mod tests {
         assert_eq!(own.await, Err(CallError::ShuttingDown));
         assert!(pending.register(Uuid::new_v4(), false).is_err());
         assert!(pending.register(Uuid::new_v4(), true).is_ok());
-        pending.complete(nested, Ok(Bytes::new()));
-        assert_eq!(nested_call.await, Ok(Bytes::new()));
+        pending.complete(nested, Ok(reply("")));
+        assert_eq!(nested_call.await, Ok(reply("")));
     }
 
     #[tokio::test]

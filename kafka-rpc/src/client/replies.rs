@@ -26,7 +26,12 @@ use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use super::pending::Pending;
-use crate::{CallError, Config, Error, kafka, producer::Producer, telemetry, wire::Dialect};
+use crate::{
+    CallError, Config, Error, kafka,
+    producer::Producer,
+    telemetry,
+    wire::{Incoming, dialect},
+};
 
 /// How often a reply topic's partitions are counted again. A partition that is added is read from its beginning,
 /// so nothing on it is missed; it is only late.
@@ -229,18 +234,20 @@ impl Replies {
                 None => {}
                 Some(Ok(message)) => {
                     let headers = kafka::received_headers(&message).unwrap_or_default();
-                    let Some(id) = Dialect::default().read_reply(&headers) else {
+                    let mut ids = dialect::reply_ids(&headers).peekable();
+                    if ids.peek().is_none() {
                         telemetry::reply_dropped("not_a_reply");
                         continue;
-                    };
+                    }
                     // Most replies of a shared topic are somebody else's: their values are not even copied.
-                    let own = Uuid::try_parse_ascii(id).ok().filter(|id| pending.waits(*id));
+                    let own =
+                        ids.filter_map(|id| Uuid::try_parse_ascii(id).ok()).find(|id| pending.waits(*id));
                     let Some(id) = own else {
                         telemetry::reply_dropped("not_waited_for");
                         continue;
                     };
-                    let value = message.payload().map_or_else(Bytes::new, Bytes::copy_from_slice);
-                    pending.complete(id, Ok(value));
+                    let value = message.payload().map(Bytes::copy_from_slice);
+                    pending.complete(id, Ok(Incoming { value, headers }));
                 }
                 Some(Err(error)) => tracing::warn!(%error, "reading replies goes on after an error"),
             }

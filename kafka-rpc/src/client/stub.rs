@@ -11,7 +11,11 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use super::{Client, Outgoing, Transport, command::Body, transport::BoxFuture};
-use crate::{CallError, RpcError, handler::registry::wire_name, wire::codec};
+use crate::{
+    CallError, RpcError,
+    handler::registry::wire_name,
+    wire::{Encoded, codec},
+};
 
 type Answer = Arc<dyn Fn(&[u8]) -> Result<Bytes, CallError> + Send + Sync>;
 
@@ -141,8 +145,12 @@ impl Stub {
 }
 
 impl Transport for Stub {
-    fn call(self: Arc<Self>, outgoing: Outgoing, _deadline: Instant) -> BoxFuture<Result<Bytes, CallError>> {
-        Box::pin(std::future::ready(self.take(&outgoing)))
+    fn call(
+        self: Arc<Self>,
+        outgoing: Outgoing,
+        _deadline: Instant,
+    ) -> BoxFuture<Result<Encoded, CallError>> {
+        Box::pin(std::future::ready(self.take(&outgoing).map(Encoded::json)))
     }
 
     fn notify(self: Arc<Self>, outgoing: Outgoing, _deadline: Instant) -> BoxFuture<Result<(), CallError>> {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::command::Body;
 use crate::{
     CallError, Headers,
-    wire::{codec, envelope},
+    wire::{Encoded, Peer, codec, envelope},
 };
 
 pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send + 'static>>;
@@ -18,6 +18,7 @@ pub(crate) struct Outgoing {
     /// As the contract names it; a transport may map it.
     pub(crate) topic: Cow<'static, str>,
     pub(crate) reply_topic: Option<Cow<'static, str>>,
+    pub(crate) callee: Peer,
     pub(crate) body: Cow<'static, Body>,
     pub(crate) payload: Bytes,
     pub(crate) user_id: Option<String>,
@@ -29,20 +30,20 @@ pub(crate) struct Outgoing {
 
 impl Outgoing {
     /// The value of the record.
-    pub(crate) fn value(&self, id: &str, now: u64) -> Bytes {
+    pub(crate) fn value(&self, id: &str, now: u64) -> Option<Bytes> {
         let user_id = self.user_id.as_deref();
         match &*self.body {
-            Body::Command(name) => envelope::encode(id, Some(name), user_id, &self.payload, now),
-            Body::Envelope => envelope::encode(id, None, user_id, &self.payload, now),
-            Body::Payload => self.payload.clone(),
+            Body::Command(name) => Some(envelope::encode(id, Some(name), user_id, &self.payload, now)),
+            Body::Envelope => Some(envelope::encode(id, None, user_id, &self.payload, now)),
+            Body::Payload => self.callee.value(&self.payload),
         }
     }
 }
 
 /// What carries calls. It ends each by its deadline.
 pub(crate) trait Transport: Send + Sync + 'static {
-    /// Sends a request and waits for its reply: the encoded data.
-    fn call(self: Arc<Self>, outgoing: Outgoing, deadline: Instant) -> BoxFuture<Result<Bytes, CallError>>;
+    /// Sends a request and waits for its reply.
+    fn call(self: Arc<Self>, outgoing: Outgoing, deadline: Instant) -> BoxFuture<Result<Encoded, CallError>>;
 
     /// Sends an event: resolves when the broker has it.
     fn notify(self: Arc<Self>, outgoing: Outgoing, deadline: Instant) -> BoxFuture<Result<(), CallError>>;

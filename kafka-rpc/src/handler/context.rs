@@ -5,7 +5,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{CorrelationId, Deadline, FromRecord, Payload, RecordInfo, UserId, state::States};
-use crate::{Client, RpcError, wire::Headers};
+use crate::{
+    Client, RpcError,
+    wire::{Encoded, Headers},
+};
 
 /// A record that is about to be handled: what an extractor reads.
 ///
@@ -14,9 +17,9 @@ use crate::{Client, RpcError, wire::Headers};
 pub struct Context {
     pub(crate) info: RecordInfo,
     pub(crate) headers: Headers,
-    pub(crate) payload: Bytes,
-    /// A record without a value has no payload bytes, and neither has one with an empty value.
-    pub(crate) has_value: bool,
+    pub(crate) payload: Encoded,
+    /// As it was on the wire.
+    pub(crate) value: Option<Bytes>,
     pub(crate) user_id: Option<UserId>,
     pub(crate) correlation_id: Option<CorrelationId>,
     pub(crate) deadline: Option<Deadline>,
@@ -37,7 +40,7 @@ impl Context {
 
     /// The bytes that the payload is read from: the envelope's `payload`, or the whole value.
     pub fn payload(&self) -> &[u8] {
-        &self.payload
+        self.payload.bytes()
     }
 
     /// Who the caller acts for, if it says so.

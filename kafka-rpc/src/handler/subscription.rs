@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::Location;
+use crate::Dialect;
 
 /// In which order the records of one partition are handled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -50,6 +51,7 @@ pub struct Subscription {
     pub(crate) ordering: Option<Ordering>,
     pub(crate) concurrency: Option<usize>,
     pub(crate) retry_topic: Option<&'static str>,
+    pub(crate) dialect: Dialect,
     pub(crate) of_dead_letters: bool,
 }
 
@@ -65,6 +67,7 @@ impl Subscription {
             ordering: None,
             concurrency: None,
             retry_topic: None,
+            dialect: Dialect::Reference,
             of_dead_letters: false,
         }
     }
@@ -87,8 +90,15 @@ impl Subscription {
         self
     }
 
+    /// How requests and replies are written: by default [`Dialect::Reference`].
+    #[must_use]
+    pub const fn dialect(mut self, dialect: Dialect) -> Self {
+        self.dialect = dialect;
+        self
+    }
+
     /// Where replies go: by default the topic with `-commands` replaced by `-responses`, else
-    /// `<topic>-responses`.
+    /// `<topic>-responses`; with [`Dialect::Nest`] `<topic>.reply`.
     #[must_use]
     pub const fn replies(mut self, replies: Replies) -> Self {
         self.replies = Some(replies);
@@ -121,23 +131,7 @@ impl Subscription {
         match self.replies {
             Some(Replies::Topic(topic)) => Some(topic.to_owned()),
             Some(Replies::None) => None,
-            None => Some(default_reply_topic(self.topic)),
+            None => Some(self.dialect.default_reply_topic(self.topic)),
         }
-    }
-}
-
-/// `dashboard-bybit-commands` is answered on `dashboard-bybit-responses`, anything else on `<topic>-responses`.
-pub(crate) fn default_reply_topic(topic: &str) -> String {
-    format!("{}-responses", topic.strip_suffix("-commands").unwrap_or(topic))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_reply_topic_follows_the_catalogue() {
-        assert_eq!(default_reply_topic("dashboard-bybit-commands"), "dashboard-bybit-responses");
-        assert_eq!(default_reply_topic("orders"), "orders-responses");
     }
 }

@@ -176,8 +176,12 @@ impl Merged {
         if retry_topic.is_none() {
             self.check_delays(drain_timeout, problems);
         }
-        // What is not stated is the default, and the callers of that item wait there: so even this must agree.
-        let effective = |own: &Subscription| Some(own.reply_topic());
+        // What is not stated is the default, which the callers of that item go by: so even this must agree.
+        let dialect =
+            self.agreed("dialect", problems, |own| Some(own.dialect), |value| format!("\"{value}\""));
+        let dialect = dialect.unwrap_or_default();
+        // The same; but of those who do not agree on the dialect, it is not asked twice.
+        let effective = |own: &Subscription| Some(own.dialect(dialect).reply_topic());
         let shown =
             |topic: &Option<String>| topic.as_ref().map_or("none".to_owned(), |topic| format!("\"{topic}\""));
         let reply_topic = self.agreed("replies", problems, effective, shown).flatten();
@@ -208,6 +212,8 @@ impl Merged {
             reply_topic,
             dead_letter_topic,
             retry_topic: retry_topic.map(|topic| renamed(names.topics, topic)),
+            dialect,
+            of_dead_letters: self.of_dead_letters,
             ordering: ordering.unwrap_or(Ordering::Key),
             concurrency: concurrency.unwrap_or(DEFAULT_CONCURRENCY),
             dispatch: Arc::new(self.dispatch),

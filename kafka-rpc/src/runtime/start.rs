@@ -111,7 +111,7 @@ fn log_what_is_served(served: &[Served]) {
         tracing::info!(
             topic = %served.topic, group = %served.group,
             replies = served.reply_topic.as_deref().unwrap_or("none"),
-            ordering = %served.ordering, concurrency = served.concurrency,
+            dialect = %served.dialect, ordering = %served.ordering, concurrency = served.concurrency,
             handlers = ?served.dispatch, places = places.join(", "),
             "serving"
         );

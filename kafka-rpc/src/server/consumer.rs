@@ -242,6 +242,7 @@ fn received(worker: &Worker, message: &BorrowedMessage<'_>) -> Received {
                 .ok()
                 .and_then(|millis| SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(millis))),
         },
+        is_append_time: matches!(message.timestamp(), Timestamp::LogAppendTime(_)),
         key: message.key().map(Bytes::copy_from_slice),
         value: message.payload().map(Bytes::copy_from_slice),
         headers: kafka::received_headers(message),

@@ -4,12 +4,15 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time;
 
-use super::worker::{Task, Worker};
+use super::{
+    outcome,
+    worker::{Task, Worker},
+};
 use crate::{
     RpcError,
     producer::{DeliveryError, Refusal},
     telemetry,
-    wire::{OutgoingRecord, clock, dead_letter, names, reply},
+    wire::{OutgoingRecord, Placement, dead_letter, names},
 };
 
 /// How long what cannot be delivered for now is left alone before it is sent again.
@@ -39,8 +42,10 @@ impl Worker {
                 );
                 let error = RpcError::internal("the reply is larger than the broker takes")
                     .with_name("ReplyTooLarge");
-                let value = Some(reply::encode_failure(&error, clock::now_millis()));
-                ended(self.send_while_ours(task, &OutgoingRecord { value, ..reply }).await)
+                match outcome::error_reply(&self.served, &task.record, &error) {
+                    Some(instead) => ended(self.send_while_ours(task, &instead).await),
+                    None => Sent::Refused(error),
+                }
             }
             refused => ended(Err(refused)),
         }
@@ -77,7 +82,14 @@ impl Worker {
         let mut held = false;
         let sent = loop {
             match self.producer.deliver(record).await {
-                Err(DeliveryError { kind: Refusal::ForNow, reason }) => {
+                // A caller named it, and a stranger's number must not hold a partition of ours.
+                Err(error @ DeliveryError { kind: Refusal::NoPartition, .. })
+                    if let Placement::Partition(named) = record.placement
+                        && self.producer.lacks_partition(&record.topic, named).await =>
+                {
+                    break Err(Some(error));
+                }
+                Err(DeliveryError { kind: Refusal::ForNow | Refusal::NoPartition, reason }) => {
                     telemetry::delivery_refused(&record.topic);
                     if !held {
                         held = true;

@@ -8,7 +8,7 @@ use crate::{
     RpcError, UserId,
     handler::{Handler, PayloadSource},
     wire::{
-        codec,
+        Encoded, codec,
         envelope::{self, Envelope},
     },
 };
@@ -24,15 +24,15 @@ pub(crate) struct Dispatch {
 #[derive(Debug)]
 pub(crate) struct Dispatched<'a> {
     pub(crate) handler: &'a Handler,
-    pub(crate) payload: Bytes,
+    pub(crate) payload: Encoded,
     pub(crate) user_id: Option<UserId>,
 }
 
 impl Dispatch {
     /// Finds the handler of a record's value. What no handler takes is a 400.
-    pub(crate) fn find(&self, value: Option<&Bytes>) -> Result<Dispatched<'_>, RpcError> {
+    pub(crate) fn find(&self, value: Option<Encoded>) -> Result<Dispatched<'_>, RpcError> {
         if let Some(handler @ Handler { source: PayloadSource::Record, .. }) = &self.fallback {
-            return Ok(whole(handler, value.unwrap_or(&Bytes::new())));
+            return Ok(whole(handler, value.unwrap_or_else(|| Encoded::json(Bytes::new()))));
         }
         let value = value.ok_or_else(|| RpcError::bad_request("the record has no value"))?;
         if let (true, Some(handler @ Handler { source: PayloadSource::Value, .. })) =
@@ -40,7 +40,7 @@ impl Dispatch {
         {
             return Ok(whole(handler, value));
         }
-        match envelope::decode(value) {
+        match envelope::decode(value.bytes()) {
             Ok(envelope) => self.by_command(envelope, value),
             // Not an envelope, so only a handler of whole values can take it.
             Err(error) => match &self.fallback {
@@ -53,14 +53,15 @@ impl Dispatch {
         }
     }
 
-    fn by_command(&self, envelope: Envelope, value: &Bytes) -> Result<Dispatched<'_>, RpcError> {
+    fn by_command(&self, envelope: Envelope, value: Encoded) -> Result<Dispatched<'_>, RpcError> {
         let named = envelope.command.as_deref().and_then(|command| self.commands.get(command));
         let user_id = envelope.user_id.map(UserId);
         match named.or(self.fallback.as_ref()) {
             Some(handler @ Handler { source: PayloadSource::Envelope, .. }) => {
-                Ok(Dispatched { handler, payload: envelope.payload, user_id })
+                let payload = Encoded::json(envelope.payload);
+                Ok(Dispatched { handler, payload, user_id })
             }
-            Some(handler) => Ok(Dispatched { handler, payload: value.clone(), user_id }),
+            Some(handler) => Ok(Dispatched { handler, payload: value, user_id }),
             None => Err(match envelope.command {
                 Some(command) => {
                     RpcError::bad_request(format!("no handler for the command `{}`", shortened(&command)))
@@ -72,8 +73,8 @@ impl Dispatch {
     }
 }
 
-fn whole<'a>(handler: &'a Handler, value: &Bytes) -> Dispatched<'a> {
-    Dispatched { handler, payload: value.clone(), user_id: None }
+fn whole(handler: &Handler, value: Encoded) -> Dispatched<'_> {
+    Dispatched { handler, payload: value, user_id: None }
 }
 
 /// A name from the wire, short enough to be repeated in an error.
@@ -123,9 +124,9 @@ mod tests {
     }
 
     fn payload(dispatch: &Dispatch, value: &str) -> Result<String, String> {
-        let value = Bytes::copy_from_slice(value.as_bytes());
-        match dispatch.find(Some(&value)) {
-            Ok(dispatched) => Ok(String::from_utf8_lossy(&dispatched.payload).into_owned()),
+        let value = Encoded::json(Bytes::copy_from_slice(value.as_bytes()));
+        match dispatch.find(Some(value)) {
+            Ok(dispatched) => Ok(String::from_utf8_lossy(dispatched.payload.bytes()).into_owned()),
             Err(error) => Err(format!("{} {}", error.status().as_u16(), error.name())),
         }
     }
@@ -170,7 +171,7 @@ mod tests {
     #[test]
     fn a_long_unknown_command_is_cut_in_the_error() {
         let value = Bytes::from(format!(r#"{{"type":"{}"}}"#, "x".repeat(1_000_000)));
-        let error = dispatch(true, None).find(Some(&value)).map(|_| ()).expect_err("unknown");
+        let error = dispatch(true, None).find(Some(Encoded::json(value))).map(|_| ()).expect_err("unknown");
         assert!(error.message().len() < 200);
     }
 }

@@ -24,7 +24,7 @@ use crate::{
     Client, Context, CorrelationId, Deadline, Headers, Reply, Retry, RetryPolicy, RpcError,
     handler::state::States,
     telemetry,
-    wire::{Dialect, RequestHeaders, retry},
+    wire::{RequestHeaders, retry},
 };
 
 /// What every handler of a process shares.
@@ -53,12 +53,16 @@ impl Handling {
     pub(crate) async fn handle(&self, served: &Served, record: &Received, retries: u32) -> Outcome {
         let none = Headers::new();
         let headers = record.headers.as_ref().unwrap_or(&none);
-        let dialect = Dialect::default();
-        let request = dialect.read_request(headers);
+        let peer = served.dialect.sender(headers);
+        let (mut request, mut before) = (peer.read_request(headers), retry::count(headers));
+        if served.of_dead_letters {
+            // Its caller has had an answer, and how often it was tried says nothing of this handler.
+            (request, before) = (request.unaddressed(), 0);
+        }
         let now = (Instant::now(), SystemTime::now());
         let deadline = request.deadline.and_then(|wall| Deadline::at_wall(wall, now));
-        let retries = retry::count(headers).saturating_add(retries);
-        let attempt = Attempt { served, record, dialect, request: &request, deadline, retries };
+        let retries = before.saturating_add(retries);
+        let attempt = Attempt { served, record, peer, request: &request, deadline, retries };
 
         if let Err(error) = self.reply_topics.check(served, &request) {
             // Whoever wrote this `reply-to` gets no reply there, and there is nowhere else.
@@ -71,7 +75,7 @@ impl Handling {
         if deadline.is_some_and(|deadline| deadline.has_passed(self.clock_skew)) {
             return attempt.conclude(Ended::Expired, &Retry::OFF);
         }
-        let dispatched = match served.dispatch.find(record.value.as_ref()) {
+        let dispatched = match served.dispatch.find(peer.read_value(record.value.as_ref())) {
             Ok(dispatched) => dispatched,
             Err(error) => return attempt.give_up(error),
         };
@@ -101,7 +105,7 @@ impl Handling {
             info: record.info(),
             headers: headers.clone(),
             payload: dispatched.payload,
-            has_value: record.value.is_some(),
+            value: record.value.clone(),
             user_id: dispatched.user_id,
             correlation_id: request.correlation_id.clone().map(CorrelationId),
             deadline,

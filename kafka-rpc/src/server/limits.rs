@@ -58,6 +58,7 @@ mod tests {
             partition: 0,
             offset: 0,
             timestamp: None,
+            is_append_time: false,
             key: None,
             value: Some(value.into()),
             headers: Ok(own),

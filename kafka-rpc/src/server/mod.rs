@@ -39,7 +39,10 @@ pub(crate) mod worker;
 
 use std::sync::Arc;
 
-use crate::handler::{Location, Ordering};
+use crate::{
+    Dialect,
+    handler::{Location, Ordering},
+};
 
 /// A subscription as it is served: the agreement of everything that was registered for its topic and group.
 #[derive(Debug, Clone)]
@@ -53,6 +56,9 @@ pub(crate) struct Served {
     pub(crate) dead_letter_topic: Option<Arc<str>>,
     /// Where retries go that do not wait in the process.
     pub(crate) retry_topic: Option<Arc<str>>,
+    pub(crate) dialect: Dialect,
+    /// Whether its records are dead letters: their callers have had their answers.
+    pub(crate) of_dead_letters: bool,
     pub(crate) ordering: Ordering,
     pub(crate) concurrency: usize,
     pub(crate) dispatch: Arc<dispatch::Dispatch>,

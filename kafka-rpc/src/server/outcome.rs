@@ -6,16 +6,13 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use bytes::Bytes;
-use uuid::Uuid;
-
 use super::{Served, handle::Ended, received::Received};
 use crate::{
-    Deadline, Reply, RetryPolicy, RpcError,
+    Deadline, Headers, Reply, RetryPolicy, RpcError,
     wire::{
-        Dialect, OutgoingRecord, RequestHeaders, clock,
+        Answer, OutgoingRecord, Peer, RequestHeaders,
         dead_letter::{self, Failure},
-        reply, retry,
+        retry,
     },
 };
 
@@ -43,7 +40,7 @@ pub(crate) enum Outcome {
 pub(crate) struct Attempt<'a> {
     pub(crate) served: &'a Served,
     pub(crate) record: &'a Received,
-    pub(crate) dialect: Dialect,
+    pub(crate) peer: Peer,
     pub(crate) request: &'a RequestHeaders,
     pub(crate) deadline: Option<Deadline>,
     /// How often it was tried again before this.
@@ -57,9 +54,9 @@ impl Attempt<'_> {
             Ended::Expired => return Outcome::Expired,
             Ended::Answered(Ok(Reply::None)) => return Outcome::Handled,
             Ended::Answered(Ok(answer)) => {
-                let reply = self.reply(|now| match &answer {
-                    Reply::Data(data) => reply::encode_success(Some(data), now),
-                    Reply::Empty | Reply::None => reply::encode_success(None, now),
+                let reply = self.reply(match &answer {
+                    Reply::Data(data) => Answer::Data(data),
+                    Reply::Empty | Reply::None => Answer::Empty,
                 });
                 return reply.map_or(Outcome::Handled, Outcome::Reply);
             }
@@ -82,7 +79,7 @@ impl Attempt<'_> {
 
     /// What becomes of a record that will not be tried again.
     pub(crate) fn give_up(&self, error: RpcError) -> Outcome {
-        let reply = self.reply(|now| reply::encode_failure(&error, now));
+        let reply = self.reply(Answer::Failure(&error));
         match (reply, &self.served.dead_letter_topic) {
             // The caller has been told that it is its own fault, or somebody else's: nothing is left to look at.
             (Some(reply), _) if error.is_final() => Outcome::Reply(reply),
@@ -91,6 +88,7 @@ impl Attempt<'_> {
             (reply, Some(topic)) => {
                 let failure = Failure {
                     error: &error,
+                    peer: self.peer,
                     retries: self.retries,
                     topic: &self.served.topic,
                     group: &self.served.group,
@@ -103,38 +101,34 @@ impl Attempt<'_> {
     }
 
     /// The reply, if somebody waits for one.
-    fn reply(&self, value: impl FnOnce(u64) -> Bytes) -> Option<OutgoingRecord> {
-        let (reply_to, correlation_id) = self.request.return_address()?;
-        let now = clock::now_millis();
-        let message_id = Uuid::new_v4().to_string();
-        Some(OutgoingRecord {
-            // Checked against the allowed topics, which are text, before the handler ran.
-            topic: String::from_utf8_lossy(reply_to).into(),
-            placement: self.dialect.reply_placement(self.request),
-            headers: self.dialect.reply(&message_id, correlation_id.clone(), now),
-            key: Some(message_id.into()),
-            value: Some(value(now)),
-        })
+    fn reply(&self, answer: Answer<'_>) -> Option<OutgoingRecord> {
+        self.peer.reply(self.request, self.record.key.as_ref(), answer)
     }
 }
 
 /// The letter of a record whose reply was refused for good, so that nobody can be told.
 #[cfg_attr(not(feature = "kafka"), expect(dead_code, reason = "only a broker refuses"))]
 pub(crate) fn letter(served: &Served, record: &Received, error: RpcError) -> Option<OutgoingRecord> {
+    let (peer, headers) = sender(served, record);
     let unaddressed = RequestHeaders::default();
-    let retries = record.headers.as_ref().map_or(0, retry::count);
-    let attempt = Attempt {
-        served,
-        record,
-        dialect: Dialect::default(),
-        request: &unaddressed,
-        deadline: None,
-        retries,
-    };
+    let retries = headers.map_or(0, retry::count);
+    let attempt = Attempt { served, record, peer, request: &unaddressed, deadline: None, retries };
     match attempt.give_up(error) {
         Outcome::DeadLetter { letter, .. } => Some(letter),
         _ => None,
     }
+}
+
+/// What a caller is told in place of a reply that was refused.
+#[cfg_attr(not(feature = "kafka"), expect(dead_code, reason = "only a broker refuses"))]
+pub(crate) fn error_reply(served: &Served, record: &Received, error: &RpcError) -> Option<OutgoingRecord> {
+    let (peer, headers) = sender(served, record);
+    peer.reply(&peer.read_request(headers?), record.key.as_ref(), Answer::Failure(error))
+}
+
+fn sender<'a>(served: &Served, record: &'a Received) -> (Peer, Option<&'a Headers>) {
+    let headers = record.headers.as_ref().ok();
+    (served.dialect.sender(headers.unwrap_or(&Headers::new())), headers)
 }
 
 /// The topics that replies may go to: a `reply-to` is a stranger's text, and must not choose where we write.
@@ -165,8 +159,10 @@ impl ReplyTopics {
 mod tests {
     use std::time::Instant;
 
+    use bytes::Bytes;
+
     use super::*;
-    use crate::{Retry, handler::Ordering};
+    use crate::{Dialect, Retry, handler::Ordering};
 
     fn served(dead_letter: bool, retry_topic: bool) -> Served {
         Served {
@@ -176,6 +172,8 @@ mod tests {
             reply_topic: Some("orders-responses".into()),
             dead_letter_topic: dead_letter.then(|| "orders.dlq".into()),
             retry_topic: retry_topic.then(|| "orders-retry".into()),
+            dialect: Dialect::Reference,
+            of_dead_letters: false,
             ordering: Ordering::Key,
             concurrency: 1,
             dispatch: Arc::default(),
@@ -189,9 +187,10 @@ mod tests {
             partition: 0,
             offset: 0,
             timestamp: None,
+            is_append_time: false,
             key: None,
             value: Some(Bytes::from_static(b"{}")),
-            headers: Ok(crate::Headers::new()),
+            headers: Ok(Headers::new()),
         }
     }
 
@@ -222,7 +221,7 @@ mod tests {
             let attempt = Attempt {
                 served: &self.served,
                 record: &record(),
-                dialect: Dialect::Reference,
+                peer: Peer::Reference,
                 request: &self.request,
                 deadline: self.deadline_in.and_then(|left| Deadline::at_wall(now.1 + left, now)),
                 retries: self.retries,

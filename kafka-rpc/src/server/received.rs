@@ -13,6 +13,8 @@ pub(crate) struct Received {
     pub(crate) partition: i32,
     pub(crate) offset: i64,
     pub(crate) timestamp: Option<SystemTime>,
+    /// Whether the timestamp is the broker's, and not the producer's.
+    pub(crate) is_append_time: bool,
     pub(crate) key: Option<Bytes>,
     pub(crate) value: Option<Bytes>,
     /// An error where the headers cannot be read at all, which makes the record poison.

@@ -83,6 +83,7 @@ mod tests {
             partition: 3,
             offset: 7,
             timestamp: None,
+            is_append_time: false,
             key: None,
             value: None,
             headers: Ok(crate::Headers::new()),

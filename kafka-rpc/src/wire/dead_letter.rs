@@ -2,7 +2,9 @@
 
 use std::time::SystemTime;
 
-use super::{OutgoingRecord, Placement, clock, names};
+use bytes::Bytes;
+
+use super::{Headers, OutgoingRecord, Peer, Placement, clock, names};
 use crate::{RpcError, server::received::Received};
 
 /// The most of an error's text that a header holds: a broker refuses records for the size of their headers too.
@@ -14,6 +16,8 @@ const MOST_CAUSES: usize = 4 << 10;
 #[derive(Debug)]
 pub(crate) struct Failure<'a> {
     pub(crate) error: &'a RpcError,
+    /// In whose words it is said.
+    pub(crate) peer: Peer,
     pub(crate) retries: u32,
     /// The topic of the subscription: a record that was retried came from another.
     pub(crate) topic: &'a str,
@@ -29,6 +33,20 @@ pub(crate) fn letter(
 ) -> OutgoingRecord {
     // Where a header's name is no text it cannot be written again; the rest of the record can.
     let mut headers = record.headers.clone().unwrap_or_default();
+    match failure.peer {
+        Peer::Reference | Peer::Nest => explain(&mut headers, record, failure),
+        Peer::Spring => explain_to_spring(&mut headers, record, failure),
+    }
+    OutgoingRecord {
+        topic: std::sync::Arc::clone(topic),
+        placement: Placement::ByKey,
+        key: record.key.clone(),
+        value: record.value.clone(),
+        headers,
+    }
+}
+
+fn explain(headers: &mut Headers, record: &Received, failure: &Failure<'_>) {
     let error = failure.error;
     headers.push(names::ORIGINAL_TOPIC, failure.topic.to_owned());
     headers.push(names::ERROR, cut(error.message()));
@@ -44,13 +62,34 @@ pub(crate) fn letter(
     headers.push(names::ORIGINAL_GROUP, failure.group.to_owned());
     headers.push(names::ERROR_NAME, cut(error.name()));
     headers.push(names::STATUS_CODE, error.status().as_str().to_owned());
-    OutgoingRecord {
-        topic: std::sync::Arc::clone(topic),
-        placement: Placement::ByKey,
-        key: record.key.clone(),
-        value: record.value.clone(),
-        headers,
-    }
+}
+
+/// As a `DeadLetterPublishingRecoverer` does it, with numbers as big-endian bytes; and what Spring has no name for
+/// under ours. The class of an error is its name here, and of its causes there are only the messages.
+fn explain_to_spring(headers: &mut Headers, record: &Received, failure: &Failure<'_>) {
+    let error = failure.error;
+    headers.push(names::DLT_EXCEPTION_FQCN, cut(error.name()));
+    headers.push(names::DLT_EXCEPTION_MESSAGE, cut(error.message()));
+    headers.push(names::DLT_EXCEPTION_STACKTRACE, cut_to(MOST_CAUSES, &error.causes()));
+    headers.push(names::DLT_ORIGINAL_TOPIC, failure.topic.to_owned());
+    headers.push(names::DLT_ORIGINAL_PARTITION, bytes(&record.partition.to_be_bytes()));
+    headers.push(names::DLT_ORIGINAL_OFFSET, bytes(&record.offset.to_be_bytes()));
+    let (timestamp, kind) = match record.timestamp {
+        Some(at) if record.is_append_time => (clock::millis(at).cast_signed(), "LogAppendTime"),
+        Some(at) => (clock::millis(at).cast_signed(), "CreateTime"),
+        // What the Java client has for a record without one.
+        None => (-1, "NoTimestampType"),
+    };
+    headers.push(names::DLT_ORIGINAL_TIMESTAMP, bytes(&timestamp.to_be_bytes()));
+    headers.push(names::DLT_ORIGINAL_TIMESTAMP_TYPE, kind);
+    headers.push(names::DLT_ORIGINAL_GROUP, failure.group.to_owned());
+    headers.push(names::FAILED_AT, clock::millis(failure.at).to_string());
+    headers.push(names::TOTAL_RETRIES, failure.retries.to_string());
+    headers.push(names::STATUS_CODE, error.status().as_str().to_owned());
+}
+
+fn bytes(number: &[u8]) -> Bytes {
+    Bytes::copy_from_slice(number)
 }
 
 /// The letter without its value, for a broker that refuses it for its size.
@@ -73,10 +112,7 @@ fn cut_to(most: usize, text: &str) -> String {
 mod tests {
     use std::time::Duration;
 
-    use bytes::Bytes;
-
     use super::*;
-    use crate::Headers;
 
     fn record(headers: Headers) -> Received {
         Received {
@@ -84,6 +120,7 @@ mod tests {
             partition: 2,
             offset: 7,
             timestamp: Some(SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000)),
+            is_append_time: false,
             key: Some(Bytes::from_static(b"\x00key")),
             value: Some(Bytes::from_static(b"\xffpoison")),
             headers: Ok(headers),
@@ -91,12 +128,17 @@ mod tests {
     }
 
     fn written(error: &RpcError, headers: Headers) -> OutgoingRecord {
+        written_to(Peer::Reference, error, &record(headers))
+    }
+
+    fn written_to(peer: Peer, error: &RpcError, record: &Received) -> OutgoingRecord {
         let at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_005);
-        letter(
-            &"orders.dlq".into(),
-            &record(headers),
-            &Failure { error, retries: 3, topic: "orders", group: "g", at },
-        )
+        let failure = Failure { error, peer, retries: 3, topic: "orders", group: "g", at };
+        letter(&"orders.dlq".into(), record, &failure)
+    }
+
+    fn headers(letter: &OutgoingRecord) -> Vec<(&str, Option<&[u8]>)> {
+        letter.headers.iter().map(|(name, value)| (name, value.map(|value| &**value))).collect()
     }
 
     #[test]
@@ -107,10 +149,8 @@ mod tests {
         let letter = written(&RpcError::internal("database is gone"), own);
         assert_eq!(letter.key.as_deref(), Some(b"\x00key".as_slice()));
         assert_eq!(letter.value.as_deref(), Some(b"\xffpoison".as_slice()));
-        let headers: Vec<_> =
-            letter.headers.iter().map(|(name, value)| (name, value.map(|value| &**value))).collect();
         assert_eq!(
-            headers,
+            headers(&letter),
             [
                 ("error", Some(&b"theirs"[..])),
                 ("null", None),
@@ -127,6 +167,46 @@ mod tests {
                 ("status-code", Some(b"500")),
             ]
         );
+    }
+
+    #[test]
+    fn a_letter_to_spring_has_the_headers_of_its_recoverer_byte_for_byte() {
+        let error = RpcError::internal("database is gone").with_source("connection refused");
+        let mut own = Headers::new();
+        own.push("kafka_correlationId", "c-1");
+        let letter = written_to(Peer::Spring, &error, &record(own));
+        assert_eq!((letter.key, letter.value), (record(Headers::new()).key, record(Headers::new()).value));
+        let millis = 1_700_000_000_000_i64.to_be_bytes();
+        assert_eq!(
+            headers(&OutgoingRecord { key: None, value: None, ..letter }),
+            [
+                ("kafka_correlationId", Some(&b"c-1"[..])),
+                ("kafka_dlt-exception-fqcn", Some(b"InternalServerError")),
+                ("kafka_dlt-exception-message", Some(b"database is gone")),
+                ("kafka_dlt-exception-stacktrace", Some(b"connection refused")),
+                ("kafka_dlt-original-topic", Some(b"orders")),
+                ("kafka_dlt-original-partition", Some(&[0, 0, 0, 2])),
+                ("kafka_dlt-original-offset", Some(&[0, 0, 0, 0, 0, 0, 0, 7])),
+                ("kafka_dlt-original-timestamp", Some(&millis)),
+                ("kafka_dlt-original-timestamp-type", Some(b"CreateTime")),
+                ("kafka_dlt-original-consumer-group", Some(b"g")),
+                ("failed-at", Some(b"1700000005000")),
+                ("total-retries", Some(b"3")),
+                ("status-code", Some(b"500")),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_letter_to_spring_says_whose_its_timestamp_is() {
+        let kind = |record| {
+            let letter = written_to(Peer::Spring, &RpcError::internal("x"), &record);
+            letter.headers.text("kafka_dlt-original-timestamp-type").map(str::to_owned)
+        };
+        let appended = Received { is_append_time: true, ..record(Headers::new()) };
+        assert_eq!(kind(appended).as_deref(), Some("LogAppendTime"));
+        let without = Received { timestamp: None, ..record(Headers::new()) };
+        assert_eq!(kind(without).as_deref(), Some("NoTimestampType"));
     }
 
     #[test]

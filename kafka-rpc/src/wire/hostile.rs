@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use proptest::{collection::vec, prelude::*};
 
-use super::{Dialect, Headers, codec, envelope, reply, retry};
+use super::{Dialect, Encoded, Headers, Incoming, Peer, codec, dialect, envelope, reply, retry};
 use crate::server::dispatch::Dispatch;
 
 /// Bytes of any kind, and JSON with any of its parts replaced by them: what a fuzzer would soon arrive at.
@@ -29,6 +29,12 @@ fn headers() -> impl Strategy<Value = Headers> {
         Just("Reply-To".to_owned()),
         Just("deadline".to_owned()),
         Just("reply-partition".to_owned()),
+        Just("kafka_correlationId".to_owned()),
+        Just("kafka_replyTopic".to_owned()),
+        Just("kafka_replyPartition".to_owned()),
+        Just("kafka_nest-err".to_owned()),
+        Just("kafka_exception-message".to_owned()),
+        Just("rpc-error".to_owned()),
         Just("retry-count".to_owned()),
         Just("retry-timestamp".to_owned()),
         any::<String>(),
@@ -55,7 +61,7 @@ proptest! {
             // What was read as a payload is JSON, and lies in the value or is null.
             prop_assert!(codec::decode::<serde_json::Value>(&envelope.payload).is_ok() || envelope.payload.len() > 128);
         }
-        prop_assert!(Dispatch::default().find(Some(&value)).is_err());
+        prop_assert!(Dispatch::default().find(Some(Encoded::bare(Some(value)))).is_err());
     }
 
     #[test]
@@ -67,11 +73,24 @@ proptest! {
     }
 
     #[test]
+    fn a_bare_reply_is_read_whatever_it_holds(value in proptest::option::of(values()), headers in headers()) {
+        for peer in [Peer::Nest, Peer::Spring] {
+            let incoming = Incoming { value: value.clone(), headers: headers.clone() };
+            if let Ok(data) = peer.read_reply(incoming).expect("any bytes are a reply") {
+                let is_text = value.as_ref().is_none_or(|value| std::str::from_utf8(value).is_ok());
+                prop_assert_eq!(data.decode::<serde_json::Value>().is_ok(), is_text);
+            }
+        }
+    }
+
+    #[test]
     fn headers_are_read_whatever_they_hold(headers in headers()) {
-        let request = Dialect::Reference.read_request(&headers);
-        prop_assert!(request.return_address().is_none_or(|(to, id)| !to.is_empty() && !id.is_empty()));
-        prop_assert!(request.reply_partition.is_none_or(|partition| partition >= 0));
-        let _id = Dialect::Reference.read_reply(&headers);
+        for peer in [Peer::Reference, Peer::Nest, Peer::Spring, Dialect::Any.sender(&headers)] {
+            let request = peer.read_request(&headers);
+            prop_assert!(request.return_address().is_none_or(|(to, id)| !to.is_empty() && !id.is_empty()));
+            prop_assert!(request.reply_partition.is_none_or(|partition| partition >= 0));
+        }
+        prop_assert!(dialect::reply_ids(&headers).count() <= 2);
         let _due = (retry::count(&headers), retry::due(&headers));
     }
 }

@@ -3,18 +3,20 @@
 //! - [`names`]: the header names, as written
 //! - [`headers`]: an ordered multimap of headers
 //! - [`codec`]: JSON, in one place
+//! - [`encoded`]: a value that was read and not yet decoded
 //! - [`envelope`]: the value of a command
 //! - [`reply`]: the value of a reply
 //! - [`dead_letter`]: a record that could not be handled, with why
 //! - [`retry`]: a record that is to be handled once more, through another topic
-//! - [`record`]: a record that is to be sent
-//! - [`dialect`]: who writes which header, per peer
+//! - [`record`]: records as they go out and come in
+//! - [`dialect`]: what each kind of peer writes, and how it is read
 //! - [`clock`]: wall time in milliseconds
 
 pub(crate) mod clock;
 pub(crate) mod codec;
 pub(crate) mod dead_letter;
 pub(crate) mod dialect;
+pub(crate) mod encoded;
 pub(crate) mod envelope;
 pub(crate) mod headers;
 #[cfg(test)]
@@ -24,6 +26,8 @@ pub(crate) mod record;
 pub(crate) mod reply;
 pub(crate) mod retry;
 
-pub(crate) use dialect::{Dialect, RequestHeaders};
+pub use dialect::Dialect;
+pub(crate) use dialect::{Answer, Peer, RequestHeaders};
+pub(crate) use encoded::Encoded;
 pub use headers::Headers;
-pub(crate) use record::{OutgoingRecord, Placement};
+pub(crate) use record::{Incoming, OutgoingRecord, Placement};

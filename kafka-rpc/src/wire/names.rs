@@ -31,34 +31,31 @@ pub(crate) const REQUEST_REPLY: &str = "request-reply";
 /// `message-type` of whoever does not.
 pub(crate) const FIRE_AND_FORGET: &str = "fire-and-forget";
 
-/// Names that a caller's own header may not take: in the reference they would silently replace the protocol's.
-const RESERVED: [&str; 12] = [
-    CORRELATION_ID,
-    REPLY_TO,
-    MESSAGE_TYPE,
-    TIMESTAMP,
-    MESSAGE_ID,
-    DEADLINE,
-    REPLY_PARTITION,
-    TRACEPARENT,
-    TRACESTATE,
-    RETRY_COUNT,
-    RETRY_TIMESTAMP,
-    LAST_ERROR,
-];
+/// Of Spring Kafka; Nest has taken them over.
+pub(crate) const KAFKA_CORRELATION_ID: &str = "kafka_correlationId";
+pub(crate) const KAFKA_REPLY_TOPIC: &str = "kafka_replyTopic";
+pub(crate) const KAFKA_REPLY_PARTITION: &str = "kafka_replyPartition";
 
-/// Whether the protocol owns this name.
-pub(crate) fn is_reserved(name: &str) -> bool {
-    RESERVED.iter().any(|reserved| reserved.eq_ignore_ascii_case(name))
-}
+/// Of Nest alone.
+pub(crate) const NEST_ERR: &str = "kafka_nest-err";
+pub(crate) const NEST_IS_DISPOSED: &str = "kafka_nest-is-disposed";
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// Of Spring alone.
+pub(crate) const EXCEPTION_FQCN: &str = "kafka_exception-fqcn";
+pub(crate) const EXCEPTION_MESSAGE: &str = "kafka_exception-message";
+pub(crate) const DLT_ORIGINAL_TOPIC: &str = "kafka_dlt-original-topic";
+pub(crate) const DLT_ORIGINAL_PARTITION: &str = "kafka_dlt-original-partition";
+pub(crate) const DLT_ORIGINAL_OFFSET: &str = "kafka_dlt-original-offset";
+pub(crate) const DLT_ORIGINAL_TIMESTAMP: &str = "kafka_dlt-original-timestamp";
+pub(crate) const DLT_ORIGINAL_TIMESTAMP_TYPE: &str = "kafka_dlt-original-timestamp-type";
+pub(crate) const DLT_ORIGINAL_GROUP: &str = "kafka_dlt-original-consumer-group";
+pub(crate) const DLT_EXCEPTION_FQCN: &str = "kafka_dlt-exception-fqcn";
+pub(crate) const DLT_EXCEPTION_MESSAGE: &str = "kafka_dlt-exception-message";
+pub(crate) const DLT_EXCEPTION_STACKTRACE: &str = "kafka_dlt-exception-stacktrace";
 
-    #[test]
-    fn a_name_of_the_protocol_is_reserved_in_any_case() {
-        assert!(is_reserved("Correlation-ID"));
-        assert!(!is_reserved("x-tenant"));
-    }
-}
+/// The whole of an error as JSON, where Spring has no header for its parts.
+pub(crate) const RPC_ERROR: &str = "rpc-error";
+
+/// What every dialect has: names that a caller's own header may not take, whoever is called. A dialect adds its own.
+pub(crate) const OF_ALL: &[&str] =
+    &[DEADLINE, TRACEPARENT, TRACESTATE, RETRY_COUNT, RETRY_TIMESTAMP, LAST_ERROR];

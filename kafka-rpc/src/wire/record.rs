@@ -1,4 +1,4 @@
-//! A record that is to be sent.
+//! Records as they go out and come in.
 
 use std::sync::Arc;
 
@@ -23,6 +23,13 @@ pub(crate) struct OutgoingRecord {
     pub(crate) topic: Arc<str>,
     pub(crate) placement: Placement,
     pub(crate) key: Option<Bytes>,
+    pub(crate) value: Option<Bytes>,
+    pub(crate) headers: Headers,
+}
+
+/// A record that was read from a reply topic.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Incoming {
     pub(crate) value: Option<Bytes>,
     pub(crate) headers: Headers,
 }

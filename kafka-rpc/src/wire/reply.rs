@@ -5,7 +5,10 @@ use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
 
-use super::codec::{self, CodecError};
+use super::{
+    Encoded,
+    codec::{self, CodecError},
+};
 use crate::{RpcError, error::INTERNAL_SERVER_ERROR};
 
 /// Writes a success. Without data the field is left out, as the reference leaves out `undefined`.
@@ -24,24 +27,43 @@ pub(crate) fn encode_success(data: Option<&[u8]>, now: u64) -> Bytes {
 /// Writes a failure.
 pub(crate) fn encode_failure(error: &RpcError, now: u64) -> Bytes {
     let mut buffer = Vec::with_capacity(error.name().len() + error.message().len() + 128);
-    buffer.extend_from_slice(br#"{"success":false,"statusCode":"#);
+    buffer.extend_from_slice(br#"{"success":false,"#);
+    put_message(&mut buffer, error);
+    end_with_timestamp(&mut buffer, now);
+    put_extras(&mut buffer, error);
+    buffer.push(b'}');
+    buffer.into()
+}
+
+/// Writes an error by itself, for peers whose replies do not say whether they are a success.
+pub(crate) fn encode_error(error: &RpcError) -> Bytes {
+    let mut buffer = Vec::with_capacity(error.name().len() + error.message().len() + 64);
+    buffer.push(b'{');
+    put_message(&mut buffer, error);
+    put_extras(&mut buffer, error);
+    buffer.push(b'}');
+    buffer.into()
+}
+
+fn put_message(buffer: &mut Vec<u8>, error: &RpcError) {
+    buffer.extend_from_slice(br#""statusCode":"#);
     buffer.extend_from_slice(error.status().as_str().as_bytes());
     buffer.extend_from_slice(br#","error":"#);
-    codec::encode_text(&mut buffer, error.name());
+    codec::encode_text(buffer, error.name());
     buffer.extend_from_slice(br#","message":"#);
-    codec::encode_text(&mut buffer, error.message());
-    end_with_timestamp(&mut buffer, now);
+    codec::encode_text(buffer, error.message());
+}
+
+fn put_extras(buffer: &mut Vec<u8>, error: &RpcError) {
     if let Some(code) = error.code() {
         buffer.extend_from_slice(br#","code":"#);
-        codec::encode_text(&mut buffer, code);
+        codec::encode_text(buffer, code);
     }
     if let Some(details) = error.details() {
         buffer.extend_from_slice(br#","details":"#);
         // A `Value` always has a JSON form.
-        let _infallible = codec::encode_into(&mut buffer, details);
+        let _infallible = codec::encode_into(buffer, details);
     }
-    buffer.push(b'}');
-    buffer.into()
 }
 
 fn end_with_timestamp(buffer: &mut Vec<u8>, now: u64) {
@@ -55,8 +77,15 @@ struct Fields<'a> {
     success: Value,
     #[serde(borrow, default)]
     data: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct ErrorFields {
     #[serde(default, rename = "statusCode")]
     status_code: Value,
+    /// Where Nest's own exceptions have it, beside other uses of the name.
+    #[serde(default)]
+    status: Value,
     #[serde(default)]
     error: Value,
     #[serde(default)]
@@ -70,23 +99,45 @@ struct Fields<'a> {
 /// Reads a reply: the encoded `data`, a slice of the value, or the other side's error.
 ///
 /// As lenient as the reference, which judges by JavaScript's truth: an empty text and a zero are missing.
-pub(crate) fn decode(value: &Bytes) -> Result<Result<Bytes, RpcError>, CodecError> {
+pub(crate) fn decode(value: &Bytes) -> Result<Result<Encoded, RpcError>, CodecError> {
     let fields: Fields<'_> = codec::decode(value)?;
     if is_truthy(&fields.success) {
-        return Ok(Ok(fields.data.map_or(codec::NULL, |raw| value.slice_ref(raw.get().as_bytes()))));
+        let data = fields.data.map_or(codec::NULL, |raw| value.slice_ref(raw.get().as_bytes()));
+        return Ok(Ok(Encoded::json(data)));
     }
-    let name = text(&fields.error);
-    let message =
-        text(&fields.message).or_else(|| name.clone()).unwrap_or_else(|| "Unknown error".to_owned());
-    let name = name.unwrap_or_else(|| INTERNAL_SERVER_ERROR.to_owned());
-    let mut error = RpcError::new(status(&fields.status_code), name, message);
-    if let Some(code) = text(&fields.code) {
-        error = error.with_code(code);
+    let fields: ErrorFields = codec::decode(value)?;
+    let status = status(&fields.status_code);
+    Ok(Err(fields.into_error(status)))
+}
+
+/// Reads an error that stands by itself: an object, or a text that is its message. Any bytes are one.
+pub(crate) fn decode_error(value: &Bytes) -> RpcError {
+    let object = value.starts_with(b"{").then(|| codec::decode::<ErrorFields>(value));
+    match object {
+        Some(Ok(fields)) => {
+            let named = if is_truthy(&fields.status_code) { &fields.status_code } else { &fields.status };
+            let status = status(named);
+            fields.into_error(status)
+        }
+        Some(Err(_)) | None => RpcError::internal(String::from_utf8_lossy(value)),
     }
-    if let Some(details) = fields.details {
-        error = error.with_details(details);
+}
+
+impl ErrorFields {
+    fn into_error(self, status: StatusCode) -> RpcError {
+        let name = text(&self.error);
+        let message =
+            text(&self.message).or_else(|| name.clone()).unwrap_or_else(|| "Unknown error".to_owned());
+        let name = name.unwrap_or_else(|| INTERNAL_SERVER_ERROR.to_owned());
+        let mut error = RpcError::new(status, name, message);
+        if let Some(code) = text(&self.code) {
+            error = error.with_code(code);
+        }
+        if let Some(details) = self.details {
+            error = error.with_details(details);
+        }
+        error
     }
-    Ok(Err(error))
 }
 
 fn is_truthy(value: &Value) -> bool {
@@ -124,7 +175,8 @@ mod tests {
     use super::*;
 
     fn read(value: &'static str) -> Result<Bytes, RpcError> {
-        decode(&Bytes::from_static(value.as_bytes())).expect("a reply")
+        let reply = decode(&Bytes::from_static(value.as_bytes())).expect("a reply");
+        reply.map(|data| data.bytes().clone())
     }
 
     fn failure(value: &'static str) -> (u16, String, String) {

@@ -55,6 +55,7 @@ mod tests {
             partition: 0,
             offset: 7,
             timestamp: None,
+            is_append_time: false,
             key: Some("k".into()),
             value: Some("v".into()),
             headers: Ok(own),

@@ -1,0 +1,216 @@
+//! What each kind of peer writes, and how it is read: headers, the key of a request, and the value.
+//!
+//! - [`peer`]: what all of them do, in the words of each
+//! - [`request`]: what a request says of its reply
+//! - [`reference`]: `@makebelieve21213-packages/kafka-client`, with the additions of this framework
+//! - [`nest`]: `ClientKafka`, `@MessagePattern` and `@EventPattern` of NestJS
+//! - [`spring`]: `ReplyingKafkaTemplate`, `@KafkaListener` and `@SendTo` of Spring Kafka
+//!
+//! The types that go in and come out are the same for every peer, so that nothing outside this folder knows which one
+//! is on the other side.
+
+mod nest;
+mod peer;
+mod reference;
+mod request;
+mod spring;
+
+use std::fmt;
+
+use bytes::Bytes;
+pub(crate) use peer::{Answer, Peer};
+pub(crate) use request::RequestHeaders;
+
+use super::{Headers, names};
+
+/// How the peers of a subscription write requests and replies: its `dialect`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Dialect {
+    /// As the NestJS package `@makebelieve21213-packages/kafka-client`: a command envelope, and replies that say
+    /// whether they are a success. The default.
+    #[default]
+    Reference,
+    /// As NestJS itself: `ClientKafka`, `@MessagePattern`, `@EventPattern`.
+    ///
+    /// Replies go to `<topic>.reply` unless `replies` says otherwise, and to the partition that the caller names. A
+    /// value is bare: objects and arrays are JSON, a text is written as it is, and `null` is a record without a value.
+    /// Values that are read may be either JSON or text. An error is the header `kafka_nest-err`, an object with
+    /// `statusCode`, `error` and `message`. Handlers with a `#[command]` are still selected by the command envelope,
+    /// which is then what the value is.
+    Nest,
+    /// As Spring Kafka: `ReplyingKafkaTemplate`, `@KafkaListener` with `@SendTo`.
+    ///
+    /// A value is bare JSON, `null` is a record without a value, and a reply has the key of its request. An error is a
+    /// reply without a value whose headers are `kafka_exception-fqcn` (the error's name), `kafka_exception-message`, and
+    /// `rpc-error`, which is all of it as JSON: what a `replyErrorChecker` looks for. Dead letters have the
+    /// `kafka_dlt-*` headers of a `DeadLetterPublishingRecoverer`. Handlers with a `#[command]` are still selected by
+    /// the command envelope, which is then what the value is.
+    Spring,
+    /// Whichever it is: every request is answered as it came. Calls are made as [`Reference`](Self::Reference).
+    ///
+    /// Replies go to the topic that `replies` says, by default that of the reference; the reply topics of the other
+    /// peers are to be allowed with [`allow_reply_to`](crate::RuntimeBuilder::allow_reply_to).
+    Any,
+}
+
+impl fmt::Display for Dialect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Reference => "reference",
+            Self::Nest => "nest",
+            Self::Spring => "spring",
+            Self::Any => "any",
+        })
+    }
+}
+
+impl Dialect {
+    /// Who is called.
+    pub(crate) fn callee(self) -> Peer {
+        match self {
+            Self::Reference | Self::Any => Peer::Reference,
+            Self::Nest => Peer::Nest,
+            Self::Spring => Peer::Spring,
+        }
+    }
+
+    /// Who has sent a record.
+    pub(crate) fn sender(self, headers: &Headers) -> Peer {
+        match self {
+            Self::Reference => Peer::Reference,
+            Self::Nest => Peer::Nest,
+            Self::Spring => Peer::Spring,
+            Self::Any => {
+                let has = |name: &&str| headers.get(name).is_some();
+                let asks = |names: [&str; 2]| names.iter().all(has);
+                if !asks([names::CORRELATION_ID, names::REPLY_TO])
+                    && asks([names::KAFKA_CORRELATION_ID, names::KAFKA_REPLY_TOPIC])
+                {
+                    // Nest's client names its partition always, and in digits; Spring's in four bytes or not at all.
+                    let partition = headers.text(names::KAFKA_REPLY_PARTITION).unwrap_or_default();
+                    let in_digits = partition.starts_with(|letter: char| letter.is_ascii_digit());
+                    return if in_digits { Peer::Nest } else { Peer::Spring };
+                }
+                // What nobody waits for has no headers of Nest or Spring. Nest's reading takes text and JSON alike.
+                let marked = [names::CORRELATION_ID, names::REPLY_TO, names::MESSAGE_TYPE].iter().any(has);
+                if marked { Peer::Reference } else { Peer::Nest }
+            }
+        }
+    }
+
+    /// Where replies go by default.
+    pub(crate) fn default_reply_topic(self, topic: &str) -> String {
+        match self.callee() {
+            Peer::Nest => format!("{topic}.reply"),
+            Peer::Reference | Peer::Spring => {
+                format!("{}-responses", topic.strip_suffix("-commands").unwrap_or(topic))
+            }
+        }
+    }
+}
+
+/// The correlation ids of a record on a reply topic: whoever answers has one of the names. None where it is no reply.
+pub(crate) fn reply_ids(headers: &Headers) -> impl Iterator<Item = &Bytes> {
+    let ids = [reference::reply_id(headers), headers.get(names::KAFKA_CORRELATION_ID)];
+    ids.into_iter().flatten().filter(|id| !id.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the tests of every dialect use.
+    pub(super) mod shared {
+        use std::time::{Duration, SystemTime};
+
+        use super::*;
+        use crate::wire::Incoming;
+
+        pub(crate) const NOW: u64 = 1_700_000_000_000;
+
+        pub(crate) fn written(headers: &Headers) -> Vec<(&str, &[u8])> {
+            headers.iter().map(|(name, value)| (name, value.map_or(&b"<null>"[..], |value| value))).collect()
+        }
+
+        pub(crate) fn own() -> Headers {
+            received(&[("x-tenant", b"acme")])
+        }
+
+        pub(crate) fn received(pairs: &[(&str, &'static [u8])]) -> Headers {
+            let mut headers = Headers::new();
+            for (name, value) in pairs {
+                headers.push((*name).to_owned(), *value);
+            }
+            headers
+        }
+
+        /// The deadline of the requests in tests.
+        pub(crate) fn soon() -> SystemTime {
+            SystemTime::UNIX_EPOCH + Duration::from_millis(NOW + 5_000)
+        }
+
+        /// A request that waits for its reply.
+        pub(crate) fn waiting(correlation_id: &'static [u8]) -> RequestHeaders {
+            RequestHeaders {
+                correlation_id: Some(Bytes::from_static(correlation_id)),
+                reply_to: Some("replies".into()),
+                ..RequestHeaders::default()
+            }
+        }
+
+        pub(crate) fn incoming(value: Option<&'static str>, pairs: &[(&str, &'static [u8])]) -> Incoming {
+            Incoming { value: value.map(Bytes::from), headers: received(pairs) }
+        }
+    }
+
+    use shared::received;
+
+    #[test]
+    fn the_sender_of_a_record_is_known_by_its_headers() {
+        let sender = |pairs: &[(&str, &'static [u8])]| Dialect::Any.sender(&received(pairs));
+        assert_eq!(sender(&[("Correlation-Id", b"c"), ("reply-to", b"t")]), Peer::Reference);
+        assert_eq!(sender(&[("message-type", b"fire-and-forget")]), Peer::Reference);
+        let asks: &[(&str, &'static [u8])] = &[("kafka_correlationId", b"c"), ("kafka_replyTopic", b"t")];
+        let names = |partition| [asks, &[("kafka_replyPartition", partition)]].concat();
+        assert_eq!(sender(&names(b"2")), Peer::Nest);
+        assert_eq!(sender(&names(&[0, 0, 0, 2])), Peer::Spring);
+        assert_eq!(sender(asks), Peer::Spring);
+        assert_eq!(sender(&[]), Peer::Nest, "as its `emit` writes it");
+        let traced = [asks, &[("correlation-id", b"of a trace")]].concat();
+        assert_eq!(sender(&traced), Peer::Spring, "a header of the caller's own");
+    }
+
+    #[test]
+    fn a_dialect_that_is_named_is_not_guessed() {
+        let nest = received(&[("kafka_correlationId", b"c"), ("kafka_replyTopic", b"t")]);
+        assert_eq!(Dialect::Reference.sender(&nest), Peer::Reference);
+        assert_eq!(Peer::Reference.read_request(&nest).return_address(), None);
+        let reference = received(&[("correlation-id", b"c"), ("reply-to", b"t")]);
+        assert_eq!(Dialect::Spring.sender(&reference), Peer::Spring);
+        assert_eq!(Peer::Spring.read_request(&reference).return_address(), None);
+    }
+
+    #[test]
+    fn a_reply_is_known_by_either_name_of_its_id() {
+        let ids = |pairs: &[(&str, &'static [u8])]| {
+            let headers = received(pairs);
+            reply_ids(&headers).cloned().collect::<Vec<_>>()
+        };
+        assert_eq!(ids(&[("correlation-id", b"1")]), ["1"]);
+        assert_eq!(ids(&[("KAFKA_CORRELATIONID", b"1")]), ["1"]);
+        assert_eq!(ids(&[("correlation-id", b"1"), ("kafka_correlationId", b"2")]), ["1", "2"]);
+        assert!(ids(&[("correlation-id", b"1"), ("message-type", b"fire-and-forget")]).is_empty());
+        assert!(ids(&[("correlation-id", b""), ("x", b"1")]).is_empty());
+    }
+
+    #[test]
+    fn the_reply_topic_follows_the_dialect() {
+        assert_eq!(
+            Dialect::Reference.default_reply_topic("dashboard-bybit-commands"),
+            "dashboard-bybit-responses"
+        );
+        assert_eq!(Dialect::Any.default_reply_topic("orders"), "orders-responses");
+        assert_eq!(Dialect::Spring.default_reply_topic("orders"), "orders-responses");
+        assert_eq!(Dialect::Nest.default_reply_topic("orders-commands"), "orders-commands.reply");
+    }
+}

@@ -1,0 +1,166 @@
+//! Somebody on the other side: what all of them do, in the words of each.
+
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use uuid::Uuid;
+
+use super::{RequestHeaders, nest, reference, spring};
+use crate::{
+    RpcError,
+    wire::{Encoded, Headers, Incoming, OutgoingRecord, clock, codec::CodecError, names, reply},
+};
+
+/// Somebody on the other side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Peer {
+    Reference,
+    Nest,
+    Spring,
+}
+
+/// What a caller is told.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Answer<'a> {
+    /// The encoded result.
+    Data(&'a Bytes),
+    /// Success, and nothing to say.
+    Empty,
+    Failure(&'a RpcError),
+}
+
+/// What a dialect makes of an answer.
+#[derive(Debug)]
+pub(super) struct Reply {
+    pub(super) key: Option<Bytes>,
+    pub(super) value: Option<Bytes>,
+    pub(super) headers: Headers,
+}
+
+impl Peer {
+    /// The headers of a request that waits for a reply.
+    pub(crate) fn request(
+        self,
+        correlation_id: &str,
+        reply_to: &str,
+        deadline: SystemTime,
+        own: Headers,
+        now: u64,
+    ) -> Headers {
+        let mut headers = Headers::with_capacity(5 + own.len());
+        match self {
+            Self::Reference => reference::request(&mut headers, correlation_id, reply_to, now),
+            Self::Nest | Self::Spring => {
+                headers.push(names::KAFKA_CORRELATION_ID, correlation_id.to_owned());
+                headers.push(names::KAFKA_REPLY_TOPIC, reply_to.to_owned());
+            }
+        }
+        headers.push(names::DEADLINE, clock::millis(deadline).to_string());
+        headers.append(own);
+        headers
+    }
+
+    /// The headers of a record that nobody waits for.
+    pub(crate) fn event(self, message_id: &str, own: Headers, now: u64) -> Headers {
+        match self {
+            Self::Reference => reference::event(message_id, own, now),
+            // Neither writes any.
+            Self::Nest | Self::Spring => own,
+        }
+    }
+
+    /// The key of a request for which the caller has none.
+    pub(crate) fn key(self, id: &str) -> Option<Bytes> {
+        match self {
+            Self::Reference | Self::Nest => Some(id.to_owned().into()),
+            // A listener reads keys by a type of its own, and an id of ours may not be one.
+            Self::Spring => None,
+        }
+    }
+
+    /// The value of a request whose payload is all of it.
+    pub(crate) fn value(self, payload: &Bytes) -> Option<Bytes> {
+        match self {
+            Self::Reference => Some(payload.clone()),
+            Self::Nest => nest::value(payload),
+            Self::Spring => spring::value(payload),
+        }
+    }
+
+    /// Reads the headers of a request. What cannot be read is as if it were not there.
+    pub(crate) fn read_request(self, headers: &Headers) -> RequestHeaders {
+        let names = match self {
+            Self::Reference => [names::CORRELATION_ID, names::REPLY_TO, names::REPLY_PARTITION],
+            Self::Nest | Self::Spring => {
+                [names::KAFKA_CORRELATION_ID, names::KAFKA_REPLY_TOPIC, names::KAFKA_REPLY_PARTITION]
+            }
+        };
+        RequestHeaders::read(headers, names)
+    }
+
+    /// Reads the value of a request.
+    pub(crate) fn read_value(self, value: Option<&Bytes>) -> Option<Encoded> {
+        match self {
+            Self::Reference => value.cloned().map(Encoded::json),
+            Self::Nest | Self::Spring => Some(Encoded::bare(value.cloned())),
+        }
+    }
+
+    /// The reply, if somebody waits for one. `key` is that of the request.
+    pub(crate) fn reply(
+        self,
+        request: &RequestHeaders,
+        key: Option<&Bytes>,
+        answer: Answer<'_>,
+    ) -> Option<OutgoingRecord> {
+        let (reply_to, correlation_id) = request.return_address()?;
+        let Reply { key, value, headers } = match self {
+            Self::Reference => reference::reply(correlation_id, answer, Uuid::new_v4(), clock::now_millis()),
+            Self::Nest => nest::reply(correlation_id, answer),
+            Self::Spring => spring::reply(correlation_id, key, answer),
+        };
+        Some(OutgoingRecord {
+            // Checked against the allowed topics, which are text, before the handler ran.
+            topic: String::from_utf8_lossy(reply_to).into(),
+            placement: request.placement(),
+            key,
+            value,
+            headers,
+        })
+    }
+
+    /// Reads a reply: the encoded data, or the other side's error.
+    pub(crate) fn read_reply(self, reply: Incoming) -> Result<Result<Encoded, RpcError>, CodecError> {
+        match self {
+            Self::Reference => reply::decode(&reply.value.unwrap_or_default()),
+            Self::Nest => Ok(nest::read_reply(reply)),
+            Self::Spring => Ok(spring::read_reply(reply)),
+        }
+    }
+
+    /// Whether the protocol owns this name.
+    pub(crate) fn is_reserved(self, name: &str) -> bool {
+        let own = match self {
+            Self::Reference => reference::NAMES,
+            Self::Nest => nest::NAMES,
+            Self::Spring => spring::NAMES,
+        };
+        names::OF_ALL.iter().chain(own).any(|reserved| reserved.eq_ignore_ascii_case(name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_names_of_a_dialect_are_reserved_in_any_case_and_those_of_others_are_not() {
+        assert!(Peer::Reference.is_reserved("Correlation-ID"));
+        assert!(!Peer::Reference.is_reserved("kafka_correlationId"));
+        assert!(Peer::Nest.is_reserved("kafka_NEST-err") && !Peer::Nest.is_reserved("correlation-id"));
+        assert!(Peer::Spring.is_reserved("kafka_replytopic") && !Peer::Spring.is_reserved("kafka_nest-err"));
+        for peer in [Peer::Reference, Peer::Nest, Peer::Spring] {
+            assert!(peer.is_reserved("Deadline") && !peer.is_reserved("x-tenant"));
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! A value that was read and not yet decoded.
+
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+
+use super::codec::{self, CodecError};
+
+/// Where nothing is said of an empty record.
+const NO_TEXT: Bytes = Bytes::from_static(br#""""#);
+
+/// A value that was read and not yet decoded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Encoded {
+    bytes: Bytes,
+    /// Whether it may be text as well as JSON: nobody says which.
+    may_be_text: bool,
+}
+
+impl Encoded {
+    /// A value that is JSON.
+    pub(crate) fn json(bytes: Bytes) -> Self {
+        Self { bytes, may_be_text: false }
+    }
+
+    /// A value of somebody who writes a text without quotes, and `null` as no value.
+    pub(crate) fn bare(value: Option<Bytes>) -> Self {
+        value.map_or_else(|| Self::json(codec::NULL), |bytes| Self { bytes, may_be_text: true })
+    }
+
+    /// As it was on the wire.
+    pub(crate) fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// Decodes it, as JSON first: whoever asks for a text gets `7` as one, and whoever asks for a number the number.
+    pub(crate) fn decode<T: DeserializeOwned>(&self) -> Result<T, CodecError> {
+        self.read(|json| codec::decode(json))
+    }
+
+    /// The same with a decoder of JSON that the caller has.
+    pub(crate) fn read<T, E>(&self, decode: impl Fn(&[u8]) -> Result<T, E>) -> Result<T, E> {
+        decode(&self.bytes).or_else(|error| match self.quoted() {
+            Some(text) => decode(&text).map_err(|_no_text_either| error),
+            None => Err(error),
+        })
+    }
+
+    /// The value as a JSON text.
+    fn quoted(&self) -> Option<Bytes> {
+        if !self.may_be_text {
+            return None;
+        }
+        let text = std::str::from_utf8(&self.bytes).ok()?;
+        Some(codec::encode(text).unwrap_or(NO_TEXT))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    fn read<T: DeserializeOwned>(value: &'static str) -> Result<T, String> {
+        Encoded::bare(Some(value.into())).decode().map_err(|error| codec::explain(&error))
+    }
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    struct Order {
+        number: u64,
+    }
+
+    #[test]
+    fn a_bare_value_is_json_or_text_as_whoever_asks_needs_it() {
+        assert_eq!(read(r#"{"number":7}"#), Ok(Order { number: 7 }));
+        assert_eq!((read(r"7"), read("7")), (Ok(7_u64), Ok("7".to_owned())));
+        assert_eq!(read("true"), Ok("true".to_owned()));
+        assert_eq!(read("plain \"text\""), Ok("plain \"text\"".to_owned()));
+        assert_eq!(read(r#""quoted""#), Ok("quoted".to_owned()));
+        assert_eq!(read(""), Ok(String::new()));
+    }
+
+    #[test]
+    fn what_is_neither_is_the_error_of_the_json() {
+        assert_eq!(read::<Order>("poison"), Err("expected value at line 1 column 1".to_owned()));
+        let bytes = Encoded::bare(Some(Bytes::from_static(b"\xff")));
+        assert!(bytes.decode::<String>().is_err());
+    }
+
+    #[test]
+    fn no_value_is_null_and_json_is_never_text() {
+        assert_eq!(Encoded::bare(None).decode::<Option<String>>().ok(), Some(None));
+        assert!(Encoded::bare(None).decode::<String>().is_err());
+        assert!(Encoded::json("7".into()).decode::<String>().is_err());
+    }
+}
