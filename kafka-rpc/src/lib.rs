@@ -75,7 +75,9 @@ pub mod testing;
 mod topics;
 mod wire;
 
-pub use client::{Call, Caller, Client, Command, Encode, FromReply, Notification, Stub, loopback::Loopback};
+pub use client::{
+    Call, Caller, Client, Command, Encode, FromReply, Notification, ReplyReading, Stub, loopback::Loopback,
+};
 pub use config::{Config, Tuning, WhenFull};
 pub use error::{CallError, Error, Problem, Problems, Progress, RpcError};
 pub use handler::*;

@@ -1,6 +1,6 @@
 //! The protocol, byte for byte, against somebody who speaks bytes.
 
-use kafka_rpc::{CallError, RpcError, kafka_handler};
+use kafka_rpc::{CallError, ReplyReading, RpcError, kafka_handler};
 use serde_json::json;
 use tests::{
     Cluster, Record,
@@ -146,6 +146,30 @@ async fn a_reply_goes_to_the_partition_that_the_caller_reads() {
     for answer in peer.read(&replies, 10).await {
         assert_eq!(answer.partition, Some(5));
     }
+    running.shutdown().await.expect("a clean shutdown");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_with_a_partition_of_its_own_names_it_and_reads_no_other() {
+    let cluster = Cluster::start();
+    cluster.create_topic(TOPIC, 1).await;
+    cluster.create_topic(REPLIES, 8).await;
+    let (peer, replies) = (cluster.peer(), cluster.name(REPLIES));
+    let runtime = cluster.runtime(cluster.config()).reply_reading(ReplyReading::OwnPartition).client_only();
+    let running = started(runtime).await;
+    let call = tokio::spawn(running.client().echo("hi".to_owned()));
+    let request = peer.read(&cluster.name(TOPIC), 1).await.remove(0);
+    let id = request.text("correlation-id").expect("an id");
+    let own: i32 = request.text("reply-partition").and_then(|text| text.parse().ok()).expect("a partition");
+    let reply = |text: &str| {
+        Record::new(format!(r#"{{"success":true,"data":"{text}"}}"#)).header("correlation-id", id)
+    };
+    // On every other partition first: none of these is read.
+    for other in (0..8).filter(|partition| *partition != own) {
+        peer.send(&replies, &reply("another's").partition(other)).await;
+    }
+    peer.send(&replies, &reply("its own").partition(own)).await;
+    assert_eq!(call.await.expect("no panic"), Ok("its own".to_owned()));
     running.shutdown().await.expect("a clean shutdown");
 }
 

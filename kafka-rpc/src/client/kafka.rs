@@ -128,7 +128,7 @@ impl KafkaTransport {
         let text = id.to_string();
         let millis = clock::millis(now);
         let headers =
-            outgoing.callee.request(&text, route.topic(), expires, outgoing.headers.clone(), millis);
+            outgoing.callee.request(&text, route.reply_to(), expires, outgoing.headers.clone(), millis);
         let record = record(topic, outgoing, headers, &text, millis);
 
         let pending = Arc::clone(&self.pending);

@@ -24,7 +24,7 @@ use crate::{
         received::Received,
         watch::Watch,
     },
-    wire::{Encoded, Incoming, OutgoingRecord, clock, codec},
+    wire::{Encoded, Incoming, OutgoingRecord, ReplyTo, clock, codec},
 };
 
 /// How long a call waits in process unless it says otherwise: as on Kafka.
@@ -173,7 +173,8 @@ impl Transport for Carrier {
             let wall = SystemTime::now() + deadline.saturating_duration_since(started);
             let reply_topic = handlers.served[index].reply_topic.clone().unwrap_or_default();
             let (id, now) = (Uuid::new_v4().to_string(), clock::now_millis());
-            let headers = outgoing.callee.request(&id, &reply_topic, wall, outgoing.headers.clone(), now);
+            let reply_to = ReplyTo { topic: &reply_topic, partition: None };
+            let headers = outgoing.callee.request(&id, reply_to, wall, outgoing.headers.clone(), now);
             let record = handlers.record(index, &outgoing, headers, &id, now);
 
             // Its own task, as on Kafka: a caller that goes does not stop the handler.

@@ -6,6 +6,7 @@
 //! - [`pending`]: the calls that wait for a reply
 //! - [`kafka`]: the transport over a cluster
 //! - [`replies`]: the consumer of reply topics
+//! - [`reading`]: which of their partitions it reads
 //! - [`loopback`]: the transport to the handlers of this process
 //! - [`stub`]: the transport to canned answers
 
@@ -16,6 +17,7 @@ pub(crate) mod kafka;
 pub(crate) mod loopback;
 #[cfg(feature = "kafka")]
 pub(crate) mod pending;
+mod reading;
 #[cfg(feature = "kafka")]
 pub(crate) mod replies;
 pub(crate) mod stub;
@@ -25,6 +27,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 pub use call::{Call, FromReply, Notification};
 pub use command::{Command, Encode};
+pub use reading::ReplyReading;
 pub use stub::Stub;
 pub(crate) use transport::{Outgoing, Transport};
 

@@ -1,7 +1,7 @@
 //! The consumer of reply topics: without a group, and positioned before the first call.
 //!
-//! Every instance reads every partition of the topics it waits on, because a peer of the reference answers to any
-//! of them. It joins no group (a group shared by two instances would split their replies) and commits nothing.
+//! By default every instance reads every partition of the topics it waits on, because a peer of the reference answers
+//! to any of them. It joins no group (a group shared by two instances would split their replies) and commits nothing.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -17,6 +17,7 @@ use bytes::Bytes;
 use rdkafka::{
     Message as _, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer as _},
+    error::KafkaError,
 };
 use tokio::{
     sync::{Notify, OnceCell, oneshot},
@@ -27,10 +28,10 @@ use uuid::Uuid;
 
 use super::pending::Pending;
 use crate::{
-    CallError, Config, Error, kafka,
+    CallError, Config, Error, ReplyReading, kafka,
     producer::Producer,
     telemetry,
-    wire::{Incoming, dialect},
+    wire::{Incoming, ReplyTo, dialect},
 };
 
 /// How often a reply topic's partitions are counted again. A partition that is added is read from its beginning,
@@ -53,16 +54,19 @@ const POLL_FOR: Duration = Duration::from_millis(100);
 #[derive(Debug, Clone)]
 pub(crate) struct Route {
     topic: Arc<str>,
+    /// The only partition that is read, if not all are.
+    partition: Option<i32>,
 }
 
 impl Route {
-    pub(crate) fn topic(&self) -> &str {
-        &self.topic
+    pub(crate) fn reply_to(&self) -> ReplyTo<'_> {
+        ReplyTo { topic: &self.topic, partition: self.partition }
     }
 }
 
 /// The reply topics of a process.
 pub(crate) struct Replies {
+    reading: ReplyReading,
     consumer: Arc<BaseConsumer>,
     producer: Arc<Producer>,
     routes: Mutex<HashMap<Arc<str>, Arc<OnceCell<Route>>>>,
@@ -75,6 +79,7 @@ impl Replies {
     /// Starts the reading thread, and the task that looks for new partitions.
     pub(crate) fn start(
         config: &Config,
+        reading: ReplyReading,
         producer: Arc<Producer>,
         pending: Arc<Pending>,
         tasks: &TaskTracker,
@@ -88,6 +93,7 @@ impl Replies {
         let consumer: BaseConsumer =
             properties.create().map_err(|error| kafka::creation_error("the reply consumer", &error))?;
         let replies = Arc::new(Self {
+            reading,
             consumer: Arc::new(consumer),
             producer,
             routes: Mutex::default(),
@@ -109,7 +115,10 @@ impl Replies {
                 action: "the reply thread could not be started".to_owned(),
                 source,
             })?;
-        tasks.spawn(Arc::clone(&replies).keep_looking());
+        // Whoever reads one partition of its own has no use for new ones.
+        if reading == ReplyReading::AllPartitions {
+            tasks.spawn(Arc::clone(&replies).keep_looking());
+        }
         Ok((replies, end))
     }
 
@@ -136,12 +145,13 @@ impl Replies {
         let began = Instant::now();
         loop {
             let (replies, asked) = (Arc::clone(self), Arc::clone(topic));
-            let positioned =
-                task::spawn_blocking(move || replies.assign_new_partitions(&asked, Start::AtEnd)).await;
+            let positioned = task::spawn_blocking(move || replies.assign_at_end(&asked)).await;
             match positioned.unwrap_or_else(|ended| Err(Unpositioned::Unreachable(ended.to_string()))) {
-                Ok(()) => {
-                    tracing::info!(%topic, elapsed = ?began.elapsed(), "replies are read from now on");
-                    return Ok(Route { topic: Arc::clone(topic) });
+                Ok(partition) => {
+                    tracing::info!(
+                        %topic, ?partition, elapsed = ?began.elapsed(), "replies are read from now on"
+                    );
+                    return Ok(Route { topic: Arc::clone(topic), partition });
                 }
                 Err(Unpositioned::Missing) => {
                     return Err(CallError::Undeliverable {
@@ -160,17 +170,37 @@ impl Replies {
         }
     }
 
-    /// Assigns the partitions of a topic that are not read yet. Blocks.
-    fn assign_new_partitions(&self, topic: &Arc<str>, start: Start) -> Result<(), Unpositioned> {
-        let unreachable = |error: rdkafka::error::KafkaError| Unpositioned::Unreachable(error.to_string());
+    /// Assigns what is to be read of a topic, at its end; gives the partition if it is one. Blocks.
+    fn assign_at_end(&self, topic: &Arc<str>) -> Result<Option<i32>, Unpositioned> {
+        let found = self.ask_partitions(topic)?;
+        match self.reading {
+            ReplyReading::AllPartitions => self.assign(topic, &found, Start::AtEnd).map(|()| None),
+            ReplyReading::OwnPartition => {
+                let own = fastrand::choice(found).ok_or(Unpositioned::Missing)?;
+                self.assign(topic, &[own], Start::AtEnd).map(|()| Some(own))
+            }
+        }
+    }
+
+    /// Assigns the partitions of a topic that were added, from their beginning. Blocks.
+    fn assign_new_partitions(&self, topic: &Arc<str>) -> Result<(), Unpositioned> {
+        let found = self.ask_partitions(topic)?;
+        self.assign(topic, &found, Start::AtBeginning)
+    }
+
+    fn ask_partitions(&self, topic: &Arc<str>) -> Result<Vec<i32>, Unpositioned> {
         // Through the producer, whose question creates the topic on clusters that create topics when asked.
         let found = self.producer.ask_partitions(topic, ASK_FOR).map_err(unreachable)?;
         if found.is_empty() {
             return Err(Unpositioned::Missing);
         }
+        Ok(found.into_iter().map(|(partition, _leader)| partition).collect())
+    }
+
+    fn assign(&self, topic: &Arc<str>, partitions: &[i32], start: Start) -> Result<(), Unpositioned> {
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         let mut new = TopicPartitionList::new();
-        for (partition, _leader) in found {
+        for &partition in partitions {
             if read.contains(&(Arc::clone(topic), partition)) {
                 continue;
             }
@@ -187,10 +217,11 @@ impl Replies {
             return Ok(());
         }
         self.consumer.incremental_assign(&new).map_err(unreachable)?;
+        // Before anything else can fail: what is assigned cannot be assigned again.
+        read.extend(new.elements().iter().map(|element| (Arc::clone(topic), element.partition())));
         // Tells the consumer who leads the new partitions: by itself it looks once a second, and the first call to
         // every service would wait for that.
         self.consumer.fetch_metadata(Some(topic), ASK_FOR).map_err(unreachable)?;
-        read.extend(new.elements().iter().map(|element| (Arc::clone(topic), element.partition())));
         tracing::debug!(%topic, partitions = new.count(), "reading replies");
         Ok(())
     }
@@ -217,8 +248,7 @@ impl Replies {
             };
             for topic in topics {
                 let (replies, asked) = (Arc::clone(&self), Arc::clone(&topic));
-                let looked =
-                    task::spawn_blocking(move || replies.assign_new_partitions(&asked, Start::AtBeginning));
+                let looked = task::spawn_blocking(move || replies.assign_new_partitions(&asked));
                 if let Ok(Err(error)) = looked.await {
                     tracing::debug!(%topic, ?error, "the partitions of a reply topic could not be counted");
                 }
@@ -253,6 +283,11 @@ impl Replies {
             }
         }
     }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "as `map_err` hands it over")]
+fn unreachable(error: KafkaError) -> Unpositioned {
+    Unpositioned::Unreachable(error.to_string())
 }
 
 #[derive(Debug, Clone, Copy)]

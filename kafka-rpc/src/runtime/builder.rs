@@ -10,7 +10,7 @@ use std::{
 
 use super::{Rename, Runtime, assembly};
 use crate::{
-    Client, Config, Error, Problem,
+    Client, Config, Error, Problem, ReplyReading,
     error::Problems,
     handler::{
         Handlers, Registration,
@@ -46,6 +46,7 @@ pub struct RuntimeBuilder {
     without_registry: bool,
     groups: Option<Vec<String>>,
     reply_topics: Vec<String>,
+    reply_reading: ReplyReading,
     map_topics: Option<Rename>,
     map_groups: Option<Rename>,
 }
@@ -136,6 +137,13 @@ impl RuntimeBuilder {
         self
     }
 
+    /// Which partitions of its reply topics this process reads: by default all of them.
+    #[must_use]
+    pub fn reply_reading(mut self, reading: ReplyReading) -> Self {
+        self.reply_reading = reading;
+        self
+    }
+
     /// Puts it together, and finds every mistake that can be found without a broker.
     pub fn build(self) -> Result<Runtime, Error> {
         if let Some(config) = &self.config {
@@ -169,6 +177,7 @@ impl RuntimeBuilder {
             served,
             states: self.states,
             deferred: self.deferred,
+            reply_reading: self.reply_reading,
             reply_topics: ReplyTopics { allowed: self.reply_topics.into_iter().map(Arc::from).collect() },
             map_topics: self.map_topics,
         })

@@ -19,7 +19,7 @@ pub use builder::RuntimeBuilder;
 pub use running::Running;
 
 use crate::{
-    Config,
+    Config, ReplyReading,
     client::loopback::Loopback,
     handler::state::{Deferred, States},
     server::{Served, outcome::ReplyTopics},
@@ -36,6 +36,8 @@ pub struct Runtime {
     states: States,
     deferred: Vec<Deferred>,
     reply_topics: ReplyTopics,
+    #[cfg_attr(not(feature = "kafka"), expect(dead_code, reason = "only a cluster has partitions"))]
+    reply_reading: ReplyReading,
     map_topics: Option<Rename>,
 }
 

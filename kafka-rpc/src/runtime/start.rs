@@ -42,7 +42,7 @@ impl Runtime {
         let lost = Arc::clone(&pending);
         producer.on_brokers_lost(move |reason| lost.brokers_lost(reason));
         let (replies, replies_ended) =
-            Replies::start(&config, Arc::clone(&producer), Arc::clone(&pending), &tasks)?;
+            Replies::start(&config, self.reply_reading, Arc::clone(&producer), Arc::clone(&pending), &tasks)?;
         let transport = KafkaTransport {
             producer: Arc::clone(&producer),
             pending: Arc::clone(&pending),

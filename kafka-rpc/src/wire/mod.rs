@@ -30,4 +30,4 @@ pub use dialect::Dialect;
 pub(crate) use dialect::{Answer, Peer, RequestHeaders};
 pub(crate) use encoded::Encoded;
 pub use headers::Headers;
-pub(crate) use record::{Incoming, OutgoingRecord, Placement};
+pub(crate) use record::{Incoming, OutgoingRecord, Placement, ReplyTo};

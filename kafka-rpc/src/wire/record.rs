@@ -17,6 +17,14 @@ pub(crate) enum Placement {
     Partition(i32),
 }
 
+/// Where a caller reads its reply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ReplyTo<'a> {
+    pub(crate) topic: &'a str,
+    /// The only partition that it reads, if not all.
+    pub(crate) partition: Option<i32>,
+}
+
 /// A record that is to be sent, whole.
 #[derive(Debug, Clone)]
 pub(crate) struct OutgoingRecord {

@@ -124,7 +124,7 @@ mod tests {
         use std::time::{Duration, SystemTime};
 
         use super::*;
-        use crate::wire::Incoming;
+        use crate::wire::{Incoming, ReplyTo};
 
         pub(crate) const NOW: u64 = 1_700_000_000_000;
 
@@ -142,6 +142,11 @@ mod tests {
                 headers.push((*name).to_owned(), *value);
             }
             headers
+        }
+
+        /// Every partition of a reply topic.
+        pub(crate) fn any_of(topic: &str) -> ReplyTo<'_> {
+            ReplyTo { topic, partition: None }
         }
 
         /// The deadline of the requests in tests.

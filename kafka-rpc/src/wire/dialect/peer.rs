@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::{RequestHeaders, nest, reference, spring};
 use crate::{
     RpcError,
-    wire::{Encoded, Headers, Incoming, OutgoingRecord, clock, codec::CodecError, names, reply},
+    wire::{Encoded, Headers, Incoming, OutgoingRecord, ReplyTo, clock, codec::CodecError, names, reply},
 };
 
 /// Somebody on the other side.
@@ -42,20 +42,30 @@ impl Peer {
     pub(crate) fn request(
         self,
         correlation_id: &str,
-        reply_to: &str,
+        reply_to: ReplyTo<'_>,
         deadline: SystemTime,
         own: Headers,
         now: u64,
     ) -> Headers {
-        let mut headers = Headers::with_capacity(5 + own.len());
+        let ReplyTo { topic, partition } = reply_to;
+        let mut headers = Headers::with_capacity(6 + own.len());
         match self {
-            Self::Reference => reference::request(&mut headers, correlation_id, reply_to, now),
+            Self::Reference => reference::request(&mut headers, correlation_id, topic, now),
             Self::Nest | Self::Spring => {
                 headers.push(names::KAFKA_CORRELATION_ID, correlation_id.to_owned());
-                headers.push(names::KAFKA_REPLY_TOPIC, reply_to.to_owned());
+                headers.push(names::KAFKA_REPLY_TOPIC, topic.to_owned());
             }
         }
         headers.push(names::DEADLINE, clock::millis(deadline).to_string());
+        if let Some(partition) = partition {
+            match self {
+                Self::Reference => headers.push(names::REPLY_PARTITION, partition.to_string()),
+                Self::Nest => headers.push(names::KAFKA_REPLY_PARTITION, partition.to_string()),
+                Self::Spring => {
+                    headers.push(names::KAFKA_REPLY_PARTITION, partition.to_be_bytes().to_vec());
+                }
+            }
+        }
         headers.append(own);
         headers
     }
@@ -151,7 +161,24 @@ impl Peer {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{
+        super::tests::shared::{NOW, soon},
+        *,
+    };
+
+    #[test]
+    fn a_caller_that_reads_one_partition_names_it_as_its_peer_reads_it() {
+        let named = |peer: Peer| {
+            let to = ReplyTo { topic: "replies", partition: Some(7) };
+            let headers = peer.request("c-1", to, soon(), Headers::new(), NOW);
+            assert_eq!(peer.read_request(&headers).reply_partition, Some(7));
+            headers.iter().last().map(|(name, value)| (name.to_owned(), value.cloned()))
+        };
+        let expected = |name: &str, value: &'static [u8]| Some((name.to_owned(), Some(value.into())));
+        assert_eq!(named(Peer::Reference), expected("reply-partition", b"7"));
+        assert_eq!(named(Peer::Nest), expected("kafka_replyPartition", b"7"));
+        assert_eq!(named(Peer::Spring), expected("kafka_replyPartition", &[0, 0, 0, 7]));
+    }
 
     #[test]
     fn the_names_of_a_dialect_are_reserved_in_any_case_and_those_of_others_are_not() {
