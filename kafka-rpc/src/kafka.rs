@@ -6,10 +6,10 @@ use bytes::Bytes;
 use rdkafka::{
     ClientConfig, Message as _,
     error::KafkaError,
-    message::{BorrowedMessage, Headers as _},
+    message::{BorrowedMessage, Header, Headers as _},
 };
 
-use crate::{Config, Error, Headers, server::received::UnreadableHeaders};
+use crate::{Config, Error, Headers, server::received::UnreadableHeaders, wire::names};
 
 /// The properties of any client: who we are and how we talk to brokers.
 pub(crate) fn client_config(config: &Config) -> ClientConfig {
@@ -58,20 +58,42 @@ pub(crate) fn creation_error(what: &str, error: &KafkaError) -> Error {
     }
 }
 
-/// The headers of a received record.
+/// The key and the headers of a received record, owned.
+pub(crate) struct KeyAndHeaders {
+    pub(crate) key: Option<Bytes>,
+    pub(crate) headers: Result<Headers, UnreadableHeaders>,
+}
+
+/// What a record's key and headers take in most cases.
+const USUAL_BYTES: usize = 256;
+
+/// Copies the key and the headers of a received record, all into one buffer.
+///
+/// Not the value with them: whoever keeps an id must not keep a megabyte for it.
 ///
 /// rust-rdkafka panics at a header's name that is not UTF-8, which Kafka stores and anybody can send. The panic is
 /// caught here, in the one place that reads names.
-pub(crate) fn received_headers(message: &BorrowedMessage<'_>) -> Result<Headers, UnreadableHeaders> {
-    let Some(own) = message.headers() else {
-        return Ok(Headers::new());
+pub(crate) fn key_and_headers(message: &BorrowedMessage<'_>) -> KeyAndHeaders {
+    let mut buffer = Vec::with_capacity(USUAL_BYTES);
+    let mut append = |part: &[u8]| {
+        let start = buffer.len();
+        buffer.extend_from_slice(part);
+        start..buffer.len()
     };
-    let read = catch_unwind(AssertUnwindSafe(|| {
-        let mut headers = Headers::with_capacity(own.count());
-        for header in own.iter() {
-            headers.push_received(header.key.to_owned(), header.value.map(Bytes::copy_from_slice));
+    let key = message.key().map(&mut append);
+    let found = message.headers().map_or(Ok(Vec::new()), |headers| {
+        catch_unwind(AssertUnwindSafe(|| {
+            let part = |header: Header<'_, &[u8]>| (names::known(header.key), header.value.map(&mut append));
+            headers.iter().map(part).collect::<Vec<_>>()
+        }))
+    });
+    let buffer = Bytes::from(buffer);
+    let headers = found.map_err(|_panic| UnreadableHeaders).map(|found| {
+        let mut headers = Headers::with_capacity(found.len());
+        for (name, value) in found {
+            headers.push_received(name, value.map(|range| buffer.slice(range)));
         }
         headers
-    }));
-    read.map_err(|_panic| UnreadableHeaders)
+    });
+    KeyAndHeaders { key: key.map(|range| buffer.slice(range)), headers }
 }

@@ -263,7 +263,7 @@ impl Replies {
             match self.consumer.poll(POLL_FOR) {
                 None => {}
                 Some(Ok(message)) => {
-                    let headers = kafka::received_headers(&message).unwrap_or_default();
+                    let headers = kafka::key_and_headers(&message).headers.unwrap_or_default();
                     let mut ids = dialect::reply_ids(&headers).peekable();
                     if ids.peek().is_none() {
                         telemetry::reply_dropped("not_a_reply");

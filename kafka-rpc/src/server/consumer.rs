@@ -22,7 +22,10 @@ use rdkafka::{
 use tokio::sync::{mpsc, oneshot};
 
 use super::{received::Received, worker::Worker};
-use crate::{Config, Error, kafka};
+use crate::{
+    Config, Error,
+    kafka::{self, KeyAndHeaders},
+};
 
 /// How often watermarks are committed, and after how many finished records at the latest.
 const COMMIT_EVERY: Duration = Duration::from_millis(100);
@@ -30,6 +33,9 @@ const COMMIT_AFTER: usize = 1_000;
 
 /// How long a poll waits for a record: the grain of commits, resumption and shutdown.
 const POLL_FOR: Duration = Duration::from_millis(50);
+
+/// How many records are taken at most before it is looked what else there is to do.
+const BATCH: usize = 256;
 
 /// Makes a consumer a static member of its group, which may be away for a while without a rebalance.
 const INSTANCE_ID: &str = "group.instance.id";
@@ -125,8 +131,21 @@ struct Polling {
 impl Polling {
     fn run(mut self) -> Result<(), Error> {
         while !self.stop.load(Ordering::Acquire) {
-            match self.consumer.poll(POLL_FOR) {
-                None => {}
+            self.take_what_is_there()?;
+            self.flow();
+            self.commit_if_due();
+            self.report_slow();
+        }
+        self.leave();
+        Ok(())
+    }
+
+    /// Waits for a record, and takes it and those that have come with it.
+    fn take_what_is_there(&self) -> Result<(), Error> {
+        let mut wait = POLL_FOR;
+        for _ in 0..BATCH {
+            match self.consumer.poll(wait) {
+                None => break,
                 Some(Ok(message)) => {
                     let record = received(&self.worker, &message);
                     // The message goes before the record is at work: a held one keeps the consumer from closing.
@@ -144,11 +163,8 @@ impl Polling {
                     );
                 }
             }
-            self.flow();
-            self.commit_if_due();
-            self.report_slow();
+            wait = Duration::ZERO;
         }
-        self.leave();
         Ok(())
     }
 
@@ -232,6 +248,7 @@ impl Polling {
 }
 
 fn received(worker: &Worker, message: &BorrowedMessage<'_>) -> Received {
+    let KeyAndHeaders { key, headers } = kafka::key_and_headers(message);
     Received {
         topic: Arc::clone(&worker.source),
         partition: message.partition(),
@@ -243,9 +260,9 @@ fn received(worker: &Worker, message: &BorrowedMessage<'_>) -> Received {
                 .and_then(|millis| SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(millis))),
         },
         is_append_time: matches!(message.timestamp(), Timestamp::LogAppendTime(_)),
-        key: message.key().map(Bytes::copy_from_slice),
+        key,
         value: message.payload().map(Bytes::copy_from_slice),
-        headers: kafka::received_headers(message),
+        headers,
     }
 }
 

@@ -39,8 +39,8 @@ impl Headers {
     }
 
     /// Adds a header as it was received, which may be null.
-    pub(crate) fn push_received(&mut self, name: String, value: Option<Bytes>) {
-        self.entries.push((Cow::Owned(name), value));
+    pub(crate) fn push_received(&mut self, name: impl Into<Cow<'static, str>>, value: Option<Bytes>) {
+        self.entries.push((name.into(), value));
     }
 
     /// The value of the first header of this name. A null value reads as absent.
@@ -104,7 +104,7 @@ mod tests {
     #[test]
     fn nulls_and_duplicates_are_kept_and_a_null_reads_as_absent() {
         let mut headers = Headers::new();
-        headers.push_received("a".into(), None);
+        headers.push_received("a", None);
         headers.push("a", "1");
         assert_eq!(headers.len(), 2);
         assert_eq!(headers.get("a"), None);

@@ -1,5 +1,7 @@
 //! The header names of the protocol, written exactly so; matched without regard to case.
 
+use std::borrow::Cow;
+
 pub(crate) const CORRELATION_ID: &str = "correlation-id";
 pub(crate) const REPLY_TO: &str = "reply-to";
 pub(crate) const MESSAGE_TYPE: &str = "message-type";
@@ -59,3 +61,23 @@ pub(crate) const RPC_ERROR: &str = "rpc-error";
 /// What every dialect has: names that a caller's own header may not take, whoever is called. A dialect adds its own.
 pub(crate) const OF_ALL: &[&str] =
     &[DEADLINE, TRACEPARENT, TRACESTATE, RETRY_COUNT, RETRY_TIMESTAMP, LAST_ERROR];
+
+/// A name that was received: one that comes with nearly every record is not copied.
+pub(crate) fn known(name: &str) -> Cow<'static, str> {
+    const USUAL: [&str; 10] = [
+        CORRELATION_ID,
+        REPLY_TO,
+        MESSAGE_TYPE,
+        TIMESTAMP,
+        MESSAGE_ID,
+        DEADLINE,
+        REPLY_PARTITION,
+        KAFKA_CORRELATION_ID,
+        KAFKA_REPLY_TOPIC,
+        KAFKA_REPLY_PARTITION,
+    ];
+    match USUAL.iter().find(|usual| **usual == name) {
+        Some(usual) => Cow::Borrowed(usual),
+        None => Cow::Owned(name.to_owned()),
+    }
+}
