@@ -4,7 +4,7 @@
 //! | --- | --- | --- |
 //! | `kafka_rpc_records_total` | `topic`, `group`, `outcome` | records whose outcome is final: `handled`, `replied`, `expired`, `dead_lettered`, `discarded` |
 //! | `kafka_rpc_retries_total` | `topic`, `group`, `through` | failed records that are tried again: in the `process`, or through the retry `topic` |
-//! | `kafka_rpc_redelivered_total` | `topic`, `group` | records that will be delivered again: taken, and not finished when their partition went |
+//! | `kafka_rpc_redelivered_total` | `topic`, `group` | records that will be delivered again: taken and not finished when their partition went, or finished and not in a commit that worked |
 //! | `kafka_rpc_handler_panics_total` | `topic` | handlers that panicked |
 //! | `kafka_rpc_handler_timeouts_total` | `topic` | handlers that were stopped at their `timeout` |
 //! | `kafka_rpc_handler_slow_total` | `topic` | handlers that were reported for running long |

@@ -346,8 +346,9 @@ impl Assignments {
         if !watermarks.is_empty()
             && let Err(error) = commit_now(consumer, topic, &watermarks)
         {
+            let finished = self.worker.commit_failed(partitions);
             tracing::warn!(
-                %topic, ?partitions, %error,
+                %topic, ?partitions, finished, %error,
                 "the last commit failed; records that were finished will be delivered again"
             );
         }

@@ -10,6 +10,8 @@ use std::collections::BTreeMap;
 pub(crate) struct Offsets {
     /// Everything below is finished: what may be committed. `None` before the first record.
     watermark: Option<i64>,
+    /// The first offset that was taken: everything below was committed before.
+    first: i64,
     /// One past the last offset that was taken.
     next: i64,
     /// Finished ranges above the watermark, start to end (exclusive); never touching one another.
@@ -23,6 +25,7 @@ impl Offsets {
     pub(crate) fn take(&mut self, offset: i64) -> bool {
         if self.watermark.is_none() {
             self.watermark = Some(offset);
+            self.first = offset;
             self.next = offset;
         }
         if offset < self.next {
@@ -64,6 +67,12 @@ impl Offsets {
     /// What may be committed: everything below is finished.
     pub(crate) fn watermark(&self) -> Option<i64> {
         self.watermark
+    }
+
+    /// How many offsets are finished below the watermark and not below what was committed last, if anything was.
+    pub(crate) fn finished_since(&self, committed: Option<i64>) -> usize {
+        let since = committed.unwrap_or(self.first);
+        usize::try_from(self.watermark.map_or(0, |watermark| watermark - since)).unwrap_or(0)
     }
 
     /// How many offsets were taken and are not below the watermark: as many would be delivered again.
@@ -124,6 +133,17 @@ mod tests {
             offsets.finish(offset);
         }
         assert_eq!(offsets.finished.len(), 1);
+    }
+
+    #[test]
+    fn what_is_finished_and_not_committed_is_counted() {
+        let mut offsets = taken(5..10);
+        assert_eq!(Offsets::default().finished_since(None), 0);
+        assert_eq!(offsets.finished_since(None), 0);
+        for offset in 5..8 {
+            offsets.finish(offset);
+        }
+        assert_eq!((offsets.finished_since(None), offsets.finished_since(Some(7))), (3, 1));
     }
 
     #[test]

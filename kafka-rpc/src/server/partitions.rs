@@ -167,6 +167,12 @@ impl Partitions {
         partitions.iter().map(of).sum()
     }
 
+    /// How many records of these partitions are finished, and were in no commit before the last.
+    pub(crate) fn finished_since_commit(&self, partitions: &[i32]) -> usize {
+        let of = |own: &Assigned| own.offsets.finished_since(own.committed);
+        partitions.iter().filter_map(|partition| self.assigned.get(partition)).map(of).sum()
+    }
+
     /// Whether a partition must pause now; says so once.
     pub(crate) fn must_pause(&mut self, partition: i32) -> bool {
         let bounds = self.bounds;

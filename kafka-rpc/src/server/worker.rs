@@ -318,6 +318,13 @@ impl Worker {
         self.metrics.redelivered.increment(unfinished as u64);
     }
 
+    /// Counts what is finished and will be delivered again: the last commit of these partitions has failed.
+    pub(crate) fn commit_failed(&self, partitions: &[i32]) -> usize {
+        let finished = self.state().partitions.finished_since_commit(partitions);
+        self.metrics.redelivered.increment(finished as u64);
+        finished
+    }
+
     pub(crate) fn assigned(&self) -> Vec<i32> {
         self.state().partitions.assigned()
     }
