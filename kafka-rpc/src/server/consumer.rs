@@ -40,6 +40,9 @@ const BATCH: usize = 256;
 /// Makes a consumer a static member of its group, which may be away for a while without a rebalance.
 const INSTANCE_ID: &str = "group.instance.id";
 
+/// How often it is looked whether handlers that do not yield keep others from starting.
+const UNBLOCK_EVERY: Duration = Duration::from_millis(50);
+
 /// How often it is looked for handlers that run long.
 const REPORT_SLOW_EVERY: Duration = Duration::from_secs(1);
 
@@ -85,6 +88,7 @@ impl ConsumerThread {
             worker,
             stop: Arc::clone(&stop),
             committed_at: Instant::now(),
+            unblocked_at: Instant::now(),
             reported_at: Instant::now(),
             slow_handler: config.slow_handler,
         };
@@ -124,6 +128,7 @@ struct Polling {
     worker: Arc<Worker>,
     stop: Arc<AtomicBool>,
     committed_at: Instant,
+    unblocked_at: Instant,
     reported_at: Instant,
     slow_handler: Duration,
 }
@@ -132,9 +137,10 @@ impl Polling {
     fn run(mut self) -> Result<(), Error> {
         while !self.stop.load(Ordering::Acquire) {
             self.take_what_is_there()?;
+            self.worker.go();
             self.flow();
             self.commit_if_due();
-            self.report_slow();
+            self.look_after_handlers();
         }
         self.leave();
         Ok(())
@@ -199,7 +205,11 @@ impl Polling {
     }
 
     /// From this thread and not from a task: a handler that never yields would keep the task from running.
-    fn report_slow(&mut self) {
+    fn look_after_handlers(&mut self) {
+        if self.unblocked_at.elapsed() >= UNBLOCK_EVERY {
+            self.unblocked_at = Instant::now();
+            self.worker.unblock();
+        }
         if self.reported_at.elapsed() >= REPORT_SLOW_EVERY {
             self.reported_at = Instant::now();
             self.worker.report_slow(self.slow_handler);

@@ -39,8 +39,8 @@ impl<T> Lanes<T> {
         Self { ordering, concurrency, running: 0, waiting: HashMap::new(), ready: VecDeque::new() }
     }
 
-    /// Adds an item; returns it as a job if it may run at once.
-    pub(crate) fn push(&mut self, partition: i32, key: Option<&Bytes>, item: T) -> Option<Job<T>> {
+    /// Adds an item.
+    pub(crate) fn push(&mut self, partition: i32, key: Option<&Bytes>, item: T) {
         let lane = match self.ordering {
             Ordering::Key => Some(Lane { partition, key: key.cloned() }),
             Ordering::Partition => Some(Lane { partition, key: None }),
@@ -49,10 +49,7 @@ impl<T> Lanes<T> {
         let job = match lane {
             None => Job { lane, item },
             Some(lane) => match self.waiting.entry(lane) {
-                Entry::Occupied(mut queue) => {
-                    queue.get_mut().push_back(item);
-                    return None;
-                }
+                Entry::Occupied(mut queue) => return queue.get_mut().push_back(item),
                 Entry::Vacant(entry) => {
                     let lane = Some(entry.key().clone());
                     entry.insert(VecDeque::new());
@@ -60,16 +57,41 @@ impl<T> Lanes<T> {
                 }
             },
         };
-        if self.running < self.concurrency {
-            self.running += 1;
-            return Some(job);
-        }
         self.ready.push_back(job);
-        None
     }
 
-    /// Frees the place and the lane of a job that has ended; returns the job that takes the place.
-    pub(crate) fn finish(&mut self, lane: Option<Lane>) -> Option<Job<T>> {
+    /// Whether a job may run now.
+    pub(crate) fn has_next(&self) -> bool {
+        self.running < self.concurrency && !self.ready.is_empty()
+    }
+
+    /// The job whose turn it is, if a place is free: it has the place from now on.
+    pub(crate) fn next(&mut self) -> Option<Job<T>> {
+        if !self.has_next() {
+            return None;
+        }
+        self.running += 1;
+        self.ready.pop_front()
+    }
+
+    /// Frees the place and the lane of a job that has ended.
+    pub(crate) fn finish(&mut self, lane: Option<Lane>) {
+        self.running -= 1;
+        self.abandon(lane);
+    }
+
+    /// Frees the place of a job that is to run once more later, and keeps its lane busy until then.
+    pub(crate) fn park(&mut self) {
+        self.running -= 1;
+    }
+
+    /// Brings a parked job back.
+    pub(crate) fn unpark(&mut self, job: Job<T>) {
+        self.ready.push_back(job);
+    }
+
+    /// Frees the lane of a parked job that will not come back.
+    pub(crate) fn abandon(&mut self, lane: Option<Lane>) {
         if let Some(lane) = lane
             && let Entry::Occupied(mut queue) = self.waiting.entry(lane)
         {
@@ -78,38 +100,6 @@ impl<T> Lanes<T> {
                 None => drop(queue.remove()),
             }
         }
-        let next = self.ready.pop_front();
-        if next.is_none() {
-            self.running -= 1;
-        }
-        next
-    }
-
-    /// Frees the place of a job that is to run once more later, and keeps its lane busy until then; returns the job
-    /// that takes the place.
-    pub(crate) fn park(&mut self) -> Option<Job<T>> {
-        let next = self.ready.pop_front();
-        if next.is_none() {
-            self.running -= 1;
-        }
-        next
-    }
-
-    /// Brings a parked job back; returns it if it may run at once.
-    pub(crate) fn unpark(&mut self, job: Job<T>) -> Option<Job<T>> {
-        if self.running < self.concurrency {
-            self.running += 1;
-            return Some(job);
-        }
-        self.ready.push_back(job);
-        None
-    }
-
-    /// Frees the lane of a parked job that will not come back; returns a job that may run at once.
-    pub(crate) fn abandon(&mut self, lane: Option<Lane>) -> Option<Job<T>> {
-        // As if it had come back, run, and ended.
-        self.running += 1;
-        self.finish(lane)
     }
 
     /// Drops what waits and is not to be kept, such as the records of a partition that has gone.
@@ -122,13 +112,8 @@ impl<T> Lanes<T> {
             let Some(job) = self.ready.pop_front() else { break };
             if keep(&job.item) {
                 self.ready.push_back(job);
-            } else if let Some(lane) = job.lane
-                && let Entry::Occupied(mut queue) = self.waiting.entry(lane)
-            {
-                match queue.get_mut().pop_front() {
-                    Some(item) => self.ready.push_back(Job { lane: Some(queue.key().clone()), item }),
-                    None => drop(queue.remove()),
-                }
+            } else {
+                self.abandon(job.lane);
             }
         }
     }
@@ -148,93 +133,102 @@ mod tests {
         Bytes::from_static(key.as_bytes())
     }
 
-    fn push(lanes: &mut Lanes<u32>, key: Option<&Bytes>, item: u32) -> Option<Job<u32>> {
-        lanes.push(0, key, item)
+    /// Adds items of partition 0, each with its key.
+    fn pushed(ordering: Ordering, concurrency: usize, items: &[(&'static str, u32)]) -> Lanes<u32> {
+        let mut lanes = Lanes::new(ordering, concurrency);
+        for (name, item) in items {
+            lanes.push(0, Some(&key(name)), *item);
+        }
+        lanes
+    }
+
+    fn next(lanes: &mut Lanes<u32>) -> Job<u32> {
+        lanes.next().expect("one may run")
     }
 
     #[test]
     fn records_of_one_key_run_one_at_a_time_and_in_order() {
-        let mut lanes = Lanes::new(Ordering::Key, 8);
-        let mut job = push(&mut lanes, Some(&key("a")), 0).expect("the first runs at once");
-        for item in 1..4 {
-            assert_eq!(push(&mut lanes, Some(&key("a")), item), None);
+        let mut lanes = pushed(Ordering::Key, 8, &[("a", 0), ("a", 1), ("a", 2), ("a", 3)]);
+        for item in 0..4 {
+            let job = next(&mut lanes);
+            assert_eq!((job.item, lanes.next()), (item, None));
+            lanes.finish(job.lane);
         }
-        for item in 1..4 {
-            job = lanes.finish(job.lane).expect("the next of the lane");
-            assert_eq!(job.item, item);
-        }
-        assert_eq!(lanes.finish(job.lane), None);
-        assert_eq!((lanes.running(), lanes.waiting.len()), (0, 0));
+        assert_eq!((lanes.next(), lanes.running(), lanes.waiting.len()), (None, 0, 0));
     }
 
     #[test]
     fn different_keys_run_at_once_up_to_the_concurrency() {
-        let mut lanes = Lanes::new(Ordering::Key, 2);
-        let a = push(&mut lanes, Some(&key("a")), 1).expect("a place is free");
-        assert!(push(&mut lanes, Some(&key("b")), 2).is_some());
-        assert!(push(&mut lanes, Some(&key("c")), 3).is_none());
-        assert_eq!(lanes.finish(a.lane).expect("c takes the place").item, 3);
-        assert_eq!(lanes.running(), 2);
+        let mut lanes = pushed(Ordering::Key, 2, &[("a", 1), ("b", 2), ("c", 3)]);
+        let (a, b) = (next(&mut lanes), next(&mut lanes));
+        assert_eq!((a.item, b.item, lanes.has_next()), (1, 2, false));
+        lanes.finish(a.lane);
+        assert_eq!((next(&mut lanes).item, lanes.running()), (3, 2));
     }
 
     #[test]
     fn a_busy_key_does_not_starve_the_others() {
-        let mut lanes = Lanes::new(Ordering::Key, 1);
-        let a = push(&mut lanes, Some(&key("a")), 1).expect("a place is free");
-        push(&mut lanes, Some(&key("a")), 2);
-        push(&mut lanes, Some(&key("b")), 3);
-        assert_eq!(lanes.finish(a.lane).expect("b was ready first").item, 3);
+        let mut lanes = pushed(Ordering::Key, 1, &[("a", 1), ("a", 2), ("b", 3)]);
+        let a = next(&mut lanes);
+        lanes.finish(a.lane);
+        assert_eq!(next(&mut lanes).item, 3, "b was ready first");
     }
 
     #[test]
     fn one_key_in_two_partitions_is_two_lanes_and_a_null_key_is_one_of_its_own() {
         let mut lanes = Lanes::new(Ordering::Key, 8);
-        assert!(lanes.push(0, Some(&key("a")), 1).is_some());
-        assert!(lanes.push(1, Some(&key("a")), 2).is_some());
-        assert!(lanes.push(0, None, 3).is_some());
-        assert!(lanes.push(0, None, 4).is_none());
-        assert!(lanes.push(0, Some(&key("")), 5).is_some());
+        for (item, (partition, key)) in
+            [(0, Some(key("a"))), (1, Some(key("a"))), (0, None), (0, None), (0, Some(key("")))]
+                .into_iter()
+                .enumerate()
+        {
+            lanes.push(partition, key.as_ref(), item);
+        }
+        let mut at_once = Vec::new();
+        while let Some(job) = lanes.next() {
+            at_once.push(job.item);
+        }
+        assert_eq!(at_once, [0, 1, 2, 4]);
     }
 
     #[test]
     fn by_partition_a_key_orders_nothing_and_without_order_nothing_does() {
-        let mut lanes = Lanes::new(Ordering::Partition, 8);
-        assert!(lanes.push(0, Some(&key("a")), 1).is_some());
-        assert!(lanes.push(0, Some(&key("b")), 2).is_none());
-        let mut lanes = Lanes::new(Ordering::None, 8);
-        assert!(lanes.push(0, Some(&key("a")), 1).is_some());
-        assert!(lanes.push(0, Some(&key("a")), 2).is_some());
+        let mut lanes = pushed(Ordering::Partition, 8, &[("a", 1), ("b", 2)]);
+        assert_eq!((next(&mut lanes).item, lanes.next()), (1, None));
+        let mut lanes = pushed(Ordering::None, 8, &[("a", 1), ("a", 2)]);
+        assert_eq!((next(&mut lanes).item, next(&mut lanes).item), (1, 2));
     }
 
     #[test]
     fn a_parked_job_keeps_its_lane_and_gives_up_its_place() {
-        let mut lanes = Lanes::new(Ordering::Key, 1);
-        let a = push(&mut lanes, Some(&key("a")), 1).expect("a place is free");
-        push(&mut lanes, Some(&key("a")), 2);
-        push(&mut lanes, Some(&key("b")), 3);
-        let b = lanes.park().expect("b takes the place");
+        let mut lanes = pushed(Ordering::Key, 1, &[("a", 1), ("a", 2), ("b", 3)]);
+        let a = next(&mut lanes);
+        lanes.park();
+        let b = next(&mut lanes);
         assert_eq!(b.item, 3);
-        assert_eq!(lanes.unpark(a), None, "b has the place");
-        let a = lanes.finish(b.lane).expect("a comes back");
+        lanes.unpark(a);
+        assert_eq!(lanes.next(), None, "b has the place");
+        lanes.finish(b.lane);
+        let a = next(&mut lanes);
         assert_eq!(a.item, 1);
-        assert_eq!(lanes.park(), None);
-        let next = lanes.abandon(a.lane).expect("the next of the lane");
-        assert_eq!((next.item, lanes.running()), (2, 1));
-        assert_eq!(lanes.finish(next.lane), None);
-        assert_eq!((lanes.running(), lanes.waiting.len()), (0, 0));
+        lanes.park();
+        lanes.abandon(a.lane);
+        let after = next(&mut lanes);
+        assert_eq!((after.item, lanes.running()), (2, 1));
+        lanes.finish(after.lane);
+        assert_eq!((lanes.next(), lanes.running(), lanes.waiting.len()), (None, 0, 0));
     }
 
     #[test]
     fn what_is_not_kept_never_runs_and_lanes_go_on_without_it() {
-        let mut lanes = Lanes::new(Ordering::Key, 1);
-        let running = push(&mut lanes, Some(&key("a")), 1).expect("a place is free");
-        for (name, item) in [("a", 10), ("b", 11), ("b", 2), ("c", 12)] {
-            push(&mut lanes, Some(&key(name)), item);
-        }
+        let items = [("a", 1), ("a", 10), ("b", 11), ("b", 2), ("c", 12)];
+        let mut lanes = pushed(Ordering::Key, 1, &items);
+        let running = next(&mut lanes);
         lanes.retain(|item| *item < 10);
-        let next = lanes.finish(running.lane).expect("the kept one of b");
-        assert_eq!(next.item, 2);
-        assert_eq!(lanes.finish(next.lane), None);
-        assert_eq!((lanes.running(), lanes.waiting.len(), lanes.ready.len()), (0, 0, 0));
+        lanes.finish(running.lane);
+        let kept = next(&mut lanes);
+        assert_eq!(kept.item, 2);
+        lanes.finish(kept.lane);
+        assert_eq!((lanes.next(), lanes.running(), lanes.waiting.len()), (None, 0, 0));
     }
 }

@@ -4,7 +4,8 @@
 //! - [`consumer`]: polls a subscription, on a thread of its own; lives through rebalances
 //! - [`partitions`]: the partitions that are assigned, and how far each has come
 //! - [`lanes`]: which record may run now
-//! - [`worker`]: runs it, and sends what it leads to
+//! - [`runners`]: runs one after another, and hands on what would have to wait
+//! - [`worker`]: what a run leads to
 //! - [`received`]: the record, owned
 //! - [`dispatch`]: which handler takes it
 //! - [`handle`]: runs that handler, bounded and caught
@@ -32,6 +33,8 @@ pub(crate) mod outcome;
 #[cfg(feature = "kafka")]
 pub(crate) mod partitions;
 pub(crate) mod received;
+#[cfg(feature = "kafka")]
+pub(crate) mod runners;
 pub(crate) mod scope;
 pub(crate) mod watch;
 #[cfg(feature = "kafka")]

@@ -8,17 +8,18 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use tokio::{runtime::Handle, time};
+use tokio::runtime::Handle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     Served,
     delivery::Sent,
     handle::Handling,
-    lanes::{Job, Lanes},
+    lanes::Lanes,
     outcome::{self, Outcome},
     partitions::{Bounds, Generation, Partitions},
     received::Received,
+    runners::Runners,
 };
 use crate::{Config, RpcError, producer::Producer, telemetry, telemetry::SubscriptionMetrics, wire::retry};
 
@@ -33,22 +34,25 @@ pub(crate) struct Worker {
     pub(super) handling: Arc<Handling>,
     pub(super) producer: Arc<Producer>,
     pub(super) metrics: SubscriptionMetrics,
-    runtime: Handle,
-    tasks: TaskTracker,
+    pub(super) runtime: Handle,
+    pub(super) tasks: TaskTracker,
     /// Ends what only waits, such as for a retry.
-    stopping: CancellationToken,
+    pub(super) stopping: CancellationToken,
     state: Mutex<State>,
     /// Told whenever a handler ends, for whoever drains.
-    ended: Condvar,
+    pub(super) ended: Condvar,
     /// How many records were finished since the last commit.
-    finished: AtomicUsize,
+    pub(super) finished: AtomicUsize,
     /// Whether a partition was held or may go on: the consumer thread looks only then.
-    flow_changed: AtomicBool,
+    pub(super) flow_changed: AtomicBool,
 }
 
 pub(super) struct State {
     pub(super) partitions: Partitions,
-    lanes: Lanes<Task>,
+    pub(super) lanes: Lanes<Task>,
+    pub(super) runners: Runners,
+    /// Whether somebody waits for handlers to end.
+    pub(super) is_draining: bool,
 }
 
 /// A record that was taken, in the assignment it was taken in.
@@ -56,11 +60,11 @@ pub(super) struct Task {
     pub(super) record: Received,
     pub(super) generation: Generation,
     /// How often this process has tried it again.
-    retries: u32,
+    pub(super) retries: u32,
 }
 
 /// What a run of a record leads to.
-enum Step {
+pub(super) enum Step {
     /// Its outcome is final: its offset may be committed.
     Final,
     /// It runs once more after this.
@@ -80,17 +84,23 @@ impl Worker {
         stopping: CancellationToken,
     ) -> Arc<Self> {
         let bounds = Bounds { uncommitted: config.max_uncommitted, bytes: config.max_buffered_bytes };
-        let lanes = Lanes::new(served.ordering, served.concurrency);
+        let runtime = Handle::current();
+        let state = State {
+            partitions: Partitions::new(bounds),
+            lanes: Lanes::new(served.ordering, served.concurrency),
+            runners: Runners::new(runtime.metrics().num_workers()),
+            is_draining: false,
+        };
         Arc::new(Self {
             metrics: SubscriptionMetrics::new(&served.topic, &served.group),
             served,
             source,
             handling,
             producer,
-            runtime: Handle::current(),
+            runtime,
             tasks,
             stopping,
-            state: Mutex::new(State { partitions: Partitions::new(bounds), lanes }),
+            state: Mutex::new(state),
             ended: Condvar::new(),
             finished: AtomicUsize::new(0),
             flow_changed: AtomicBool::new(false),
@@ -101,51 +111,21 @@ impl Worker {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a record from the consumer; true if its partition must pause now.
-    pub(crate) fn take(self: &Arc<Self>, record: Received) -> bool {
+    /// Takes a record from the consumer; true if its partition must pause now. It waits for [`go`](Self::go).
+    pub(crate) fn take(&self, record: Received) -> bool {
         let partition = record.partition;
         let mut state = self.state();
         let Some(generation) = state.partitions.take(partition, record.offset, record.weight()) else {
             return false;
         };
         let key = record.key.clone();
-        let job = state.lanes.push(partition, key.as_ref(), Task { record, generation, retries: 0 });
-        let pause = state.partitions.must_pause(partition);
-        drop(state);
-        self.spawn(job);
-        pause
-    }
-
-    fn spawn(self: &Arc<Self>, job: Option<Job<Task>>) {
-        if let Some(job) = job {
-            self.tasks.spawn_on(Arc::clone(self).work(job), &self.runtime);
-        }
-    }
-
-    /// Runs a job, and then whichever takes its place, until none does.
-    async fn work(self: Arc<Self>, mut job: Job<Task>) {
-        loop {
-            let next = match self.run(&job.item).await {
-                Step::Again(after) => self.park(job, after),
-                step => self.finish(job, matches!(step, Step::Final)),
-            };
-            match next {
-                Some(next) => job = next,
-                None => return,
-            }
-        }
+        state.lanes.push(partition, key.as_ref(), Task { record, generation, retries: 0 });
+        state.partitions.must_pause(partition)
     }
 
     /// Runs a record, and does what it leads to.
-    async fn run(self: &Arc<Self>, task: &Task) -> Step {
-        let Task { record, generation, retries } = task;
-        {
-            let mut state = self.state();
-            if !state.partitions.holds(record.partition, *generation) {
-                return Step::Left;
-            }
-            state.partitions.start(record.partition, *generation);
-        }
+    pub(super) async fn run(self: &Arc<Self>, task: &Task) -> Step {
+        let Task { record, retries, .. } = task;
         if let Some(wait) = self.not_yet_due(record) {
             return Step::Again(wait);
         }
@@ -229,57 +209,6 @@ impl Worker {
         );
     }
 
-    /// Ends a job; returns the one that takes its place.
-    fn finish(&self, job: Job<Task>, is_final: bool) -> Option<Job<Task>> {
-        let Job { lane, item: Task { record, generation, .. } } = job;
-        let mut state = self.state();
-        state.partitions.end(record.partition, generation, record.offset, record.weight(), is_final);
-        let next = state.lanes.finish(lane);
-        drop(state);
-        self.has_ended(is_final);
-        next
-    }
-
-    fn has_ended(&self, is_final: bool) {
-        if is_final {
-            self.finished.fetch_add(1, Ordering::Relaxed);
-            self.flow_changed.store(true, Ordering::Relaxed);
-        }
-        self.ended.notify_all();
-    }
-
-    /// Puts a job aside for a while: its lane waits for it, and nothing else does. Returns the one that takes its
-    /// place.
-    fn park(self: &Arc<Self>, mut job: Job<Task>, after: Duration) -> Option<Job<Task>> {
-        let mut state = self.state();
-        let Task { record, generation, retries } = &mut job.item;
-        // What waits for its time on the retry topic is not tried again by that.
-        *retries += u32::from(record.topic == self.served.topic);
-        state.partitions.end(record.partition, *generation, record.offset, record.weight(), false);
-        let next = state.lanes.park();
-        drop(state);
-        self.has_ended(false);
-        let worker = Arc::clone(self);
-        self.tasks.spawn_on(
-            async move {
-                let waited = worker.stopping.run_until_cancelled(time::sleep(after)).await;
-                let job = worker.unpark(job, waited.is_some());
-                worker.spawn(job);
-            },
-            &self.runtime,
-        );
-        next
-    }
-
-    /// Brings a parked job back, or lets it go where its partition has gone; returns one that may run at once.
-    fn unpark(&self, job: Job<Task>, has_waited: bool) -> Option<Job<Task>> {
-        let mut state = self.state();
-        if has_waited && state.partitions.holds(job.item.record.partition, job.item.generation) {
-            return state.lanes.unpark(job);
-        }
-        state.lanes.abandon(job.lane)
-    }
-
     /// Begins to take records of these partitions.
     pub(crate) fn assign(&self, partitions: impl Iterator<Item = i32>) {
         let now = Instant::now();
@@ -299,7 +228,8 @@ impl Worker {
         loop {
             let running = state.partitions.running(partitions);
             let left = until.saturating_duration_since(Instant::now());
-            if running == 0 || left.is_zero() {
+            state.is_draining = running > 0 && !left.is_zero();
+            if !state.is_draining {
                 return (state.partitions.watermarks(partitions), running);
             }
             state = self.ended.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
