@@ -11,7 +11,10 @@ use std::{
     sync::Once,
 };
 
-pub use self::{program::Program, project::node_project};
+pub use self::{
+    program::Program,
+    project::{maven_project, node_project},
+};
 use crate::Cluster;
 
 /// A real Kafka. On the embedded broker, which such programs do not know, it says so once and is `None`.

@@ -1,6 +1,7 @@
 //! A folder of `tests/interop`, prepared once in the target folder.
 
 use std::{
+    collections::BTreeSet,
     env,
     fs::{self, File},
     io,
@@ -16,7 +17,37 @@ use std::{
 ///
 /// If the packages cannot be installed, and without Node or npm where `CI=true`.
 pub fn node_project(name: &str) -> Option<PathBuf> {
-    for tool in ["node", "npm"] {
+    project(name, &["node", "npm"], "package-lock.json", |folder| {
+        let mut npm = Command::new("npm");
+        npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(folder);
+        npm
+    })
+}
+
+/// A folder of `tests/interop` that Maven has compiled: its classes are in `target/classes`, and the jars that they
+/// need in `target/lib`.
+///
+/// Without a JDK or Maven it says so once and is `None`, but for `CI=true`, where nothing may be passed over.
+///
+/// # Panics
+///
+/// If it cannot be compiled, and without a JDK or Maven where `CI=true`.
+pub fn maven_project(name: &str) -> Option<PathBuf> {
+    project(name, &["javac", "mvn"], "", |folder| {
+        let mut maven = Command::new("mvn");
+        maven.args(["-q", "-B", "compile", "dependency:copy-dependencies", "-DoutputDirectory=target/lib"]);
+        maven.current_dir(folder);
+        maven
+    })
+}
+
+fn project(
+    name: &str,
+    tools: &[&str],
+    lock: &str,
+    install: impl FnOnce(&Path) -> Command,
+) -> Option<PathBuf> {
+    for tool in tools {
         if !is_there(tool) {
             let why = format!("`{tool}` is needed for tests/interop/{name}, and is not installed");
             assert!(env::var("CI").as_deref() != Ok("true"), "{why}");
@@ -24,16 +55,12 @@ pub fn node_project(name: &str) -> Option<PathBuf> {
             return None;
         }
     }
-    let prepared = prepare(name, "package-lock.json", |folder| {
-        let mut npm = Command::new("npm");
-        npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(folder);
-        npm
-    });
+    let prepared = prepare(name, lock, install);
     Some(prepared.unwrap_or_else(|error| panic!("tests/interop/{name}: {error}")))
 }
 
-/// Copies the files of `tests/interop/<name>` into the target folder, and runs `install` there if the file
-/// `lock` is not the one of the last installation. One process at a time: the others wait.
+/// Copies the files of `tests/interop/<name>` into the target folder, and runs `install` there if `lock`, a file or a
+/// folder of them, is not as it was at the last installation. One process at a time: the others wait.
 ///
 /// # Errors
 ///
@@ -50,7 +77,7 @@ pub fn prepare(name: &str, lock: &str, install: impl FnOnce(&Path) -> Command) -
     alone.lock()?;
     copy(&from, &to)?;
     let installed = all.join(format!("{name}.installed"));
-    let wanted = fs::read(from.join(lock))?;
+    let wanted = contents(&from.join(lock))?;
     if fs::read(&installed).ok().as_deref() != Some(wanted.as_slice()) {
         let mut install = install(&to);
         let output = install.output().map_err(|error| io::Error::other(format!("{install:?}: {error}")))?;
@@ -62,6 +89,16 @@ pub fn prepare(name: &str, lock: &str, install: impl FnOnce(&Path) -> Command) -
         fs::write(installed, wanted)?;
     }
     Ok(to)
+}
+
+/// The bytes of a file, or of all files of a folder, in the order of their names.
+fn contents(path: &Path) -> io::Result<Vec<u8>> {
+    if path.is_file() {
+        return fs::read(path);
+    }
+    let entries: io::Result<BTreeSet<PathBuf>> = fs::read_dir(path)?.map(|entry| Ok(entry?.path())).collect();
+    let all: io::Result<Vec<Vec<u8>>> = entries?.iter().map(|path| contents(path)).collect();
+    Ok(all?.concat())
 }
 
 /// Copies what differs: a file that another process may be reading is not written again.
