@@ -25,3 +25,8 @@ pub use wait::{BOUND, eventually};
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 mod readme {}
+
+/// And so do those about other peers.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/interoperability.md")]
+mod interoperability {}
