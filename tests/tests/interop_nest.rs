@@ -2,7 +2,9 @@
 
 use std::{process::Command, time::Duration};
 
-use kafka_rpc::{CallError, Headers, Progress, RecordInfo, RpcError, Running, State, UserId, kafka_handler};
+use kafka_rpc::{
+    CallError, Headers, Progress, RecordInfo, ReplyReading, RpcError, Running, State, UserId, kafka_handler,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tests::{
@@ -235,6 +237,20 @@ async fn a_message_pattern_of_nest_answers_a_call() {
     // An Observable of three values is three replies, on any partitions: a call has the one that comes first.
     let one_of_three = client.several(String::new()).await;
     assert!(matches!(one_of_three, Ok(1..=3)), "{one_of_three:?}");
+    running.shutdown().await.expect("a clean shutdown");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_pattern_of_nest_answers_on_the_partition_that_a_caller_reads() {
+    let Some((cluster, _nest)) = nest(&SERVED, json!({"serve": true})).await else { return };
+    let runtime = cluster.runtime(cluster.config()).client_only();
+    let running = started(runtime.reply_reading(ReplyReading::OwnPartition)).await;
+    let client = running.client();
+    for number in 0..10 {
+        let answer = client.order(order(number)).await.expect("an answer");
+        assert_eq!(answer["number"], json!(number));
+    }
+    assert_eq!(client.several(String::new()).await, Ok(1), "on one partition the first value comes first");
     running.shutdown().await.expect("a clean shutdown");
 }
 

@@ -2,7 +2,7 @@
 
 use std::{process::Command, time::Duration};
 
-use kafka_rpc::{CallError, DeadLetter, RecordInfo, RpcError, Running, State, kafka_handler};
+use kafka_rpc::{CallError, DeadLetter, RecordInfo, ReplyReading, RpcError, Running, State, kafka_handler};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tests::{
@@ -217,6 +217,18 @@ async fn a_listener_with_send_to_answers_a_call() {
     assert_eq!(client.greet("Ada".to_owned()).await.as_deref(), Ok("hello Ada"));
     // What a `StringSerializer` writes, and not JSON: it got our JSON as it is.
     assert_eq!(client.text("Ada".to_owned()).await.as_deref(), Ok("got \"Ada\""));
+    running.shutdown().await.expect("a clean shutdown");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_listener_answers_on_the_partition_that_a_caller_reads() {
+    let Some((cluster, _spring)) = spring(&SERVED, true).await else { return };
+    let runtime = cluster.runtime(cluster.config()).client_only();
+    let running = started(runtime.reply_reading(ReplyReading::OwnPartition)).await;
+    for number in 0..10 {
+        let answer = running.client().order(order(number)).await.expect("an answer");
+        assert_eq!(answer["number"], json!(number));
+    }
     running.shutdown().await.expect("a clean shutdown");
 }
 
