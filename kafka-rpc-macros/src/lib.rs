@@ -23,7 +23,9 @@ use proc_macro::TokenStream;
 ///
 /// - a **trait**: a contract, that a service implements and others call. Every method is a `#[command(..)]`, an
 ///   `async fn` that takes `&self` and at most the payload. A default body is how a command is added without
-///   breaking implementors; it cannot call the other commands by their short form.
+///   breaking implementors; it cannot call the other commands by their short form. With the dialect `"nest"` or
+///   `"spring"`, where a topic is all that names what is asked for, a contract may be a single method without
+///   `#[command(..)]`: it takes every record of the topic.
 /// - an **`impl` of a contract**: no options are needed. The functions may take extractors after the payload
 ///   and return any error that is `Into<RpcError>`. They stay inherent functions too, so that unit tests call
 ///   them directly.

@@ -48,6 +48,19 @@ impl Shipping {
     }
 }
 
+#[kafka_handler(topic = "orders.cancel", group = "orders", dialect = "nest")]
+trait CancelOrder {
+    async fn cancel(&self, order: Order) -> Result<u64, RpcError>;
+}
+
+#[kafka_handler]
+impl CancelOrder for Service {
+    async fn cancel(&self, order: Order, user: Option<UserId>) -> Result<u64, RpcError> {
+        assert_eq!(user, None, "there is no envelope to name one");
+        Ok(order.number)
+    }
+}
+
 #[kafka_handler(topic = "nest.echo", group = "nest", dialect = "nest")]
 async fn echo_in_nest(text: String) -> Result<String, RpcError> {
     Ok(text)
@@ -79,6 +92,7 @@ async fn commands_are_called_in_every_dialect() {
     let (_loopback, client) = running().expect("all is provided");
     let order = || Order { number: 7 };
     assert_eq!(client.place(order()).await, Ok(7));
+    assert_eq!(client.cancel(order()).await, Ok(7), "the contract is the topic");
     assert_eq!(client.pay(order()).await, Ok(order()));
     assert_eq!(client.ship(order()).await, Ok(order()));
 }

@@ -8,6 +8,7 @@ use syn::{
 
 use crate::{
     attr::{ClientName, CommandName},
+    choice::Dialect,
     errors::Errors,
     model::{Argument, Form, Handler, Item, Style, is_unit},
     position::Position,
@@ -160,10 +161,22 @@ fn command(handler: &Handler, item: &Item, errors: &mut Errors) {
         return;
     }
     match (&item.form, &handler.command) {
-        (Form::Contract(_), None) if handler.attribute.is_none() => errors.at(
-            handler.ident(),
-            "every method of a contract is a command: put `#[command(Enum::Variant)]` on it, or move it to another trait",
-        ),
+        (Form::Contract(_), None) if handler.attribute.is_none() => {
+            let is_alone = item.handlers.len() == 1;
+            match item.options.dialect {
+                // The topic is all that names what is asked for.
+                Some(Dialect::Nest | Dialect::Spring) if is_alone => {}
+                Some(Dialect::Nest | Dialect::Spring) => errors.at(
+                    handler.ident(),
+                    "a method without `#[command(..)]` takes every record of the topic, so it is the only one of its \
+                     contract: put `#[command(Enum::Variant)]` on it, or move it to another trait with a topic of its own",
+                ),
+                Some(Dialect::Reference | Dialect::Any) | None => errors.at(
+                    handler.ident(),
+                    "every method of a contract is a command: put `#[command(Enum::Variant)]` on it, or move it to another trait",
+                ),
+            }
+        }
         (_, Some(command)) => {
             if let (Some(key), None) = (&command.key, handler.read_payload()) {
                 errors.at(&key.0, "`key` is a field of the payload, but this command has none");

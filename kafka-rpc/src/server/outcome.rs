@@ -149,7 +149,7 @@ impl ReplyTopics {
             return Ok(());
         }
         Err(RpcError::forbidden(format!(
-            "`reply-to` names a topic that replies of `{}` may not go to; allow it with `allow_reply_to`",
+            "the reply topic of the request is none that replies of `{}` may go to; allow it with `allow_reply_to`",
             served.topic
         )))
     }

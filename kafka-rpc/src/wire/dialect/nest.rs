@@ -46,7 +46,7 @@ pub(super) fn reply(correlation_id: &Bytes, answer: Answer<'_>) -> Reply {
     Reply { key: None, value, headers }
 }
 
-/// Of a handler that gives several values, the first is the reply: a call has one.
+/// Of a handler that gives several values, the first to come is the reply: a call has one.
 pub(super) fn read_reply(reply: Incoming) -> Result<Encoded, RpcError> {
     match reply.headers.get(names::NEST_ERR) {
         Some(error) => Err(reply::decode_error(error)),
