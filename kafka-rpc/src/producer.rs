@@ -223,10 +223,14 @@ impl Producer {
 
     /// Sends a record and waits until the broker has it, or is known not to get it. Waits for space too.
     pub(crate) async fn deliver(self: &Arc<Self>, record: &OutgoingRecord) -> Result<(), DeliveryError> {
+        // Once without: there is space in most cases, and listening for it takes a lock that everybody wants.
+        let mut listens = false;
         loop {
             // Listens before it tries, so that space made in between is not missed.
             let mut space = std::pin::pin!(self.events.space.notified());
-            space.as_mut().enable();
+            if listens {
+                space.as_mut().enable();
+            }
             let (told, delivered) = oneshot::channel();
             let tell: OnDelivery = Box::new(move |result| {
                 // Whoever waited may have gone; the record has not.
@@ -239,7 +243,8 @@ impl Producer {
                     return delivered.await.unwrap_or(Err(ended));
                 }
                 Err(QueueError::Refused(error)) => return Err(error),
-                Err(QueueError::Full) => space.await,
+                Err(QueueError::Full) if listens => space.await,
+                Err(QueueError::Full) => listens = true,
             }
         }
     }

@@ -114,11 +114,12 @@ impl Handlers {
 
     /// Takes a record to its outcome; returns the reply, if somebody waits for one. There is no other topic here, so a
     /// retry is always in the process, and a dead letter is only logged.
-    async fn handle(&self, index: usize, record: &Received) -> Option<OutgoingRecord> {
+    async fn handle(&self, index: usize, record: Received) -> Option<OutgoingRecord> {
+        let record = Arc::new(record);
         let served = &self.served[index];
         let mut retries = 0;
         loop {
-            match self.handling.handle(served, record, retries).await {
+            match self.handling.handle(served, &record, retries).await {
                 Outcome::Handled | Outcome::Expired => return None,
                 Outcome::Reply(reply) => return Some(reply),
                 Outcome::Retry { after, .. } => {
@@ -178,7 +179,7 @@ impl Transport for Carrier {
             let record = handlers.record(index, &outgoing, headers, &id, now);
 
             // Its own task, as on Kafka: a caller that goes does not stop the handler.
-            let running = tokio::spawn(async move { handlers.handle(index, &record).await });
+            let running = tokio::spawn(async move { handlers.handle(index, record).await });
             let answered = time::timeout_at(deadline.into(), async {
                 match running.await {
                     Ok(Some(reply)) => reply,
@@ -204,7 +205,7 @@ impl Transport for Carrier {
             let (id, now) = (Uuid::new_v4().to_string(), clock::now_millis());
             let headers = outgoing.callee.event(&id, outgoing.headers.clone(), now);
             let record = handlers.record(index, &outgoing, headers, &id, now);
-            tokio::spawn(async move { handlers.handle(index, &record).await });
+            tokio::spawn(async move { handlers.handle(index, record).await });
             Ok(())
         })
     }

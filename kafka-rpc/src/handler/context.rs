@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-
 use super::{CorrelationId, Deadline, FromRecord, Payload, RecordInfo, UserId, state::States};
 use crate::{
     Client, RpcError,
+    server::received::Received,
     wire::{Encoded, Headers},
 };
 
@@ -16,10 +15,8 @@ use crate::{
 #[derive(Debug)]
 pub struct Context {
     pub(crate) info: RecordInfo,
-    pub(crate) headers: Headers,
+    pub(crate) record: Arc<Received>,
     pub(crate) payload: Encoded,
-    /// As it was on the wire.
-    pub(crate) value: Option<Bytes>,
     pub(crate) user_id: Option<UserId>,
     pub(crate) correlation_id: Option<CorrelationId>,
     pub(crate) deadline: Option<Deadline>,
@@ -35,7 +32,7 @@ impl Context {
 
     /// The record's headers, in order.
     pub fn headers(&self) -> &Headers {
-        &self.headers
+        self.record.headers()
     }
 
     /// The bytes that the payload is read from: the envelope's `payload`, or the whole value.

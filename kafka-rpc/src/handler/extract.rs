@@ -108,7 +108,7 @@ impl FromRecord for Headers {
     type Rejection = Infallible;
 
     async fn from_record(context: &Context) -> Result<Self, Infallible> {
-        Ok(context.headers.clone())
+        Ok(context.headers().clone())
     }
 }
 

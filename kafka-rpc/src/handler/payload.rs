@@ -111,8 +111,8 @@ impl Payload for DeadLetter {
     fn from_context(context: &Context) -> Result<Self, RpcError> {
         Ok(Self {
             key: context.info.key.clone(),
-            value: context.value.clone(),
-            headers: context.headers.clone(),
+            value: context.record.value.clone(),
+            headers: context.headers().clone(),
         })
     }
 }

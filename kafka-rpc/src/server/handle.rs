@@ -21,7 +21,7 @@ use super::{
     watch::Watch,
 };
 use crate::{
-    Client, Context, CorrelationId, Deadline, Headers, Reply, Retry, RetryPolicy, RpcError,
+    Client, Context, CorrelationId, Deadline, Reply, Retry, RetryPolicy, RpcError,
     handler::state::States,
     telemetry,
     wire::{RequestHeaders, retry},
@@ -50,17 +50,16 @@ pub(crate) enum Ended {
 
 impl Handling {
     /// Takes a record from its bytes to its outcome. `retries` is how often this process has tried it again.
-    pub(crate) async fn handle(&self, served: &Served, record: &Received, retries: u32) -> Outcome {
-        let none = Headers::new();
-        let headers = record.headers.as_ref().unwrap_or(&none);
+    pub(crate) async fn handle(&self, served: &Served, record: &Arc<Received>, retries: u32) -> Outcome {
+        let headers = record.headers();
         let peer = served.dialect.sender(headers);
         let (mut request, mut before) = (peer.read_request(headers), retry::count(headers));
         if served.of_dead_letters {
             // Its caller has had an answer, and how often it was tried says nothing of this handler.
             (request, before) = (request.unaddressed(), 0);
         }
-        let now = (Instant::now(), SystemTime::now());
-        let deadline = request.deadline.and_then(|wall| Deadline::at_wall(wall, now));
+        let at = |wall| Deadline::at_wall(wall, (Instant::now(), SystemTime::now()));
+        let deadline = request.deadline.and_then(at);
         let retries = before.saturating_add(retries);
         let attempt = Attempt { served, record, peer, request: &request, deadline, retries };
 
@@ -80,15 +79,14 @@ impl Handling {
             Err(error) => return attempt.give_up(error),
         };
         let policy: &dyn RetryPolicy = dispatched.handler.retry;
-        let answer = self.answer(record, headers, &request, deadline, dispatched).await;
+        let answer = self.answer(record, &request, deadline, dispatched).await;
         attempt.conclude(Ended::Answered(answer), policy)
     }
 
     /// The answer that was kept for a repeated request, or the handler's.
     async fn answer(
         &self,
-        record: &Received,
-        headers: &Headers,
+        record: &Arc<Received>,
         request: &RequestHeaders,
         deadline: Option<Deadline>,
         dispatched: Dispatched<'_>,
@@ -103,9 +101,8 @@ impl Handling {
         }
         let context = Context {
             info: record.info(),
-            headers: headers.clone(),
+            record: Arc::clone(record),
             payload: dispatched.payload,
-            value: record.value.clone(),
             user_id: dispatched.user_id,
             correlation_id: request.correlation_id.clone().map(CorrelationId),
             deadline,

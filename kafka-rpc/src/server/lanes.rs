@@ -1,16 +1,20 @@
 //! Which record may run now: records of one lane one at a time and in order, up to so many lanes at once.
 
-use std::collections::{HashMap, VecDeque, hash_map::Entry};
-
-use bytes::Bytes;
+use std::{
+    collections::{HashMap, VecDeque, hash_map::Entry},
+    hash::{BuildHasher as _, RandomState},
+};
 
 use crate::handler::Ordering;
 
 /// What is handled in order among itself. A null key is a lane of its own.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+///
+/// A key is known by its hash: two keys that share one are in order with each other too, which harms nobody, and no key
+/// is kept or compared. The hash is seeded anew in every process, so nobody can choose keys that share a lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Lane {
     partition: i32,
-    key: Option<Bytes>,
+    key: Option<u64>,
 }
 
 /// An item that may run now. Its lane is busy until it is handed back to [`Lanes::finish`].
@@ -29,6 +33,7 @@ pub(crate) struct Lanes<T> {
     ordering: Ordering,
     concurrency: usize,
     running: usize,
+    keys: RandomState,
     waiting: HashMap<Lane, VecDeque<T>>,
     /// Whose turn it is once a place is free: first come, first served among lanes.
     ready: VecDeque<Job<T>>,
@@ -36,13 +41,20 @@ pub(crate) struct Lanes<T> {
 
 impl<T> Lanes<T> {
     pub(crate) fn new(ordering: Ordering, concurrency: usize) -> Self {
-        Self { ordering, concurrency, running: 0, waiting: HashMap::new(), ready: VecDeque::new() }
+        Self {
+            ordering,
+            concurrency,
+            running: 0,
+            keys: RandomState::new(),
+            waiting: HashMap::new(),
+            ready: VecDeque::new(),
+        }
     }
 
     /// Adds an item.
-    pub(crate) fn push(&mut self, partition: i32, key: Option<&Bytes>, item: T) {
+    pub(crate) fn push(&mut self, partition: i32, key: Option<&[u8]>, item: T) {
         let lane = match self.ordering {
-            Ordering::Key => Some(Lane { partition, key: key.cloned() }),
+            Ordering::Key => Some(Lane { partition, key: key.map(|key| self.keys.hash_one(key)) }),
             Ordering::Partition => Some(Lane { partition, key: None }),
             Ordering::None => None,
         };
@@ -51,9 +63,8 @@ impl<T> Lanes<T> {
             Some(lane) => match self.waiting.entry(lane) {
                 Entry::Occupied(mut queue) => return queue.get_mut().push_back(item),
                 Entry::Vacant(entry) => {
-                    let lane = Some(entry.key().clone());
                     entry.insert(VecDeque::new());
-                    Job { lane, item }
+                    Job { lane: Some(lane), item }
                 }
             },
         };
@@ -96,7 +107,7 @@ impl<T> Lanes<T> {
             && let Entry::Occupied(mut queue) = self.waiting.entry(lane)
         {
             match queue.get_mut().pop_front() {
-                Some(item) => self.ready.push_back(Job { lane: Some(queue.key().clone()), item }),
+                Some(item) => self.ready.push_back(Job { lane: Some(lane), item }),
                 None => drop(queue.remove()),
             }
         }
@@ -129,15 +140,11 @@ impl<T> Lanes<T> {
 mod tests {
     use super::*;
 
-    fn key(key: &'static str) -> Bytes {
-        Bytes::from_static(key.as_bytes())
-    }
-
     /// Adds items of partition 0, each with its key.
     fn pushed(ordering: Ordering, concurrency: usize, items: &[(&'static str, u32)]) -> Lanes<u32> {
         let mut lanes = Lanes::new(ordering, concurrency);
         for (name, item) in items {
-            lanes.push(0, Some(&key(name)), *item);
+            lanes.push(0, Some(name.as_bytes()), *item);
         }
         lanes
     }
@@ -178,11 +185,9 @@ mod tests {
     fn one_key_in_two_partitions_is_two_lanes_and_a_null_key_is_one_of_its_own() {
         let mut lanes = Lanes::new(Ordering::Key, 8);
         for (item, (partition, key)) in
-            [(0, Some(key("a"))), (1, Some(key("a"))), (0, None), (0, None), (0, Some(key("")))]
-                .into_iter()
-                .enumerate()
+            [(0, Some("a")), (1, Some("a")), (0, None), (0, None), (0, Some(""))].into_iter().enumerate()
         {
-            lanes.push(partition, key.as_ref(), item);
+            lanes.push(partition, key.map(str::as_bytes), item);
         }
         let mut at_once = Vec::new();
         while let Some(job) = lanes.next() {

@@ -36,6 +36,12 @@ impl Received {
         }
     }
 
+    /// Its headers; none where they cannot be read.
+    pub(crate) fn headers(&self) -> &Headers {
+        static NONE: Headers = Headers::new();
+        self.headers.as_ref().unwrap_or(&NONE)
+    }
+
     /// What it takes in memory while it waits.
     pub(crate) fn weight(&self) -> usize {
         self.value.as_ref().map_or(0, Bytes::len) + self.key.as_ref().map_or(0, Bytes::len) + 256

@@ -1,13 +1,11 @@
 //! The handlers that run, and for how long: one that never ends, or never yields, must be found by name.
 
 use std::{
-    collections::HashMap,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
+
+use slab::Slab;
 
 use super::received::Received;
 use crate::handler::Location;
@@ -15,8 +13,7 @@ use crate::handler::Location;
 /// The handlers that run in a process.
 #[derive(Debug, Default)]
 pub(crate) struct Watch {
-    next: AtomicU64,
-    running: Mutex<HashMap<u64, Running>>,
+    running: Mutex<Slab<Running>>,
 }
 
 #[derive(Debug, Clone)]
@@ -33,13 +30,12 @@ pub(crate) struct Running {
 #[derive(Debug)]
 pub(crate) struct Watched<'a> {
     watch: &'a Watch,
-    id: u64,
+    id: usize,
 }
 
 impl Watch {
     /// Watches a handler.
     pub(crate) fn start(&self, handler: Location, record: &Received) -> Watched<'_> {
-        let id = self.next.fetch_add(1, Ordering::Relaxed);
         let running = Running {
             handler,
             topic: Arc::clone(&record.topic),
@@ -48,7 +44,7 @@ impl Watch {
             since: Instant::now(),
             reported: false,
         };
-        self.running.lock().unwrap_or_else(PoisonError::into_inner).insert(id, running);
+        let id = self.running.lock().unwrap_or_else(PoisonError::into_inner).insert(running);
         Watched { watch: self, id }
     }
 
@@ -56,8 +52,8 @@ impl Watch {
     pub(crate) fn longer_than(&self, bound: Duration) -> Vec<Running> {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         let slow =
-            running.values_mut().filter(|running| !running.reported && running.since.elapsed() > bound);
-        slow.map(|running| {
+            running.iter_mut().filter(|(_, running)| !running.reported && running.since.elapsed() > bound);
+        slow.map(|(_, running)| {
             running.reported = true;
             running.clone()
         })
@@ -67,7 +63,8 @@ impl Watch {
 
 impl Drop for Watched<'_> {
     fn drop(&mut self) {
-        self.watch.running.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
+        // It is there until now, and so is nothing else under its number.
+        let _removed = self.watch.running.lock().unwrap_or_else(PoisonError::into_inner).try_remove(self.id);
     }
 }
 

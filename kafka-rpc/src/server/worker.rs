@@ -57,7 +57,7 @@ pub(super) struct State {
 
 /// A record that was taken, in the assignment it was taken in.
 pub(super) struct Task {
-    pub(super) record: Received,
+    pub(super) record: Arc<Received>,
     pub(super) generation: Generation,
     /// How often this process has tried it again.
     pub(super) retries: u32,
@@ -118,8 +118,9 @@ impl Worker {
         let Some(generation) = state.partitions.take(partition, record.offset, record.weight()) else {
             return false;
         };
+        let record = Arc::new(record);
         let key = record.key.clone();
-        state.lanes.push(partition, key.as_ref(), Task { record, generation, retries: 0 });
+        state.lanes.push(partition, key.as_deref(), Task { record, generation, retries: 0 });
         state.partitions.must_pause(partition)
     }
 
