@@ -78,7 +78,9 @@ pub(crate) fn repeated(topic: &str) {
 /// What only a cluster can count.
 #[cfg(feature = "kafka")]
 mod of_cluster {
-    use metrics::{counter, gauge};
+    use std::fmt;
+
+    use metrics::{Counter, Gauge, counter, gauge};
 
     use crate::CallError;
 
@@ -98,41 +100,83 @@ mod of_cluster {
         counter!("kafka_rpc_producers_replaced_total").increment(1);
     }
 
-    pub(crate) fn calls_in_flight(calls: usize) {
-        // A gauge is a float; 2^53 calls are more than there will be.
-        #[expect(clippy::cast_precision_loss, reason = "see above")]
-        gauge!("kafka_rpc_calls_in_flight").set(calls as f64);
+    /// The gauge of the calls that wait, found once.
+    pub(crate) struct CallsInFlight(Gauge);
+
+    impl Default for CallsInFlight {
+        fn default() -> Self {
+            Self(gauge!("kafka_rpc_calls_in_flight"))
+        }
+    }
+
+    impl CallsInFlight {
+        pub(crate) fn set(&self, calls: usize) {
+            // A gauge is a float; 2^53 calls are more than there will be.
+            #[expect(clippy::cast_precision_loss, reason = "see above")]
+            self.0.set(calls as f64);
+        }
+    }
+
+    impl fmt::Debug for CallsInFlight {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("CallsInFlight")
+        }
     }
 
     pub(crate) fn reply_dropped(reason: &'static str) {
         counter!("kafka_rpc_replies_dropped_total", "reason" => reason).increment(1);
     }
 
-    pub(crate) fn call_dropped(topic: &str) {
-        call(topic, "dropped");
+    /// The counters of the calls to a topic, found once and not for each call.
+    pub(crate) struct CallMetrics {
+        replied: Counter,
+        remote_error: Counter,
+        deadline: Counter,
+        undeliverable: Counter,
+        overloaded: Counter,
+        shutting_down: Counter,
+        invalid: Counter,
+        decode: Counter,
+        dropped: Counter,
     }
 
-    pub(crate) fn call_ended<T>(topic: &str, ended: &Result<T, CallError>) {
-        let outcome = match ended {
-            Ok(_) => "replied",
-            Err(CallError::Remote(_)) => "remote_error",
-            Err(CallError::DeadlineExceeded { .. }) => "deadline",
-            Err(CallError::Undeliverable { .. }) => "undeliverable",
-            Err(CallError::Overloaded { .. }) => "overloaded",
-            Err(CallError::ShuttingDown) => "shutting_down",
-            Err(CallError::Invalid { .. }) => "invalid",
-            Err(CallError::Decode { .. }) => "decode",
-        };
-        call(topic, outcome);
-    }
+    impl CallMetrics {
+        pub(crate) fn new(topic: &str) -> Self {
+            let outcome = |outcome: &'static str| counter!("kafka_rpc_calls_total", "topic" => topic.to_owned(), "outcome" => outcome);
+            Self {
+                replied: outcome("replied"),
+                remote_error: outcome("remote_error"),
+                deadline: outcome("deadline"),
+                undeliverable: outcome("undeliverable"),
+                overloaded: outcome("overloaded"),
+                shutting_down: outcome("shutting_down"),
+                invalid: outcome("invalid"),
+                decode: outcome("decode"),
+                dropped: outcome("dropped"),
+            }
+        }
 
-    fn call(topic: &str, outcome: &'static str) {
-        counter!("kafka_rpc_calls_total", "topic" => topic.to_owned(), "outcome" => outcome).increment(1);
+        pub(crate) fn ended<T>(&self, ended: &Result<T, CallError>) {
+            let outcome = match ended {
+                Ok(_) => &self.replied,
+                Err(CallError::Remote(_)) => &self.remote_error,
+                Err(CallError::DeadlineExceeded { .. }) => &self.deadline,
+                Err(CallError::Undeliverable { .. }) => &self.undeliverable,
+                Err(CallError::Overloaded { .. }) => &self.overloaded,
+                Err(CallError::ShuttingDown) => &self.shutting_down,
+                Err(CallError::Invalid { .. }) => &self.invalid,
+                Err(CallError::Decode { .. }) => &self.decode,
+            };
+            outcome.increment(1);
+        }
+
+        pub(crate) fn dropped(&self) {
+            self.dropped.increment(1);
+        }
     }
 }
 
 #[cfg(feature = "kafka")]
 pub(crate) use of_cluster::{
-    call_dropped, call_ended, calls_in_flight, delivery_refused, producer_replaced, reply_dropped,
-    reply_replaced, slow,
+    CallMetrics, CallsInFlight, delivery_refused, producer_replaced, reply_dropped, reply_replaced, slow,
 };

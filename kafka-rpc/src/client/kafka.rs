@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::{
     Outgoing, Transport,
-    pending::Pending,
+    pending::{Journey, Pending},
     replies::{Replies, Route},
     transport::BoxFuture,
 };
@@ -19,7 +19,7 @@ use crate::{
     CallError, Progress, WhenFull,
     producer::{OnDelivery, Producer, QueueError},
     runtime::Rename,
-    telemetry,
+    telemetry::CallMetrics,
     wire::{Encoded, OutgoingRecord, Placement, clock, codec},
 };
 
@@ -35,24 +35,30 @@ pub(crate) struct KafkaTransport {
 impl Transport for KafkaTransport {
     fn call(self: Arc<Self>, outgoing: Outgoing, deadline: Instant) -> BoxFuture<Result<Encoded, CallError>> {
         Box::pin(async move {
-            let counted = Counted::new(self.topics.name(&outgoing.topic));
-            counted.ended(self.ask(outgoing, deadline).await)
+            let topic = self.topics.called(&outgoing.topic);
+            let counted = Counted::new(&topic);
+            counted.ended(self.ask(&topic.name, outgoing, deadline).await)
         })
     }
 
     fn notify(self: Arc<Self>, outgoing: Outgoing, deadline: Instant) -> BoxFuture<Result<(), CallError>> {
         Box::pin(async move {
-            let counted = Counted::new(self.topics.name(&outgoing.topic));
-            counted.ended(self.tell(outgoing, deadline).await)
+            let topic = self.topics.called(&outgoing.topic);
+            let counted = Counted::new(&topic);
+            counted.ended(self.tell(&topic.name, outgoing, deadline).await)
         })
     }
 }
 
 impl KafkaTransport {
     /// Sends a request and waits for its reply.
-    async fn ask(&self, outgoing: Outgoing, deadline: Instant) -> Result<Encoded, CallError> {
+    async fn ask(
+        &self,
+        topic: &Arc<str>,
+        outgoing: Outgoing,
+        deadline: Instant,
+    ) -> Result<Encoded, CallError> {
         let started = Instant::now();
-        let topic = self.topics.name(&outgoing.topic);
         let late = |progress| CallError::DeadlineExceeded {
             topic: outgoing.topic.clone().into_owned(),
             waited: started.elapsed(),
@@ -66,8 +72,8 @@ impl KafkaTransport {
                 ),
             });
         };
-        let reply_topic = self.topics.name(reply_topic);
-        let routed = time::timeout_at(deadline.into(), self.replies.route(&reply_topic)).await;
+        let reply_topic = &self.topics.called(reply_topic).name;
+        let routed = time::timeout_at(deadline.into(), self.replies.route(reply_topic)).await;
         let route = routed.map_err(|_elapsed| late(Progress::NotSent))??;
 
         if Instant::now() >= deadline {
@@ -83,10 +89,10 @@ impl KafkaTransport {
             }
         };
         let mut call = registered?;
-        self.send(id, &topic, &route, &outgoing, deadline)?;
+        self.send(id, call.journey(), topic, &route, &outgoing, deadline)?;
         let Ok(answer) = time::timeout_at(deadline.into(), &mut call).await else {
             self.replies.look_for_partitions();
-            return Err(late(call.progress()));
+            return Err(late(call.journey().progress()));
         };
         match outgoing.callee.read_reply(answer?) {
             Ok(reply) => reply.map_err(CallError::Remote),
@@ -97,13 +103,12 @@ impl KafkaTransport {
     }
 
     /// Sends an event.
-    async fn tell(&self, outgoing: Outgoing, deadline: Instant) -> Result<(), CallError> {
+    async fn tell(&self, topic: &Arc<str>, outgoing: Outgoing, deadline: Instant) -> Result<(), CallError> {
         let started = Instant::now();
-        let topic = self.topics.name(&outgoing.topic);
         let id = Uuid::new_v4().to_string();
         let now = clock::now_millis();
         let headers = outgoing.callee.event(&id, outgoing.headers.clone(), now);
-        let record = record(&topic, &outgoing, headers, &id, now);
+        let record = record(topic, &outgoing, headers, &id, now);
         match time::timeout_at(deadline.into(), self.producer.deliver(&record)).await {
             Ok(delivered) => delivered.map_err(|error| undeliverable(&outgoing.topic, error.reason)),
             Err(_elapsed) => Err(CallError::DeadlineExceeded {
@@ -118,6 +123,7 @@ impl KafkaTransport {
     fn send(
         &self,
         id: Uuid,
+        journey: &Journey,
         topic: &Arc<str>,
         route: &Route,
         outgoing: &Outgoing,
@@ -132,14 +138,17 @@ impl KafkaTransport {
         let record = record(topic, outgoing, headers, &text, millis);
 
         let pending = Arc::clone(&self.pending);
-        let name = outgoing.topic.clone();
+        let (name, acknowledged) = (outgoing.topic.clone(), journey.clone());
         let told: OnDelivery = Box::new(move |delivered| match delivered {
-            Ok(()) => pending.progress(id, Progress::Acknowledged),
+            Ok(()) => acknowledged.note(Progress::Acknowledged),
             Err(error) => {
-                pending.complete(id, Err(undeliverable(&name, error.reason)));
+                if let Some(waiting) = pending.take(id) {
+                    waiting.answer(Err(undeliverable(&name, error.reason)));
+                }
             }
         });
-        self.pending.progress(id, Progress::Unknown);
+        // Before it is queued: its delivery may be told at once.
+        journey.note(Progress::Unknown);
         match self.producer.queue(&record, told) {
             Ok(()) => Ok(()),
             Err(QueueError::Full) => {
@@ -169,35 +178,42 @@ fn undeliverable(topic: &str, reason: String) -> CallError {
 }
 
 /// A call that is counted however it ends, even when its caller drops it.
-struct Counted {
-    topic: Arc<str>,
+struct Counted<'a> {
+    topic: &'a CalledTopic,
     has_ended: bool,
 }
 
-impl Counted {
-    fn new(topic: Arc<str>) -> Self {
+impl<'a> Counted<'a> {
+    fn new(topic: &'a CalledTopic) -> Self {
         Self { topic, has_ended: false }
     }
 
     fn ended<T>(mut self, result: Result<T, CallError>) -> Result<T, CallError> {
         self.has_ended = true;
-        telemetry::call_ended(&self.topic, &result);
+        self.topic.metrics.ended(&result);
         result
     }
 }
 
-impl Drop for Counted {
+impl Drop for Counted<'_> {
     fn drop(&mut self) {
         if !self.has_ended {
-            telemetry::call_dropped(&self.topic);
+            self.topic.metrics.dropped();
         }
     }
 }
 
-/// The names of topics on the cluster, each worked out once.
+/// A topic that is called, or that is answered on.
+struct CalledTopic {
+    /// As the cluster has it.
+    name: Arc<str>,
+    metrics: CallMetrics,
+}
+
+/// The topics that are called, each looked up once.
 pub(crate) struct TopicNames {
     rename: Option<Rename>,
-    known: RwLock<HashMap<String, Arc<str>>>,
+    known: RwLock<HashMap<String, Arc<CalledTopic>>>,
 }
 
 impl TopicNames {
@@ -205,13 +221,14 @@ impl TopicNames {
         Self { rename, known: RwLock::default() }
     }
 
-    fn name(&self, contract: &str) -> Arc<str> {
+    fn called(&self, contract: &str) -> Arc<CalledTopic> {
         if let Some(known) = self.known.read().unwrap_or_else(PoisonError::into_inner).get(contract) {
             return Arc::clone(known);
         }
         let name: Arc<str> =
             self.rename.as_ref().map_or_else(|| contract.into(), |rename| rename(contract).into());
+        let topic = Arc::new(CalledTopic { metrics: CallMetrics::new(&name), name });
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(known.entry(contract.to_owned()).or_insert(name))
+        Arc::clone(known.entry(contract.to_owned()).or_insert(topic))
     }
 }

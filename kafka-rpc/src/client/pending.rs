@@ -4,7 +4,10 @@ use std::{
     collections::HashMap,
     future::Future,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU8, Ordering},
+    },
     task::{Context, Poll},
 };
 
@@ -37,6 +40,7 @@ pub(crate) struct Pending {
     calls: Mutex<Calls>,
     /// Told whenever a call ends, for whoever waits for a place.
     place: Notify,
+    in_flight: telemetry::CallsInFlight,
 }
 
 #[derive(Debug, Default)]
@@ -55,16 +59,55 @@ enum Closed {
     All,
 }
 
+/// A call that waits, and that is in the table until somebody takes it out: whoever does, answers.
 #[derive(Debug)]
-struct Waiting {
+pub(crate) struct Waiting {
     sink: Sink,
-    progress: Progress,
     of_handler: bool,
+}
+
+impl Waiting {
+    /// Ends the call.
+    pub(crate) fn answer(self, answer: Answer) {
+        self.sink.deliver(answer);
+    }
+}
+
+/// How far a request has got, as the call and the delivery of its request both know it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Journey(Arc<AtomicU8>);
+
+impl Journey {
+    const NOT_SENT: u8 = 0;
+    const UNKNOWN: u8 = 1;
+    const ACKNOWLEDGED: u8 = 2;
+
+    pub(crate) fn note(&self, progress: Progress) {
+        let noted = match progress {
+            Progress::NotSent => Self::NOT_SENT,
+            Progress::Unknown => Self::UNKNOWN,
+            Progress::Acknowledged => Self::ACKNOWLEDGED,
+        };
+        self.0.store(noted, Ordering::Release);
+    }
+
+    pub(crate) fn progress(&self) -> Progress {
+        match self.0.load(Ordering::Acquire) {
+            Self::NOT_SENT => Progress::NotSent,
+            Self::ACKNOWLEDGED => Progress::Acknowledged,
+            _ => Progress::Unknown,
+        }
+    }
 }
 
 impl Pending {
     pub(crate) fn new(limit: usize) -> Arc<Self> {
-        Arc::new(Self { limit, calls: Mutex::default(), place: Notify::new() })
+        Arc::new(Self {
+            limit,
+            calls: Mutex::default(),
+            place: Notify::new(),
+            in_flight: telemetry::CallsInFlight::default(),
+        })
     }
 
     /// Adds a call. It is forgotten when what this returns is dropped.
@@ -79,12 +122,16 @@ impl Pending {
                 reason: format!("{} calls wait for replies already (`max_calls_in_flight`)", self.limit),
             });
         }
-        calls
-            .waiting
-            .insert(id, Waiting { sink: Sink::Once(caller), progress: Progress::NotSent, of_handler });
-        telemetry::calls_in_flight(calls.waiting.len());
+        calls.waiting.insert(id, Waiting { sink: Sink::Once(caller), of_handler });
+        self.in_flight.set(calls.waiting.len());
         drop(calls);
-        Ok(PendingCall { pending: Arc::clone(self), id, answer })
+        Ok(PendingCall {
+            pending: Arc::clone(self),
+            id,
+            answer,
+            journey: Journey::default(),
+            has_ended: false,
+        })
     }
 
     /// Adds a call once there is a place for it.
@@ -104,34 +151,12 @@ impl Pending {
         }
     }
 
-    /// Notes how far a request has got.
-    pub(crate) fn progress(&self, id: Uuid, progress: Progress) {
-        if let Some(waiting) = self.lock().waiting.get_mut(&id) {
-            waiting.progress = progress;
-        }
-    }
-
-    /// Whether a call waits for this reply.
-    pub(crate) fn waits(&self, id: Uuid) -> bool {
-        self.lock().waiting.contains_key(&id)
-    }
-
-    /// Ends a call; false if nobody waits (any more).
-    pub(crate) fn complete(&self, id: Uuid, answer: Answer) -> bool {
-        // Delivered outside the lock: it wakes the caller.
-        let waiting = self.remove(id);
-        let found = waiting.is_some();
-        if let Some(waiting) = waiting {
-            waiting.sink.deliver(answer);
-        }
-        found
-    }
-
-    fn remove(&self, id: Uuid) -> Option<Waiting> {
+    /// Takes out the call that waits for this reply, to answer it; `None` if none does (any more).
+    pub(crate) fn take(&self, id: Uuid) -> Option<Waiting> {
         let mut calls = self.lock();
         let removed = calls.waiting.remove(&id);
         if removed.is_some() {
-            telemetry::calls_in_flight(calls.waiting.len());
+            self.in_flight.set(calls.waiting.len());
             drop(calls);
             self.place.notify_one();
         }
@@ -169,9 +194,10 @@ impl Pending {
             let mut calls = self.lock();
             let ended =
                 calls.waiting.extract_if(|_, waiting| which(waiting)).map(|(_, waiting)| waiting).collect();
-            telemetry::calls_in_flight(calls.waiting.len());
+            self.in_flight.set(calls.waiting.len());
             ended
         };
+        self.place.notify_waiters();
         for waiting in ended {
             waiting.sink.deliver(Err(error.clone()));
         }
@@ -188,12 +214,14 @@ pub(crate) struct PendingCall {
     pending: Arc<Pending>,
     id: Uuid,
     answer: oneshot::Receiver<Answer>,
+    journey: Journey,
+    has_ended: bool,
 }
 
 impl PendingCall {
     /// How far the request has got.
-    pub(crate) fn progress(&self) -> Progress {
-        self.pending.lock().waiting.get(&self.id).map_or(Progress::Unknown, |waiting| waiting.progress)
+    pub(crate) fn journey(&self) -> &Journey {
+        &self.journey
     }
 }
 
@@ -201,14 +229,19 @@ impl Future for PendingCall {
     type Output = Answer;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Answer> {
-        // The sink goes only with the table.
-        Pin::new(&mut self.answer).poll(cx).map(|answer| answer.unwrap_or(Err(CallError::ShuttingDown)))
+        Pin::new(&mut self.answer).poll(cx).map(|answer| {
+            self.has_ended = true;
+            // The sink goes only with the table.
+            answer.unwrap_or(Err(CallError::ShuttingDown))
+        })
     }
 }
 
 impl Drop for PendingCall {
     fn drop(&mut self) {
-        self.pending.remove(self.id);
+        if !self.has_ended {
+            self.pending.take(self.id);
+        }
     }
 }
 
@@ -220,16 +253,20 @@ mod tests {
         Incoming { value: Some(value.into()), ..Incoming::default() }
     }
 
+    fn waits(pending: &Pending, id: Uuid) -> bool {
+        pending.lock().waiting.contains_key(&id)
+    }
+
     #[tokio::test]
     async fn a_reply_ends_the_call_it_belongs_to_and_only_once() {
         let pending = Pending::new(8);
         let (one, other) = (Uuid::new_v4(), Uuid::new_v4());
         let call = pending.register(one, false).expect("room");
         let _other = pending.register(other, false).expect("room");
-        assert!(pending.complete(one, Ok(reply("1"))));
-        assert!(!pending.complete(one, Ok(reply("2"))), "a duplicate is dropped");
+        pending.take(one).expect("it waits").answer(Ok(reply("1")));
+        assert!(pending.take(one).is_none(), "a duplicate is dropped");
         assert_eq!(call.await, Ok(reply("1")));
-        assert!(pending.waits(other));
+        assert!(waits(&pending, other));
     }
 
     #[test]
@@ -237,7 +274,7 @@ mod tests {
         let pending = Pending::new(1);
         let id = Uuid::new_v4();
         drop(pending.register(id, false).expect("room"));
-        assert!(!pending.waits(id));
+        assert!(!waits(&pending, id));
         assert!(pending.register(Uuid::new_v4(), false).is_ok(), "its place is free");
     }
 
@@ -268,7 +305,7 @@ mod tests {
         assert_eq!(own.await, Err(CallError::ShuttingDown));
         assert!(pending.register(Uuid::new_v4(), false).is_err());
         assert!(pending.register(Uuid::new_v4(), true).is_ok());
-        pending.complete(nested, Ok(reply("")));
+        pending.take(nested).expect("it waits").answer(Ok(reply("")));
         assert_eq!(nested_call.await, Ok(reply("")));
     }
 
@@ -298,8 +335,11 @@ mod tests {
         let pending = Pending::new(8);
         let id = Uuid::new_v4();
         let call = pending.register(id, false).expect("room");
-        assert_eq!(call.progress(), Progress::NotSent);
-        pending.progress(id, Progress::Acknowledged);
-        assert_eq!(call.progress(), Progress::Acknowledged);
+        let journey = call.journey().clone();
+        assert_eq!(call.journey().progress(), Progress::NotSent);
+        journey.note(Progress::Unknown);
+        assert_eq!(call.journey().progress(), Progress::Unknown);
+        journey.note(Progress::Acknowledged);
+        assert_eq!(call.journey().progress(), Progress::Acknowledged);
     }
 }

@@ -264,20 +264,18 @@ impl Replies {
                 None => {}
                 Some(Ok(message)) => {
                     let headers = kafka::key_and_headers(&message).headers.unwrap_or_default();
-                    let mut ids = dialect::reply_ids(&headers).peekable();
-                    if ids.peek().is_none() {
-                        telemetry::reply_dropped("not_a_reply");
-                        continue;
-                    }
                     // Most replies of a shared topic are somebody else's: their values are not even copied.
-                    let own =
-                        ids.filter_map(|id| Uuid::try_parse_ascii(id).ok()).find(|id| pending.waits(*id));
-                    let Some(id) = own else {
-                        telemetry::reply_dropped("not_waited_for");
+                    let mut is_reply = false;
+                    let own = dialect::reply_ids(&headers).find_map(|id| {
+                        is_reply = true;
+                        pending.take(Uuid::try_parse_ascii(id).ok()?)
+                    });
+                    let Some(waiting) = own else {
+                        telemetry::reply_dropped(if is_reply { "not_waited_for" } else { "not_a_reply" });
                         continue;
                     };
                     let value = message.payload().map(Bytes::copy_from_slice);
-                    pending.complete(id, Ok(Incoming { value, headers }));
+                    waiting.answer(Ok(Incoming { value, headers }));
                 }
                 Some(Err(error)) => tracing::warn!(%error, "reading replies goes on after an error"),
             }
