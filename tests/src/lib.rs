@@ -2,6 +2,7 @@
 //!
 //! - [`cluster`]: the Kafka that a test runs on, with topics and groups of its own
 //! - [`mod@counted`]: what the runtime has counted
+//! - [`interop`]: programs of other languages on the other side
 //! - [`orders`]: a contract, and a service that notes what it does
 //! - [`peer`]: somebody on the other side, who speaks bytes
 //! - [`service`]: the service as a process of its own, which can be killed
@@ -9,6 +10,7 @@
 
 pub mod cluster;
 pub mod counted;
+pub mod interop;
 pub mod orders;
 pub mod peer;
 pub mod service;
