@@ -30,6 +30,8 @@ class Handler {
         return new Promise((release) => held.push(release));
       case "RPC_EXCEPTION":
         throw new RpcException(payload);
+      case "MISSING":
+        throw new RpcException({ statusCode: undefined, error: undefined, message: undefined });
       case "ERROR":
         throw Object.assign(new { Error, TypeError, BadRequestException }[payload.class](payload.message), payload.own);
       case "NO_ERROR":
