@@ -210,6 +210,21 @@ mod private {
     }
 }
 
+/// A contract that somebody else serves, so that nothing here uses more of it than its client.
+#[kafka_handler(topic = "elsewhere", group = "elsewhere")]
+trait Elsewhere {
+    #[command("far")]
+    async fn far(&self) -> Result<(), RpcError>;
+}
+
+#[test]
+fn a_private_contract_that_is_only_called_is_no_dead_code() {
+    fn called(client: &dyn ElsewhereClient) -> ::kafka_rpc::Call<()> {
+        client.far()
+    }
+    let _ = called;
+}
+
 #[test]
 fn handlers_can_be_taken_explicitly() {
     let _ = (

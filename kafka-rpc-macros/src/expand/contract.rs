@@ -14,6 +14,8 @@ pub(crate) fn contract(item: &Item) -> TokenStream {
     };
     let private = item.private();
     let mut contract = contract.clone();
+    // A service that is elsewhere implements it there; here only its client is used.
+    contract.attrs.push(parse_quote!(#[allow(dead_code)]));
     contract.colon_token.get_or_insert_default();
     contract.supertraits.push(parse_quote!(#private::Send));
     contract.supertraits.push(parse_quote!(#private::Sync));
