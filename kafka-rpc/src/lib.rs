@@ -61,6 +61,9 @@ pub mod __private;
 mod client;
 mod config;
 mod error;
+#[doc(hidden)]
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod handler;
 #[cfg(feature = "kafka")]
 mod kafka;

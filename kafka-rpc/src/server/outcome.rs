@@ -62,17 +62,20 @@ impl Attempt<'_> {
             }
             Ended::Answered(Err(error)) => error,
         };
-        if let Some(after) = policy.delay(&error, self.retries.saturating_add(1))
+        let next = self.retries.saturating_add(1);
+        if let Some(after) = policy.delay(&error, next)
             && self.deadline.is_none_or(|deadline| after < deadline.remaining())
         {
-            return match &self.served.retry_topic {
-                None => Outcome::Retry { after, error },
+            match &self.served.retry_topic {
+                None => return Outcome::Retry { after, error },
+                // A policy of the user's own may wait for longer than there are dates: that is for ever.
                 Some(topic) => {
-                    let due = SystemTime::now() + after;
-                    let record = retry::again(topic, self.record, self.retries + 1, due, &error);
-                    Outcome::RetryLater { record, error }
+                    if let Some(due) = SystemTime::now().checked_add(after) {
+                        let record = retry::again(topic, self.record, next, due, &error);
+                        return Outcome::RetryLater { record, error };
+                    }
                 }
-            };
+            }
         }
         self.give_up(error)
     }
@@ -217,6 +220,10 @@ mod tests {
 
     impl Case {
         fn concluded(&self, answer: Result<Reply, RpcError>) -> Outcome {
+            self.concluded_by(&Retry::new(), answer)
+        }
+
+        fn concluded_by(&self, policy: &dyn RetryPolicy, answer: Result<Reply, RpcError>) -> Outcome {
             let now = (Instant::now(), SystemTime::now());
             let attempt = Attempt {
                 served: &self.served,
@@ -226,7 +233,7 @@ mod tests {
                 deadline: self.deadline_in.and_then(|left| Deadline::at_wall(now.1 + left, now)),
                 retries: self.retries,
             };
-            attempt.conclude(Ended::Answered(answer), &Retry::new())
+            attempt.conclude(Ended::Answered(answer), policy)
         }
     }
 
@@ -295,6 +302,25 @@ mod tests {
         let case = Case { served: served(true, true), retries: 1, ..Case::default() };
         let Outcome::RetryLater { record, .. } = case.concluded(failed()) else { panic!("not retried") };
         assert_eq!((&*record.topic, record.headers.text("retry-count")), ("orders-retry", Some("2")));
+    }
+
+    #[test]
+    fn a_count_that_cannot_grow_and_a_delay_past_all_dates_are_no_panic() {
+        /// Never ends, and waits so long.
+        struct Always(Duration);
+
+        impl RetryPolicy for Always {
+            fn delay(&self, _error: &RpcError, _retry: u32) -> Option<Duration> {
+                Some(self.0)
+            }
+        }
+
+        let case = Case { served: served(true, true), retries: u32::MAX, ..Case::default() };
+        let Outcome::RetryLater { record, .. } = case.concluded_by(&Always(Duration::ZERO), failed()) else {
+            panic!("not retried")
+        };
+        assert_eq!(record.headers.text("retry-count"), Some("4294967295"));
+        assert!(matches!(case.concluded_by(&Always(Duration::MAX), failed()), Outcome::DeadLetter { .. }));
     }
 
     #[test]

@@ -1,7 +1,10 @@
 //! The one place that knows that values are JSON.
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Serialize,
+    de::{Error as _, Unexpected},
+};
 
 pub(crate) type CodecError = serde_json::Error;
 
@@ -11,6 +14,14 @@ pub(crate) const NULL: Bytes = Bytes::from_static(b"null");
 /// Reads a value. Nesting is bounded by `serde_json` at 128 levels, so a hostile value cannot overflow the stack.
 pub(crate) fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, CodecError> {
     serde_json::from_slice(bytes)
+}
+
+/// Reads an object by the names of its members: for serde a struct is an array too, by their order.
+pub(crate) fn decode_object<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, CodecError> {
+    if bytes.trim_ascii_start().starts_with(b"[") {
+        return Err(CodecError::invalid_type(Unexpected::Seq, &"an object"));
+    }
+    decode(bytes)
 }
 
 /// Writes a value.
@@ -51,6 +62,16 @@ mod tests {
     enum Side {
         Buy,
         Sell,
+    }
+
+    #[test]
+    fn a_number_is_read_as_it_was_written() {
+        for number in
+            [0.1, 0.907_303_832_202_868_9, 0.481_837_925_201_105_24, -7.803_913_958_627_244e173, f64::MAX]
+        {
+            let written = encode(&number).expect("a number");
+            assert_eq!(decode::<f64>(&written).ok().map(f64::to_bits), Some(number.to_bits()), "{number}");
+        }
     }
 
     #[test]

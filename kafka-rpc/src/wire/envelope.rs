@@ -30,7 +30,7 @@ struct Fields<'a> {
 
 /// Reads an envelope without copying its payload.
 pub(crate) fn decode(value: &Bytes) -> Result<Envelope, CodecError> {
-    let fields: Fields<'_> = codec::decode(value)?;
+    let fields: Fields<'_> = codec::decode_object(value)?;
     Ok(Envelope {
         command: (!fields.command.is_empty()).then(|| fields.command.into_owned()),
         user_id: fields.user_id,
@@ -110,6 +110,8 @@ mod tests {
         for value in [
             &b"not json"[..],
             b"[1,2]",
+            b"[]",
+            br#" ["CONNECT","123",{"coin":"BTC"}]"#,
             b"7",
             b"",
             b"\xff\xfe",

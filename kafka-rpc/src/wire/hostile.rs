@@ -1,15 +1,17 @@
-//! Whatever bytes come in, reading them ends, and never with a panic.
+//! Whatever comes in, what `crate::fuzzing` says of it holds: for random records, and for the corpus of the fuzz targets.
+
+use std::{fs, path::Path, time::SystemTime};
 
 use bytes::Bytes;
 use proptest::{collection::vec, prelude::*};
 
-use super::{Dialect, Encoded, Headers, Incoming, Peer, codec, dialect, envelope, reply, retry};
-use crate::server::dispatch::Dispatch;
+use super::Headers;
+use crate::{fuzzing, server::received::Received};
 
 /// Bytes of any kind, and JSON with any of its parts replaced by them: what a fuzzer would soon arrive at.
 fn values() -> impl Strategy<Value = Bytes> {
     let json = prop_oneof![
-        Just(r#"{"id":"1","type":"A","userId":"7","payload":{"a":[1]},"timestamp":1}"#),
+        Just(r#"{"id":"1","type":"CONNECT","userId":"7","payload":{"a":[1]},"timestamp":1}"#),
         Just(r#"{"success":true,"data":{"a":[1]},"timestamp":1}"#),
         Just(r#"{"success":false,"statusCode":400,"error":"E","message":"m","code":"c","details":[1]}"#),
     ];
@@ -25,18 +27,27 @@ fn values() -> impl Strategy<Value = Bytes> {
 
 fn headers() -> impl Strategy<Value = Headers> {
     let name = prop_oneof![
-        Just("correlation-id".to_owned()),
-        Just("Reply-To".to_owned()),
-        Just("deadline".to_owned()),
-        Just("reply-partition".to_owned()),
-        Just("kafka_correlationId".to_owned()),
-        Just("kafka_replyTopic".to_owned()),
-        Just("kafka_replyPartition".to_owned()),
-        Just("kafka_nest-err".to_owned()),
-        Just("kafka_exception-message".to_owned()),
-        Just("rpc-error".to_owned()),
-        Just("retry-count".to_owned()),
-        Just("retry-timestamp".to_owned()),
+        prop::sample::select(&[
+            "correlation-id",
+            "Reply-To",
+            "deadline",
+            "message-type",
+            "reply-partition",
+            "kafka_correlationId",
+            "kafka_replyTopic",
+            "kafka_replyPartition",
+            "kafka_nest-err",
+            "kafka_exception-message",
+            "rpc-error",
+            "retry-count",
+            "retry-timestamp",
+            "original-topic",
+            "original-offset",
+            "kafka_dlt-original-partition",
+            "failed-at",
+            "status-code",
+        ])
+        .prop_map(str::to_owned),
         any::<String>(),
     ];
     let value = proptest::option::of(prop_oneof![
@@ -52,45 +63,62 @@ fn headers() -> impl Strategy<Value = Headers> {
     })
 }
 
+fn records() -> impl Strategy<Value = Received> {
+    let optional = proptest::option::of;
+    (headers(), optional(values()), optional(values())).prop_map(|(headers, key, value)| Received {
+        topic: "orders".into(),
+        partition: 2,
+        offset: 7,
+        timestamp: Some(SystemTime::UNIX_EPOCH),
+        is_append_time: false,
+        key,
+        value,
+        headers: Ok(headers),
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(4_096))]
 
     #[test]
     fn an_envelope_is_read_or_refused(value in values()) {
-        if let Ok(envelope) = envelope::decode(&value) {
-            // What was read as a payload is JSON, and lies in the value or is null.
-            prop_assert!(codec::decode::<serde_json::Value>(&envelope.payload).is_ok() || envelope.payload.len() > 128);
-        }
-        prop_assert!(Dispatch::default().find(Some(Encoded::bare(Some(value)))).is_err());
+        fuzzing::envelope(&value);
     }
 
     #[test]
-    fn a_reply_is_read_or_refused(value in values()) {
-        if let Ok(Err(error)) = reply::decode(&value) {
-            let written = reply::encode_failure(&error, 1);
-            prop_assert_eq!(reply::decode(&written).expect("our own"), Err(error));
-        }
+    fn a_reply_is_read_or_refused(record in records()) {
+        fuzzing::check_reply(&record);
     }
 
     #[test]
-    fn a_bare_reply_is_read_whatever_it_holds(value in proptest::option::of(values()), headers in headers()) {
-        for peer in [Peer::Nest, Peer::Spring] {
-            let incoming = Incoming { value: value.clone(), headers: headers.clone() };
-            if let Ok(data) = peer.read_reply(incoming).expect("any bytes are a reply") {
-                let is_text = value.as_ref().is_none_or(|value| std::str::from_utf8(value).is_ok());
-                prop_assert_eq!(data.decode::<serde_json::Value>().is_ok(), is_text);
-            }
-        }
+    fn a_request_is_answered_as_it_came(record in records()) {
+        fuzzing::check_request(&record);
     }
 
     #[test]
-    fn headers_are_read_whatever_they_hold(headers in headers()) {
-        for peer in [Peer::Reference, Peer::Nest, Peer::Spring, Dialect::Any.sender(&headers)] {
-            let request = peer.read_request(&headers);
-            prop_assert!(request.return_address().is_none_or(|(to, id)| !to.is_empty() && !id.is_empty()));
-            prop_assert!(request.reply_partition.is_none_or(|partition| partition >= 0));
+    fn a_dead_letter_tells_what_it_was_written_with(record in records()) {
+        fuzzing::check_dead_letter(&record);
+    }
+}
+
+/// What libFuzzer has found to be worth a look, and what was written for it.
+#[test]
+fn the_corpus_of_the_fuzz_targets_holds() {
+    type Check = fn(&[u8]);
+    let targets: [(&str, Check); 4] = [
+        ("envelope", fuzzing::envelope),
+        ("reply", fuzzing::reply),
+        ("request", fuzzing::request),
+        ("dead_letter", fuzzing::dead_letter),
+    ];
+    for (target, check) in targets {
+        let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(target);
+        let files = fs::read_dir(&corpus).expect("the corpus").map(|file| file.expect("a file").path());
+        let files: Vec<_> = files.collect();
+        assert!(!files.is_empty(), "{} holds nothing", corpus.display());
+        for file in files {
+            println!("{}", file.display());
+            check(&fs::read(&file).expect("a file"));
         }
-        prop_assert!(dialect::reply_ids(&headers).count() <= 2);
-        let _due = (retry::count(&headers), retry::due(&headers));
     }
 }

@@ -11,6 +11,9 @@ use super::{
 };
 use crate::{RpcError, error::INTERNAL_SERVER_ERROR};
 
+/// What an error says that says nothing.
+const UNKNOWN_ERROR: &str = "Unknown error";
+
 /// Writes a success. Without data the field is left out, as the reference leaves out `undefined`.
 pub(crate) fn encode_success(data: Option<&[u8]>, now: u64) -> Bytes {
     let mut buffer = Vec::with_capacity(data.map_or(0, <[u8]>::len) + 64);
@@ -100,7 +103,7 @@ struct ErrorFields {
 ///
 /// As lenient as the reference, which judges by JavaScript's truth: an empty text and a zero are missing.
 pub(crate) fn decode(value: &Bytes) -> Result<Result<Encoded, RpcError>, CodecError> {
-    let fields: Fields<'_> = codec::decode(value)?;
+    let fields: Fields<'_> = codec::decode_object(value)?;
     if is_truthy(&fields.success) {
         let data = fields.data.map_or(codec::NULL, |raw| value.slice_ref(raw.get().as_bytes()));
         return Ok(Ok(Encoded::json(data)));
@@ -119,6 +122,7 @@ pub(crate) fn decode_error(value: &Bytes) -> RpcError {
             let status = status(named);
             fields.into_error(status)
         }
+        None if value.is_empty() => RpcError::internal(UNKNOWN_ERROR),
         Some(Err(_)) | None => RpcError::internal(String::from_utf8_lossy(value)),
     }
 }
@@ -127,7 +131,7 @@ impl ErrorFields {
     fn into_error(self, status: StatusCode) -> RpcError {
         let name = text(&self.error);
         let message =
-            text(&self.message).or_else(|| name.clone()).unwrap_or_else(|| "Unknown error".to_owned());
+            text(&self.message).or_else(|| name.clone()).unwrap_or_else(|| UNKNOWN_ERROR.to_owned());
         let name = name.unwrap_or_else(|| INTERNAL_SERVER_ERROR.to_owned());
         let mut error = RpcError::new(status, name, message);
         if let Some(code) = text(&self.code) {
@@ -220,6 +224,13 @@ mod tests {
         let error = RpcError::not_found("no account").with_code("E1").with_details(json!([1]));
         let value = encode_failure(&error, 1);
         assert_eq!(decode(&value).expect("a reply"), Err(error));
+    }
+
+    #[test]
+    fn what_is_no_object_is_no_reply() {
+        for value in ["[true,1]", "\n[]", "7", "null", "poison", ""] {
+            assert!(decode(&Bytes::from_static(value.as_bytes())).is_err(), "{value}");
+        }
     }
 
     #[test]

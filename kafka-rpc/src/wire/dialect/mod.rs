@@ -81,7 +81,7 @@ impl Dialect {
             Self::Nest => Peer::Nest,
             Self::Spring => Peer::Spring,
             Self::Any => {
-                let has = |name: &&str| headers.get(name).is_some();
+                let has = |name: &&str| headers.get(name).is_some_and(|value| !value.is_empty());
                 let asks = |names: [&str; 2]| names.iter().all(has);
                 if !asks([names::CORRELATION_ID, names::REPLY_TO])
                     && asks([names::KAFKA_CORRELATION_ID, names::KAFKA_REPLY_TOPIC])
@@ -183,6 +183,8 @@ mod tests {
         assert_eq!(sender(&[]), Peer::Nest, "as its `emit` writes it");
         let traced = [asks, &[("correlation-id", b"of a trace")]].concat();
         assert_eq!(sender(&traced), Peer::Spring, "a header of the caller's own");
+        let empty = [asks, &[("correlation-id", b""), ("reply-to", b"t")]].concat();
+        assert_eq!(sender(&empty), Peer::Spring, "an empty id is none");
     }
 
     #[test]

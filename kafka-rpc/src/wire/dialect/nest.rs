@@ -172,6 +172,7 @@ mod tests {
             (404, "Not Found".into(), "gone".into())
         );
         assert_eq!(read(br#"{"status":409,"message":"taken"}"#).0, 409);
+        assert_eq!(read(b""), (500, "InternalServerError".into(), "Unknown error".into()));
         assert_eq!(read(b"\xff["), (500, "InternalServerError".into(), "\u{fffd}[".into()));
     }
 

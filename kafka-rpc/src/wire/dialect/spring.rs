@@ -52,8 +52,9 @@ pub(super) fn read_reply(reply: Incoming) -> Result<Encoded, RpcError> {
     match (text(names::EXCEPTION_FQCN), text(names::EXCEPTION_MESSAGE)) {
         (None, None) => Ok(Encoded::bare(reply.value)),
         (name, message) => {
-            let name = name.unwrap_or_else(|| INTERNAL_SERVER_ERROR.to_owned());
-            let message = message.unwrap_or_else(|| name.clone());
+            let said = |text: Option<String>| text.filter(|text| !text.is_empty());
+            let name = said(name).unwrap_or_else(|| INTERNAL_SERVER_ERROR.to_owned());
+            let message = said(message).unwrap_or_else(|| name.clone());
             Err(RpcError::internal(message).with_name(name))
         }
     }
@@ -166,6 +167,8 @@ mod tests {
         let message = ("kafka_exception-message", &b"closed"[..]);
         assert_eq!(read(&[fqcn, message]), (500, "java.lang.IllegalStateException".into(), "closed".into()));
         assert_eq!(read(&[message]), (500, "InternalServerError".into(), "closed".into()));
+        let nothing = [("kafka_exception-fqcn", &b""[..]), ("kafka_exception-message", b"")];
+        assert_eq!(read(&nothing), (500, "InternalServerError".into(), "InternalServerError".into()));
         let whole = ("rpc-error", &br#"{"statusCode":"404","message":"no account"}"#[..]);
         assert_eq!(read(&[fqcn, message, whole]), (404, "InternalServerError".into(), "no account".into()));
     }

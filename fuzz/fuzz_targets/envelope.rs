@@ -1,0 +1,5 @@
+//! The value of a command, as its bytes.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| kafka_rpc::fuzzing::envelope(data));

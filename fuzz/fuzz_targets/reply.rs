@@ -1,0 +1,5 @@
+//! A record on a reply topic, as `kafka_rpc::fuzzing` writes records.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| kafka_rpc::fuzzing::reply(data));

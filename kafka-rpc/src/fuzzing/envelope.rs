@@ -1,0 +1,157 @@
+//! The value of a command, and which handler takes it.
+
+use bytes::Bytes;
+use serde::Deserialize;
+
+use super::json::{Members, TwoOfAName};
+use crate::{
+    Handler, Location, PayloadSource,
+    server::dispatch::Dispatch,
+    wire::{
+        Encoded, codec,
+        envelope::{self, Envelope},
+    },
+};
+
+/// An envelope is an object whose members are what they should be, once each; its payload is not copied; and what is
+/// read of it is written so that it reads the same.
+pub fn envelope(value: &[u8]) {
+    let value = Bytes::copy_from_slice(value);
+    let read = envelope::decode(&value).ok();
+    // What is no text is no JSON, but bytes in a member that nobody reads are not looked at.
+    if str::from_utf8(&value).is_ok() {
+        assert_eq!(read, expected(&value));
+    }
+    if let Some(read) = &read {
+        let lies_within = value.as_ptr_range().contains(&read.payload.as_ptr());
+        assert!(lies_within || *read.payload == *b"null", "{read:?}");
+        let again =
+            envelope::encode("id", read.command.as_deref(), read.user_id.as_deref(), &read.payload, 1);
+        assert_eq!(envelope::decode(&again).ok().as_ref(), Some(read));
+    }
+    dispatched(Some(&Encoded::json(value.clone())));
+    nothing_is_told(&String::from_utf8_lossy(&value));
+}
+
+fn expected(value: &[u8]) -> Option<Envelope> {
+    let members = Members::read(value)?;
+    let text = |name| -> Result<Option<String>, Unfit> {
+        Ok(match members.one(name)? {
+            None => None,
+            Some(text) => serde_json::from_str(text)?,
+        })
+    };
+    let command = match members.one("type").ok()? {
+        None => String::new(),
+        Some(command) => serde_json::from_str(command).ok()?,
+    };
+    Some(Envelope {
+        command: (!command.is_empty()).then_some(command),
+        user_id: text("userId").ok()?,
+        payload: Bytes::copy_from_slice(members.one("payload").ok()?.unwrap_or("null").as_bytes()),
+    })
+}
+
+struct Unfit;
+
+impl From<TwoOfAName> for Unfit {
+    fn from(_: TwoOfAName) -> Self {
+        Self
+    }
+}
+
+impl From<serde_json::Error> for Unfit {
+    fn from(_: serde_json::Error) -> Self {
+        Self
+    }
+}
+
+const HERE: Location = Location { file: file!(), line: line!() };
+static NOTHING: Bytes = Bytes::new();
+/// The command that has a handler.
+const KNOWN: &str = "CONNECT";
+
+/// Every record is taken by the handler that it belongs to, or is a 400 that says so in few words.
+pub(super) fn dispatched(value: Option<&Encoded>) {
+    for has_command in [false, true] {
+        for fallback in
+            [None, Some(PayloadSource::Envelope), Some(PayloadSource::Value), Some(PayloadSource::Record)]
+        {
+            taken(&dispatch(has_command, fallback), has_command, fallback, value);
+        }
+    }
+}
+
+fn taken(dispatch: &Dispatch, has_command: bool, fallback: Option<PayloadSource>, value: Option<&Encoded>) {
+    let envelope = value.and_then(|value| envelope::decode(value.bytes()).ok());
+    let command = envelope.as_ref().and_then(|envelope| envelope.command.as_deref());
+    let found = dispatch.find(value.cloned());
+    match found {
+        Ok(found) => {
+            let by_command = has_command && command == Some(KNOWN) && fallback != Some(PayloadSource::Record);
+            let of_envelope = by_command || fallback == Some(PayloadSource::Envelope);
+            let payload = envelope.as_ref().map(|envelope| &envelope.payload);
+            let whole = value.map(Encoded::bytes).or(Some(&NOTHING));
+            assert_eq!(Some(found.payload.bytes()), if of_envelope { payload } else { whole });
+            assert_eq!(found.handler.source == PayloadSource::Envelope, of_envelope);
+        }
+        Err(error) => {
+            assert!(error.status() == 400 && error.is_final(), "{error}");
+            assert!(error.message().len() < 400, "{error}");
+            assert_eq!(error.name() == "UnknownCommand", command.is_some(), "{error}");
+            let takes_anything = match fallback {
+                None => has_command && command == Some(KNOWN),
+                Some(PayloadSource::Envelope) => envelope.is_some(),
+                Some(PayloadSource::Value) => value.is_some(),
+                Some(PayloadSource::Record) => true,
+            };
+            assert!(!takes_anything, "{error}");
+        }
+    }
+}
+
+fn dispatch(has_command: bool, fallback: Option<PayloadSource>) -> Dispatch {
+    let command = || {
+        Handler::command(|| Ok(KNOWN.into()), HERE, |_| {}, |_| Box::pin(async { Ok(crate::Reply::None) }))
+    };
+    let every =
+        |source| Handler::every_record(source, HERE, |_| {}, |_| Box::pin(async { Ok(crate::Reply::None) }));
+    Dispatch {
+        commands: has_command.then(|| (KNOWN.to_owned(), command())).into_iter().collect(),
+        fallback: fallback.map(every),
+    }
+}
+
+/// What a payload was wrong about is told without what is in it.
+fn nothing_is_told(text: &str) {
+    #[derive(Debug, Deserialize)]
+    enum Side {
+        Buy,
+        Sell,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[expect(dead_code, reason = "only read")]
+    struct Order {
+        number: u8,
+        side: Side,
+    }
+
+    const SECRET: &str = "hunter2";
+    let text = codec::encode(&format!("{text}{SECRET}")).unwrap_or_default();
+    let order = [br#"{"number":"#, &*text, b"}"].concat();
+    let side = [br#"{"number":1,"side":"#, &*text, b"}"].concat();
+    let errors = [
+        codec::decode::<u8>(&text).err(),
+        codec::decode::<char>(&text).err(),
+        codec::decode::<Option<bool>>(&text).err(),
+        codec::decode::<Vec<Side>>(&text).err(),
+        codec::decode::<Side>(&text).err(),
+        codec::decode::<Order>(&order).err(),
+        codec::decode::<Order>(&side).err(),
+    ];
+    for error in errors {
+        let told = codec::explain(&error.expect("a text is none of these"));
+        assert!(!told.contains(SECRET) && told.len() < 200, "{told}");
+    }
+}

@@ -1,0 +1,35 @@
+//! What must hold of whatever comes in: one function for each thing that is read, which panics where it does not hold.
+//!
+//! - [`record`]: a record, written as text
+//! - [`envelope`]: the value of a command, and which handler takes it
+//! - [`request`]: the headers of a request, and what becomes of it
+//! - [`reply`]: what a caller reads
+//! - [`dead_letter`]: what the handler of dead letters reads
+//! - [`json`]: the members of an object, read by other means than those that are under test
+//!
+//! The targets in `fuzz/` call them with what libFuzzer makes up, the tests in `wire::hostile` with random records and
+//! with the corpus that is kept. They are in the tests and in builds with `--cfg fuzzing`, and in no others.
+
+#![expect(clippy::expect_used, reason = "what does not hold is a panic here")]
+
+mod dead_letter;
+mod envelope;
+mod json;
+mod record;
+mod reply;
+mod request;
+
+#[cfg(test)]
+pub(crate) use dead_letter::check as check_dead_letter;
+pub use dead_letter::dead_letter;
+pub use envelope::envelope;
+#[cfg(test)]
+pub(crate) use reply::check as check_reply;
+pub use reply::reply;
+#[cfg(test)]
+pub(crate) use request::check as check_request;
+pub use request::request;
+
+use crate::wire::Peer;
+
+const PEERS: [Peer; 3] = [Peer::Reference, Peer::Nest, Peer::Spring];

@@ -1,0 +1,57 @@
+//! A record, written as text: what a fuzzer can change and a person can read.
+//!
+//! ```text
+//! @the key, if there is one
+//! a-header: its value
+//! a-header-that-is-null
+//!
+//! the value; without the empty line before it there is none
+//! ```
+
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+
+use crate::{
+    Headers,
+    server::received::{Received, UnreadableHeaders},
+};
+
+/// Reads a record. Any bytes are one.
+pub(super) fn read(text: &[u8]) -> Received {
+    let mut record = Received {
+        topic: "orders".into(),
+        partition: 2,
+        offset: 7,
+        timestamp: Some(SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000)),
+        is_append_time: false,
+        key: None,
+        value: None,
+        headers: Ok(Headers::new()),
+    };
+    let mut rest = text;
+    while !rest.is_empty() {
+        let end = rest.iter().position(|byte| *byte == b'\n');
+        let (line, after) = end.map_or((rest, &b""[..]), |end| (&rest[..end], &rest[end + 1..]));
+        rest = after;
+        match line.split_first() {
+            None => {
+                record.value = Some(Bytes::copy_from_slice(rest));
+                break;
+            }
+            Some((b'@', key)) => record.key = Some(Bytes::copy_from_slice(key)),
+            Some(_) => header(&mut record.headers, line),
+        }
+    }
+    record
+}
+
+fn header(headers: &mut Result<Headers, UnreadableHeaders>, line: &[u8]) {
+    let colon = line.iter().position(|byte| *byte == b':');
+    let (name, value) = colon.map_or((line, None), |colon| (&line[..colon], Some(&line[colon + 1..])));
+    let value = value.map(|value| Bytes::copy_from_slice(value.strip_prefix(b" ").unwrap_or(value)));
+    match (str::from_utf8(name), &mut *headers) {
+        (Ok(name), Ok(headers)) => headers.push_received(name.to_owned(), value),
+        _ => *headers = Err(UnreadableHeaders),
+    }
+}
