@@ -1,4 +1,4 @@
-//! Calls over the table: every side on the same Kafka, in turns.
+//! Calls and events over the table: every side on the same Kafka, in turns.
 
 use std::{
     collections::BTreeMap,
@@ -15,7 +15,7 @@ use crate::{
     load,
     measure::Sample,
     plan::{Budget, Cell, Table},
-    side::Side,
+    side::{Act, Side},
 };
 
 /// What was seen in one cell: the runs of each side, in the order of the repetitions.
@@ -31,18 +31,19 @@ pub(crate) struct Measured {
 /// How it is measured.
 #[derive(Debug)]
 pub(crate) struct How {
+    pub(crate) act: Act,
     pub(crate) sides: Vec<SideName>,
     pub(crate) repetitions: usize,
     pub(crate) within: Duration,
     pub(crate) longest: Duration,
 }
 
-/// Measures these tables, on the Kafka that was found or on brokers that are started for them.
+/// Measures these tables, on the Kafka that was found or on brokers that are started for them; returns the last.
 pub(crate) async fn measure(
     mut found: Option<Kafka>,
     tables: Vec<Table>,
     how: &How,
-) -> anyhow::Result<Vec<Measured>> {
+) -> anyhow::Result<(Vec<Measured>, Option<Kafka>)> {
     let runs =
         tables.iter().map(|table| table.cells.len()).sum::<usize>() * how.repetitions * how.sides.len();
     let mut budget = Budget::new(how.within, how.longest, runs);
@@ -62,7 +63,7 @@ pub(crate) async fn measure(
         measured.extend(one_table(kafka, &table, how, &mut budget, &bar).await?);
     }
     bar.finish_and_clear();
-    Ok(measured)
+    Ok((measured, found))
 }
 
 async fn one_table(
@@ -88,7 +89,7 @@ async fn one_table(
         for repetition in 0..how.repetitions {
             for side in in_turn(&sides, repetition) {
                 let (window, began) = (budget.window(), Instant::now());
-                let sample = load::run(side, cell.payload, cell.in_flight, window)
+                let sample = load::run(side, how.act, cell.payload, cell.in_flight, window)
                     .await
                     .with_context(|| format!("{} on {place}: {cell:?}", side.name().label()))?;
                 budget.took(began.elapsed(), window);

@@ -13,6 +13,8 @@ pub(crate) const EVENTS: &str = "bench-events";
 pub(crate) const GROUP: &str = "bench";
 /// The name of the command on the wire.
 pub(crate) const PLACE: &str = "PLACE";
+/// The name of the event on the wire.
+pub(crate) const PLACED: &str = "PLACED";
 
 /// An order; its answer is the same order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,4 +72,12 @@ pub(crate) trait Bench {
     /// Answers with the order.
     #[command(PLACE)]
     async fn place(&self, order: Order) -> Result<Order, RpcError>;
+}
+
+/// The events that are measured.
+#[kafka_handler(topic = EVENTS, group = GROUP, replies = none, dead_letter = none)]
+pub(crate) trait BenchEvents {
+    /// Takes note of an order.
+    #[command(PLACED)]
+    async fn placed(&self, order: Order) -> Result<(), RpcError>;
 }

@@ -4,7 +4,7 @@ use kafka_rpc::{Client, RpcError, Running, Tuning, kafka_handler};
 use tests::Cluster;
 
 use crate::{
-    contract::{Bench, BenchClient as _, COMMANDS, Order, REPLIES},
+    contract::{Bench, BenchClient as _, BenchEventsClient as _, COMMANDS, EVENTS, Order, REPLIES},
     kafka::Topology,
 };
 
@@ -30,7 +30,7 @@ pub(crate) struct Framework {
 impl Framework {
     pub(crate) async fn start(topology: &Topology<'_>, tuning: Tuning) -> anyhow::Result<Self> {
         let cluster = topology.cluster();
-        for topic in [COMMANDS, REPLIES] {
+        for topic in [COMMANDS, REPLIES, EVENTS] {
             cluster.create_topic(topic, topology.partitions).await;
         }
         let runtime = cluster
@@ -44,6 +44,10 @@ impl Framework {
 
     pub(crate) async fn place(&self, order: Order) -> anyhow::Result<Order> {
         Ok(self.client.place(order).await?)
+    }
+
+    pub(crate) async fn placed(&self, order: Order) -> anyhow::Result<()> {
+        Ok(self.client.placed(order).notify().await?)
     }
 
     pub(crate) async fn stop(self) -> anyhow::Result<()> {

@@ -14,7 +14,7 @@ use tokio::{task::JoinSet, time};
 use crate::{
     contract::Payload,
     measure::{Sample, Used, latencies},
-    side::Side,
+    side::{Act, Side},
 };
 
 /// How long callers call before it counts.
@@ -41,6 +41,7 @@ struct Shared {
 /// Runs one side for about so long.
 pub(crate) async fn run(
     side: &Arc<Side>,
+    act: Act,
     payload: Payload,
     in_flight: usize,
     window: Duration,
@@ -48,7 +49,7 @@ pub(crate) async fn run(
     let shared = Arc::<Shared>::default();
     let mut callers = JoinSet::new();
     for _ in 0..in_flight {
-        callers.spawn(call_until_stopped(Arc::clone(side), Arc::clone(&shared), payload));
+        callers.spawn(call_until_stopped(Arc::clone(side), Arc::clone(&shared), act, payload));
     }
     time::sleep(WARM_UP).await;
 
@@ -85,6 +86,7 @@ pub(crate) async fn run(
 async fn call_until_stopped(
     side: Arc<Side>,
     shared: Arc<Shared>,
+    act: Act,
     payload: Payload,
 ) -> anyhow::Result<(Vec<u32>, u64)> {
     // Room for a run, so that it is not the measuring that allocates.
@@ -94,10 +96,13 @@ async fn call_until_stopped(
         let number = shared.number.fetch_add(1, Ordering::Relaxed);
         let order = payload.order(number);
         let began = Instant::now();
-        let ended = side.place(order).await;
+        let ended = side.act(act, order).await;
         let micros = u32::try_from(began.elapsed().as_micros()).unwrap_or(u32::MAX);
         match ended {
-            Ok(answer) => ensure!(answer.number == number, "the answer to another call came back"),
+            Ok(answer) => {
+                let own = answer.is_none_or(|answer| answer.number == number);
+                ensure!(own, "the answer to another call came back");
+            }
             Err(error) => {
                 errors += 1;
                 if errors == 1 {

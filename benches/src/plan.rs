@@ -43,6 +43,13 @@ pub(crate) fn tuning(is_own: bool) -> Vec<Table> {
     tables(is_own, &[SMALL, Payload::Of(4 << 10), Payload::Of(64 << 10)], &[1, 256])
 }
 
+/// The cells of events one way.
+pub(crate) fn events(is_own: bool) -> Vec<Table> {
+    let mut tables = tables(is_own, &[SMALL, Payload::Of(4 << 10)], &[1, 256, 4_096]);
+    tables.retain(|table| table.brokers == 1);
+    tables
+}
+
 fn tables(is_own: bool, payloads: &[Payload], in_flight: &[usize]) -> Vec<Table> {
     let cells: Vec<Cell> = payloads
         .iter()

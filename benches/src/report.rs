@@ -12,7 +12,7 @@ use crate::{
     args::SideName,
     calls::Measured,
     load::merged,
-    measure::{Sample, median},
+    measure::{Sample, as_float, median},
 };
 
 /// A percentile is told only where so many calls lie beyond it.
@@ -37,12 +37,35 @@ pub(crate) struct Row {
     pub(crate) cpu_micros_per_call: f64,
     pub(crate) allocations_per_call: f64,
     pub(crate) allocated_bytes_per_call: f64,
-    /// Calls a second over those of `raw` in the same repetition: above 1 is better.
-    pub(crate) throughput_over_raw: Option<Ratio>,
-    /// The median latency over that of `raw` in the same repetition: below 1 is better.
-    pub(crate) latency_over_raw: Option<Ratio>,
-    /// The processor time of a call over that of `raw` in the same repetition.
-    pub(crate) cpu_over_raw: Option<Ratio>,
+    /// Beside the plain loop.
+    pub(crate) over_raw: Option<Over>,
+    /// Beside the plain loop whose records go to the same partitions as the framework's.
+    pub(crate) over_raw_sticky: Option<Over>,
+}
+
+/// A side beside another: what it did over what the other did in the same repetition.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(crate) struct Over {
+    /// Above 1 is better.
+    pub(crate) calls_per_second: Ratio,
+    /// Of the median latency: below 1 is better.
+    pub(crate) p50: Ratio,
+    /// Of the processor time of a call: below 1 is better.
+    pub(crate) cpu: Ratio,
+}
+
+impl Over {
+    fn of(own: &[Sample], base: &[Sample]) -> Option<Self> {
+        Some(Self {
+            calls_per_second: Ratio::of(own, base, Sample::per_second)?,
+            p50: Ratio::of(own, base, |run| as_float(run.latencies.value_at_quantile(0.5)))?,
+            cpu: Ratio::of(own, base, |run| run.cpu_micros_per_call)?,
+        })
+    }
+
+    fn text(self) -> String {
+        format!("{:<20} {:<20} {:<20}", self.calls_per_second.text(), self.p50.text(), self.cpu.text())
+    }
 }
 
 /// The median of what was seen, and how far it spread.
@@ -71,23 +94,21 @@ impl Ratio {
 pub(crate) fn rows(measured: &[Measured]) -> anyhow::Result<Vec<Row>> {
     let mut rows = Vec::new();
     for cell in measured {
-        let raw = cell.runs.get(&SideName::Raw);
         for (side, runs) in &cell.runs {
-            let base = raw.filter(|_| *side != SideName::Raw);
-            rows.push(row(cell, *side, runs, base)?);
+            rows.push(row(cell, *side, runs)?);
         }
     }
     Ok(rows)
 }
 
-fn row(cell: &Measured, side: SideName, runs: &[Sample], raw: Option<&Vec<Sample>>) -> anyhow::Result<Row> {
+fn row(cell: &Measured, side: SideName, runs: &[Sample]) -> anyhow::Result<Row> {
     let latencies = merged(runs.iter())?;
     let calls = latencies.len();
     let at = |quantile: f64| {
-        let beyond = crate::measure::as_float(calls) * (1.0 - quantile);
+        let beyond = as_float(calls) * (1.0 - quantile);
         (beyond >= BEYOND).then(|| latencies.value_at_quantile(quantile))
     };
-    let over_raw = |value: fn(&Sample) -> f64| raw.and_then(|raw| Ratio::of(runs, raw, value));
+    let over = |base: SideName| (base < side).then(|| Over::of(runs, cell.runs.get(&base)?)).flatten();
     Ok(Row {
         brokers: cell.brokers,
         round_trip_millis: cell.round_trip_millis,
@@ -105,11 +126,12 @@ fn row(cell: &Measured, side: SideName, runs: &[Sample], raw: Option<&Vec<Sample
         cpu_micros_per_call: median(runs.iter().map(|run| run.cpu_micros_per_call)),
         allocations_per_call: median(runs.iter().map(|run| run.allocations_per_call)),
         allocated_bytes_per_call: median(runs.iter().map(|run| run.bytes_per_call)),
-        throughput_over_raw: over_raw(Sample::per_second),
-        latency_over_raw: over_raw(|run| crate::measure::as_float(run.latencies.value_at_quantile(0.5))),
-        cpu_over_raw: over_raw(|run| run.cpu_micros_per_call),
+        over_raw: over(SideName::Raw),
+        over_raw_sticky: over(SideName::RawSticky),
     })
 }
+
+const OVER: &str = "calls/s over raw     p50 over raw         cpu over raw";
 
 /// The rows as a table for the eye.
 pub(crate) fn table(rows: &[Row]) -> String {
@@ -123,32 +145,17 @@ pub(crate) fn table(rows: &[Row]) -> String {
         if own != place {
             let _infallible = writeln!(
                 text,
-                "\n{own}\n{:>9} {:<12} {:>9} {:>9} {:>9} {:>9} {:>9} {:>7} {:>5}  {:<20} {:<20} {:<20}",
-                "in flight",
-                "side",
-                "calls/s",
-                "p50 ms",
-                "p99 ms",
-                "p99.9 ms",
-                "cpu us",
-                "allocs",
-                "errs",
-                "calls/s over raw",
-                "p50 over raw",
-                "cpu over raw",
+                "\n{own}\n{:>9} {:<12} {:>9} {:>9} {:>9} {:>9} {:>9} {:>7} {:>5}  {OVER}",
+                "in flight", "side", "calls/s", "p50 ms", "p99 ms", "p99.9 ms", "cpu us", "allocs", "errs",
             );
             place = own;
         }
         let millis = |micros: Option<u64>| {
-            micros.map_or_else(
-                || "-".to_owned(),
-                |micros| format!("{:.2}", crate::measure::as_float(micros) / 1e3),
-            )
+            micros.map_or_else(|| "-".to_owned(), |micros| format!("{:.2}", as_float(micros) / 1e3))
         };
-        let ratio = |ratio: Option<Ratio>| ratio.map_or_else(String::new, Ratio::text);
         let _infallible = writeln!(
             text,
-            "{:>9} {:<12} {:>9.0} {:>9} {:>9} {:>9} {:>9.1} {:>7.1} {:>5}  {:<20} {:<20} {:<20}",
+            "{:>9} {:<12} {:>9.0} {:>9} {:>9} {:>9} {:>9.1} {:>7.1} {:>5}  {}",
             row.in_flight,
             row.side,
             row.calls_per_second,
@@ -158,10 +165,30 @@ pub(crate) fn table(rows: &[Row]) -> String {
             row.cpu_micros_per_call,
             row.allocations_per_call,
             row.errors,
-            ratio(row.throughput_over_raw),
-            ratio(row.latency_over_raw),
-            ratio(row.cpu_over_raw),
+            row.over_raw.map_or_else(String::new, Over::text),
         );
+        if let Some(over) = row.over_raw_sticky {
+            let _infallible = writeln!(text, "{:>83}  {}", "over raw-sticky:", over.text());
+        }
+    }
+    text
+}
+
+/// The ratios of the framework, a line each.
+pub(crate) fn ratios(rows: &[Row]) -> String {
+    let mut text = String::new();
+    for row in rows.iter().filter(|row| row.side == SideName::Framework.label()) {
+        for (base, over) in [("raw", row.over_raw), ("raw-sticky", row.over_raw_sticky)] {
+            let Some(over) = over else { continue };
+            let _infallible = writeln!(
+                text,
+                "framework over {base:<10} {:>5} in flight: calls/s {}, p50 {}, cpu {}",
+                row.in_flight,
+                over.calls_per_second.text(),
+                over.p50.text(),
+                over.cpu.text()
+            );
+        }
     }
     text
 }

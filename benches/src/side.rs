@@ -5,6 +5,15 @@ use kafka_rpc::Tuning;
 
 use crate::{args::SideName, contract::Order, framework::Framework, kafka::Topology, raw::Raw};
 
+/// What is done again and again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Act {
+    /// A command, which ends with its answer.
+    Call,
+    /// An event, which ends once the broker has it. Nobody consumes it.
+    Event,
+}
+
 /// A caller and a service, running.
 #[derive(Debug)]
 pub(crate) struct Side {
@@ -29,7 +38,8 @@ impl Side {
             SideName::NearBroker => Kind::framework(Tuning::NearBroker, topology).await?,
         };
         let side = Self { name, kind };
-        let first = side.place(Order { number: 0, account: String::new(), note: String::new() }).await;
+        let first =
+            side.act(Act::Call, Order { number: 0, account: String::new(), note: String::new() }).await;
         first.with_context(|| format!("the first call of {}", name.label()))?;
         Ok(side)
     }
@@ -38,11 +48,13 @@ impl Side {
         self.name
     }
 
-    /// One call.
-    pub(crate) async fn place(&self, order: Order) -> anyhow::Result<Order> {
-        match &self.kind {
-            Kind::Raw(raw) => raw.place(&order).await,
-            Kind::Framework(framework) => framework.place(order).await,
+    /// Does it once; the answer, where there is one.
+    pub(crate) async fn act(&self, act: Act, order: Order) -> anyhow::Result<Option<Order>> {
+        match (&self.kind, act) {
+            (Kind::Raw(raw), Act::Call) => raw.place(&order).await.map(Some),
+            (Kind::Raw(raw), Act::Event) => raw.placed(&order).await.map(|()| None),
+            (Kind::Framework(framework), Act::Call) => framework.place(order).await.map(Some),
+            (Kind::Framework(framework), Act::Event) => framework.placed(order).await.map(|()| None),
         }
     }
 

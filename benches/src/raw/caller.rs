@@ -26,7 +26,7 @@ use super::{
     sticky::Sticky,
     wire::{self, Reply, Request},
 };
-use crate::contract::{Order, PLACE};
+use crate::contract::{COMMANDS, EVENTS, Order, PLACE, PLACED, REPLIES};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -37,6 +37,7 @@ pub(super) struct Caller {
     pending: Pending,
     commands: String,
     replies: String,
+    events: String,
     sticky: Option<Sticky>,
     stop: Arc<AtomicBool>,
     reader: JoinHandle<()>,
@@ -51,12 +52,11 @@ impl fmt::Debug for Caller {
 impl Caller {
     pub(super) fn start(
         cluster: &Cluster,
-        commands: String,
-        replies: String,
         partitions: u16,
         producer: Arc<FutureProducer>,
         sticky: Option<Sticky>,
     ) -> anyhow::Result<Self> {
+        let [commands, replies, events] = [COMMANDS, REPLIES, EVENTS].map(|topic| cluster.name(topic));
         let group = format!("bench-raw-replies-{}", Uuid::new_v4());
         let consumer: BaseConsumer = properties::reply_consumer(cluster, &group).create()?;
         let mut list = TopicPartitionList::new();
@@ -71,7 +71,7 @@ impl Caller {
             let (pending, stop) = (Arc::clone(&pending), Arc::clone(&stop));
             thread::spawn(move || read(&consumer, &pending, &stop))
         };
-        Ok(Self { producer, pending, commands, replies, sticky, stop, reader })
+        Ok(Self { producer, pending, commands, replies, events, sticky, stop, reader })
     }
 
     pub(super) async fn place(&self, order: &Order) -> anyhow::Result<Order> {
@@ -104,6 +104,21 @@ impl Caller {
             bail!("the service has refused it");
         }
         reply.data.context("a reply without data")
+    }
+
+    pub(super) async fn placed(&self, order: &Order) -> anyhow::Result<()> {
+        let id = Uuid::new_v4().to_string();
+        let request = Request { id: &id, command: PLACED, payload: order, timestamp: wire::now_millis() };
+        let value = serde_json::to_vec(&request)?;
+        let headers = wire::event_headers(&id);
+        let mut record = FutureRecord::to(&self.events).key(&id).payload(&value).headers(headers);
+        record.partition = self.sticky.and_then(Sticky::partition);
+        let delivery = self.producer.send_result(record).map_err(|(error, _)| error)?;
+        time::timeout(TIMEOUT, delivery)
+            .await
+            .context("not acknowledged in time")??
+            .map_err(|(error, _)| error)?;
+        Ok(())
     }
 
     fn pending(&self) -> std::sync::MutexGuard<'_, HashMap<String, oneshot::Sender<Vec<u8>>>> {

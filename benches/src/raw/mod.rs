@@ -6,9 +6,11 @@
 //! - [`caller`]: sends requests, and reads replies
 //! - [`service`]: reads requests, and sends replies before it commits
 //! - [`offsets`]: what may be committed
+//! - [`events`]: reads events, and commits what is read
 //! - [`sticky`]: which partition is filled just now
 
 mod caller;
+pub(crate) mod events;
 mod offsets;
 pub(crate) mod properties;
 pub(crate) mod service;
@@ -21,7 +23,7 @@ use tests::Cluster;
 
 use self::{caller::Caller, service::Service, sticky::Sticky};
 use crate::{
-    contract::{COMMANDS, GROUP, Order, REPLIES},
+    contract::{COMMANDS, EVENTS, GROUP, Order, REPLIES},
     kafka::Topology,
 };
 
@@ -36,20 +38,23 @@ pub(crate) struct Raw {
 impl Raw {
     pub(crate) async fn start(topology: &Topology<'_>, sticky: bool) -> anyhow::Result<Self> {
         let cluster = topology.cluster();
-        for topic in [COMMANDS, REPLIES] {
+        for topic in [COMMANDS, REPLIES, EVENTS] {
             cluster.create_topic(topic, topology.partitions).await;
         }
         let producer = Arc::new(properties::producer(&cluster).create()?);
         let sticky = sticky.then(|| Sticky::new(i32::from(topology.partitions)));
-        let (commands, replies) = (cluster.name(COMMANDS), cluster.name(REPLIES));
-        let service =
-            Service::start(&cluster, commands.clone(), cluster.name(GROUP), Arc::clone(&producer), sticky)?;
-        let caller = Caller::start(&cluster, commands, replies, topology.partitions, producer, sticky)?;
+        let (topic, group) = (cluster.name(COMMANDS), cluster.name(GROUP));
+        let service = Service::start(&cluster, topic, group, Arc::clone(&producer), sticky)?;
+        let caller = Caller::start(&cluster, topology.partitions, producer, sticky)?;
         Ok(Self { caller, service, _cluster: cluster })
     }
 
     pub(crate) async fn place(&self, order: &Order) -> anyhow::Result<Order> {
         self.caller.place(order).await
+    }
+
+    pub(crate) async fn placed(&self, order: &Order) -> anyhow::Result<()> {
+        self.caller.placed(order).await
     }
 
     pub(crate) async fn stop(self) -> anyhow::Result<()> {
