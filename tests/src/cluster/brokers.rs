@@ -30,10 +30,20 @@ pub struct Brokers {
     nodes: Vec<Broker>,
 }
 
+/// What brokers are given beside what every cluster here has.
+#[derive(Debug, Clone, Default)]
+pub struct Extras {
+    /// More of `server.properties`, which go over what is there.
+    pub properties: Vec<(&'static str, String)>,
+    /// The ports that a second listener of each broker advertises: those of a proxy before it.
+    pub proxies: Vec<u16>,
+}
+
 #[derive(Debug)]
 struct Broker {
     home: PathBuf,
     address: String,
+    proxied: String,
     process: Option<Child>,
 }
 
@@ -42,20 +52,27 @@ impl Brokers {
     ///
     /// Needs a JDK 17 or later; the jars come from Maven Central once, into the target folder.
     pub fn start(count: usize) -> io::Result<Self> {
+        Self::start_with(count, &Extras::default())
+    }
+
+    /// Starts so many brokers with something of their own.
+    pub fn start_with(count: usize, extras: &Extras) -> io::Result<Self> {
         let classpath = format!("{}/*", jars()?.display());
         let home = env::temp_dir().join(format!("kafka-rpc-{}", Uuid::new_v4().simple()));
-        let ports = free_ports(2 * count)?;
+        let ports = free_ports(PORTS * count)?;
         // Any 16 bytes in base64 will do; its last character holds only two bits.
         let cluster_id = format!("{:.21}A", Uuid::new_v4().simple().to_string());
         let mut brokers = Self { home, classpath, nodes: Vec::new() };
         for index in 0..count {
             let broker = Broker {
                 home: brokers.home.join(index.to_string()),
-                address: format!("127.0.0.1:{}", ports[2 * index]),
+                address: format!("127.0.0.1:{}", ports[PORTS * index]),
+                proxied: format!("127.0.0.1:{}", ports[PORTS * index + 2]),
                 process: None,
             };
             fs::create_dir_all(&broker.home)?;
-            fs::write(broker.home.join("server.properties"), properties(index, count, &ports, &broker.home))?;
+            let properties = properties(index, count, &ports, &broker.home) + &extras.lines(index, &ports);
+            fs::write(broker.home.join("server.properties"), properties)?;
             fs::write(broker.home.join("log4j2.yaml"), logging(&broker.home))?;
             brokers.nodes.push(broker);
         }
@@ -73,6 +90,11 @@ impl Brokers {
     pub fn addresses(&self) -> String {
         let addresses: Vec<&str> = self.nodes.iter().map(|broker| broker.address.as_str()).collect();
         addresses.join(",")
+    }
+
+    /// Where a proxy finds the second listener of each broker.
+    pub fn proxied(&self) -> Vec<String> {
+        self.nodes.iter().map(|broker| broker.proxied.clone()).collect()
     }
 
     /// Starts a broker again on its data.
@@ -232,9 +254,29 @@ fn free_ports(count: usize) -> io::Result<Vec<u16>> {
     held.iter().map(|listener| Ok(listener.local_addr()?.port())).collect()
 }
 
+/// How many ports a broker may listen on: for clients, for controllers, and behind a proxy.
+const PORTS: usize = 3;
+
+impl Extras {
+    /// Lines of `server.properties`; of two for one name the last counts.
+    fn lines(&self, index: usize, ports: &[u16]) -> String {
+        let [port, controller, proxied] = [0, 1, 2].map(|kind| ports[PORTS * index + kind]);
+        let mut lines = String::new();
+        if let Some(proxy) = self.proxies.get(index) {
+            lines = format!(
+                "listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller},PROXIED://127.0.0.1:{proxied}\n\
+                 advertised.listeners=PLAINTEXT://127.0.0.1:{port},PROXIED://127.0.0.1:{proxy}\n\
+                 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,PROXIED:PLAINTEXT\n",
+            );
+        }
+        lines.extend(self.properties.iter().map(|(name, value)| format!("{name}={value}\n")));
+        lines
+    }
+}
+
 fn properties(index: usize, count: usize, ports: &[u16], home: &Path) -> String {
-    let (id, port, controller) = (index + 1, ports[2 * index], ports[2 * index + 1]);
-    let voter = |index: usize| format!("{}@127.0.0.1:{}", index + 1, ports[2 * index + 1]);
+    let (id, port, controller) = (index + 1, ports[PORTS * index], ports[PORTS * index + 1]);
+    let voter = |index: usize| format!("{}@127.0.0.1:{}", index + 1, ports[PORTS * index + 1]);
     let voters = (0..count).map(voter).collect::<Vec<_>>().join(",");
     let replicas = count.min(3);
     let in_sync = replicas.saturating_sub(1).max(1);

@@ -12,7 +12,10 @@ use rdkafka::{
 };
 use uuid::Uuid;
 
-pub use self::{brokers::Brokers, topics::Topics};
+pub use self::{
+    brokers::{Brokers, Extras},
+    topics::Topics,
+};
 use crate::{BOUND, Peer};
 
 /// A Kafka on which no other test has the same topics and groups.
@@ -36,15 +39,28 @@ impl Cluster {
     ///
     /// If the embedded broker does not start.
     pub fn start() -> Self {
+        env::var("KAFKA_BROKERS").map_or_else(|_unset| Self::embedded(), |brokers| Self::at(&brokers))
+    }
+
+    /// Starts the embedded broker.
+    ///
+    /// # Panics
+    ///
+    /// If it does not start.
+    pub fn embedded() -> Self {
         log();
-        let prefix = format!("t{}.", Uuid::new_v4().simple());
-        if let Ok(brokers) = env::var("KAFKA_BROKERS") {
-            return Self { embedded: None, brokers, prefix };
-        }
         match EmbeddedBroker::start() {
-            Ok(broker) => Self { brokers: broker.brokers().to_owned(), embedded: Some(broker), prefix },
+            Ok(broker) => {
+                Self { brokers: broker.brokers().to_owned(), embedded: Some(broker), prefix: prefix() }
+            }
             Err(error) => panic!("{error}"),
         }
+    }
+
+    /// The Kafka with this bootstrap list.
+    pub fn at(brokers: &str) -> Self {
+        log();
+        Self { embedded: None, brokers: brokers.to_owned(), prefix: prefix() }
     }
 
     /// The Kafka of brokers that the test has to itself, to kill and freeze them.
@@ -182,6 +198,11 @@ pub fn real_brokers(count: usize) -> Option<Brokers> {
 pub async fn started(builder: RuntimeBuilder) -> Running {
     let runtime = builder.build().unwrap_or_else(|error| panic!("{error}"));
     runtime.start().await.unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// Nobody else's.
+fn prefix() -> String {
+    format!("t{}.", Uuid::new_v4().simple())
 }
 
 /// Shows the runtime's own words where `RUST_LOG` asks for them.

@@ -1,0 +1,133 @@
+//! Calls and events over the table: every side on the same Kafka, in turns.
+
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context as _;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::{
+    args::SideName,
+    kafka::{Kafka, Topology},
+    load,
+    measure::Sample,
+    plan::{Budget, Cell, Table},
+    side::{Act, Side},
+};
+
+/// What was seen in one cell: the runs of each side, in the order of the repetitions.
+#[derive(Debug)]
+pub(crate) struct Measured {
+    pub(crate) brokers: usize,
+    pub(crate) round_trip_millis: u64,
+    pub(crate) partitions: u16,
+    pub(crate) cell: Cell,
+    pub(crate) runs: BTreeMap<SideName, Vec<Sample>>,
+}
+
+/// How it is measured.
+#[derive(Debug)]
+pub(crate) struct How {
+    pub(crate) act: Act,
+    pub(crate) sides: Vec<SideName>,
+    pub(crate) repetitions: usize,
+    pub(crate) within: Duration,
+    pub(crate) longest: Duration,
+}
+
+/// Measures these tables, on the Kafka that was found or on brokers that are started for them; returns the last.
+pub(crate) async fn measure(
+    mut found: Option<Kafka>,
+    tables: Vec<Table>,
+    how: &How,
+) -> anyhow::Result<(Vec<Measured>, Option<Kafka>)> {
+    let runs =
+        tables.iter().map(|table| table.cells.len()).sum::<usize>() * how.repetitions * how.sides.len();
+    let mut budget = Budget::new(how.within, how.longest, runs);
+    let bar = bar(runs);
+    let mut measured = Vec::new();
+    for table in tables {
+        let brokers_differ = found
+            .as_ref()
+            .is_none_or(|kafka| matches!(kafka, Kafka::Own { .. }) && kafka.brokers() != table.brokers);
+        if brokers_differ {
+            // The old ones go first: there is no room for both.
+            drop(found.take());
+            bar.set_message(format!("starting brokers: {}", table.brokers));
+            found = Some(Kafka::start(table.brokers, Some(table.round_trip_millis.max(10)))?);
+        }
+        let kafka = found.as_ref().context("there is no Kafka")?;
+        measured.extend(one_table(kafka, &table, how, &mut budget, &bar).await?);
+    }
+    bar.finish_and_clear();
+    Ok((measured, found))
+}
+
+async fn one_table(
+    kafka: &Kafka,
+    table: &Table,
+    how: &How,
+    budget: &mut Budget,
+    bar: &ProgressBar,
+) -> anyhow::Result<Vec<Measured>> {
+    let topology =
+        Topology { kafka, partitions: table.partitions, round_trip_millis: table.round_trip_millis };
+    let place =
+        format!("{kafka}, round trip {} ms, {} partitions", table.round_trip_millis, table.partitions);
+    bar.set_message(format!("{place}: starting"));
+    let mut sides = Vec::new();
+    for name in &how.sides {
+        sides.push(Arc::new(Side::start(*name, &topology).await?));
+    }
+    let mut measured = Vec::new();
+    for cell in &table.cells {
+        bar.set_message(format!("{place}, {}, {} in flight", cell.payload.label(), cell.in_flight));
+        let mut runs: BTreeMap<SideName, Vec<Sample>> = BTreeMap::new();
+        for repetition in 0..how.repetitions {
+            for side in in_turn(&sides, repetition) {
+                let (window, began) = (budget.window(), Instant::now());
+                let sample = load::run(side, how.act, cell.payload, cell.in_flight, window)
+                    .await
+                    .with_context(|| format!("{} on {place}: {cell:?}", side.name().label()))?;
+                budget.took(began.elapsed(), window);
+                runs.entry(side.name()).or_default().push(sample);
+                bar.inc(1);
+            }
+        }
+        measured.push(Measured {
+            brokers: table.brokers,
+            round_trip_millis: table.round_trip_millis,
+            partitions: table.partitions,
+            cell: *cell,
+            runs,
+        });
+    }
+    for side in sides {
+        let side = Arc::into_inner(side).context("a call is still under way")?;
+        side.stop().await?;
+    }
+    Ok(measured)
+}
+
+/// Every second time in the other order, so that none is always the first.
+fn in_turn(sides: &[Arc<Side>], repetition: usize) -> Vec<&Arc<Side>> {
+    let mut order: Vec<&Arc<Side>> = sides.iter().collect();
+    if repetition % 2 == 1 {
+        order.reverse();
+    }
+    order
+}
+
+/// A bar that shows how far it is, and on what.
+pub(crate) fn bar(runs: usize) -> ProgressBar {
+    let bar = ProgressBar::new(runs as u64);
+    let style = ProgressStyle::with_template("{elapsed_precise} [{bar:30}] {pos}/{len}, {eta} left  {msg}");
+    if let Ok(style) = style {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_millis(500));
+    bar
+}

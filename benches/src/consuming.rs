@@ -1,0 +1,175 @@
+//! The consuming side alone: a full topic, read in a new group by an empty handler and by an empty loop, in turns.
+
+use std::{
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use futures_util::{StreamExt as _, stream};
+use kafka_rpc::{RpcError, kafka_handler};
+use rdkafka::producer::{FutureProducer, FutureRecord};
+use serde::Serialize;
+use tests::Cluster;
+use tokio::{sync::Notify, task};
+use uuid::Uuid;
+
+use crate::{
+    contract::{BenchEvents, EVENTS, GROUP, Order, PLACED, Payload},
+    kafka::Kafka,
+    measure::{Sample, Used, median},
+    raw::{self, properties, wire},
+    report::Ratio,
+};
+
+/// How many events wait to be read. The embedded broker keeps 5 MB of a partition.
+const EVENTS_IN_ALL: u64 = 300_000;
+const EVENTS_IN_ALL_EMBEDDED: u64 = 15_000;
+
+const PARTITIONS: u16 = 3;
+
+/// How many of them are on their way to the broker at once while the topic is filled.
+const FILLING: usize = 10_000;
+
+/// One side, over all repetitions.
+#[derive(Debug, Serialize)]
+pub(crate) struct Consumed {
+    pub(crate) side: &'static str,
+    pub(crate) events: u64,
+    pub(crate) events_per_second: f64,
+    pub(crate) cpu_micros_per_event: f64,
+    pub(crate) allocations_per_event: f64,
+    pub(crate) events_per_second_over_raw: Option<Ratio>,
+    pub(crate) cpu_over_raw: Option<Ratio>,
+}
+
+/// Counts, and does nothing.
+#[derive(Debug, Clone)]
+struct Counting(Arc<Counted>);
+
+#[derive(Debug)]
+struct Counted {
+    count: AtomicU64,
+    until: u64,
+    first: OnceLock<Used>,
+    last: Notify,
+}
+
+#[kafka_handler(register = false)]
+impl BenchEvents for Counting {
+    async fn placed(&self, order: Order) -> Result<(), RpcError> {
+        std::hint::black_box(order);
+        let Counted { count, until, first, last } = &*self.0;
+        first.get_or_init(Used::now);
+        if count.fetch_add(1, Ordering::Relaxed) + 1 == *until {
+            last.notify_one();
+        }
+        Ok(())
+    }
+}
+
+/// Fills a topic, and reads it so often on each side.
+pub(crate) async fn measure(kafka: &Kafka, repetitions: usize) -> anyhow::Result<Vec<Consumed>> {
+    let cluster = kafka.cluster(false);
+    let count = if cluster.is_embedded() { EVENTS_IN_ALL_EMBEDDED } else { EVENTS_IN_ALL };
+    cluster.create_topic(EVENTS, PARTITIONS).await;
+    fill(&cluster, count).await?;
+    let (mut raw, mut framework) = (Vec::new(), Vec::new());
+    for _ in 0..repetitions {
+        raw.push(by_raw(&cluster, count).await?);
+        framework.push(by_framework(&cluster, count).await?);
+    }
+    Ok(vec![consumed("raw", &raw, None), consumed("framework", &framework, Some(&raw))])
+}
+
+fn consumed(side: &'static str, runs: &[Sample], raw: Option<&Vec<Sample>>) -> Consumed {
+    let over = |value: fn(&Sample) -> f64| raw.and_then(|raw| Ratio::of(runs, raw, value));
+    Consumed {
+        side,
+        events: runs.iter().map(|run| run.completed).sum(),
+        events_per_second: median(runs.iter().map(Sample::per_second)),
+        cpu_micros_per_event: median(runs.iter().map(|run| run.cpu_micros_per_call)),
+        allocations_per_event: median(runs.iter().map(|run| run.allocations_per_call)),
+        events_per_second_over_raw: over(Sample::per_second),
+        cpu_over_raw: over(|run| run.cpu_micros_per_call),
+    }
+}
+
+async fn fill(cluster: &Cluster, count: u64) -> anyhow::Result<()> {
+    let mut properties = properties::producer(cluster);
+    let producer: &FutureProducer = &properties.set("linger.ms", "5").create()?;
+    let topic = cluster.name(EVENTS);
+    let sent = stream::iter(0..count).map(|number| {
+        let topic = &topic;
+        async move {
+            let id = Uuid::new_v4().to_string();
+            let order = Payload::Of(256).order(number);
+            let event =
+                wire::Request { id: &id, command: PLACED, payload: &order, timestamp: wire::now_millis() };
+            let value = serde_json::to_vec(&event)?;
+            let record = FutureRecord::to(topic).key(&id).payload(&value).headers(wire::event_headers(&id));
+            producer.send(record, Duration::from_secs(30)).await.map_err(|(error, _)| error)?;
+            anyhow::Ok(())
+        }
+    });
+    let mut sent = sent.buffer_unordered(FILLING);
+    while let Some(result) = sent.next().await {
+        result.context("filling the topic")?;
+    }
+    Ok(())
+}
+
+async fn by_raw(cluster: &Cluster, count: u64) -> anyhow::Result<Sample> {
+    let (topic, group) = (cluster.name(EVENTS), cluster.name(&Uuid::new_v4().to_string()));
+    let mut first = None;
+    task::block_in_place(|| raw::events::read(cluster, &topic, &group, count, || first = Some(Used::now())))?;
+    Sample::between(&first.context("no event came")?, &Used::now(), count)
+}
+
+async fn by_framework(cluster: &Cluster, count: u64) -> anyhow::Result<Sample> {
+    let counted = Arc::new(Counted {
+        count: AtomicU64::new(0),
+        until: count,
+        first: OnceLock::new(),
+        last: Notify::new(),
+    });
+    let group = cluster.name(&Uuid::new_v4().to_string());
+    let running = cluster
+        .runtime(cluster.config())
+        .map_groups(move |own| format!("{group}-{own}"))
+        .provide(Counting(Arc::clone(&counted)))
+        .handlers(<Counting as BenchEvents>::handlers())
+        .build()?
+        .start()
+        .await?;
+    tokio::time::timeout(tests::BOUND, counted.last.notified()).await.with_context(|| {
+        format!("{} of {count} {EVENTS} came to {GROUP}", counted.count.load(Ordering::Relaxed))
+    })?;
+    let ended = Used::now();
+    running.shutdown().await?;
+    Sample::between(counted.first.get().context("no event came")?, &ended, count)
+}
+
+/// For the eye.
+pub(crate) fn table(rows: &[Consumed]) -> String {
+    let mut text = format!(
+        "\nevents consumed, 256 B, {PARTITIONS} partitions\n{:<12} {:>10} {:>8} {:>8}  {:<20} {:<20}\n",
+        "side", "events/s", "cpu us", "allocs", "events/s over raw", "cpu over raw"
+    );
+    for row in rows {
+        let ratio = |ratio: Option<Ratio>| ratio.map_or_else(String::new, Ratio::text);
+        text += &format!(
+            "{:<12} {:>10.0} {:>8.2} {:>8.1}  {:<20} {:<20}\n",
+            row.side,
+            row.events_per_second,
+            row.cpu_micros_per_event,
+            row.allocations_per_event,
+            ratio(row.events_per_second_over_raw),
+            ratio(row.cpu_over_raw)
+        );
+    }
+    text
+}

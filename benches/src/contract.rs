@@ -1,0 +1,83 @@
+//! What both sides say to each other.
+
+use kafka_rpc::{RpcError, kafka_handler};
+use serde::{Deserialize, Serialize};
+
+/// The topic of the commands, before the prefix of a run.
+pub(crate) const COMMANDS: &str = "bench-commands";
+/// The topic of the replies.
+pub(crate) const REPLIES: &str = "bench-responses";
+/// The topic of events.
+pub(crate) const EVENTS: &str = "bench-events";
+/// The group of the handlers.
+pub(crate) const GROUP: &str = "bench";
+/// The name of the command on the wire.
+pub(crate) const PLACE: &str = "PLACE";
+/// The name of the event on the wire.
+pub(crate) const PLACED: &str = "PLACED";
+
+/// An order; its answer is the same order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Order {
+    pub(crate) number: u64,
+    pub(crate) account: String,
+    pub(crate) note: String,
+}
+
+/// How large the payloads of a cell are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Payload {
+    /// Each has so many bytes.
+    Of(usize),
+    /// 256 bytes, but for one in 16, which has 900,000.
+    Mixed,
+}
+
+impl Payload {
+    pub(crate) fn label(self) -> String {
+        match self {
+            Self::Of(bytes) if bytes >= 1_024 => format!("{} KiB", bytes / 1_024),
+            Self::Of(bytes) => format!("{bytes} B"),
+            Self::Mixed => "256 B with 900 KB".to_owned(),
+        }
+    }
+
+    /// How many bytes a payload has on average.
+    pub(crate) fn mean(self) -> usize {
+        match self {
+            Self::Of(bytes) => bytes,
+            Self::Mixed => (15 * 256 + 900_000) / 16,
+        }
+    }
+
+    /// The order of a number, of as many bytes as it should have on the wire.
+    pub(crate) fn order(self, number: u64) -> Order {
+        const AROUND_THE_NOTE: usize = 64;
+        let bytes = match self {
+            Self::Of(bytes) => bytes,
+            Self::Mixed if number % 16 == 15 => 900_000,
+            Self::Mixed => 256,
+        };
+        Order {
+            number,
+            account: format!("account-{:08}", number % 100_000_000),
+            note: "n".repeat(bytes.saturating_sub(AROUND_THE_NOTE)),
+        }
+    }
+}
+
+/// The service that is measured.
+#[kafka_handler(topic = COMMANDS, group = GROUP, replies = REPLIES)]
+pub(crate) trait Bench {
+    /// Answers with the order.
+    #[command(PLACE)]
+    async fn place(&self, order: Order) -> Result<Order, RpcError>;
+}
+
+/// The events that are measured.
+#[kafka_handler(topic = EVENTS, group = GROUP, replies = none, dead_letter = none)]
+pub(crate) trait BenchEvents {
+    /// Takes note of an order.
+    #[command(PLACED)]
+    async fn placed(&self, order: Order) -> Result<(), RpcError>;
+}

@@ -1,0 +1,56 @@
+//! The framework: a generated client, and the handler that it calls.
+
+use kafka_rpc::{Client, RpcError, Running, Tuning, kafka_handler};
+use tests::Cluster;
+
+use crate::{
+    contract::{Bench, BenchClient as _, BenchEventsClient as _, COMMANDS, EVENTS, Order, REPLIES},
+    kafka::Topology,
+};
+
+/// The handler.
+#[derive(Debug)]
+struct Service;
+
+#[kafka_handler(register = false)]
+impl Bench for Service {
+    async fn place(&self, order: Order) -> Result<Order, RpcError> {
+        Ok(order)
+    }
+}
+
+/// A runtime that serves and calls.
+#[derive(Debug)]
+pub(crate) struct Framework {
+    running: Running,
+    client: Client,
+    _cluster: Cluster,
+}
+
+impl Framework {
+    pub(crate) async fn start(topology: &Topology<'_>, tuning: Tuning) -> anyhow::Result<Self> {
+        let cluster = topology.cluster();
+        for topic in [COMMANDS, REPLIES, EVENTS] {
+            cluster.create_topic(topic, topology.partitions).await;
+        }
+        let runtime = cluster
+            .runtime(cluster.config().tuning(tuning))
+            .provide(Service)
+            .handlers(<Service as Bench>::handlers())
+            .build()?;
+        let running = runtime.start().await?;
+        Ok(Self { client: running.client(), running, _cluster: cluster })
+    }
+
+    pub(crate) async fn place(&self, order: Order) -> anyhow::Result<Order> {
+        Ok(self.client.place(order).await?)
+    }
+
+    pub(crate) async fn placed(&self, order: Order) -> anyhow::Result<()> {
+        Ok(self.client.placed(order).notify().await?)
+    }
+
+    pub(crate) async fn stop(self) -> anyhow::Result<()> {
+        Ok(self.running.shutdown().await?)
+    }
+}

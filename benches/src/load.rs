@@ -1,0 +1,131 @@
+//! The load: so many callers, each of whom makes one call after the other.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use anyhow::ensure;
+use tokio::{task::JoinSet, time};
+
+use crate::{
+    contract::Payload,
+    measure::{Sample, Used, latencies},
+    side::{Act, Side},
+};
+
+/// How long callers call before it counts.
+const WARM_UP: Duration = Duration::from_millis(100);
+
+/// For how long a run may be made longer until it has seen enough calls.
+const AT_MOST: Duration = Duration::from_secs(10);
+
+/// How many bytes of payload a run may send: without a bound, large payloads would fill the brokers' disks.
+const BYTES: usize = 128 << 20;
+
+/// How many calls a run is to see.
+const ENOUGH: u64 = 20;
+
+/// What the callers of a run share.
+#[derive(Debug, Default)]
+struct Shared {
+    counting: AtomicBool,
+    stop: AtomicBool,
+    completed: AtomicU64,
+    number: AtomicU64,
+}
+
+/// Runs one side for about so long.
+pub(crate) async fn run(
+    side: &Arc<Side>,
+    act: Act,
+    payload: Payload,
+    in_flight: usize,
+    window: Duration,
+) -> anyhow::Result<Sample> {
+    let shared = Arc::<Shared>::default();
+    let mut callers = JoinSet::new();
+    for _ in 0..in_flight {
+        callers.spawn(call_until_stopped(Arc::clone(side), Arc::clone(&shared), act, payload));
+    }
+    time::sleep(WARM_UP).await;
+
+    let from = Used::now();
+    shared.counting.store(true, Ordering::Release);
+    let enough_bytes = (BYTES / payload.mean()) as u64;
+    loop {
+        time::sleep(Duration::from_millis(10)).await;
+        let completed = shared.completed.load(Ordering::Relaxed);
+        let elapsed = from.elapsed();
+        let is_done = (elapsed >= window && completed >= ENOUGH) || completed >= enough_bytes.max(ENOUGH);
+        if is_done || elapsed >= AT_MOST {
+            break;
+        }
+    }
+    shared.counting.store(false, Ordering::Release);
+    let to = Used::now();
+    let completed = shared.completed.load(Ordering::Relaxed);
+    shared.stop.store(true, Ordering::Release);
+
+    let mut sample = Sample::between(&from, &to, completed)?;
+    while let Some(caller) = callers.join_next().await {
+        let (calls, errors) = caller??;
+        for micros in calls {
+            sample.latencies.saturating_record(u64::from(micros));
+        }
+        sample.errors += errors;
+    }
+    ensure!(completed > 0, "no call has ended within {AT_MOST:?}");
+    Ok(sample)
+}
+
+/// The latencies of what has ended while it counted, and how many calls have failed.
+async fn call_until_stopped(
+    side: Arc<Side>,
+    shared: Arc<Shared>,
+    act: Act,
+    payload: Payload,
+) -> anyhow::Result<(Vec<u32>, u64)> {
+    // Room for a run, so that it is not the measuring that allocates.
+    let mut calls = Vec::with_capacity(1_024);
+    let mut errors = 0;
+    while !shared.stop.load(Ordering::Relaxed) {
+        let number = shared.number.fetch_add(1, Ordering::Relaxed);
+        let order = payload.order(number);
+        let began = Instant::now();
+        let ended = side.act(act, order).await;
+        let micros = u32::try_from(began.elapsed().as_micros()).unwrap_or(u32::MAX);
+        match ended {
+            Ok(answer) => {
+                let own = answer.is_none_or(|answer| answer.number == number);
+                ensure!(own, "the answer to another call came back");
+            }
+            Err(error) => {
+                errors += 1;
+                if errors == 1 {
+                    tracing::warn!(%error, side = side.name().label(), "a call has failed");
+                }
+                continue;
+            }
+        }
+        if shared.counting.load(Ordering::Relaxed) {
+            calls.push(micros);
+            shared.completed.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    Ok((calls, errors))
+}
+
+/// The histogram of all runs together.
+pub(crate) fn merged<'a>(
+    samples: impl Iterator<Item = &'a Sample>,
+) -> anyhow::Result<hdrhistogram::Histogram<u64>> {
+    let mut merged = latencies()?;
+    for sample in samples {
+        merged.add(&sample.latencies)?;
+    }
+    Ok(merged)
+}

@@ -1,0 +1,107 @@
+//! What kafka-rpc costs, beside the plainest correct loop over librdkafka, interleaved in one run.
+//!
+//! - [`args`]: what can be asked for
+//! - [`plan`]: what is measured then, and for how long
+//! - [`kafka`], [`proxied`], [`proxy`]: the Kafka that is measured on, near or far
+//! - [`contract`]: what both sides say to each other
+//! - [`raw`], [`framework`], [`side`]: the sides
+//! - [`load`], [`measure`]: the load, and what it has cost
+//! - [`calls`]: calls and events over the table
+//! - [`consuming`]: events, consumed
+//! - [`report`], [`plot`]: what was seen
+
+mod args;
+mod calls;
+mod consuming;
+mod contract;
+mod framework;
+mod kafka;
+mod load;
+mod measure;
+mod plan;
+mod plot;
+mod proxied;
+mod proxy;
+mod raw;
+mod report;
+mod side;
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::Parser as _;
+
+use self::{
+    args::{Arguments, SideName},
+    calls::How,
+    kafka::Kafka,
+    plan::Table,
+    report::Row,
+    side::Act,
+};
+
+/// How long a run may count at most: more calls do not tell more.
+const LONGEST: Duration = Duration::from_secs(2);
+
+/// How long `--quick` may take once the brokers are asked for.
+const QUICK: Duration = Duration::from_secs(35);
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    if let Some(brokers) = arguments.proxy {
+        return proxy::run(brokers, Duration::from_millis(arguments.delay)).await;
+    }
+    let kafka = Kafka::found(arguments.embedded)?;
+    let is_own = kafka.is_none();
+    let within = Duration::from_secs_f64(arguments.within * 60.0);
+    let all = [SideName::Raw, SideName::RawSticky, SideName::Framework];
+    let presets = [SideName::Raw, SideName::Framework, SideName::Throughput, SideName::NearBroker];
+    let how = |act, sides: &[SideName], repetitions, within| How {
+        act,
+        sides: if arguments.sides.is_empty() { sides.to_vec() } else { arguments.sides.clone() },
+        repetitions: arguments.repetitions.unwrap_or(repetitions),
+        within,
+        longest: LONGEST,
+    };
+    let what = &arguments.what;
+    if what.quick {
+        let (rows, _kafka) =
+            over_table("quick", kafka, plan::quick(), &how(Act::Call, &all, 3, QUICK)).await?;
+        println!("\n{}", report::ratios(&rows));
+    } else if what.tuning {
+        over_table("tuning", kafka, plan::tuning(is_own), &how(Act::Call, &presets, 3, within)).await?;
+    } else if what.events {
+        events(kafka, is_own, &how(Act::Event, &all, 5, within)).await?;
+    } else {
+        let calls = how(Act::Call, &all, 5, within.mul_f64(0.9));
+        let (_rows, kafka) = over_table("calls", kafka, plan::whole(is_own), &calls).await?;
+        let kafka = kafka.filter(|_| !is_own);
+        events(kafka, is_own, &how(Act::Event, &all, 3, within.mul_f64(0.07))).await?;
+    }
+    Ok(())
+}
+
+/// Events one way, and consumed.
+async fn events(kafka: Option<Kafka>, is_own: bool, how: &How) -> anyhow::Result<()> {
+    let (_rows, kafka) = over_table("events", kafka, plan::events(is_own), how).await?;
+    let kafka = kafka.context("there is no Kafka")?;
+    let consumed = consuming::measure(&kafka, how.repetitions).await?;
+    let json = report::write_json("consumed", &consumed)?;
+    println!("{}\n{}", consuming::table(&consumed), json.display());
+    Ok(())
+}
+
+/// Measures each cell of the tables, and says what was seen.
+async fn over_table(
+    name: &str,
+    kafka: Option<Kafka>,
+    tables: Vec<Table>,
+    how: &How,
+) -> anyhow::Result<(Vec<Row>, Option<Kafka>)> {
+    let (measured, kafka) = calls::measure(kafka, tables, how).await?;
+    let rows = report::rows(&measured)?;
+    let (json, svg) = (report::write_json(name, &rows)?, plot::calls(name, &rows)?);
+    println!("{}\n{}\n{}", report::table(&rows), json.display(), svg.display());
+    Ok((rows, kafka))
+}

@@ -1,0 +1,109 @@
+//! What one run of one side has cost.
+
+use std::{
+    alloc::System,
+    time::{Duration, Instant},
+};
+
+use cpu_time::ProcessTime;
+use hdrhistogram::Histogram;
+use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
+
+/// Counts what Rust code allocates. librdkafka's own memory comes from C and is not in it, on either side.
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+/// What the process has used up to a moment.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Used {
+    at: Instant,
+    cpu: ProcessTime,
+    allocations: usize,
+    bytes: usize,
+}
+
+impl Used {
+    pub(crate) fn now() -> Self {
+        let allocated = ALLOCATOR.stats();
+        Self {
+            at: Instant::now(),
+            cpu: ProcessTime::now(),
+            allocations: allocated.allocations + allocated.reallocations,
+            bytes: allocated.bytes_allocated,
+        }
+    }
+
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.at.elapsed()
+    }
+}
+
+/// One run.
+#[derive(Debug, Clone)]
+pub(crate) struct Sample {
+    /// In microseconds.
+    pub(crate) latencies: Histogram<u64>,
+    pub(crate) completed: u64,
+    pub(crate) errors: u64,
+    pub(crate) seconds: f64,
+    /// Of the whole process: caller and service together.
+    pub(crate) cpu_micros_per_call: f64,
+    pub(crate) allocations_per_call: f64,
+    pub(crate) bytes_per_call: f64,
+}
+
+impl Sample {
+    /// The run between two moments.
+    pub(crate) fn between(from: &Used, to: &Used, completed: u64) -> anyhow::Result<Self> {
+        let per_call = |sum: usize| as_float(sum as u64) / as_float(completed.max(1));
+        Ok(Self {
+            latencies: latencies()?,
+            completed,
+            errors: 0,
+            seconds: to.at.duration_since(from.at).as_secs_f64(),
+            cpu_micros_per_call: to.cpu.duration_since(from.cpu).as_secs_f64() * 1e6
+                / as_float(completed.max(1)),
+            allocations_per_call: per_call(to.allocations.wrapping_sub(from.allocations)),
+            bytes_per_call: per_call(to.bytes.wrapping_sub(from.bytes)),
+        })
+    }
+
+    pub(crate) fn per_second(&self) -> f64 {
+        as_float(self.completed) / self.seconds
+    }
+}
+
+/// Latencies in microseconds, up to two minutes, with three digits.
+pub(crate) fn latencies() -> anyhow::Result<Histogram<u64>> {
+    Ok(Histogram::new_with_bounds(1, 120_000_000, 3)?)
+}
+
+/// Counts here are far below 2^53.
+#[expect(clippy::cast_precision_loss, reason = "see above")]
+pub(crate) fn as_float(count: u64) -> f64 {
+    count as f64
+}
+
+/// The one in the middle; the mean of the two where the number is even.
+pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> f64 {
+    let mut sorted: Vec<f64> = values.into_iter().collect();
+    sorted.sort_by(f64::total_cmp);
+    let middle = sorted.len() / 2;
+    match (sorted.get(middle), sorted.len().is_multiple_of(2)) {
+        (Some(upper), true) => sorted.get(middle - 1).map_or(*upper, |lower| f64::midpoint(*lower, *upper)),
+        (Some(value), false) => *value,
+        (None, _) => f64::NAN,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_is_in_the_middle() {
+        assert!((median([3.0, 1.0, 2.0]) - 2.0).abs() < f64::EPSILON);
+        assert!((median([4.0, 1.0, 2.0, 3.0]) - 2.5).abs() < f64::EPSILON);
+        assert!(median([]).is_nan());
+    }
+}

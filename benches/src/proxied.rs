@@ -1,0 +1,69 @@
+//! The proxy before the brokers, as a process of its own: what it costs is not what is measured.
+
+use std::{
+    env,
+    io::{BufRead as _, BufReader, Write as _},
+    process::{Child, ChildStdin, Command, Stdio},
+};
+
+use anyhow::{Context as _, ensure};
+
+/// A running proxy. It ends with its standard input.
+#[derive(Debug)]
+pub(crate) struct Proxy {
+    process: Child,
+    commands: ChildStdin,
+    ports: Vec<u16>,
+}
+
+impl Proxy {
+    /// Starts a proxy before so many brokers, which delays each way.
+    pub(crate) fn start(brokers: usize, delay_millis: u64) -> anyhow::Result<Self> {
+        let mut process = Command::new(env::current_exe()?)
+            .args(["--proxy", &brokers.to_string(), "--delay", &delay_millis.to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("starting the proxy")?;
+        let commands = process.stdin.take().context("the proxy has no standard input")?;
+        let mut line = String::new();
+        BufReader::new(process.stdout.take().context("the proxy has no standard output")?)
+            .read_line(&mut line)?;
+        let ports: Vec<u16> = line.split_whitespace().map(str::parse).collect::<Result<_, _>>()?;
+        ensure!(ports.len() == brokers, "the proxy listens on {} ports and not on {brokers}", ports.len());
+        Ok(Self { process, commands, ports })
+    }
+
+    /// Where it listens: a port for each broker.
+    pub(crate) fn ports(&self) -> &[u16] {
+        &self.ports
+    }
+
+    /// The bootstrap list of those who come through it.
+    pub(crate) fn addresses(&self) -> String {
+        let addresses: Vec<String> = self.ports.iter().map(|port| format!("127.0.0.1:{port}")).collect();
+        addresses.join(",")
+    }
+
+    /// Says where the brokers are.
+    pub(crate) fn forward_to(&mut self, brokers: &[String]) -> anyhow::Result<()> {
+        self.say(&brokers.join(" "))
+    }
+
+    /// Breaks every connection.
+    pub(crate) fn cut(&mut self) -> anyhow::Result<()> {
+        self.say("cut")
+    }
+
+    fn say(&mut self, line: &str) -> anyhow::Result<()> {
+        writeln!(self.commands, "{line}").context("the proxy has gone")
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ended = self.process.kill();
+        let _status = self.process.wait();
+    }
+}

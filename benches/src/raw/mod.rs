@@ -1,0 +1,64 @@
+//! The plainest correct request-reply over librdkafka that a careful person would write by hand, on the same
+//! properties and the same wire format as the framework.
+//!
+//! - [`wire`]: the records
+//! - [`properties`]: what librdkafka is told
+//! - [`caller`]: sends requests, and reads replies
+//! - [`service`]: reads requests, and sends replies before it commits
+//! - [`offsets`]: what may be committed
+//! - [`events`]: reads events, and commits what is read
+//! - [`sticky`]: which partition is filled just now
+
+mod caller;
+pub(crate) mod events;
+mod offsets;
+pub(crate) mod properties;
+pub(crate) mod service;
+mod sticky;
+pub(crate) mod wire;
+
+use std::sync::Arc;
+
+use tests::Cluster;
+
+use self::{caller::Caller, service::Service, sticky::Sticky};
+use crate::{
+    contract::{COMMANDS, EVENTS, GROUP, Order, REPLIES},
+    kafka::Topology,
+};
+
+/// A caller and a service. As in the framework they share a producer.
+#[derive(Debug)]
+pub(crate) struct Raw {
+    caller: Caller,
+    service: Service,
+    _cluster: Cluster,
+}
+
+impl Raw {
+    pub(crate) async fn start(topology: &Topology<'_>, sticky: bool) -> anyhow::Result<Self> {
+        let cluster = topology.cluster();
+        for topic in [COMMANDS, REPLIES, EVENTS] {
+            cluster.create_topic(topic, topology.partitions).await;
+        }
+        let producer = Arc::new(properties::producer(&cluster).create()?);
+        let sticky = sticky.then(|| Sticky::new(i32::from(topology.partitions)));
+        let (topic, group) = (cluster.name(COMMANDS), cluster.name(GROUP));
+        let service = Service::start(&cluster, topic, group, Arc::clone(&producer), sticky)?;
+        let caller = Caller::start(&cluster, topology.partitions, producer, sticky)?;
+        Ok(Self { caller, service, _cluster: cluster })
+    }
+
+    pub(crate) async fn place(&self, order: &Order) -> anyhow::Result<Order> {
+        self.caller.place(order).await
+    }
+
+    pub(crate) async fn placed(&self, order: &Order) -> anyhow::Result<()> {
+        self.caller.placed(order).await
+    }
+
+    pub(crate) async fn stop(self) -> anyhow::Result<()> {
+        self.service.stop().await?;
+        self.caller.stop().await
+    }
+}

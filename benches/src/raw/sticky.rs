@@ -1,0 +1,21 @@
+//! Which partition is filled just now.
+
+use std::time::Instant;
+
+/// The same partition for every record of a few milliseconds.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sticky {
+    partitions: i32,
+    started: Instant,
+}
+
+impl Sticky {
+    pub(super) fn new(partitions: i32) -> Self {
+        Self { partitions, started: Instant::now() }
+    }
+
+    pub(super) fn partition(self) -> Option<i32> {
+        let turn = i32::try_from(self.started.elapsed().as_millis() / 4 % 1_000_000).ok()?;
+        turn.checked_rem(self.partitions)
+    }
+}
