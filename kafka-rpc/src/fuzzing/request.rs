@@ -18,7 +18,7 @@ use crate::{
         outcome::{Attempt, Outcome, ReplyTopics},
         received::Received,
     },
-    wire::{Incoming, OutgoingRecord, Peer, RequestHeaders, clock, dialect, retry},
+    wire::{Incoming, OutgoingRecord, Peer, ReplyTo, RequestHeaders, clock, dialect, retry},
 };
 
 /// Of each name the first header counts; what is read is written so that it reads the same; whoever waits is
@@ -95,8 +95,9 @@ fn written_again(peer: Peer, headers: &Headers, request: &RequestHeaders) {
     for (name, value) in headers.iter().filter(|(name, _)| !peer.is_reserved(name)) {
         own.push_received(name.to_owned(), value.cloned());
     }
-    let written = peer.request(&id, &to, deadline, own.clone(), 1);
-    let expected = RequestHeaders { reply_partition: None, deadline: Some(deadline), ..request.clone() };
+    let reply_to = ReplyTo { topic: &to, partition: request.reply_partition };
+    let written = peer.request(&id, reply_to, deadline, own.clone(), 1);
+    let expected = RequestHeaders { deadline: Some(deadline), ..request.clone() };
     assert_eq!(peer.read_request(&written), expected);
     let kept: Vec<_> = written.iter().filter(|(name, _)| !peer.is_reserved(name)).collect();
     assert_eq!(kept, own.iter().collect::<Vec<_>>());
