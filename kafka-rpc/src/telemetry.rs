@@ -12,6 +12,7 @@
 //! | `kafka_rpc_replies_replaced_total` | `topic` | replies that the broker refused for their size, and that became an error |
 //! | `kafka_rpc_deliveries_refused_total` | `topic` | replies, letters and retries that could not be delivered for now, each time |
 //! | `kafka_rpc_partitions_held` | `topic`, `group` | gauge: partitions that wait for a delivery to work again |
+//! | `kafka_rpc_joins_refused_total` | `topic`, `group` | attempts to join a group whose members share no assignment strategy with this process, such as those of another client library |
 //! | `kafka_rpc_calls_total` | `topic`, `outcome` | calls that have ended: `replied`, `remote_error`, `deadline`, `undeliverable`, `overloaded`, `shutting_down`, `invalid`, `decode`, and `dropped` by their caller |
 //! | `kafka_rpc_calls_in_flight` | | gauge: calls that wait for a reply |
 //! | `kafka_rpc_replies_dropped_total` | `reason` | records of reply topics that end no call: `not_waited_for` (late, repeated, or another instance's), `not_a_reply` |
@@ -96,6 +97,11 @@ mod of_cluster {
         counter!("kafka_rpc_deliveries_refused_total", "topic" => topic.to_owned()).increment(1);
     }
 
+    pub(crate) fn join_refused(topic: &str, group: &str) {
+        let labels = [("topic", topic.to_owned()), ("group", group.to_owned())];
+        counter!("kafka_rpc_joins_refused_total", &labels).increment(1);
+    }
+
     pub(crate) fn producer_replaced() {
         counter!("kafka_rpc_producers_replaced_total").increment(1);
     }
@@ -178,5 +184,6 @@ mod of_cluster {
 
 #[cfg(feature = "kafka")]
 pub(crate) use of_cluster::{
-    CallMetrics, CallsInFlight, delivery_refused, producer_replaced, reply_dropped, reply_replaced, slow,
+    CallMetrics, CallsInFlight, delivery_refused, join_refused, producer_replaced, reply_dropped,
+    reply_replaced, slow,
 };

@@ -25,6 +25,7 @@ use super::{received::Received, worker::Worker};
 use crate::{
     Config, Error,
     kafka::{self, KeyAndHeaders},
+    telemetry,
 };
 
 /// How often watermarks are committed, and after how many finished records at the latest.
@@ -162,12 +163,7 @@ impl Polling {
                     }
                 }
                 Some(Err(KafkaError::MessageConsumptionFatal(code))) => return Err(self.fatal(code)),
-                Some(Err(error)) => {
-                    tracing::warn!(
-                        topic = %self.worker.source, group = %self.worker.served.group, %error,
-                        "consuming goes on after an error"
-                    );
-                }
+                Some(Err(error)) => self.goes_on_after(&error),
             }
             wait = Duration::ZERO;
         }
@@ -201,6 +197,21 @@ impl Polling {
         if !resume.is_empty() {
             tracing::info!(topic = %self.worker.source, partitions = ?resume, "resumed");
             self.of_assigned("resuming", &resume, |list| self.consumer.resume(list));
+        }
+    }
+
+    fn goes_on_after(&self, error: &KafkaError) {
+        let (topic, group) = (&*self.worker.source, &*self.worker.served.group);
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::InconsistentGroupProtocol) {
+            telemetry::join_refused(topic, group);
+            tracing::warn!(
+                topic,
+                group,
+                "not in the group: its members share no assignment strategy with this process, as those of another \
+                 client library do not; it joins when they have left"
+            );
+        } else {
+            tracing::warn!(topic, group, %error, "consuming goes on after an error");
         }
     }
 

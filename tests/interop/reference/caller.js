@@ -8,7 +8,6 @@ import { LoggerModule } from "@makebelieve21213-packages/logger";
 import { Module } from "@nestjs/common";
 import { NestFactory } from "@nestjs/core";
 
-import { fromTheBeginning } from "./groups.js";
 import { answer, given } from "./lines.js";
 
 const { brokers, clientId, replies } = given;
@@ -22,7 +21,6 @@ Module({
   ],
 })(Caller);
 
-await fromTheBeginning(brokers, `${clientId}-request-reply`, [replies]);
 const caller = await NestFactory.createApplicationContext(Caller, { abortOnError: false, logger: ["error"] });
 const producer = caller.get(KafkaProducerService, { strict: false });
 answer({

@@ -4,29 +4,25 @@
 // node core.js '{"brokers": [..], "clientId": "..", "replies": "..", "letters": [..], "retry": {..}}'
 import { LoggerService } from "@makebelieve21213-packages/logger";
 
-import { fromTheBeginning } from "./groups.js";
 import { answer, given, say } from "./lines.js";
 import KafkaCore from "./node_modules/@makebelieve21213-packages/kafka-client/dist/core/kafka.core.js";
 
 const { brokers, clientId, replies, letters, retry } = given;
-const [replyGroup, letterGroup] = [`${clientId}-request-reply`, `${clientId}-letters`];
 
 const core = new KafkaCore(
   {
     kafka: { brokers, clientId, logLevel: 1 },
-    requestReply: { groupId: replyGroup },
+    requestReply: { groupId: `${clientId}-request-reply` },
     retry,
-    dlq: letters && { groupId: letterGroup, onMessage: async (letter) => say({ letter: inText(letter) }) },
+    dlq: letters && { groupId: `${clientId}-letters`, onMessage: async (letter) => say({ letter: inText(letter) }) },
   },
   new LoggerService(),
 );
 await core.connect();
 if (replies) {
-  await fromTheBeginning(brokers, replyGroup, [replies]);
   await core.initRequestReply([replies]).startListening();
 }
 if (letters) {
-  await fromTheBeginning(brokers, letterGroup, letters);
   await core.dlqHandler.start(letters);
 }
 
@@ -39,7 +35,6 @@ answer({
   events: ({ topic, messages }) => core.fireAndForget.sendBatch(topic, messages),
   /** Fails every record of a topic, as a service would that has the package's retries. */
   async fail({ topic, group, error }) {
-    await fromTheBeginning(brokers, group, [topic]);
     const consumer = core.createConsumer(group);
     await consumer.connect();
     await consumer.subscribe({ topics: [topic] });

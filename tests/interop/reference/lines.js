@@ -4,6 +4,10 @@ import { createInterface } from "node:readline";
 /** What the test has given this program. */
 export const given = JSON.parse(process.argv[2]);
 
+// The package returns the promise of a reply only once Kafka has acknowledged the request. An error reply that is faster
+// rejects a promise that nobody waits for yet, of which a Node process dies; with this it reaches its caller.
+process.on("unhandledRejection", (reason) => console.error("rejected before it was waited for:", reason));
+
 /** Says something of its own accord. */
 export function say(line) {
   process.stdout.write(`${JSON.stringify(line)}\n`);

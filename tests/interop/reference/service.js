@@ -1,6 +1,6 @@
 // A service of the package: a NestJS application that handles commands and events.
 //
-// node service.js '{"brokers": [..], "clientId": "..", "group": "..", "topics": [..], "goesOn": false}'
+// node service.js '{"brokers": [..], "clientId": "..", "group": "..", "topics": [..]}'
 import "reflect-metadata";
 
 import { KafkaClientModule, KafkaConsumerModule } from "@makebelieve21213-packages/kafka-client";
@@ -9,7 +9,6 @@ import { BadRequestException, Injectable, Module } from "@nestjs/common";
 import { NestFactory } from "@nestjs/core";
 import { RpcException } from "@nestjs/microservices";
 
-import { fromTheBeginning } from "./groups.js";
 import { answer, given, say } from "./lines.js";
 
 const held = [];
@@ -64,9 +63,6 @@ Module({
   ],
 })(Service);
 
-if (!given.goesOn) {
-  await fromTheBeginning(given.brokers, given.group, given.topics);
-}
 const service = await NestFactory.createApplicationContext(Service, { abortOnError: false, logger: ["error"] });
 answer({
   release: () => held.splice(0).forEach((release) => release()),

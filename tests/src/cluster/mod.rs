@@ -8,7 +8,8 @@ use std::{collections::BTreeMap, env};
 use kafka_rpc::{Config, Handlers, Running, Runtime, RuntimeBuilder, testing::EmbeddedBroker};
 use rdkafka::{
     ClientConfig, Offset, TopicPartitionList,
-    consumer::{BaseConsumer, Consumer as _},
+    consumer::{BaseConsumer, CommitMode, Consumer as _},
+    metadata::MetadataTopic,
 };
 use uuid::Uuid;
 
@@ -157,6 +158,27 @@ impl Cluster {
                 _ => None,
             };
         committed.elements().into_iter().filter_map(offset).collect()
+    }
+
+    /// Commits offset 0 of each partition for a group without members, both as the brokers name them: so a consumer
+    /// that starts at the end where nothing is committed starts at the beginning.
+    ///
+    /// # Panics
+    ///
+    /// If the cluster refuses.
+    pub fn commit_beginning(&self, group: &str, topic: &str) {
+        let consumer: BaseConsumer = ClientConfig::new()
+            .set("bootstrap.servers", &self.brokers)
+            .set("group.id", group)
+            .create()
+            .unwrap_or_else(|error| panic!("{error}"));
+        let metadata = consumer.fetch_metadata(Some(topic), BOUND).unwrap_or_else(|error| panic!("{error}"));
+        let mut beginning = TopicPartitionList::new();
+        for partition in metadata.topics().iter().flat_map(MetadataTopic::partitions) {
+            let added = beginning.add_partition_offset(topic, partition.id(), Offset::Offset(0));
+            added.unwrap_or_else(|error| panic!("{error}"));
+        }
+        consumer.commit(&beginning, CommitMode::Sync).unwrap_or_else(|error| panic!("{error}"));
     }
 
     /// The committed offsets of a group, added up over the partitions.

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use tests::cluster::started;
 
 use crate::{
     Reference,
-    contract::{DEAD_LETTERS, GROUP, OursClient, TOPIC},
+    contract::{DEAD_LETTERS, OursClient, TOPIC},
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -25,10 +25,7 @@ async fn a_key_of_the_users_goes_to_one_partition_from_both_sides() {
     }
 
     // Its own requests and events have ids as keys; with a key of the user's it writes only what it sends again.
-    let core = reference.core_with(json!({"retry": {"maxRetries": 1, "baseDelay": 1}})).await;
-    let question =
-        json!({"ask": "fail", "topic": cluster.name(TOPIC), "group": cluster.name(GROUP), "error": "again"});
-    core.ask(question).await.expect("it reads");
+    let _failing = reference.core_that_fails(TOPIC, 1).await;
     let mut partitions: BTreeMap<Vec<u8>, Vec<(Option<&str>, i32)>> = BTreeMap::new();
     let records = peer.read(&cluster.name(TOPIC), 2 * keys.len()).await;
     for record in &records {

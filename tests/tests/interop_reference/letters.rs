@@ -7,7 +7,7 @@ use std::{
 
 use kafka_rpc::{DeadLetter, RpcError, State, kafka_handler};
 use serde_json::json;
-use tests::{BOUND, Record, cluster::started, interop::Program};
+use tests::{BOUND, Record, cluster::started};
 use tokio::sync::mpsc;
 
 use crate::{
@@ -21,26 +21,13 @@ fn failing() -> Record {
     Record::new(format!(r#"{{"type":"FAIL","payload":{payload}}}"#))
 }
 
-/// Its retries and dead letters: at most so many, and at once.
-async fn retrying(reference: &Reference, retries: u32) -> Program {
-    reference.core_with(json!({"retry": {"maxRetries": retries, "baseDelay": 1}})).await
-}
-
-/// Has it fail every record of a topic.
-async fn fail_all(reference: &Reference, core: &Program, topic: &str) {
-    let (topic, group) = (reference.cluster.name(topic), reference.cluster.name("its-retries"));
-    let question = json!({"ask": "fail", "topic": topic, "group": group, "error": "not today"});
-    core.ask(question).await.expect("it reads the topic");
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_record_that_its_retries_send_again_goes_on_from_its_count_in_our_service() {
     let Some(reference) = Reference::start().await else { return };
     let (cluster, peer) = (&reference.cluster, reference.cluster.peer());
     cluster.create_topic(DEAD_LETTERS, 1).await;
     peer.send(&cluster.name(TOPIC), &failing().key("k").header("x-own", "1")).await;
-    let core = retrying(&reference, 2).await;
-    fail_all(&reference, &core, TOPIC).await;
+    let _failing = reference.core_that_fails(TOPIC, 2).await;
     let again = peer.read(&cluster.name(TOPIC), 3).await;
     let counts: BTreeSet<_> = again.iter().map(|record| record.text("retry-count")).collect();
     assert_eq!(counts, BTreeSet::from([None, Some("1"), Some("2")]));
@@ -96,8 +83,7 @@ async fn a_record_that_we_send_again_goes_on_from_its_count_in_its_retries() {
     peer.read(&cluster.name("later-commands.dlq"), 1).await;
     running.shutdown().await.expect("a clean shutdown");
 
-    let core = retrying(&reference, 3).await;
-    fail_all(&reference, &core, "later-retries").await;
+    let _failing = reference.core_that_fails("later-retries", 3).await;
     let letter = peer.read(&cluster.name("later-retries.dlq"), 1).await.remove(0);
     assert_eq!((letter.text("retry-count"), letter.text("last-error")), (Some("3"), Some("not today")));
     let retries = peer.read(&cluster.name("later-retries"), 3).await;
@@ -114,7 +100,7 @@ async fn our_dead_letter_is_read_by_its_handler_of_dead_letters() {
     let Some(reference) = Reference::start().await else { return };
     let (cluster, peer) = (&reference.cluster, reference.cluster.peer());
     cluster.create_topic(DEAD_LETTERS, 1).await;
-    let core = reference.core_with(json!({"letters": [cluster.name(DEAD_LETTERS)]})).await;
+    let core = reference.core_for_letters().await;
     let mut poison = Record::new(b"\xff poison").key(b"\x00\xffkey").header("x-own", "1");
     poison.headers.push(("x-null".to_owned(), None));
     peer.send(&cluster.name(TOPIC), &poison).await;
@@ -156,8 +142,7 @@ async fn its_dead_letter_is_read_by_our_handler_of_dead_letters() {
     cluster.create_topic(DEAD_LETTERS, 1).await;
     let record = Record::new(b"\xff poison").key(b"\x00\xffkey").header("x-own", b"\xff1");
     peer.send(&cluster.name(TOPIC), &record).await;
-    let core = retrying(&reference, 1).await;
-    fail_all(&reference, &core, TOPIC).await;
+    let _failing = reference.core_that_fails(TOPIC, 1).await;
 
     let (letters, mut received) = mpsc::unbounded_channel();
     let runtime = cluster.runtime(cluster.config()).provide(Letters(letters));

@@ -15,9 +15,8 @@ use tests::{
     Cluster,
     interop::{Program, node_project, real_cluster},
 };
-use uuid::Uuid;
 
-use crate::contract::{EVENTS, GROUP, REPLIES, TOPIC};
+use crate::contract::{DEAD_LETTERS, EVENTS, GROUP, REPLIES, TOPIC};
 
 /// The package, on a cluster with the topics of the contract.
 struct Reference {
@@ -37,42 +36,64 @@ impl Reference {
 
     /// Its service, which handles the commands and events.
     async fn service(&self) -> Program {
-        self.service_with(json!({})).await
+        for topic in [TOPIC, EVENTS] {
+            self.read_from_the_beginning(&self.cluster.name(GROUP), topic);
+        }
+        self.service_that_goes_on().await
     }
 
     /// Its service, in the place of one that was there before: it goes on where that one stopped.
     async fn service_that_goes_on(&self) -> Program {
-        self.service_with(json!({"goesOn": true})).await
-    }
-
-    async fn service_with(&self, more: Value) -> Program {
         let topics = [self.cluster.name(TOPIC), self.cluster.name(EVENTS)];
-        let group = json!({"group": self.cluster.name(GROUP), "topics": topics});
-        self.program("service.js", &[group, more]).await
+        let group = self.cluster.name(GROUP);
+        self.program("service.js", json!({"clientId": "its-service", "group": group, "topics": topics})).await
     }
 
     /// Its caller.
     async fn caller(&self) -> Program {
-        self.program("caller.js", &[json!({"replies": self.cluster.name(REPLIES)})]).await
+        self.read_from_the_beginning(&self.cluster.name("its-caller-request-reply"), REPLIES);
+        let given =
+            json!({"clientId": self.cluster.name("its-caller"), "replies": self.cluster.name(REPLIES)});
+        self.program("caller.js", given).await
     }
 
     /// Its core as a caller.
     async fn core(&self) -> Program {
+        self.read_from_the_beginning(&self.cluster.name("its-core-request-reply"), REPLIES);
         self.core_with(json!({"replies": self.cluster.name(REPLIES)})).await
     }
 
-    async fn core_with(&self, more: Value) -> Program {
-        self.program("core.js", &[more]).await
+    /// Its core as a reader of our dead letters.
+    async fn core_for_letters(&self) -> Program {
+        self.read_from_the_beginning(&self.cluster.name("its-core-letters"), DEAD_LETTERS);
+        self.core_with(json!({"letters": [self.cluster.name(DEAD_LETTERS)]})).await
     }
 
-    async fn program(&self, program: &str, more: &[Value]) -> Program {
-        let brokers: Vec<&str> = self.cluster.brokers().split(',').collect();
-        let mut given = json!({"brokers": brokers, "clientId": Uuid::new_v4().to_string()});
-        for more in more {
-            for (name, value) in more.as_object().into_iter().flatten() {
-                given[name] = value.clone();
-            }
-        }
+    /// Its core as a service whose handlers of a topic all fail: with its retries, so many and at once, and its dead
+    /// letters.
+    async fn core_that_fails(&self, topic: &str, retries: u32) -> Program {
+        let group = self.cluster.name("its-retries");
+        self.read_from_the_beginning(&group, topic);
+        let core = self.core_with(json!({"retry": {"maxRetries": retries, "baseDelay": 1}})).await;
+        let topic = self.cluster.name(topic);
+        let question = json!({"ask": "fail", "topic": topic, "group": group, "error": "not today"});
+        core.ask(question).await.expect("it reads the topic");
+        core
+    }
+
+    async fn core_with(&self, mut given: Value) -> Program {
+        given["clientId"] = json!(self.cluster.name("its-core"));
+        self.program("core.js", given).await
+    }
+
+    async fn program(&self, program: &str, mut given: Value) -> Program {
+        given["brokers"] = self.cluster.brokers().split(',').collect();
         Program::node(&self.folder, program, &given).await
+    }
+
+    /// The package subscribes from the end: without this its groups would miss what is sent before they have fetched
+    /// for the first time, and there is nothing that tells when they have.
+    fn read_from_the_beginning(&self, group: &str, topic: &str) {
+        self.cluster.commit_beginning(group, &self.cluster.name(topic));
     }
 }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use serde_json::{Value, json};
-use tests::{Record, eventually, interop::Program};
+use tests::{Record, counted, eventually, interop::Program};
 
 use crate::{
     Reference,
@@ -60,4 +60,25 @@ async fn a_group_that_moves_to_us_and_back_handles_every_record_once() {
     let back = reference.service_that_goes_on().await;
     committed(&reference, 30).await;
     assert_eq!(numbers_of_its(&back), (20..30).collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn our_service_beside_its_in_one_group_disturbs_nothing_and_takes_over_when_it_leaves() {
+    let Some(reference) = Reference::start().await else { return };
+    counted::record();
+    let theirs = reference.service().await;
+    let ours = Service::default();
+    let serving = ours.serve(&reference.cluster).await;
+    let (topic, group) = (reference.cluster.name(TOPIC), reference.cluster.name(GROUP));
+    let refused = || counted("kafka_rpc_joins_refused_total", &[("topic", &topic), ("group", &group)]);
+    eventually("ours is refused, and asks again", || (refused() >= 2).then_some(())).await;
+    send(&reference, 0..10).await;
+    committed(&reference, 10).await;
+    assert_eq!(numbers_of_its(&theirs), (0..10).collect::<Vec<_>>());
+
+    theirs.ask(json!({"ask": "stop"})).await.expect("it stops");
+    send(&reference, 10..20).await;
+    committed(&reference, 20).await;
+    assert_eq!(numbers_of_ours(&ours), (10..20).collect::<Vec<_>>());
+    serving.shutdown().await.expect("a clean shutdown");
 }
