@@ -1,13 +1,19 @@
 //! Promise 2: records of one key run one at a time, in order; different keys run at once.
 
-use std::collections::HashSet;
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
+    },
+};
 
-use kafka_rpc::{Config, Running};
+use kafka_rpc::{Config, Running, kafka_handler};
 use tests::{
     Cluster, Record,
     cluster::started,
     eventually,
-    orders::{Note, OrderService, Orders, TOPIC, order, place},
+    orders::{Note, Order, OrderService, Orders, TOPIC, order, place},
 };
 
 async fn serve(cluster: &Cluster, config: Config, service: &OrderService) -> Running {
@@ -103,5 +109,55 @@ async fn a_partition_pauses_at_its_bound_and_goes_on() {
 
     service.release("held");
     eventually("all are handled", || (service.ended().len() == 202).then_some(())).await;
+    running.shutdown().await.expect("a clean shutdown");
+}
+
+/// Handlers of which some keep their thread to themselves until they are let go.
+#[derive(Clone, Default)]
+struct Gate {
+    blocked: Arc<AtomicUsize>,
+    passed: Arc<AtomicUsize>,
+    open: Arc<AtomicBool>,
+}
+
+#[kafka_handler(topic = "gate-commands", group = "gate", register = false, client = none)]
+mod gate {
+    use std::{sync::atomic::Ordering::SeqCst, thread, time::Duration};
+
+    use kafka_rpc::{RpcError, State};
+
+    use super::{Gate, Order};
+
+    #[command("PLACE")]
+    pub(super) async fn place(order: Order, State(gate): State<Gate>) -> Result<(), RpcError> {
+        if order.account == "blocking" {
+            gate.blocked.fetch_add(1, SeqCst);
+            while !gate.open.load(SeqCst) {
+                thread::sleep(Duration::from_millis(1));
+            }
+        }
+        gate.passed.fetch_add(1, SeqCst);
+        Ok(())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_handler_that_never_yields_holds_only_its_own_records() {
+    let cluster = Cluster::start();
+    cluster.create_topic("gate-commands", 1).await;
+    let (peer, topic) = (cluster.peer(), cluster.name("gate-commands"));
+    // All are there before any is handled, so that they are taken together.
+    peer.send(&topic, &Record::new(place("blocking", 0)).key("blocking")).await;
+    for number in 1..=100 {
+        let account = format!("a{number}");
+        peer.send(&topic, &Record::new(place(&account, number)).key(&account)).await;
+    }
+    let handlers = Gate::default();
+    let runtime = cluster.runtime(cluster.config()).provide(handlers.clone());
+    let running = started(runtime.handlers(gate::handlers())).await;
+    eventually("the others are handled", || (handlers.passed.load(SeqCst) == 100).then_some(())).await;
+    assert_eq!(handlers.blocked.load(SeqCst), 1, "it is still at it");
+    handlers.open.store(true, SeqCst);
+    eventually("it ends", || (handlers.passed.load(SeqCst) == 101).then_some(())).await;
     running.shutdown().await.expect("a clean shutdown");
 }
