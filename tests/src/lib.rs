@@ -14,6 +14,7 @@ pub mod interop;
 pub mod orders;
 pub mod peer;
 pub mod service;
+mod skipped;
 pub mod wait;
 
 pub use cluster::Cluster;

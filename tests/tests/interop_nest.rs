@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tests::{
     Cluster,
-    cluster::started,
+    cluster::{real_kafka, started},
     interop::{self, Program},
 };
 use tokio::sync::mpsc;
@@ -81,7 +81,7 @@ const ASKS: [&str; 5] = ["orders.place", "orders.count", "orders.echo", "orders.
 /// A cluster and a program of Nest on it; nothing where one of them is missing.
 async fn nest(topics: &[&str], arguments: Value) -> Option<(Cluster, Program)> {
     let folder = interop::node_project("nest")?;
-    let cluster = interop::real_cluster()?;
+    let cluster = real_kafka()?;
     for topic in topics {
         cluster.create_topic(topic, 1).await;
         // One for each of two clients, and one more.
@@ -196,7 +196,6 @@ mod asks {
     macro_rules! contracts {
         ($($contract:ident, $topic:literal: $name:ident($payload:ty) -> $reply:ty;)*) => {$(
             #[kafka_handler(topic = $topic, group = "asks", dialect = "nest")]
-            #[allow(dead_code, reason = "only its client is used: Nest serves it")]
             pub(super) trait $contract {
                 async fn $name(&self, payload: $payload) -> Result<$reply, RpcError>;
             }

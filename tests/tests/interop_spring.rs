@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tests::{
     Cluster,
-    cluster::started,
+    cluster::{real_kafka, started},
     interop::{self, Program},
 };
 use tokio::sync::mpsc;
@@ -62,7 +62,7 @@ mod asked {
 /// A cluster and a program of Spring on it; nothing where one of them is missing.
 async fn spring(topics: &[(&str, u16)], serve: bool) -> Option<(Cluster, Program)> {
     let folder = interop::maven_project("spring")?;
-    let cluster = interop::real_cluster()?;
+    let cluster = real_kafka()?;
     for (topic, partitions) in topics {
         cluster.create_topic(topic, *partitions).await;
     }

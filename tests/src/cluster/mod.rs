@@ -17,7 +17,7 @@ pub use self::{
     brokers::{Brokers, Extras},
     topics::Topics,
 };
-use crate::{BOUND, Peer};
+use crate::{BOUND, Peer, skipped::skipped};
 
 /// A Kafka on which no other test has the same topics and groups.
 #[derive(Debug)]
@@ -192,7 +192,7 @@ impl Cluster {
 pub fn real_kafka() -> Option<Cluster> {
     let cluster = Cluster::start();
     if cluster.is_embedded() {
-        eprintln!("skipped: it needs a real Kafka; `cargo run -p tests --bin with-kafka` runs it");
+        skipped("they need a real Kafka; `cargo run -p tests --bin with-kafka` runs it");
         return None;
     }
     Some(cluster)
@@ -206,7 +206,7 @@ pub fn real_kafka() -> Option<Cluster> {
 /// If they do not start.
 pub fn real_brokers(count: usize) -> Option<Brokers> {
     if env::var_os("KAFKA_BROKERS").is_none() {
-        eprintln!("skipped: it needs real brokers of its own; `cargo run -p tests --bin with-kafka` runs it");
+        skipped("they need real brokers of their own; `cargo run -p tests --bin with-kafka` runs them");
         return None;
     }
     Some(Brokers::start(count).unwrap_or_else(|error| panic!("{error}")))

@@ -9,6 +9,8 @@ use std::{
     process::Command,
 };
 
+use crate::skipped::skipped;
+
 /// A folder of `tests/interop` with its packages, as `npm ci` installs them: `target/interop/<name>`.
 ///
 /// Without Node or npm it says so once and is `None`, but for `CI=true`, where nothing may be passed over.
@@ -51,7 +53,7 @@ fn project(
         if !is_there(tool) {
             let why = format!("`{tool}` is needed for tests/interop/{name}, and is not installed");
             assert!(env::var("CI").as_deref() != Ok("true"), "{why}");
-            super::skipped(&why);
+            skipped(&why);
             return None;
         }
     }

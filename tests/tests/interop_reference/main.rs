@@ -13,7 +13,8 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 use tests::{
     Cluster,
-    interop::{Program, node_project, real_cluster},
+    cluster::real_kafka,
+    interop::{Program, node_project},
 };
 
 use crate::contract::{DEAD_LETTERS, EVENTS, GROUP, REPLIES, TOPIC};
@@ -27,7 +28,7 @@ struct Reference {
 impl Reference {
     /// `None` where it cannot be here: then it has been said why.
     async fn start() -> Option<Self> {
-        let (cluster, folder) = (real_cluster()?, node_project("reference")?);
+        let (cluster, folder) = (real_kafka()?, node_project("reference")?);
         for topic in [TOPIC, REPLIES, EVENTS] {
             cluster.create_topic(topic, 3).await;
         }
