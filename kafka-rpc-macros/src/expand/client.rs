@@ -206,6 +206,8 @@ struct WithoutSelf<'a>(&'a Type);
 
 impl VisitMut for WithoutSelf<'_> {
     fn visit_type_mut(&mut self, ty: &mut Type) {
+        // First what is in it: what takes the place of `Self` may have one in it, although the compiler refuses that.
+        visit_mut::visit_type_mut(self, ty);
         let is_self = |path: &Path| path.segments.first().is_some_and(|first| first.ident == "Self");
         match ty {
             // With arguments too, which it cannot have, as the compiler will say of the method.
@@ -229,7 +231,6 @@ impl VisitMut for WithoutSelf<'_> {
             }
             _ => {}
         }
-        visit_mut::visit_type_mut(self, ty);
     }
 }
 
@@ -255,6 +256,10 @@ mod tests {
         };
         assert_eq!(without(parse_quote!(Vec<Self>)), parse_quote!(Vec<a::Service<T>>));
         assert_eq!(without(parse_quote!(Self::A)), parse_quote!(<a::Service<T>>::A));
+        assert_eq!(without(parse_quote!(Self::A<Self>)), parse_quote!(<a::Service<T>>::A<a::Service<T>>));
         assert_eq!(without(parse_quote!(Self<u8>)), service, "which the compiler refuses in the method");
+        let mut ty = parse_quote!((Self, Self::A));
+        WithoutSelf(&parse_quote!(Service<Self>)).visit_type_mut(&mut ty);
+        assert_eq!(ty, parse_quote!((Service<Self>, <Service<Self>>::A)), "and this in the `impl`");
     }
 }

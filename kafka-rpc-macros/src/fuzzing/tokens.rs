@@ -31,6 +31,7 @@ fn named(hash: &TokenTree, brackets: &Group) -> Option<(String, TokenStream)> {
             TokenTree::Ident(segment) => name = Some(segment.to_string()),
             TokenTree::Punct(colon) if colon.as_char() == ':' => {}
             TokenTree::Group(options) => return Some((name?, options.stream())),
+            TokenTree::Punct(equals) if equals.as_char() == '=' => break,
             _ => return None,
         }
     }
