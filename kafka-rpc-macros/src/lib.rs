@@ -9,6 +9,8 @@ mod command;
 mod errors;
 mod expand;
 mod failure;
+#[cfg(test)]
+mod fuzzing;
 mod model;
 mod parse;
 mod position;

@@ -55,12 +55,15 @@ fn client_name(item: &Item) -> Option<Ident> {
 fn upper_camel(name: &Ident) -> String {
     let name = name.to_string();
     let words = name.trim_start_matches("r#").split('_');
-    words
+    let camel: String = words
         .map(|word| {
             let mut letters = word.chars();
             letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
         })
-        .collect()
+        .collect();
+    // What stood behind an underscore need not be able to begin a name, and there may be nothing.
+    let begins_a_name = syn::parse_str::<Ident>(&camel).is_ok();
+    if begins_a_name { camel } else { format!("_{camel}") }
 }
 
 fn doc(item: &Item) -> String {
@@ -203,9 +206,16 @@ struct WithoutSelf<'a>(&'a Type);
 
 impl VisitMut for WithoutSelf<'_> {
     fn visit_type_mut(&mut self, ty: &mut Type) {
+        // First what is in it: what takes the place of `Self` may have one in it, although the compiler refuses that.
+        visit_mut::visit_type_mut(self, ty);
         let is_self = |path: &Path| path.segments.first().is_some_and(|first| first.ident == "Self");
         match ty {
-            Type::Path(path) if path.path.is_ident("Self") => *ty = self.0.clone(),
+            // With arguments too, which it cannot have, as the compiler will say of the method.
+            Type::Path(path)
+                if path.qself.is_none() && is_self(&path.path) && path.path.segments.len() == 1 =>
+            {
+                *ty = self.0.clone();
+            }
             Type::Path(path) if path.qself.is_none() && is_self(&path.path) => {
                 let rest = path.path.segments.iter().skip(1);
                 let rest: Path = parse_quote!(::#(#rest)::*);
@@ -221,6 +231,35 @@ impl VisitMut for WithoutSelf<'_> {
             }
             _ => {}
         }
-        visit_mut::visit_type_mut(self, ty);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_has_a_name_whatever_the_item_is_called() {
+        let names = ["on_alert", "r#type", "_1", "__", "x1y"].map(|name| {
+            let name: Ident = syn::parse_str(name).expect("a name");
+            format_ident!("{}Client", upper_camel(&name)).to_string()
+        });
+        assert_eq!(names, ["OnAlertClient", "TypeClient", "_1Client", "_Client", "X1yClient"]);
+    }
+
+    #[test]
+    fn the_client_has_the_service_in_the_place_of_self() {
+        let service = parse_quote!(a::Service<T>);
+        let without = |mut ty: Type| {
+            WithoutSelf(&service).visit_type_mut(&mut ty);
+            ty
+        };
+        assert_eq!(without(parse_quote!(Vec<Self>)), parse_quote!(Vec<a::Service<T>>));
+        assert_eq!(without(parse_quote!(Self::A)), parse_quote!(<a::Service<T>>::A));
+        assert_eq!(without(parse_quote!(Self::A<Self>)), parse_quote!(<a::Service<T>>::A<a::Service<T>>));
+        assert_eq!(without(parse_quote!(Self<u8>)), service, "which the compiler refuses in the method");
+        let mut ty = parse_quote!((Self, Self::A));
+        WithoutSelf(&parse_quote!(Service<Self>)).visit_type_mut(&mut ty);
+        assert_eq!(ty, parse_quote!((Service<Self>, <Service<Self>>::A)), "and this in the `impl`");
     }
 }

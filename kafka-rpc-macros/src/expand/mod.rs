@@ -201,7 +201,8 @@ fn from_inside(vis: &Visibility) -> Visibility {
         Visibility::Restricted(restricted) => {
             let path = &restricted.path;
             match path.segments.first() {
-                Some(first) if first.ident == "crate" => vis.clone(),
+                // A path from the root is none that the compiler takes here, as it will say of the module itself.
+                Some(first) if first.ident == "crate" || path.leading_colon.is_some() => vis.clone(),
                 Some(first) if first.ident == "self" => parse_quote!(pub(super)),
                 _ => parse_quote!(pub(in super::#path)),
             }
@@ -252,4 +253,31 @@ fn extractors(item: &Item, handler: &Handler) -> Arguments {
         taken.push(name);
     }
     arguments
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_visibility_of_a_module_is_the_same_inside_of_it() {
+        let inside = |vis: &str| {
+            let vis = syn::parse_str(vis).expect("a visibility");
+            from_inside(&vis).into_token_stream().to_string()
+        };
+        let cases =
+            ["", "pub", "pub(crate)", "pub(self)", "pub(super)", "pub(in super::super)", "pub(in ::a)"];
+        assert_eq!(
+            cases.map(inside),
+            [
+                "pub (super)",
+                "pub",
+                "pub (crate)",
+                "pub (super)",
+                "pub (in super :: super)",
+                "pub (in super :: super :: super)",
+                "pub (in :: a)",
+            ]
+        );
+    }
 }

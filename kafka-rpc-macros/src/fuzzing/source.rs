@@ -1,0 +1,114 @@
+//! The checks, of a piece of source text.
+
+use proc_macro2::TokenStream;
+use quote::{ToTokens, quote};
+use syn::{Block, Ident, ImplItem, Item, TraitItem};
+
+use super::tokens::{Attributed, are_among, attributed, captured, depth, flat};
+use crate::{command, expand, types};
+
+/// Deeper than anybody nests, and not so deep that the parser of the compiler itself would not bear it.
+const DEEPEST: usize = 64;
+
+/// Expands the attribute that the text begins with on what stands behind it. Text that is no such thing is passed over.
+///
+/// An expansion is Rust, or begins with a `compile_error!`; what the user wrote is in it either way.
+pub(crate) fn source(text: &str) {
+    let Ok(tokens) = text.parse::<TokenStream>() else { return };
+    if depth(&tokens) > DEEPEST {
+        return;
+    }
+    match attributed(captured(tokens)) {
+        Some(Attributed { name, options, item }) if name == "kafka_handler" => handler(options, &item),
+        Some(Attributed { name, options, item }) if name == "command" => before_handler(&options, &item),
+        _ => {}
+    }
+}
+
+fn handler(options: TokenStream, item: &TokenStream) {
+    let expanded = expand::kafka_handler(options, item);
+    let is_error = is_error(&expanded);
+    let Ok(parsed) = syn::parse2::<Item>(item.clone()) else {
+        assert!(is_error && are_among(&flat(item), &flat(&expanded)), "no item of Rust");
+        return;
+    };
+    assert_is_rust(&expanded);
+    match &parsed {
+        Item::Impl(block) if types::is_wrapper(&block.self_ty) => assert!(is_error),
+        // Their functions are there, but not as the user wrote them.
+        Item::Trait(_) => assert_functions_are_there(&parsed, &expanded),
+        Item::Impl(block) if block.trait_.is_some() => assert_functions_are_there(&parsed, &expanded),
+        _ => assert!(
+            are_among(&flat(&parsed.to_token_stream()), &flat(&expanded)),
+            "not as it was: {expanded}"
+        ),
+    }
+}
+
+fn assert_functions_are_there(item: &Item, expanded: &TokenStream) {
+    let function = |name: &Ident, body: Option<&Block>| quote!(fn #name #body);
+    let functions: TokenStream = match item {
+        Item::Trait(contract) => contract
+            .items
+            .iter()
+            .filter_map(|item| match item {
+                TraitItem::Fn(each) => Some(function(&each.sig.ident, each.default.as_ref())),
+                _ => None,
+            })
+            .collect(),
+        Item::Impl(block) => block
+            .items
+            .iter()
+            .filter_map(|item| match item {
+                ImplItem::Fn(each) => Some(function(&each.sig.ident, Some(&each.block))),
+                _ => None,
+            })
+            .collect(),
+        _ => TokenStream::new(),
+    };
+    assert!(are_among(&flat(&functions), &flat(expanded)), "not every function is there: {expanded}");
+}
+
+/// `#[command]` by itself keeps what it is on, and beside `#[kafka_handler]` their order makes no difference.
+fn before_handler(options: &TokenStream, item: &TokenStream) {
+    let expanded = command::command(options, item);
+    // Sorted, because generic parameters are not written in the order in which they were read.
+    let [mut written, mut found] = [item, &expanded].map(flat);
+    written.sort_unstable();
+    found.sort_unstable();
+    assert!(are_among(&written, &found), "not as it was: {expanded}");
+    if syn::parse2::<Item>(item.clone()).is_ok() {
+        assert_is_rust(&expanded);
+    }
+    if is_error(&expanded) {
+        return;
+    }
+    let (Some(before), Some(after)) = (attributed(item.clone()), attributed(expanded)) else { return };
+    let is_function = matches!(
+        syn::parse2(before.item.clone()),
+        Ok(Item::Fn(function)) if !function.attrs.iter().any(|attribute| is_command(attribute.path()))
+    );
+    if before.name != "kafka_handler" || !is_function {
+        return;
+    }
+    let rest = before.item;
+    let the_other_way = expand::kafka_handler(before.options, &quote!(#[command(#options)] #rest));
+    let this_way = expand::kafka_handler(after.options, &after.item);
+    assert_eq!(this_way.to_string(), the_other_way.to_string());
+}
+
+fn is_command(path: &syn::Path) -> bool {
+    path.segments.last().is_some_and(|segment| segment.ident == "command")
+}
+
+fn is_error(expanded: &TokenStream) -> bool {
+    // `::core::compile_error!`
+    let beginning: TokenStream = expanded.clone().into_iter().take(7).collect();
+    beginning.to_string() == ":: core :: compile_error !"
+}
+
+fn assert_is_rust(expanded: &TokenStream) {
+    if let Err(error) = syn::parse2::<syn::File>(expanded.clone()) {
+        unreachable!("{error}: {expanded}");
+    }
+}
