@@ -1,5 +1,6 @@
 //! What the integration tests share.
 //!
+//! - [`chaos`]: proof on a real cluster that nothing is lost and nothing hangs
 //! - [`cluster`]: the Kafka that a test runs on, with topics and groups of its own
 //! - [`mod@counted`]: what the runtime has counted
 //! - [`interop`]: programs of other languages on the other side
@@ -8,11 +9,13 @@
 //! - [`service`]: the service as a process of its own, which can be killed
 //! - [`wait`]: waiting for a condition, with a bound
 
+pub mod chaos;
 pub mod cluster;
 pub mod counted;
 pub mod interop;
 pub mod orders;
 pub mod peer;
+mod process;
 pub mod service;
 mod skipped;
 pub mod wait;

@@ -311,10 +311,11 @@ impl ConsumerContext for Assignments {
             return;
         };
         let partitions = self.own(list);
+        let is_lost = consumer.assignment_lost();
         tracing::info!(
-            topic = %self.worker.source, group = %self.worker.served.group, ?partitions, "revoked; draining"
+            topic = %self.worker.source, group = %self.worker.served.group, ?partitions, lost = is_lost, "revoked"
         );
-        if consumer.assignment_lost() {
+        if is_lost {
             // Somebody else has them already: a commit would be refused, and waiting would only add duplicates.
             tracing::warn!(
                 topic = %self.worker.source, ?partitions,

@@ -1,7 +1,8 @@
 //! Which record may run now: records of one lane one at a time and in order, up to so many lanes at once.
 
 use std::{
-    collections::{HashMap, VecDeque, hash_map::Entry},
+    cmp,
+    collections::{BinaryHeap, HashMap, VecDeque, hash_map::Entry},
     hash::{BuildHasher as _, RandomState},
 };
 
@@ -23,7 +24,33 @@ pub(crate) struct Job<T> {
     /// `None` where nothing is ordered.
     pub(crate) lane: Option<Lane>,
     pub(crate) item: T,
+    /// Its place among all items, by their coming.
+    arrived: u64,
 }
+
+/// A job that waits for a place; the greatest is the oldest.
+#[derive(Debug)]
+struct Ready<T>(Job<T>);
+
+impl<T> Ord for Ready<T> {
+    fn cmp(&self, other: &Self) -> cmp::Ordering {
+        other.0.arrived.cmp(&self.0.arrived)
+    }
+}
+
+impl<T> PartialOrd for Ready<T> {
+    fn partial_cmp(&self, other: &Self) -> Option<cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<T> PartialEq for Ready<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.arrived == other.0.arrived
+    }
+}
+
+impl<T> Eq for Ready<T> {}
 
 /// The lanes of one subscription.
 ///
@@ -34,9 +61,11 @@ pub(crate) struct Lanes<T> {
     concurrency: usize,
     running: usize,
     keys: RandomState,
-    waiting: HashMap<Lane, VecDeque<T>>,
-    /// Whose turn it is once a place is free: first come, first served among lanes.
-    ready: VecDeque<Job<T>>,
+    arrived: u64,
+    waiting: HashMap<Lane, VecDeque<(u64, T)>>,
+    /// Those that nothing of their lane is before. The oldest runs first once a place is free: commits end at the
+    /// oldest that is unfinished, and whatever is finished behind it is handled again where the partition moves.
+    ready: BinaryHeap<Ready<T>>,
 }
 
 impl<T> Lanes<T> {
@@ -46,8 +75,9 @@ impl<T> Lanes<T> {
             concurrency,
             running: 0,
             keys: RandomState::new(),
+            arrived: 0,
             waiting: HashMap::new(),
-            ready: VecDeque::new(),
+            ready: BinaryHeap::new(),
         }
     }
 
@@ -58,17 +88,15 @@ impl<T> Lanes<T> {
             Ordering::Partition => Some(Lane { partition, key: None }),
             Ordering::None => None,
         };
-        let job = match lane {
-            None => Job { lane, item },
-            Some(lane) => match self.waiting.entry(lane) {
-                Entry::Occupied(mut queue) => return queue.get_mut().push_back(item),
-                Entry::Vacant(entry) => {
-                    entry.insert(VecDeque::new());
-                    Job { lane: Some(lane), item }
-                }
-            },
-        };
-        self.ready.push_back(job);
+        let arrived = self.arrived;
+        self.arrived += 1;
+        if let Some(lane) = lane {
+            match self.waiting.entry(lane) {
+                Entry::Occupied(mut queue) => return queue.get_mut().push_back((arrived, item)),
+                Entry::Vacant(entry) => drop(entry.insert(VecDeque::new())),
+            }
+        }
+        self.ready.push(Ready(Job { lane, item, arrived }));
     }
 
     /// Whether a job may run now.
@@ -82,7 +110,7 @@ impl<T> Lanes<T> {
             return None;
         }
         self.running += 1;
-        self.ready.pop_front()
+        self.ready.pop().map(|Ready(job)| job)
     }
 
     /// Frees the place and the lane of a job that has ended.
@@ -98,7 +126,7 @@ impl<T> Lanes<T> {
 
     /// Brings a parked job back.
     pub(crate) fn unpark(&mut self, job: Job<T>) {
-        self.ready.push_back(job);
+        self.ready.push(Ready(job));
     }
 
     /// Frees the lane of a parked job that will not come back.
@@ -107,7 +135,7 @@ impl<T> Lanes<T> {
             && let Entry::Occupied(mut queue) = self.waiting.entry(lane)
         {
             match queue.get_mut().pop_front() {
-                Some(item) => self.ready.push_back(Job { lane: Some(lane), item }),
+                Some((arrived, item)) => self.ready.push(Ready(Job { lane: Some(lane), item, arrived })),
                 None => drop(queue.remove()),
             }
         }
@@ -116,14 +144,13 @@ impl<T> Lanes<T> {
     /// Drops what waits and is not to be kept, such as the records of a partition that has gone.
     pub(crate) fn retain(&mut self, keep: impl Fn(&T) -> bool) {
         for queue in self.waiting.values_mut() {
-            queue.retain(&keep);
+            queue.retain(|(_, item)| keep(item));
         }
-        // A ready job that goes passes its turn on to the next of its lane.
-        for _ in 0..self.ready.len() {
-            let Some(job) = self.ready.pop_front() else { break };
+        for Ready(job) in std::mem::take(&mut self.ready) {
             if keep(&job.item) {
-                self.ready.push_back(job);
+                self.ready.push(Ready(job));
             } else {
+                // It passes its turn on to the next of its lane.
                 self.abandon(job.lane);
             }
         }
@@ -175,10 +202,24 @@ mod tests {
 
     #[test]
     fn a_busy_key_does_not_starve_the_others() {
-        let mut lanes = pushed(Ordering::Key, 1, &[("a", 1), ("a", 2), ("b", 3)]);
+        let mut lanes = pushed(Ordering::Key, 2, &[("a", 1), ("a", 2), ("a", 3), ("b", 4), ("c", 5)]);
         let a = next(&mut lanes);
+        let b = next(&mut lanes);
+        assert_eq!(b.item, 4, "a has one place at most");
+        lanes.finish(b.lane);
+        assert_eq!(next(&mut lanes).item, 5);
         lanes.finish(a.lane);
-        assert_eq!(next(&mut lanes).item, 3, "b was ready first");
+        assert_eq!(next(&mut lanes).item, 2);
+    }
+
+    #[test]
+    fn the_oldest_that_may_run_does_so_that_little_is_finished_behind_what_is_not() {
+        let mut lanes = pushed(Ordering::Key, 1, &[("a", 1), ("a", 2), ("b", 3), ("a", 4)]);
+        for item in 1..=4 {
+            let job = next(&mut lanes);
+            assert_eq!(job.item, item);
+            lanes.finish(job.lane);
+        }
     }
 
     #[test]

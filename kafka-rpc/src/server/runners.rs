@@ -135,7 +135,7 @@ impl Worker {
 
     /// Ends a job; returns the one that this runner is to run next.
     fn finish(&self, job: Job<Task>, is_final: bool, is_active: bool) -> Option<Job<Task>> {
-        let Job { lane, item: Task { record, generation, .. } } = job;
+        let Job { lane, item: Task { record, generation, .. }, .. } = job;
         if is_final {
             self.finished.fetch_add(1, Ordering::Relaxed);
             self.flow_changed.store(true, Ordering::Relaxed);

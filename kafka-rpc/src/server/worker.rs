@@ -133,6 +133,9 @@ impl Worker {
         match self.handling.handle(&self.served, record, *retries).await {
             Outcome::Handled => done(&self.metrics.handled),
             Outcome::Expired => {
+                tracing::debug!(
+                    topic = %record.topic, partition = record.partition, offset = record.offset, "expired"
+                );
                 warn_of_clocks(record);
                 done(&self.metrics.expired)
             }

@@ -13,11 +13,17 @@ use std::{
 use rdkafka::{
     ClientConfig,
     consumer::{BaseConsumer, Consumer as _},
+    metadata::{Metadata, MetadataTopic},
 };
 use uuid::Uuid;
 
+use crate::process;
+
 /// How long brokers may take to start: seconds on a quiet machine, a minute on a busy one.
 const START_WITHIN: Duration = Duration::from_mins(2);
+
+/// How long replicas must be seen in sync until it is believed.
+const IN_SYNC_FOR: Duration = Duration::from_secs(2);
 
 /// How long a broker may take to stop in good order before it is killed.
 const STOP_WITHIN: Duration = Duration::from_secs(30);
@@ -150,10 +156,10 @@ impl Brokers {
     }
 
     fn signal(&self, index: usize, signal: &str) -> io::Result<()> {
-        let Some(process) = &self.nodes[index].process else {
-            return Ok(());
-        };
-        run(Command::new("kill").arg(format!("-{signal}")).arg(process.id().to_string()))
+        match &self.nodes[index].process {
+            Some(process) => process::signal(process, signal),
+            None => Ok(()),
+        }
     }
 
     fn java(&self, home: &Path) -> Command {
@@ -167,22 +173,45 @@ impl Brokers {
         let home = &self.nodes[index].home;
         let mut format = self.java(home);
         format.args(["-Xmx256m", "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c"]);
-        run(format.arg(home.join("server.properties")))
+        process::run(format.arg(home.join("server.properties")))
     }
 
     /// Waits until every broker is in the metadata that a client sees.
     pub fn wait_until_ready(&mut self) -> io::Result<()> {
+        let all = self.nodes.len();
+        self.wait_until(Duration::ZERO, |metadata| metadata.brokers().len() == all)
+    }
+
+    /// Waits until every broker is there, and every replica of every topic in sync.
+    pub fn wait_until_in_sync(&mut self) -> io::Result<()> {
+        let all = self.nodes.len();
+        // A broker that has just come back may tell what was true before it went.
+        self.wait_until(IN_SYNC_FOR, |metadata| {
+            let partitions = metadata.topics().iter().flat_map(MetadataTopic::partitions);
+            metadata.brokers().len() == all
+                && partitions
+                    .map(|partition| (partition.isr().len(), partition.replicas().len()))
+                    .all(|(in_sync, replicas)| in_sync == replicas)
+        })
+    }
+
+    /// Waits until the metadata that a client sees has been so for a while.
+    fn wait_until(&mut self, lasts: Duration, is_so: impl Fn(&Metadata) -> bool) -> io::Result<()> {
         let client: BaseConsumer = ClientConfig::new()
             .set("bootstrap.servers", self.addresses())
             .set("log_level", "0")
             .create()
             .map_err(io::Error::other)?;
         let until = Instant::now() + START_WITHIN;
+        let mut since = None;
         while Instant::now() < until {
-            let seen =
-                client.fetch_metadata(None, Duration::from_secs(1)).map(|metadata| metadata.brokers().len());
-            if seen.is_ok_and(|seen| seen == self.nodes.len()) {
-                return Ok(());
+            let seen = client.fetch_metadata(None, Duration::from_secs(1));
+            if seen.is_ok_and(|metadata| is_so(&metadata)) {
+                if since.get_or_insert_with(Instant::now).elapsed() >= lasts {
+                    return Ok(());
+                }
+            } else {
+                since = None;
             }
             for broker in &mut self.nodes {
                 if let Some(process) = &mut broker.process
@@ -209,19 +238,6 @@ impl Drop for Brokers {
         // What cannot be removed lies in the temporary folder, and is the system's to clean.
         let _left = fs::remove_dir_all(&self.home);
     }
-}
-
-fn run(command: &mut Command) -> io::Result<()> {
-    let output = command.output()?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let said = [output.stdout, output.stderr].concat();
-    Err(io::Error::other(format!(
-        "{command:?} ended with {}:\n{}",
-        output.status,
-        String::from_utf8_lossy(&said)
-    )))
 }
 
 /// The folder of Kafka's jars, which Maven fills once.
@@ -300,6 +316,10 @@ fn properties(index: usize, count: usize, ports: &[u16], home: &Path) -> String 
          share.coordinator.state.topic.min.isr={in_sync}\n\
          group.initial.rebalance.delay.ms=0\n\
          broker.session.timeout.ms=6000\n\
+         group.consumer.min.session.timeout.ms=6000\n\
+         group.consumer.session.timeout.ms=6000\n\
+         group.consumer.min.heartbeat.interval.ms=500\n\
+         group.consumer.heartbeat.interval.ms=500\n\
          auto.create.topics.enable=false\n",
         data = home.join("data").display(),
     )

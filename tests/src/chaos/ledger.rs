@@ -1,0 +1,320 @@
+//! What every process writes down, outside of Kafka.
+//!
+//! A file a process, a line an entry, each line one write to a file that is open for appending: what a handler has
+//! noted is in the file before it goes on, and a kill -9 can tear only the last line.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime},
+};
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use super::{contract::Work, schedule::Fault};
+
+/// A moment, in microseconds of the wall clock: all processes of a run are on one machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Moment(pub(super) u64);
+
+impl Moment {
+    pub(super) fn now() -> Self {
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Self(u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
+    }
+
+    pub(super) fn plus(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)))
+    }
+
+    /// How long after `earlier` it is; zero if it is not.
+    pub(super) fn since(self, earlier: Self) -> Duration {
+        Duration::from_micros(self.0.saturating_sub(earlier.0))
+    }
+}
+
+/// A record in the topic of commands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+pub(super) struct Place {
+    pub(super) partition: i32,
+    pub(super) offset: i64,
+}
+
+/// A line of a caller.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum CallerEntry {
+    /// It is about to be sent.
+    Sent { at: Moment, deadline: Moment, notify: bool, work: Work },
+    /// The caller has seen its end.
+    Ended { at: Moment, id: u64, outcome: Outcome },
+    /// Every call has ended, and nothing more is sent.
+    Stopped { at: Moment },
+}
+
+/// How a call ended for its caller.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Outcome {
+    Answered {
+        sum: u64,
+    },
+    /// Without waiting for an answer: the broker has it.
+    Taken,
+    Remote {
+        status: u16,
+        name: String,
+        code: Option<String>,
+    },
+    Deadline {
+        progress: Reached,
+    },
+    Undeliverable {
+        reason: String,
+    },
+    Overloaded,
+    ShuttingDown,
+    Invalid {
+        reason: String,
+    },
+    Decode {
+        reason: String,
+    },
+}
+
+/// How far a request had got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Reached {
+    NotSent,
+    Acknowledged,
+    Unknown,
+}
+
+/// A line of an instance of the service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum ServiceEntry {
+    /// An assignment of each of these partitions begins.
+    Assigned { at: Moment, partitions: Vec<i32> },
+    /// It ends: lost, or given up in good order.
+    Revoked { at: Moment, partitions: Vec<i32>, lost: bool },
+    /// What was finished in it could not be committed.
+    NotCommitted { at: Moment, partitions: Vec<i32> },
+    /// A handler starts.
+    Started { at: Moment, place: Place, id: u64, key: String, number: u64 },
+    /// A handler has ended.
+    Ended { at: Moment, place: Place, id: u64, how: HandlerEnd },
+    /// A record was dropped: nobody waits for it any more.
+    Expired { at: Moment, place: Place },
+    /// The instance has shut down in good order.
+    Stopped { at: Moment },
+}
+
+/// How a handler ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum HandlerEnd {
+    Done,
+    Refused,
+    Failed,
+    Panicked,
+}
+
+/// A line of the run itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum RunEntry {
+    Began {
+        at: Moment,
+        seed: u64,
+        protocol: String,
+    },
+    /// Something is done to a broker or a service.
+    Fault {
+        at: Moment,
+        fault: Fault,
+    },
+    /// It is over.
+    Healed {
+        at: Moment,
+        fault: Fault,
+    },
+    InstanceStarted {
+        at: Moment,
+        name: String,
+    },
+    InstanceKilled {
+        at: Moment,
+        name: String,
+    },
+    /// It ended although nobody had ended it, or badly when it was asked to.
+    InstanceDied {
+        at: Moment,
+        name: String,
+        how: String,
+    },
+    /// No more faults and no more commands.
+    Over {
+        at: Moment,
+    },
+}
+
+/// A line of what Kafka held in the end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum LogEntry {
+    Command {
+        place: Place,
+        id: u64,
+    },
+    DeadLetter {
+        place: Place,
+        id: u64,
+        status: String,
+    },
+    /// Up to where a partition is committed, and how many records it has held.
+    Committed {
+        partition: i32,
+        committed: i64,
+        end: i64,
+    },
+}
+
+/// The folder of a run's ledgers.
+#[derive(Debug, Clone)]
+pub(super) struct Ledgers(PathBuf);
+
+const CALLER: &str = "caller-";
+const SERVICE: &str = "service-";
+const RUN: &str = "run";
+const LOG: &str = "log";
+
+impl Ledgers {
+    pub(super) fn create(folder: &Path) -> io::Result<Self> {
+        fs::create_dir_all(folder)?;
+        Ok(Self(folder.canonicalize()?))
+    }
+
+    pub(super) fn folder(&self) -> &Path {
+        &self.0
+    }
+
+    pub(super) fn of_caller(&self, index: u16) -> PathBuf {
+        self.file(&format!("{CALLER}{index}"))
+    }
+
+    /// Of the so-manieth instance that is started in the run.
+    pub(super) fn of_service(&self, instance: usize) -> PathBuf {
+        self.file(&format!("{SERVICE}{instance:03}"))
+    }
+
+    pub(super) fn of_run(&self) -> PathBuf {
+        self.file(RUN)
+    }
+
+    pub(super) fn of_log(&self) -> PathBuf {
+        self.file(LOG)
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.0.join(format!("{name}.jsonl"))
+    }
+
+    /// Everything that was written.
+    pub(super) fn read(&self) -> io::Result<Evidence> {
+        let mut evidence =
+            Evidence { run: read(&self.of_run())?, log: read(&self.of_log())?, ..Evidence::default() };
+        for file in fs::read_dir(&self.0)? {
+            let path = file?.path();
+            let Some(name) = path.file_name().and_then(|name| name.to_str()?.strip_suffix(".jsonl")) else {
+                continue;
+            };
+            if name.starts_with(CALLER) {
+                evidence.callers.insert(name.to_owned(), read(&path)?);
+            } else if name.starts_with(SERVICE) {
+                evidence.services.insert(name.to_owned(), read(&path)?);
+            }
+        }
+        Ok(evidence)
+    }
+}
+
+/// All ledgers of a run, by the names of the processes.
+#[derive(Debug, Default)]
+pub(super) struct Evidence {
+    pub(super) run: Vec<RunEntry>,
+    pub(super) callers: BTreeMap<String, Vec<CallerEntry>>,
+    pub(super) services: BTreeMap<String, Vec<ServiceEntry>>,
+    pub(super) log: Vec<LogEntry>,
+}
+
+/// The ledger of a process.
+#[derive(Debug)]
+pub(super) struct Writer(File);
+
+impl Writer {
+    pub(super) fn append_to(path: &Path) -> io::Result<Self> {
+        File::options().create(true).append(true).open(path).map(Self)
+    }
+
+    /// Writes an entry: it is in the file when this returns.
+    pub(super) fn append(&self, entry: &impl Serialize) -> io::Result<()> {
+        let mut line = serde_json::to_vec(entry)?;
+        line.push(b'\n');
+        (&self.0).write_all(&line)
+    }
+}
+
+/// Reads a ledger. A last line that was torn by a kill is left out.
+fn read<T: DeserializeOwned>(path: &Path) -> io::Result<Vec<T>> {
+    let text = fs::read_to_string(path)?;
+    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+    let entry = |(index, line): (usize, &str)| {
+        serde_json::from_str(line)
+            .map_err(|error| io::Error::other(format!("{}:{}: {error}", path.display(), index + 1)))
+    };
+    whole.lines().enumerate().map(entry).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::env;
+
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn what_was_written_is_read_and_a_torn_line_is_left_out() {
+        let path = env::temp_dir().join(format!("ledger-{}", Uuid::new_v4().simple()));
+        let entries = [
+            ServiceEntry::Assigned { at: Moment(1), partitions: vec![0, 2] },
+            ServiceEntry::Expired { at: Moment(2), place: Place { partition: 0, offset: 7 } },
+        ];
+        for entry in &entries {
+            // As two processes would.
+            Writer::append_to(&path).and_then(|ledger| ledger.append(entry)).expect("it is written");
+        }
+        File::options()
+            .append(true)
+            .open(&path)
+            .expect("it is there")
+            .write_all(b"{\"sto")
+            .expect("it is torn");
+        assert_eq!(read::<ServiceEntry>(&path).expect("it is read"), entries);
+        fs::remove_file(&path).expect("it is there");
+    }
+
+    #[test]
+    fn a_line_in_the_middle_that_cannot_be_read_is_an_error_that_names_it() {
+        let path = env::temp_dir().join(format!("ledger-{}", Uuid::new_v4().simple()));
+        fs::write(&path, "{\"stopped\":{\"at\":1}}\nnonsense\n").expect("it is written");
+        let error = read::<ServiceEntry>(&path).expect_err("nonsense").to_string();
+        assert!(error.contains(":2:"), "{error}");
+        fs::remove_file(&path).expect("it is there");
+    }
+}

@@ -1,0 +1,127 @@
+//! What Kafka holds in the end: every command, every dead letter, and how far each partition is committed.
+
+use std::{collections::BTreeMap, io, time::Duration};
+
+use rdkafka::{
+    ClientConfig, Message as _, Offset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer as _},
+    error::KafkaError,
+    message::{BorrowedMessage, Headers as _},
+};
+use serde::Deserialize;
+
+use super::{
+    contract::{DEAD_LETTERS, GROUP, TOPIC, Work},
+    ledger::{LogEntry, Place, Writer},
+};
+
+/// How long one question may take: brokers that have just come back are slow.
+const ASK_FOR: Duration = Duration::from_secs(10);
+
+/// How long a topic may give nothing before its end.
+const SILENT_FOR: Duration = Duration::from_mins(1);
+
+/// Reads the cluster as the group sees it. It never joins it.
+pub(super) struct Log {
+    consumer: BaseConsumer,
+}
+
+impl Log {
+    pub(super) fn of(brokers: &str) -> io::Result<Self> {
+        let consumer = ClientConfig::new()
+            .set("bootstrap.servers", brokers)
+            .set("group.id", GROUP)
+            .set("enable.auto.commit", "false")
+            .set("auto.offset.reset", "earliest")
+            .set("log_level", "0")
+            .create()
+            .map_err(io::Error::other)?;
+        Ok(Self { consumer })
+    }
+
+    /// Up to where the partitions of the commands are committed, and their ends.
+    pub(super) fn committed(&self, partitions: u16) -> Result<BTreeMap<i32, (i64, i64)>, KafkaError> {
+        let mut asked = TopicPartitionList::new();
+        for partition in 0..i32::from(partitions) {
+            asked.add_partition(TOPIC, partition);
+        }
+        let committed = self.consumer.committed_offsets(asked, ASK_FOR)?;
+        let of = |element: &rdkafka::topic_partition_list::TopicPartitionListElem<'_>| {
+            let committed = if let Offset::Offset(offset) = element.offset() { offset } else { 0 };
+            let (_, end) = self.consumer.fetch_watermarks(TOPIC, element.partition(), ASK_FOR)?;
+            Ok((element.partition(), (committed, end)))
+        };
+        committed.elements().iter().map(of).collect()
+    }
+
+    /// Writes down all of it.
+    pub(super) fn write(&self, partitions: u16, ledger: &Writer) -> io::Result<()> {
+        for (partition, (committed, end)) in self.committed(partitions).map_err(io::Error::other)? {
+            ledger.append(&LogEntry::Committed { partition, committed, end })?;
+        }
+        self.read(TOPIC, |message| {
+            let place = Place { partition: message.partition(), offset: message.offset() };
+            ledger.append(&LogEntry::Command { place, id: id(message)? })
+        })?;
+        self.read(DEAD_LETTERS, |message| {
+            let header = |name| {
+                let headers = message.headers()?;
+                let value = headers.iter().find(|header| header.key == name)?.value?;
+                std::str::from_utf8(value).ok()
+            };
+            let missing = || io::Error::other("a dead letter does not say where it is from");
+            let place = Place {
+                partition: header("original-partition")
+                    .and_then(|text| text.parse().ok())
+                    .ok_or_else(missing)?,
+                offset: header("original-offset").and_then(|text| text.parse().ok()).ok_or_else(missing)?,
+            };
+            let status = header("status-code").unwrap_or_default().to_owned();
+            ledger.append(&LogEntry::DeadLetter { place, id: id(message)?, status })
+        })
+    }
+
+    /// Reads a topic from its beginning to its end.
+    fn read(
+        &self,
+        topic: &str,
+        mut each: impl FnMut(&BorrowedMessage<'_>) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let metadata = self.consumer.fetch_metadata(Some(topic), ASK_FOR).map_err(io::Error::other)?;
+        let mut left = BTreeMap::new();
+        let mut assigned = TopicPartitionList::new();
+        for partition in metadata.topics().iter().flat_map(rdkafka::metadata::MetadataTopic::partitions) {
+            let (begin, end) =
+                self.consumer.fetch_watermarks(topic, partition.id(), ASK_FOR).map_err(io::Error::other)?;
+            if begin < end {
+                left.insert(partition.id(), end);
+                let added = assigned.add_partition_offset(topic, partition.id(), Offset::Beginning);
+                added.map_err(io::Error::other)?;
+            }
+        }
+        self.consumer.assign(&assigned).map_err(io::Error::other)?;
+        while !left.is_empty() {
+            let Some(polled) = self.consumer.poll(SILENT_FOR) else {
+                return Err(io::Error::other(format!(
+                    "`{topic}` cannot be read to its end: {left:?} is missing"
+                )));
+            };
+            let Ok(message) = polled else { continue };
+            each(&message)?;
+            if left.get(&message.partition()).is_some_and(|end| message.offset() + 1 >= *end) {
+                left.remove(&message.partition());
+            }
+        }
+        self.consumer.unassign().map_err(io::Error::other)
+    }
+}
+
+/// The command in a record.
+fn id(message: &BorrowedMessage<'_>) -> io::Result<u64> {
+    #[derive(Deserialize)]
+    struct Envelope {
+        payload: Work,
+    }
+    let value = message.payload().unwrap_or_default();
+    Ok(serde_json::from_slice::<Envelope>(value)?.payload.id)
+}

@@ -1,0 +1,222 @@
+//! What became of every command.
+
+use std::{collections::HashMap, time::Duration};
+
+use super::{
+    super::{
+        contract::{FAILED, PANICKED, REFUSED, Task, Work},
+        ledger::{CallerEntry, Evidence, HandlerEnd, LogEntry, Moment, Outcome, Place, Reached},
+    },
+    Verdict, Violation,
+    handling::Handling,
+};
+
+/// By how much a call may end after its deadline: the machine is busy.
+const LATE: Duration = Duration::from_secs(3);
+
+/// The commands of a run, by id.
+pub(super) struct Calls<'a>(HashMap<u64, Call<'a>>);
+
+#[derive(Debug)]
+struct Call<'a> {
+    work: &'a Work,
+    at: Moment,
+    deadline: Moment,
+    notify: bool,
+    ended: Option<(Moment, &'a Outcome)>,
+    places: Vec<Place>,
+    /// How handlers of it have ended.
+    done: bool,
+    refused: bool,
+}
+
+impl<'a> Calls<'a> {
+    pub(super) fn of(evidence: &'a Evidence, verdict: &mut Verdict) -> Self {
+        let mut calls = HashMap::new();
+        for entry in evidence.callers.values().flatten() {
+            match entry {
+                CallerEntry::Sent { at, deadline, notify, work } => {
+                    let (at, deadline, notify) = (*at, *deadline, *notify);
+                    let call = Call {
+                        work,
+                        at,
+                        deadline,
+                        notify,
+                        ended: None,
+                        places: Vec::new(),
+                        done: false,
+                        refused: false,
+                    };
+                    calls.insert(work.id, call);
+                }
+                CallerEntry::Ended { at, id, outcome } => {
+                    if let Some(call) = calls.get_mut(id) {
+                        call.ended = Some((*at, outcome));
+                    }
+                }
+                CallerEntry::Stopped { .. } => {}
+            }
+        }
+        for entry in &evidence.log {
+            let LogEntry::Command { place, id } = entry else { continue };
+            match calls.get_mut(id) {
+                Some(call) => call.places.push(*place),
+                None => verdict.violations.push(wrong(*id, "is in the log, and nobody sent it")),
+            }
+        }
+        Self(calls)
+    }
+
+    pub(super) fn judge(mut self, handling: &Handling<'_>, verdict: &mut Verdict) {
+        for run in &handling.runs {
+            let Some(call) = self.0.get_mut(&run.id) else {
+                verdict.violations.push(wrong(run.id, "was handled, and nobody sent it"));
+                continue;
+            };
+            if (run.key, run.number) != (call.work.key.as_str(), call.work.number) {
+                verdict.violations.push(wrong(run.id, "its handler was given another command's key"));
+            }
+            match run.ended {
+                Some((_, HandlerEnd::Done)) => call.done = true,
+                Some((_, HandlerEnd::Refused)) => call.refused = true,
+                _ => {}
+            }
+        }
+        verdict.commands = self.0.len() as u64;
+        verdict.dead_lettered = handling.letters.len() as u64;
+        verdict.expired = handling.expired.len() as u64;
+        let mut answered = Vec::new();
+        let mut ids: Vec<u64> = self.0.keys().copied().collect();
+        ids.sort_unstable();
+        for call in ids.iter().map(|id| &self.0[id]) {
+            call.count(verdict);
+            call.judge_end(verdict);
+            call.judge_handling(handling, verdict);
+            if let Some((at, Outcome::Answered { .. })) = call.ended {
+                answered.push(at.since(call.at));
+            }
+        }
+        answered.sort_unstable();
+        let of_hundred = |part: usize| answered.get(answered.len() * part / 100).copied().unwrap_or_default();
+        verdict.median_call = of_hundred(50);
+        verdict.slow_call = of_hundred(99);
+        verdict.longest_answered = answered.last().copied().unwrap_or_default();
+    }
+}
+
+impl Call<'_> {
+    fn count(&self, verdict: &mut Verdict) {
+        verdict.stored += u64::from(!self.places.is_empty());
+        verdict.stored_unknown += u64::from(!self.places.is_empty() && !self.is_acknowledged());
+        let Some((at, outcome)) = self.ended else { return };
+        verdict.longest_call = verdict.longest_call.max(at.since(self.at));
+        *verdict.outcomes.entry(kind(outcome)).or_default() += 1;
+    }
+
+    /// Whether the caller knows that the broker has it.
+    fn is_acknowledged(&self) -> bool {
+        let acknowledged = |outcome: &Outcome| {
+            matches!(
+                outcome,
+                Outcome::Answered { .. }
+                    | Outcome::Taken
+                    | Outcome::Remote { .. }
+                    | Outcome::Decode { .. }
+                    | Outcome::Deadline { progress: Reached::Acknowledged }
+            )
+        };
+        self.ended.is_some_and(|(_, outcome)| acknowledged(outcome))
+    }
+
+    /// What its caller saw.
+    fn judge_end(&self, verdict: &mut Verdict) {
+        let id = self.work.id;
+        let Some((at, outcome)) = self.ended else {
+            verdict.violations.push(Violation::Hung { id, late: None });
+            return;
+        };
+        let late = at.since(self.deadline);
+        if late > LATE {
+            verdict.violations.push(Violation::Hung { id, late: Some(late) });
+        }
+        if let Some(why) = self.wrong(outcome) {
+            verdict.violations.push(wrong(id, why));
+        }
+    }
+
+    fn wrong(&self, outcome: &Outcome) -> Option<String> {
+        let task = self.work.task;
+        match outcome {
+            Outcome::Answered { sum } if *sum != self.work.answer() => {
+                Some("it was answered with the answer to another".to_owned())
+            }
+            Outcome::Answered { .. } if !self.done => {
+                Some(format!("it was answered, and no handler of it ({task:?}) has worked"))
+            }
+            Outcome::Remote { status, name, code } => {
+                let own = Some(self.work.code());
+                let expected = match task {
+                    Task::Refuse => (REFUSED, own),
+                    Task::Fail | Task::Flaky => (FAILED, own),
+                    Task::Panic => (PANICKED, None),
+                    Task::Quick | Task::Slow { .. } => {
+                        return Some(format!("it failed with {status} {name}"));
+                    }
+                };
+                ((*status, code) != (expected.0, &expected.1))
+                    .then(|| format!("it ({task:?}) failed with {status} {name}, code {code:?}"))
+            }
+            Outcome::Decode { reason } => Some(format!("its reply cannot be read: {reason}")),
+            Outcome::Invalid { reason } => Some(format!("it was refused on the caller's side: {reason}")),
+            Outcome::ShuttingDown => Some("it was ended by a shutdown, and there was none".to_owned()),
+            _ => None,
+        }
+    }
+
+    /// What became of it where it was handled.
+    fn judge_handling(&self, handling: &Handling<'_>, verdict: &mut Verdict) {
+        let id = self.work.id;
+        let mut lost = |place, why| verdict.violations.push(Violation::Lost { id, place, why });
+        match self.places.as_slice() {
+            [] if self.is_acknowledged() => {
+                lost(None, "the broker has acknowledged it, and does not have it");
+            }
+            [] => {}
+            [place] => {
+                let is_lettered = handling.letters.contains(place);
+                // With nobody to tell, a refusal is dead-lettered too.
+                let is_handled = self.done || (self.refused && !self.notify);
+                if !(is_lettered || is_handled || handling.expired.contains(place)) {
+                    lost(Some(*place), "it was neither handled to its end, nor dead-lettered, nor expired");
+                }
+            }
+            places => verdict.violations.push(Violation::StoredTwice { id, places: places.to_vec() }),
+        }
+    }
+}
+
+fn wrong(id: u64, why: impl Into<String>) -> Violation {
+    Violation::Wrong { id, why: why.into() }
+}
+
+/// The kind of an outcome, as the report counts it.
+fn kind(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Answered { .. } => "answered".to_owned(),
+        Outcome::Taken => "taken (`notify`)".to_owned(),
+        Outcome::Remote { status, name, .. } => format!("error {status} {name}"),
+        Outcome::Deadline { progress } => {
+            let progress = match progress {
+                Reached::NotSent => "not sent",
+                Reached::Acknowledged => "acknowledged",
+                Reached::Unknown => "not acknowledged",
+            };
+            format!("error DeadlineExceeded, {progress}")
+        }
+        Outcome::Undeliverable { .. } => "error Undeliverable".to_owned(),
+        Outcome::Overloaded => "error Overloaded".to_owned(),
+        Outcome::ShuttingDown => "error ShuttingDown".to_owned(),
+        Outcome::Invalid { .. } => "error Invalid".to_owned(),
+        Outcome::Decode { .. } => "error Decode".to_owned(),
+    }
+}

@@ -1,0 +1,219 @@
+//! What the handlers did: order, overlaps, repetitions.
+
+use std::collections::{HashMap, HashSet};
+
+use super::{
+    super::ledger::{Evidence, HandlerEnd, LogEntry, Moment, Place, RunEntry, ServiceEntry},
+    Verdict, Violation,
+};
+
+/// One run of a handler.
+#[derive(Debug)]
+pub(super) struct Run<'a> {
+    pub(super) service: &'a str,
+    /// Which assignment of the run it belongs to.
+    assignment: usize,
+    pub(super) place: Place,
+    pub(super) id: u64,
+    pub(super) key: &'a str,
+    pub(super) number: u64,
+    pub(super) started: Moment,
+    pub(super) ended: Option<(Moment, HandlerEnd)>,
+}
+
+/// How an assignment of a partition to an instance ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum AssignmentEnd {
+    /// With its instance, which was killed.
+    Killed,
+    Lost,
+    GivenUp,
+}
+
+/// Everything that the handlers of all instances did.
+#[derive(Debug, Default)]
+pub(super) struct Handling<'a> {
+    pub(super) runs: Vec<Run<'a>>,
+    pub(super) expired: HashSet<Place>,
+    pub(super) letters: HashSet<Place>,
+    assignments: Vec<AssignmentEnd>,
+}
+
+impl<'a> Handling<'a> {
+    /// Reads it from the ledgers. What cannot be within one assignment is found here, in the order of the lines.
+    pub(super) fn of(evidence: &'a Evidence, verdict: &mut Verdict) -> Self {
+        let letter = |entry: &LogEntry| match entry {
+            LogEntry::DeadLetter { place, .. } => Some(*place),
+            _ => None,
+        };
+        let letters = evidence.log.iter().filter_map(letter).collect();
+        let mut handling = Self { letters, ..Self::default() };
+        for (service, entries) in &evidence.services {
+            handling.read(service, entries, verdict);
+        }
+        handling
+    }
+
+    fn read(&mut self, service: &'a str, entries: &'a [ServiceEntry], verdict: &mut Verdict) {
+        let mut current: HashMap<i32, usize> = HashMap::new();
+        let mut last_at: HashMap<Place, usize> = HashMap::new();
+        let mut last_of: HashMap<(usize, &str), usize> = HashMap::new();
+        for entry in entries {
+            match entry {
+                ServiceEntry::Assigned { partitions, .. } => {
+                    for partition in partitions {
+                        current.insert(*partition, self.assignments.len());
+                        self.assignments.push(AssignmentEnd::Killed);
+                    }
+                }
+                ServiceEntry::Revoked { partitions, lost, .. } => {
+                    // What still runs goes on to belong to it.
+                    for assignment in partitions.iter().filter_map(|partition| current.get(partition)) {
+                        self.assignments[*assignment] =
+                            if *lost { AssignmentEnd::Lost } else { AssignmentEnd::GivenUp };
+                    }
+                }
+                ServiceEntry::NotCommitted { partitions, .. } => {
+                    // It was not ours any more, whether that was known or not.
+                    for assignment in partitions.iter().filter_map(|partition| current.get(partition)) {
+                        self.assignments[*assignment] = AssignmentEnd::Lost;
+                    }
+                }
+                ServiceEntry::Started { at, place, id, key, number } => {
+                    let Some(assignment) = current.get(&place.partition).copied() else {
+                        let why = "a handler started without an assignment";
+                        verdict.violations.push(order(service, key, *place, why));
+                        continue;
+                    };
+                    let run = Run {
+                        service,
+                        assignment,
+                        place: *place,
+                        id: *id,
+                        key,
+                        number: *number,
+                        started: *at,
+                        ended: None,
+                    };
+                    if let Some(previous) = last_of.insert((assignment, key), self.runs.len())
+                        && let Some(why) = self.out_of_order(&self.runs[previous], &run)
+                    {
+                        verdict.violations.push(order(service, key, *place, why));
+                    }
+                    last_at.insert(*place, self.runs.len());
+                    self.runs.push(run);
+                }
+                ServiceEntry::Ended { at, place, how, .. } => {
+                    if let Some(run) = last_at.get(place) {
+                        self.runs[*run].ended = Some((*at, *how));
+                    }
+                }
+                ServiceEntry::Expired { place, .. } => {
+                    self.expired.insert(*place);
+                }
+                ServiceEntry::Stopped { .. } => {}
+            }
+        }
+    }
+
+    /// Why `next` may not have started after `previous`, of the same key in the same assignment.
+    fn out_of_order(&self, previous: &Run<'_>, next: &Run<'_>) -> Option<&'static str> {
+        let Some((_, how)) = previous.ended else {
+            return Some("started while the handler of another record of its key ran");
+        };
+        let failed = matches!(how, HandlerEnd::Failed | HandlerEnd::Panicked);
+        if next.place.offset < previous.place.offset {
+            Some("started after a later record of its key")
+        } else if next.place.offset == previous.place.offset {
+            (!failed).then_some("handled twice within one assignment")
+        } else if failed && !self.letters.contains(&previous.place) && !self.expired.contains(&previous.place)
+        {
+            Some("started before a record of its key that was to be retried")
+        } else {
+            (next.number <= previous.number)
+                .then_some("stored after a command of its key that was sent later")
+        }
+    }
+
+    /// Judges what happened between assignments, and counts what may happen.
+    pub(super) fn judge(&self, evidence: &Evidence, verdict: &mut Verdict) {
+        verdict.handlers = self.runs.len() as u64;
+        self.count_repetitions(verdict);
+        self.find_overlaps(evidence, verdict);
+    }
+
+    fn count_repetitions(&self, verdict: &mut Verdict) {
+        let mut finals: Vec<&Run<'_>> = self.runs.iter().filter(|run| run.is_final()).collect();
+        finals.sort_unstable_by_key(|run| (run.place, run.started));
+        for pair in finals.windows(2) {
+            let [first, again] = pair else { continue };
+            if first.place == again.place && first.assignment != again.assignment {
+                *match self.assignments[first.assignment] {
+                    AssignmentEnd::Killed => &mut verdict.again_after_kill,
+                    AssignmentEnd::Lost => &mut verdict.again_after_loss,
+                    AssignmentEnd::GivenUp => &mut verdict.again_after_revocation,
+                } += 1;
+            }
+        }
+    }
+
+    fn find_overlaps(&self, evidence: &Evidence, verdict: &mut Verdict) {
+        let gone = gone(evidence);
+        let end = |run: &Run<'_>| match run.ended {
+            Some((at, _)) => at,
+            None => gone.get(run.service).copied().unwrap_or(run.started),
+        };
+        let mut by_key: Vec<&Run<'_>> = self.runs.iter().collect();
+        by_key.sort_by_key(|run| (run.key, run.started));
+        let mut longest: Option<&Run<'_>> = None;
+        for run in by_key {
+            if let Some(before) = longest.filter(|before| before.key == run.key) {
+                if end(before) > run.started && before.assignment != run.assignment {
+                    let ends = [before, run].map(|run| self.assignments[run.assignment]);
+                    if ends.contains(&AssignmentEnd::Lost) || ends[0] == AssignmentEnd::Killed {
+                        verdict.overlaps_after_loss += 1;
+                    } else {
+                        verdict.violations.push(Violation::Overlap {
+                            service: run.service.to_owned(),
+                            key: run.key.to_owned(),
+                            place: run.place,
+                        });
+                    }
+                }
+                if end(before) >= end(run) {
+                    continue;
+                }
+            }
+            longest = Some(run);
+        }
+    }
+}
+
+impl Run<'_> {
+    /// Whether it has ended with an answer that is final.
+    pub(super) fn is_final(&self) -> bool {
+        matches!(self.ended, Some((_, HandlerEnd::Done | HandlerEnd::Refused)))
+    }
+}
+
+/// When each instance had gone, at the latest.
+fn gone(evidence: &Evidence) -> HashMap<&str, Moment> {
+    let mut gone = HashMap::new();
+    for (service, entries) in &evidence.services {
+        let last = entries.iter().rev().find_map(|entry| match entry {
+            ServiceEntry::Ended { at, .. } | ServiceEntry::Stopped { at } => Some(*at),
+            _ => None,
+        });
+        gone.insert(service.as_str(), last.unwrap_or_default());
+    }
+    for entry in &evidence.run {
+        if let RunEntry::InstanceKilled { at, name } = entry {
+            gone.insert(name.as_str(), *at);
+        }
+    }
+    gone
+}
+
+fn order(service: &str, key: &str, place: Place, why: &'static str) -> Violation {
+    Violation::Order { service: service.to_owned(), key: key.to_owned(), place, why }
+}

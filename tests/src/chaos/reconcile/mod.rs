@@ -1,0 +1,79 @@
+//! From the ledgers to a verdict: pure.
+//!
+//! - [`violation`]: what may not be
+//! - [`handling`]: what the handlers did: order, overlaps, repetitions
+//! - [`calls`]: what became of every command
+//! - [`progress`]: how long things stood still after a fault
+
+mod calls;
+mod handling;
+mod progress;
+#[cfg(test)]
+mod tests;
+mod violation;
+
+use std::{collections::BTreeMap, time::Duration};
+
+use self::{calls::Calls, handling::Handling};
+pub(super) use self::{
+    progress::AfterFault,
+    violation::{KINDS, Violation},
+};
+use super::ledger::{CallerEntry, Evidence, LogEntry, RunEntry};
+
+/// What the ledgers of a run say when they are laid side by side.
+#[derive(Debug, Default)]
+pub(super) struct Verdict {
+    pub(super) commands: u64,
+    /// How calls ended, by kind.
+    pub(super) outcomes: BTreeMap<String, u64>,
+    /// Commands that are in Kafka's log.
+    pub(super) stored: u64,
+    /// Of these, those whose callers could not know it.
+    pub(super) stored_unknown: u64,
+    pub(super) dead_lettered: u64,
+    pub(super) expired: u64,
+    pub(super) handlers: u64,
+    /// Records that were handled again, by how the assignment of the first time ended.
+    pub(super) again_after_kill: u64,
+    pub(super) again_after_loss: u64,
+    pub(super) again_after_revocation: u64,
+    /// Handlers of one key that ran at once after an assignment was lost.
+    pub(super) overlaps_after_loss: u64,
+    /// How long answered calls took: the middle one, the 99th of a hundred, and the longest; and the longest of all.
+    pub(super) median_call: Duration,
+    pub(super) slow_call: Duration,
+    pub(super) longest_answered: Duration,
+    pub(super) longest_call: Duration,
+    pub(super) faults: Vec<AfterFault>,
+    pub(super) violations: Vec<Violation>,
+}
+
+/// Lays the ledgers side by side.
+pub(super) fn reconcile(evidence: &Evidence) -> Verdict {
+    let mut verdict = Verdict::default();
+    let handling = Handling::of(evidence, &mut verdict);
+    handling.judge(evidence, &mut verdict);
+    Calls::of(evidence, &mut verdict).judge(&handling, &mut verdict);
+    for entry in &evidence.log {
+        if let LogEntry::Committed { partition, committed, end } = *entry
+            && committed != end
+        {
+            verdict.violations.push(Violation::NotCommitted { partition, committed, end });
+        }
+    }
+    for entry in &evidence.run {
+        if let RunEntry::InstanceDied { name, how, .. } = entry {
+            verdict.violations.push(Violation::Died { name: name.clone(), how: how.clone() });
+        }
+    }
+    for (name, entries) in &evidence.callers {
+        if !matches!(entries.last(), Some(CallerEntry::Stopped { .. })) {
+            verdict
+                .violations
+                .push(Violation::Died { name: name.clone(), how: "its ledger has no end".to_owned() });
+        }
+    }
+    verdict.faults = progress::after_faults(evidence, &handling);
+    verdict
+}

@@ -1,0 +1,86 @@
+//! What may not be.
+
+use std::{fmt, time::Duration};
+
+use super::super::ledger::Place;
+
+/// Something that the promises exclude.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Violation {
+    /// The broker had it, and it was neither handled to its end, nor dead-lettered, nor expired.
+    Lost { id: u64, place: Option<Place>, why: &'static str },
+    /// A call that ended later than its deadline and a small bound, or not at all.
+    Hung { id: u64, late: Option<Duration> },
+    /// Not the answer to this command.
+    Wrong { id: u64, why: String },
+    /// Handlers of one key that ran out of order, or at once, within one assignment.
+    Order { service: String, key: String, place: Place, why: &'static str },
+    /// Handlers of one key that ran at once in two assignments that were given up in good order.
+    Overlap { service: String, key: String, place: Place },
+    /// One command at two places of the log.
+    StoredTwice { id: u64, places: Vec<Place> },
+    /// What is finished was not committed in the end.
+    NotCommitted { partition: i32, committed: i64, end: i64 },
+    /// A process that ended although nobody had ended it, or badly when it was asked to.
+    Died { name: String, how: String },
+}
+
+/// The kinds, as the report counts them.
+pub(crate) const KINDS: [&str; 8] = [
+    "lost",
+    "hung",
+    "wrong answers",
+    "order violations within an assignment",
+    "overlaps of assignments that were given up",
+    "stored twice",
+    "partitions not committed to their end",
+    "processes that died by themselves",
+];
+
+impl Violation {
+    /// Which of [`KINDS`] it is.
+    pub(crate) fn kind(&self) -> &'static str {
+        KINDS[match self {
+            Self::Lost { .. } => 0,
+            Self::Hung { .. } => 1,
+            Self::Wrong { .. } => 2,
+            Self::Order { .. } => 3,
+            Self::Overlap { .. } => 4,
+            Self::StoredTwice { .. } => 5,
+            Self::NotCommitted { .. } => 6,
+            Self::Died { .. } => 7,
+        }]
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Lost { id, place: Some(place), why } => write!(f, "command {id} at {place} is lost: {why}"),
+            Self::Lost { id, place: None, why } => write!(f, "command {id} is lost: {why}"),
+            Self::Hung { id, late: Some(late) } => {
+                write!(f, "the call of command {id} ended {late:?} after its deadline")
+            }
+            Self::Hung { id, late: None } => write!(f, "the call of command {id} did not end"),
+            Self::Wrong { id, why } => write!(f, "command {id}: {why}"),
+            Self::Order { service, key, place, why } => write!(f, "{service}, key {key}, {place}: {why}"),
+            Self::Overlap { service, key, place } => {
+                write!(f, "{service}, key {key}, {place}: started while another instance ran the key")
+            }
+            Self::StoredTwice { id, places } => {
+                write!(f, "command {id} is stored {} times:", places.len())?;
+                places.iter().try_for_each(|place| write!(f, " {place}"))
+            }
+            Self::NotCommitted { partition, committed, end } => {
+                write!(f, "partition {partition} is committed to {committed} of {end}")
+            }
+            Self::Died { name, how } => write!(f, "{name}: {how}"),
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.partition, self.offset)
+    }
+}
