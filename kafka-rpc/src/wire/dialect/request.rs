@@ -50,14 +50,16 @@ fn present(headers: &Headers, name: &str) -> Option<Bytes> {
     headers.get(name).filter(|value| !value.is_empty()).cloned()
 }
 
-/// A partition in digits, as the reference and Nest have it, or in four bytes, as Spring has it. Digits never begin
-/// with a zero byte, and four bytes of a partition always do: nobody has 16 million of them.
+/// More partitions than anybody has: four bytes of one begin with a zero byte, as digits never do.
+const TOO_MANY: i32 = 1 << 24;
+
+/// A partition in digits, as the reference and Nest have it, or in four bytes, as Spring has it.
 fn partition(value: &Bytes) -> Option<i32> {
     let partition = match <[u8; 4]>::try_from(&**value) {
         Ok(bytes @ [0, ..]) => i32::from_be_bytes(bytes),
         _ => std::str::from_utf8(value).ok()?.parse().ok()?,
     };
-    (partition >= 0).then_some(partition)
+    (0..TOO_MANY).contains(&partition).then_some(partition)
 }
 
 #[cfg(test)]
@@ -70,7 +72,9 @@ mod tests {
             let name = if peer == Peer::Reference { "Reply-Partition" } else { "Kafka_ReplyPartition" };
             let read = |value| peer.read_request(&received(&[(name, value)])).reply_partition;
             assert_eq!([read(b"2"), read(b"1234"), read(&[0, 0, 1, 2])], [Some(2), Some(1234), Some(258)]);
-            for odd in [&b""[..], b"-1", b"1e3", b"soon", b"99999999999", &[0xff; 4], &[0; 3], &[0; 8]] {
+            for odd in
+                [&b""[..], b"-1", b"1e3", b"soon", b"99999999999", b"16777216", &[0xff; 4], &[0; 3], &[0; 8]]
+            {
                 assert_eq!(read(odd), None, "{odd:?}");
             }
         }
