@@ -77,7 +77,7 @@ pub(crate) trait Bench {
 }
 
 /// What waits for answers that do not come.
-#[expect(dead_code, reason = "it is called through the client that is made of it")]
+#[allow(dead_code, reason = "it is called through the client that is made of it")]
 #[kafka_handler(topic = COMMANDS, group = GROUP, replies = REPLIES)]
 pub(crate) trait Unanswered {
     /// Is not answered.

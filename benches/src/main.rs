@@ -35,6 +35,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use clap::Parser as _;
 use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 use self::{
     args::{Arguments, SideName},
@@ -60,6 +61,8 @@ async fn main() -> anyhow::Result<()> {
     if let Some(prefix) = &arguments.what.first_call {
         return startup::first_call(prefix.clone()).await;
     }
+    let quiet = EnvFilter::builder().with_default_directive(LevelFilter::OFF.into()).from_env()?;
+    tracing_subscriber::fmt().with_env_filter(quiet).with_writer(std::io::stderr).init();
     // The brokers that were started are stopped in every case.
     let mut terminated = signal(SignalKind::terminate())?;
     tokio::select! {
