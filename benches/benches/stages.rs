@@ -1,5 +1,5 @@
 //! The pure stages of a record's way, with what each takes and allocates, and how that grows with what is at work.
-#![expect(missing_docs, clippy::expect_used, reason = "a benchmark that cannot go on ends")]
+#![expect(clippy::expect_used, reason = "a benchmark that cannot go on ends")]
 
 use bytes::Bytes;
 use divan::{AllocProfiler, Bencher, black_box, counter::BytesCount};

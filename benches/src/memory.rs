@@ -149,7 +149,7 @@ async fn until_answered(client: &Client) -> anyhow::Result<()> {
         match client.place(PAYLOAD.order(0)).timeout(Duration::from_secs(5)).await {
             Ok(_) => return Ok(()),
             Err(error) => {
-                ensure!(began.elapsed() < tests::BOUND, "no call is answered any more: {error}");
+                ensure!(began.elapsed() < ::tests::BOUND, "no call is answered any more: {error}");
                 // Where no broker can be reached a call ends at once.
                 time::sleep(Duration::from_millis(5)).await;
             }

@@ -1,5 +1,5 @@
 //! The pure stages of a record's way, for the project's own benchmarks only. No promise of stability.
-#![expect(missing_docs, missing_debug_implementations, reason = "nobody else's business")]
+#![expect(missing_debug_implementations, reason = "nobody else's business")]
 
 use std::sync::Arc;
 
