@@ -22,7 +22,7 @@ const ROUNDS: usize = 100;
 
 #[tokio::test]
 async fn the_cost_of_a_call_in_allocations_does_not_grow() {
-    let cluster = Cluster::start();
+    let cluster = Cluster::embedded();
     let service = OrderService::default();
     let runtime = cluster.runtime(cluster.config()).provide(service);
     let running = started(runtime.handlers(<OrderService as Orders>::handlers())).await;
