@@ -4,7 +4,7 @@ use clap::{Args, Parser, ValueEnum};
 
 /// Measures kafka-rpc beside the plainest correct loop over librdkafka, interleaved in one run.
 ///
-/// Starts brokers of its own (a JDK is needed), or uses those that KAFKA_BROKERS names. Without an option it measures
+/// Starts brokers of its own (a JDK is needed), or uses those that `KAFKA_BROKERS` names. Without an option it measures
 /// calls over the whole table, events, and the consuming side alone, within 40 minutes.
 #[derive(Debug, Clone, Parser)]
 #[command(version)]

@@ -1,6 +1,7 @@
 //! The consuming side alone: a full topic, read in a new group by an empty handler and by an empty loop, in turns.
 
 use std::{
+    fmt::Write as _,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
@@ -79,7 +80,7 @@ pub(crate) async fn measure(kafka: &Kafka, repetitions: usize) -> anyhow::Result
     fill(&cluster, count).await?;
     let (mut raw, mut framework) = (Vec::new(), Vec::new());
     for _ in 0..repetitions {
-        raw.push(by_raw(&cluster, count).await?);
+        raw.push(by_raw(&cluster, count)?);
         framework.push(by_framework(&cluster, count).await?);
     }
     Ok(vec![consumed("raw", &raw, None), consumed("framework", &framework, Some(&raw))])
@@ -122,7 +123,7 @@ async fn fill(cluster: &Cluster, count: u64) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn by_raw(cluster: &Cluster, count: u64) -> anyhow::Result<Sample> {
+fn by_raw(cluster: &Cluster, count: u64) -> anyhow::Result<Sample> {
     let (topic, group) = (cluster.name(EVENTS), cluster.name(&Uuid::new_v4().to_string()));
     let mut first = None;
     task::block_in_place(|| raw::events::read(cluster, &topic, &group, count, || first = Some(Used::now())))?;
@@ -161,8 +162,9 @@ pub(crate) fn table(rows: &[Consumed]) -> String {
     );
     for row in rows {
         let ratio = |ratio: Option<Ratio>| ratio.map_or_else(String::new, Ratio::text);
-        text += &format!(
-            "{:<12} {:>10.0} {:>8.2} {:>8.1}  {:<20} {:<20}\n",
+        let _infallible = writeln!(
+            text,
+            "{:<12} {:>10.0} {:>8.2} {:>8.1}  {:<20} {:<20}",
             row.side,
             row.events_per_second,
             row.cpu_micros_per_event,

@@ -13,6 +13,8 @@ pub(crate) const EVENTS: &str = "bench-events";
 pub(crate) const GROUP: &str = "bench";
 /// The name of the command on the wire.
 pub(crate) const PLACE: &str = "PLACE";
+/// The name of the command that nobody answers.
+pub(crate) const FORGET: &str = "FORGET";
 /// The name of the event on the wire.
 pub(crate) const PLACED: &str = "PLACED";
 
@@ -72,6 +74,15 @@ pub(crate) trait Bench {
     /// Answers with the order.
     #[command(PLACE)]
     async fn place(&self, order: Order) -> Result<Order, RpcError>;
+}
+
+/// What waits for answers that do not come.
+#[allow(dead_code, reason = "it is called through the client that is made of it")]
+#[kafka_handler(topic = COMMANDS, group = GROUP, replies = REPLIES)]
+pub(crate) trait Unanswered {
+    /// Is not answered.
+    #[command(FORGET)]
+    async fn forget(&self, order: Order) -> Result<Order, RpcError>;
 }
 
 /// The events that are measured.

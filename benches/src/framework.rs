@@ -1,10 +1,12 @@
 //! The framework: a generated client, and the handler that it calls.
 
-use kafka_rpc::{Client, RpcError, Running, Tuning, kafka_handler};
+use kafka_rpc::{Client, NoReply, RpcError, Running, RuntimeBuilder, Tuning, kafka_handler};
 use tests::Cluster;
 
 use crate::{
-    contract::{Bench, BenchClient as _, BenchEventsClient as _, COMMANDS, EVENTS, Order, REPLIES},
+    contract::{
+        Bench, BenchClient as _, BenchEventsClient as _, COMMANDS, EVENTS, FORGET, GROUP, Order, REPLIES,
+    },
     kafka::Topology,
 };
 
@@ -17,6 +19,22 @@ impl Bench for Service {
     async fn place(&self, order: Order) -> Result<Order, RpcError> {
         Ok(order)
     }
+}
+
+#[kafka_handler(topic = COMMANDS, group = GROUP, replies = REPLIES, client = none)]
+#[command(FORGET)]
+async fn forget(order: Order) -> Result<NoReply, RpcError> {
+    drop(order);
+    Ok(NoReply)
+}
+
+/// The handlers and what they need, without anything else that is linked.
+pub(crate) fn served(builder: RuntimeBuilder) -> RuntimeBuilder {
+    builder
+        .without_registry()
+        .provide(Service)
+        .handlers(<Service as Bench>::handlers())
+        .handlers(forget_handlers())
 }
 
 /// A runtime that serves and calls.
@@ -33,13 +51,13 @@ impl Framework {
         for topic in [COMMANDS, REPLIES, EVENTS] {
             cluster.create_topic(topic, topology.partitions).await;
         }
-        let runtime = cluster
-            .runtime(cluster.config().tuning(tuning))
-            .provide(Service)
-            .handlers(<Service as Bench>::handlers())
-            .build()?;
-        let running = runtime.start().await?;
+        let running = served(cluster.runtime(cluster.config().tuning(tuning))).build()?.start().await?;
         Ok(Self { client: running.client(), running, _cluster: cluster })
+    }
+
+    /// A client of the runtime.
+    pub(crate) fn client(&self) -> Client {
+        self.client.clone()
     }
 
     pub(crate) async fn place(&self, order: Order) -> anyhow::Result<Order> {

@@ -15,7 +15,7 @@ use crate::proxied::Proxy;
 pub(crate) enum Kafka {
     /// In this process.
     Embedded,
-    /// Where KAFKA_BROKERS says.
+    /// Where `KAFKA_BROKERS` says.
     Given(String),
     /// Started by this run, and reached directly or through a proxy that delays.
     Own { brokers: Brokers, count: usize, proxy: Option<Proxy> },

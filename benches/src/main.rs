@@ -8,6 +8,8 @@
 //! - [`load`], [`measure`]: the load, and what it has cost
 //! - [`calls`]: calls and events over the table
 //! - [`consuming`]: events, consumed
+//! - [`memory`]: resident memory over a long run
+//! - [`startup`]: how long a process takes to its first reply
 //! - [`report`], [`plot`]: what was seen
 
 mod args;
@@ -18,6 +20,7 @@ mod framework;
 mod kafka;
 mod load;
 mod measure;
+mod memory;
 mod plan;
 mod plot;
 mod proxied;
@@ -25,11 +28,14 @@ mod proxy;
 mod raw;
 mod report;
 mod side;
+mod startup;
 
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use clap::Parser as _;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 use self::{
     args::{Arguments, SideName},
@@ -52,6 +58,21 @@ async fn main() -> anyhow::Result<()> {
     if let Some(brokers) = arguments.proxy {
         return proxy::run(brokers, Duration::from_millis(arguments.delay)).await;
     }
+    if let Some(prefix) = &arguments.what.first_call {
+        return startup::first_call(prefix.clone()).await;
+    }
+    let quiet = EnvFilter::builder().with_default_directive(LevelFilter::OFF.into()).from_env()?;
+    tracing_subscriber::fmt().with_env_filter(quiet).with_writer(std::io::stderr).init();
+    // The brokers that were started are stopped in every case.
+    let mut terminated = signal(SignalKind::terminate())?;
+    tokio::select! {
+        measured = measure(&arguments) => measured,
+        _told = tokio::signal::ctrl_c() => bail!("interrupted"),
+        _told = terminated.recv() => bail!("terminated"),
+    }
+}
+
+async fn measure(arguments: &Arguments) -> anyhow::Result<()> {
     let kafka = Kafka::found(arguments.embedded)?;
     let is_own = kafka.is_none();
     let within = Duration::from_secs_f64(arguments.within * 60.0);
@@ -71,6 +92,10 @@ async fn main() -> anyhow::Result<()> {
         println!("\n{}", report::ratios(&rows));
     } else if what.tuning {
         over_table("tuning", kafka, plan::tuning(is_own), &how(Act::Call, &presets, 3, within)).await?;
+    } else if what.memory {
+        memory::measure(kafka, arguments.calls).await?;
+    } else if what.startup {
+        startup::measure(kafka, arguments.repetitions.unwrap_or(10)).await?;
     } else if what.events {
         events(kafka, is_own, &how(Act::Event, &all, 5, within)).await?;
     } else {

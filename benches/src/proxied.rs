@@ -3,7 +3,7 @@
 use std::{
     env,
     io::{BufRead as _, BufReader, Write as _},
-    process::{Child, ChildStdin, Command, Stdio},
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
 };
 
 use anyhow::{Context as _, ensure};
@@ -13,6 +13,7 @@ use anyhow::{Context as _, ensure};
 pub(crate) struct Proxy {
     process: Child,
     commands: ChildStdin,
+    answers: BufReader<ChildStdout>,
     ports: Vec<u16>,
 }
 
@@ -26,12 +27,12 @@ impl Proxy {
             .spawn()
             .context("starting the proxy")?;
         let commands = process.stdin.take().context("the proxy has no standard input")?;
-        let mut line = String::new();
-        BufReader::new(process.stdout.take().context("the proxy has no standard output")?)
-            .read_line(&mut line)?;
-        let ports: Vec<u16> = line.split_whitespace().map(str::parse).collect::<Result<_, _>>()?;
-        ensure!(ports.len() == brokers, "the proxy listens on {} ports and not on {brokers}", ports.len());
-        Ok(Self { process, commands, ports })
+        let answers = process.stdout.take().context("the proxy has no standard output")?;
+        let mut proxy = Self { process, commands, answers: BufReader::new(answers), ports: Vec::new() };
+        proxy.ports = proxy.answer()?.split_whitespace().map(str::parse).collect::<Result<_, _>>()?;
+        let ports = proxy.ports.len();
+        ensure!(ports == brokers, "the proxy listens on {ports} ports and not on {brokers}");
+        Ok(proxy)
     }
 
     /// Where it listens: a port for each broker.
@@ -50,9 +51,16 @@ impl Proxy {
         self.say(&brokers.join(" "))
     }
 
-    /// Breaks every connection.
-    pub(crate) fn cut(&mut self) -> anyhow::Result<()> {
-        self.say("cut")
+    /// Breaks every connection; returns how many there were.
+    pub(crate) fn cut(&mut self) -> anyhow::Result<u64> {
+        self.say("cut")?;
+        Ok(self.answer()?.trim().parse()?)
+    }
+
+    fn answer(&mut self) -> anyhow::Result<String> {
+        let mut line = String::new();
+        self.answers.read_line(&mut line)?;
+        Ok(line)
     }
 
     fn say(&mut self, line: &str) -> anyhow::Result<()> {

@@ -1,6 +1,12 @@
 //! A proxy that brings every byte later, in order, and can break connections.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use anyhow::{Context as _, ensure};
 use tokio::{
@@ -20,7 +26,7 @@ const ON_THE_WAY: usize = 4_096;
 const CHUNK: usize = 64 << 10;
 
 /// Tells its ports on standard output; reads where the brokers are from standard input, and then `cut` as often as
-/// every connection is to break. Ends with its input.
+/// every connection is to break, and tells how many did. Ends with its input.
 pub(crate) async fn run(brokers: usize, delay: Duration) -> anyhow::Result<()> {
     let mut listeners = Vec::new();
     let mut ports = Vec::new();
@@ -37,17 +43,25 @@ pub(crate) async fn run(brokers: usize, delay: Duration) -> anyhow::Result<()> {
     ensure!(targets.len() == brokers, "{} brokers for {brokers} ports", targets.len());
 
     let (cut, cuts) = watch::channel(());
+    let connections = Arc::<AtomicU64>::default();
     for (listener, target) in listeners.into_iter().zip(targets) {
-        tokio::spawn(accept(listener, target, delay, cuts.clone()));
+        tokio::spawn(accept(listener, target, delay, cuts.clone(), Arc::clone(&connections)));
     }
     while let Some(line) = lines.next_line().await? {
         ensure!(line == "cut", "`{line}` is no command of the proxy");
+        println!("{}", connections.load(Ordering::Relaxed));
         cut.send_replace(());
     }
     Ok(())
 }
 
-async fn accept(listener: TcpListener, target: String, delay: Duration, cuts: watch::Receiver<()>) {
+async fn accept(
+    listener: TcpListener,
+    target: String,
+    delay: Duration,
+    cuts: watch::Receiver<()>,
+    connections: Arc<AtomicU64>,
+) {
     while let Ok((client, _)) = listener.accept().await {
         // A broker that is not there ends the connection, as it would without a proxy.
         let Ok(broker) = TcpStream::connect(&target).await else { continue };
@@ -55,13 +69,16 @@ async fn accept(listener: TcpListener, target: String, delay: Duration, cuts: wa
         let (mut cuts, (from_client, to_client), (from_broker, to_broker)) =
             (cuts.clone(), client.into_split(), broker.into_split());
         cuts.mark_unchanged();
+        let connections = Arc::clone(&connections);
         tokio::spawn(async move {
+            connections.fetch_add(1, Ordering::Relaxed);
             // Whatever ends first drops both connections.
             tokio::select! {
                 () = carry(from_client, to_broker, delay) => {}
                 () = carry(from_broker, to_client, delay) => {}
                 _cut = cuts.changed() => {}
             }
+            connections.fetch_sub(1, Ordering::Relaxed);
         });
     }
 }

@@ -56,6 +56,9 @@
     allow(dead_code, reason = "what only a cluster needs is checked where there is one")
 )]
 
+#[cfg(feature = "__bench")]
+#[doc(hidden)]
+pub mod __bench;
 #[doc(hidden)]
 pub mod __private;
 mod client;

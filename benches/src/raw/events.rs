@@ -26,9 +26,9 @@ pub(crate) fn read(
     consumer.subscribe(&[topic])?;
     let mut offsets = Offsets::default();
     let mut began = Some(began);
-    let (mut read, mut committed_at, mut last) = (0, Instant::now(), Instant::now());
+    let (mut read, mut committed_at, mut heard) = (0, Instant::now(), Instant::now());
     while read < count {
-        ensure!(last.elapsed() < tests::BOUND, "{read} of {count} events came");
+        ensure!(heard.elapsed() < tests::BOUND, "{read} of {count} events came");
         let Some(message) = consumer.poll(Duration::from_millis(50)) else { continue };
         let message = message?;
         if let Some(began) = began.take() {
@@ -42,16 +42,16 @@ pub(crate) fn read(
         std::hint::black_box(order);
         offsets.finish(message.partition(), message.offset());
         read += 1;
-        last = Instant::now();
+        heard = Instant::now();
         if committed_at.elapsed() >= COMMIT_EVERY {
-            committed_at = last;
-            let list = offsets.to_commit(topic)?;
+            committed_at = heard;
+            let list = offsets.due_commits(topic)?;
             if list.count() > 0 {
                 consumer.commit(&list, CommitMode::Async)?;
             }
         }
     }
-    let list = offsets.to_commit(topic)?;
+    let list = offsets.due_commits(topic)?;
     if list.count() > 0 {
         consumer.commit(&list, CommitMode::Sync)?;
     }

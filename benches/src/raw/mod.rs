@@ -19,7 +19,7 @@ pub(crate) mod wire;
 
 use std::sync::Arc;
 
-use tests::Cluster;
+use ::tests::Cluster;
 
 use self::{caller::Caller, service::Service, sticky::Sticky};
 use crate::{
@@ -44,7 +44,7 @@ impl Raw {
         let producer = Arc::new(properties::producer(&cluster).create()?);
         let sticky = sticky.then(|| Sticky::new(i32::from(topology.partitions)));
         let (topic, group) = (cluster.name(COMMANDS), cluster.name(GROUP));
-        let service = Service::start(&cluster, topic, group, Arc::clone(&producer), sticky)?;
+        let service = Service::start(&cluster, &topic, &group, Arc::clone(&producer), sticky)?;
         let caller = Caller::start(&cluster, topology.partitions, producer, sticky)?;
         Ok(Self { caller, service, _cluster: cluster })
     }
@@ -60,5 +60,50 @@ impl Raw {
     pub(crate) async fn stop(self) -> anyhow::Result<()> {
         self.service.stop().await?;
         self.caller.stop().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        contract::{BenchClient as _, Payload},
+        framework::served,
+    };
+
+    async fn cluster() -> Cluster {
+        let cluster = Cluster::embedded();
+        for topic in [COMMANDS, REPLIES] {
+            cluster.create_topic(topic, 3).await;
+        }
+        cluster
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_framework_answers_the_plain_caller() {
+        let cluster = cluster().await;
+        let runtime = served(cluster.runtime(cluster.config())).build().expect("a runtime");
+        let running = runtime.start().await.expect("a start");
+        let producer = Arc::new(properties::producer(&cluster).create().expect("a producer"));
+        let caller = Caller::start(&cluster, 3, producer, None).expect("a caller");
+        let order = Payload::Of(256).order(7);
+        assert_eq!(caller.place(&order).await.expect("an answer"), order);
+        caller.stop().await.expect("an end");
+        running.shutdown().await.expect("a shutdown");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_plain_service_answers_the_framework_and_commits() {
+        let cluster = cluster().await;
+        let producer = Arc::new(properties::producer(&cluster).create().expect("a producer"));
+        let (topic, group) = (cluster.name(COMMANDS), cluster.name(GROUP));
+        let service = Service::start(&cluster, &topic, &group, producer, None).expect("a service");
+        let runtime = cluster.runtime(cluster.config()).build().expect("a runtime");
+        let running = runtime.start().await.expect("a start");
+        let order = Payload::Of(256).order(7);
+        assert_eq!(running.client().place(order.clone()).await.expect("an answer"), order);
+        running.shutdown().await.expect("a shutdown");
+        service.stop().await.expect("an end");
+        assert_eq!(cluster.committed_sum(GROUP, COMMANDS, 3), 1);
     }
 }

@@ -30,7 +30,7 @@ impl Offsets {
     }
 
     /// The offsets that have moved since they were asked for.
-    pub(super) fn to_commit(&mut self, topic: &str) -> KafkaResult<TopicPartitionList> {
+    pub(super) fn due_commits(&mut self, topic: &str) -> KafkaResult<TopicPartitionList> {
         let mut list = TopicPartitionList::new();
         for (id, partition) in &mut self.partitions {
             let offset = partition.unfinished.first().copied().unwrap_or(partition.next);

@@ -56,15 +56,16 @@ impl fmt::Debug for Shared {
 impl Service {
     pub(super) fn start(
         cluster: &Cluster,
-        topic: String,
-        group: String,
+        topic: &str,
+        group: &str,
         producer: Arc<FutureProducer>,
         sticky: Option<Sticky>,
     ) -> anyhow::Result<Self> {
-        let shared = Arc::new(Shared { topic: topic.clone(), producer, sticky, offsets: Mutex::default() });
-        let consumer: BaseConsumer<Rebalances> = properties::consumer(cluster, &group)
+        let shared =
+            Arc::new(Shared { topic: topic.to_owned(), producer, sticky, offsets: Mutex::default() });
+        let consumer: BaseConsumer<Rebalances> = properties::consumer(cluster, group)
             .create_with_context(Rebalances { shared: Arc::clone(&shared) })?;
-        consumer.subscribe(&[&topic])?;
+        consumer.subscribe(&[topic])?;
         let stop = Arc::<AtomicBool>::default();
         let (stopping, runtime) = (Arc::clone(&stop), Handle::current());
         let reader = thread::spawn(move || read(&consumer, &shared, &stopping, &runtime));
@@ -143,7 +144,7 @@ impl Shared {
     fn commit(&self, consumer: &BaseConsumer<Rebalances>, mode: CommitMode) {
         let committed = self
             .offsets()
-            .to_commit(&self.topic)
+            .due_commits(&self.topic)
             .and_then(|list| if list.count() == 0 { Ok(()) } else { consumer.commit(&list, mode) });
         if let Err(error) = committed {
             tracing::warn!(%error, "a commit failed");

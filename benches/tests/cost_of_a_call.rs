@@ -1,0 +1,52 @@
+//! What a whole call costs in allocations: its caller, the way to the broker, the service, and the way back.
+
+use std::alloc::System;
+
+use futures_util::future::join_all;
+use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
+use tests::{
+    Cluster,
+    cluster::started,
+    orders::{OrderService, Orders, OrdersClient as _},
+};
+
+/// Of the whole process, and so the only test of it.
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+/// How many allocations a call may take; if it takes fewer now, write it here, so that it stays so.
+const AT_MOST: usize = 84;
+
+const AT_ONCE: usize = 16;
+const ROUNDS: usize = 100;
+
+#[tokio::test]
+async fn the_cost_of_a_call_in_allocations_does_not_grow() {
+    let cluster = Cluster::embedded();
+    let service = OrderService::default();
+    let runtime = cluster.runtime(cluster.config()).provide(service);
+    let running = started(runtime.handlers(<OrderService as Orders>::handlers())).await;
+    let client = running.client();
+    let round = || async {
+        let calls = (0..AT_ONCE).map(|number| client.echo(number.to_string()));
+        for answer in join_all(calls).await {
+            answer.expect("an answer");
+        }
+    };
+    // The first calls make room that stays.
+    for _ in 0..ROUNDS {
+        round().await;
+    }
+    let counted = || {
+        let stats = ALLOCATOR.stats();
+        stats.allocations + stats.reallocations
+    };
+    let before = counted();
+    for _ in 0..ROUNDS {
+        round().await;
+    }
+    let each = (counted() - before) / (ROUNDS * AT_ONCE);
+    running.shutdown().await.expect("a shutdown");
+    assert!(each <= AT_MOST, "a call allocates {each} times, and may {AT_MOST} times");
+    println!("a call allocates {each} times");
+}

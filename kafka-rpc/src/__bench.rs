@@ -1,0 +1,121 @@
+//! The pure stages of a record's way, for the project's own benchmarks only. No promise of stability.
+#![expect(missing_debug_implementations, reason = "nobody else's business")]
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use uuid::Uuid;
+
+use crate::{
+    Handler, Headers, Location, Ordering,
+    client::pending,
+    server::{dispatch, lanes, offsets},
+    wire::{Dialect, clock, envelope, reply},
+};
+
+/// Reads an envelope; the length of its payload.
+pub fn decode_envelope(value: &Bytes) -> Option<usize> {
+    envelope::decode(value).ok().map(|envelope| envelope.payload.len())
+}
+
+pub fn encode_reply(data: &[u8]) -> Bytes {
+    reply::encode_success(Some(data), 1_700_000_000_000)
+}
+
+pub fn decode_reply(value: &Bytes) -> Option<usize> {
+    reply::decode(value).ok()?.ok().map(|data| data.len())
+}
+
+/// The headers of a request.
+pub fn request_headers(id: &str) -> Headers {
+    Dialect::default().request(
+        id,
+        "orders-responses",
+        std::time::UNIX_EPOCH,
+        Headers::new(),
+        clock::now_millis(),
+    )
+}
+
+/// Reads the headers of a request; whether somebody waits for its reply.
+pub fn read_request_headers(headers: &Headers) -> bool {
+    Dialect::default().read_request(headers).return_address().is_some()
+}
+
+pub struct Dispatch(dispatch::Dispatch);
+
+impl Dispatch {
+    /// With so many commands, `COMMAND-0` and so on.
+    pub fn of(commands: usize) -> Self {
+        let handler = || {
+            let here = Location { file: file!(), line: line!() };
+            Handler::command(|| Ok(String::new()), here, |_| {}, |_| Box::pin(std::future::pending()))
+        };
+        let commands = (0..commands).map(|number| (format!("COMMAND-{number}"), handler())).collect();
+        Self(dispatch::Dispatch { commands, fallback: None })
+    }
+
+    /// Whether a handler takes the record.
+    pub fn find(&self, value: &Bytes) -> bool {
+        self.0.find(Some(value)).is_ok()
+    }
+}
+
+pub struct Lanes(lanes::Lanes<u64>);
+pub struct Job(lanes::Job<u64>);
+
+impl Lanes {
+    pub fn by_key(concurrency: usize) -> Self {
+        Self(lanes::Lanes::new(Ordering::Key, concurrency))
+    }
+
+    pub fn push(&mut self, key: &Bytes, item: u64) -> Option<Job> {
+        self.0.push(0, Some(key), item).map(Job)
+    }
+
+    pub fn finish(&mut self, job: Job) -> Option<Job> {
+        self.0.finish(job.0.lane).map(Job)
+    }
+}
+
+#[derive(Default)]
+pub struct Offsets(offsets::Offsets);
+
+impl Offsets {
+    pub fn take(&mut self, offset: i64) -> bool {
+        self.0.take(offset)
+    }
+
+    pub fn finish(&mut self, offset: i64) {
+        self.0.finish(offset);
+    }
+
+    pub fn watermark(&self) -> Option<i64> {
+        self.0.watermark()
+    }
+}
+
+#[derive(Clone)]
+pub struct Pending(Arc<pending::Pending>);
+pub struct PendingCall(#[expect(dead_code, reason = "it waits while it is held")] pending::PendingCall);
+
+impl Pending {
+    pub fn new() -> Self {
+        Self(pending::Pending::new(usize::MAX))
+    }
+
+    pub fn register(&self, id: Uuid) -> Option<PendingCall> {
+        self.0.register(id, false).ok().map(PendingCall)
+    }
+
+    /// Ends a call; whether it waited.
+    pub fn complete(&self, id: Uuid, answer: Bytes) -> bool {
+        self.0.complete(id, Ok(answer))
+    }
+}
+
+impl Default for Pending {
+    fn default() -> Self {
+        Self::new()
+    }
+}
