@@ -10,7 +10,7 @@ use crate::{
     Handler, Headers, Location, Ordering,
     client::pending,
     server::{dispatch, lanes, offsets},
-    wire::{Dialect, clock, envelope, reply},
+    wire::{Encoded, Incoming, Peer, ReplyTo, clock, envelope, reply},
 };
 
 /// Reads an envelope; the length of its payload.
@@ -23,23 +23,18 @@ pub fn encode_reply(data: &[u8]) -> Bytes {
 }
 
 pub fn decode_reply(value: &Bytes) -> Option<usize> {
-    reply::decode(value).ok()?.ok().map(|data| data.len())
+    reply::decode(value).ok()?.ok().map(|data| data.bytes().len())
 }
 
 /// The headers of a request.
 pub fn request_headers(id: &str) -> Headers {
-    Dialect::default().request(
-        id,
-        "orders-responses",
-        std::time::UNIX_EPOCH,
-        Headers::new(),
-        clock::now_millis(),
-    )
+    let reply_to = ReplyTo { topic: "orders-responses", partition: None };
+    Peer::Reference.request(id, reply_to, std::time::UNIX_EPOCH, Headers::new(), clock::now_millis())
 }
 
 /// Reads the headers of a request; whether somebody waits for its reply.
 pub fn read_request_headers(headers: &Headers) -> bool {
-    Dialect::default().read_request(headers).return_address().is_some()
+    Peer::Reference.read_request(headers).return_address().is_some()
 }
 
 pub struct Dispatch(dispatch::Dispatch);
@@ -57,7 +52,7 @@ impl Dispatch {
 
     /// Whether a handler takes the record.
     pub fn find(&self, value: &Bytes) -> bool {
-        self.0.find(Some(value)).is_ok()
+        self.0.find(Some(Encoded::json(value.clone()))).is_ok()
     }
 }
 
@@ -69,12 +64,17 @@ impl Lanes {
         Self(lanes::Lanes::new(Ordering::Key, concurrency))
     }
 
+    /// Adds an item; the job that may run now.
     pub fn push(&mut self, key: &Bytes, item: u64) -> Option<Job> {
-        self.0.push(0, Some(key), item).map(Job)
+        self.0.push(0, Some(key), item);
+        self.0.next().map(Job)
     }
 
+    /// Ends a job; the one that may run in its place.
+    #[expect(clippy::needless_pass_by_value, reason = "a job is over with this")]
     pub fn finish(&mut self, job: Job) -> Option<Job> {
-        self.0.finish(job.0.lane).map(Job)
+        self.0.finish(job.0.lane);
+        self.0.next().map(Job)
     }
 }
 
@@ -110,7 +110,12 @@ impl Pending {
 
     /// Ends a call; whether it waited.
     pub fn complete(&self, id: Uuid, answer: Bytes) -> bool {
-        self.0.complete(id, Ok(answer))
+        let waiting = self.0.take(id);
+        let waited = waiting.is_some();
+        if let Some(waiting) = waiting {
+            waiting.answer(Ok(Incoming { value: Some(answer), headers: Headers::new() }));
+        }
+        waited
     }
 }
 
