@@ -4,9 +4,9 @@ use std::{io, path::Path, process::Command};
 
 use crate::process;
 
-/// Who may come in, in every way in which anybody is asked.
+/// Who may come in.
 const USER: &str = "ada";
-/// Of a certificate that lives as long as a test, too.
+/// Theirs, and that of the brokers' key, which lives no longer than its test.
 const PASSWORD: &str = "countess-of-lovelace";
 
 const KEYS: &str = "keys.p12";
@@ -67,17 +67,17 @@ impl Secured {
     pub(super) fn server_properties(self, cluster: &Path) -> String {
         const LISTENER: &str = "listener.name.secured";
         const MODULES: &str = "org.apache.kafka.common.security";
-        let mut lines = String::new();
-        if self.is_encrypted() {
-            let keys = cluster.join(KEYS);
-            lines += &format!(
+        let key = if self.is_encrypted() {
+            format!(
                 "{LISTENER}.ssl.keystore.type=PKCS12\n\
                  {LISTENER}.ssl.keystore.location={keys}\n\
                  {LISTENER}.ssl.keystore.password={PASSWORD}\n",
-                keys = keys.display()
-            );
-        }
-        lines += &match self {
+                keys = cluster.join(KEYS).display()
+            )
+        } else {
+            String::new()
+        };
+        let who = match self {
             Self::SaslPlain => format!(
                 "{LISTENER}.sasl.enabled.mechanisms=PLAIN\n\
                  {LISTENER}.plain.sasl.jaas.config={MODULES}.plain.PlainLoginModule required user_{USER}=\"{PASSWORD}\";\n"
@@ -88,7 +88,7 @@ impl Secured {
                  {LISTENER}.scram-sha-256.sasl.jaas.config={MODULES}.scram.ScramLoginModule required;\n"
             ),
         };
-        lines
+        key + &who
     }
 
     /// What a broker's storage is formatted with: users who prove themselves by SCRAM are part of the cluster's data.
