@@ -49,6 +49,7 @@ impl Kafka {
                 ("log.segment.delete.delay.ms", "1000".to_owned()),
             ],
             proxies: proxy.as_ref().map(|proxy| proxy.ports().to_vec()).unwrap_or_default(),
+            ..Extras::default()
         };
         let brokers = Brokers::start_with(count, &extras)?;
         if let Some(proxy) = &mut proxy {

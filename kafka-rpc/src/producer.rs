@@ -2,7 +2,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Arc, OnceLock, PoisonError, RwLock},
+    sync::{Arc, Mutex, OnceLock, PoisonError, RwLock},
     time::{Duration, Instant},
 };
 
@@ -91,6 +91,8 @@ struct Events {
     space: Notify,
     /// Told when no broker can be reached.
     brokers_lost: OnceLock<OnBrokersLost>,
+    /// What the last error said, but for the one that only sums up.
+    trouble: Mutex<Option<String>>,
 }
 
 struct Deliveries(Arc<Events>);
@@ -100,6 +102,7 @@ impl ClientContext for Deliveries {
         if error.rdkafka_error_code() != Some(RDKafkaErrorCode::AllBrokersDown) {
             // A fatal one too: whoever sends next meets it, and makes a new producer.
             tracing::warn!(%error, reason, "the producer met an error");
+            *self.0.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.to_owned());
             return;
         }
         tracing::error!(reason, "no broker can be reached");
@@ -146,6 +149,11 @@ impl Producer {
         let metadata = self.handle().client().fetch_metadata(Some(topic), within)?;
         let partitions = metadata.topics().iter().flat_map(MetadataTopic::partitions);
         Ok(partitions.map(|partition| (partition.id(), partition.leader())).collect())
+    }
+
+    /// What a broker or the network said last: why nobody answers, where nobody does.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        self.events.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The topics of the cluster, asked of any broker. Blocks.

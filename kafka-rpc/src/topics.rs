@@ -78,7 +78,8 @@ async fn connect(config: &Config, producer: &Arc<Producer>) -> Result<HashSet<St
             tracing::info!(elapsed = ?started.elapsed(), brokers = %config.brokers, "connected");
             return Ok(known);
         }
-        Ok(Err(error)) => error.to_string(),
+        // The error itself only says that nothing came: that a password is wrong, say, was told before.
+        Ok(Err(error)) => producer.trouble().unwrap_or_else(|| error.to_string()),
         Err(ended) => ended.to_string(),
     };
     Err(Error::Unreachable { brokers: config.brokers.clone(), waited: started.elapsed(), reason })

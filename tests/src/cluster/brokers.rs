@@ -10,6 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use kafka_rpc::Config;
 use rdkafka::{
     ClientConfig,
     consumer::{BaseConsumer, Consumer as _},
@@ -17,6 +18,10 @@ use rdkafka::{
 };
 use uuid::Uuid;
 
+use super::{
+    Extras, Secured,
+    properties::{self, Ports},
+};
 use crate::process;
 
 /// How long brokers may take to start: seconds on a quiet machine, a minute on a busy one.
@@ -33,23 +38,14 @@ const STOP_WITHIN: Duration = Duration::from_secs(30);
 pub struct Brokers {
     home: PathBuf,
     classpath: String,
+    secured: Option<Secured>,
     nodes: Vec<Broker>,
-}
-
-/// What brokers are given beside what every cluster here has.
-#[derive(Debug, Clone, Default)]
-pub struct Extras {
-    /// More of `server.properties`, which go over what is there.
-    pub properties: Vec<(&'static str, String)>,
-    /// The ports that a second listener of each broker advertises: those of a proxy before it.
-    pub proxies: Vec<u16>,
 }
 
 #[derive(Debug)]
 struct Broker {
     home: PathBuf,
-    address: String,
-    proxied: String,
+    ports: Ports,
     process: Option<Child>,
 }
 
@@ -65,22 +61,20 @@ impl Brokers {
     pub fn start_with(count: usize, extras: &Extras) -> io::Result<Self> {
         let classpath = format!("{}/*", jars()?.display());
         let home = env::temp_dir().join(format!("kafka-rpc-{}", Uuid::new_v4().simple()));
-        let ports = free_ports(PORTS * count)?;
+        let ports = free_ports(count)?;
         // Any 16 bytes in base64 will do; its last character holds only two bits.
         let cluster_id = format!("{:.21}A", Uuid::new_v4().simple().to_string());
-        let mut brokers = Self { home, classpath, nodes: Vec::new() };
+        let mut brokers = Self { home, classpath, secured: extras.secured, nodes: Vec::new() };
         for index in 0..count {
-            let broker = Broker {
-                home: brokers.home.join(index.to_string()),
-                address: format!("127.0.0.1:{}", ports[PORTS * index]),
-                proxied: format!("127.0.0.1:{}", ports[PORTS * index + 2]),
-                process: None,
-            };
-            fs::create_dir_all(&broker.home)?;
-            let properties = properties(index, count, &ports, &broker.home) + &extras.lines(index, &ports);
-            fs::write(broker.home.join("server.properties"), properties)?;
-            fs::write(broker.home.join("log4j2.yaml"), logging(&broker.home))?;
-            brokers.nodes.push(broker);
+            let home = brokers.home.join(index.to_string());
+            fs::create_dir_all(&home)?;
+            let properties = properties::server(index, &ports, &brokers.home, extras);
+            fs::write(home.join("server.properties"), properties)?;
+            fs::write(home.join("log4j2.yaml"), properties::logging(&home))?;
+            brokers.nodes.push(Broker { home, ports: ports[index], process: None });
+        }
+        if let Some(secured) = extras.secured {
+            secured.make_keys(&brokers.home)?;
         }
         for index in 0..count {
             brokers.format(index, &cluster_id)?;
@@ -94,13 +88,24 @@ impl Brokers {
 
     /// The bootstrap list.
     pub fn addresses(&self) -> String {
-        let addresses: Vec<&str> = self.nodes.iter().map(|broker| broker.address.as_str()).collect();
-        addresses.join(",")
+        self.each(|ports| ports.clients).join(",")
+    }
+
+    /// The settings of a runtime that comes in by the secured listener; none without one.
+    pub fn secured_config(&self) -> Option<Config> {
+        let secured = self.secured?;
+        let properties = secured.client_properties(&self.home);
+        let config = Config::new(self.each(|ports| ports.secured).join(","));
+        Some(properties.into_iter().fold(config, |config, (name, value)| config.property(name, value)))
     }
 
     /// Where a proxy finds the second listener of each broker.
     pub fn proxied(&self) -> Vec<String> {
-        self.nodes.iter().map(|broker| broker.proxied.clone()).collect()
+        self.each(|ports| ports.proxied)
+    }
+
+    fn each(&self, port: impl Fn(Ports) -> u16) -> Vec<String> {
+        self.nodes.iter().map(|broker| format!("127.0.0.1:{}", port(broker.ports))).collect()
     }
 
     /// Starts a broker again on its data.
@@ -173,7 +178,8 @@ impl Brokers {
         let home = &self.nodes[index].home;
         let mut format = self.java(home);
         format.args(["-Xmx256m", "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c"]);
-        process::run(format.arg(home.join("server.properties")))
+        format.arg(home.join("server.properties"));
+        process::run(format.args(self.secured.map(Secured::format_arguments).unwrap_or_default()))
     }
 
     /// Waits until every broker is in the metadata that a client sees.
@@ -263,73 +269,11 @@ fn jars() -> io::Result<PathBuf> {
     folder.canonicalize()
 }
 
-/// Ports that nobody listens on. All are held until the last is found, so that they differ.
-fn free_ports(count: usize) -> io::Result<Vec<u16>> {
+/// Ports for so many brokers that nobody listens on. All are held until the last is found, so that they differ.
+fn free_ports(count: usize) -> io::Result<Vec<Ports>> {
     let held: Vec<TcpListener> =
-        (0..count).map(|_| TcpListener::bind("127.0.0.1:0")).collect::<io::Result<_>>()?;
-    held.iter().map(|listener| Ok(listener.local_addr()?.port())).collect()
-}
-
-/// How many ports a broker may listen on: for clients, for controllers, and behind a proxy.
-const PORTS: usize = 3;
-
-impl Extras {
-    /// Lines of `server.properties`; of two for one name the last counts.
-    fn lines(&self, index: usize, ports: &[u16]) -> String {
-        let [port, controller, proxied] = [0, 1, 2].map(|kind| ports[PORTS * index + kind]);
-        let mut lines = String::new();
-        if let Some(proxy) = self.proxies.get(index) {
-            lines = format!(
-                "listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller},PROXIED://127.0.0.1:{proxied}\n\
-                 advertised.listeners=PLAINTEXT://127.0.0.1:{port},PROXIED://127.0.0.1:{proxy}\n\
-                 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,PROXIED:PLAINTEXT\n",
-            );
-        }
-        lines.extend(self.properties.iter().map(|(name, value)| format!("{name}={value}\n")));
-        lines
-    }
-}
-
-fn properties(index: usize, count: usize, ports: &[u16], home: &Path) -> String {
-    let (id, port, controller) = (index + 1, ports[PORTS * index], ports[PORTS * index + 1]);
-    let voter = |index: usize| format!("{}@127.0.0.1:{}", index + 1, ports[PORTS * index + 1]);
-    let voters = (0..count).map(voter).collect::<Vec<_>>().join(",");
-    let replicas = count.min(3);
-    let in_sync = replicas.saturating_sub(1).max(1);
-    format!(
-        "process.roles=broker,controller\n\
-         node.id={id}\n\
-         controller.quorum.voters={voters}\n\
-         listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}\n\
-         advertised.listeners=PLAINTEXT://127.0.0.1:{port}\n\
-         controller.listener.names=CONTROLLER\n\
-         listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT\n\
-         log.dirs={data}\n\
-         num.partitions=3\n\
-         default.replication.factor={replicas}\n\
-         min.insync.replicas={in_sync}\n\
-         offsets.topic.replication.factor={replicas}\n\
-         offsets.topic.num.partitions=8\n\
-         transaction.state.log.replication.factor={replicas}\n\
-         transaction.state.log.min.isr={in_sync}\n\
-         share.coordinator.state.topic.replication.factor={replicas}\n\
-         share.coordinator.state.topic.min.isr={in_sync}\n\
-         group.initial.rebalance.delay.ms=0\n\
-         broker.session.timeout.ms=6000\n\
-         group.consumer.min.session.timeout.ms=6000\n\
-         group.consumer.session.timeout.ms=6000\n\
-         group.consumer.min.heartbeat.interval.ms=500\n\
-         group.consumer.heartbeat.interval.ms=500\n\
-         auto.create.topics.enable=false\n",
-        data = home.join("data").display(),
-    )
-}
-
-fn logging(home: &Path) -> String {
-    format!(
-        "Configuration:\n  status: error\n  Appenders:\n    File: {{name: F, fileName: \"{}\", \
-         PatternLayout: {{pattern: \"[%d] %p %m (%c)%n%throwable\"}}}}\n  Loggers:\n    Root: {{level: warn, \
-         AppenderRef: {{ref: F}}}}\n",
-        home.join("server.log").display()
-    )
+        (0..Ports::EACH * count).map(|_| TcpListener::bind("127.0.0.1:0")).collect::<io::Result<_>>()?;
+    let ports: Vec<u16> =
+        held.iter().map(|listener| Ok(listener.local_addr()?.port())).collect::<io::Result<_>>()?;
+    Ok(ports.as_chunks().0.iter().copied().map(Ports::of).collect())
 }

@@ -1,9 +1,11 @@
 //! The Kafka that a test runs on: the embedded broker, or the one that `KAFKA_BROKERS` names.
 
 mod brokers;
+mod properties;
+mod secured;
 mod topics;
 
-use std::{collections::BTreeMap, env};
+use std::{collections::BTreeMap, env, process::Command};
 
 use kafka_rpc::{Config, Handlers, Running, Runtime, RuntimeBuilder, testing::EmbeddedBroker};
 use rdkafka::{
@@ -13,10 +15,7 @@ use rdkafka::{
 };
 use uuid::Uuid;
 
-pub use self::{
-    brokers::{Brokers, Extras},
-    topics::Topics,
-};
+pub use self::{brokers::Brokers, properties::Extras, secured::Secured, topics::Topics};
 use crate::{BOUND, Peer, skipped::skipped};
 
 /// A Kafka on which no other test has the same topics and groups.
@@ -205,11 +204,24 @@ pub fn real_kafka() -> Option<Cluster> {
 ///
 /// If they do not start.
 pub fn real_brokers(count: usize) -> Option<Brokers> {
+    real_brokers_with(count, &Extras::default())
+}
+
+/// The same, with something of their own.
+///
+/// # Panics
+///
+/// If they do not start.
+pub fn real_brokers_with(count: usize, extras: &Extras) -> Option<Brokers> {
     if env::var_os("KAFKA_BROKERS").is_none() {
         skipped("they need real brokers of their own; `cargo run -p tests --bin with-kafka` runs them");
         return None;
     }
-    Some(Brokers::start(count).unwrap_or_else(|error| panic!("{error}")))
+    if Command::new("java").arg("-version").output().is_err() {
+        skipped("they need a JDK 17 or later for brokers of their own, and there is no `java`");
+        return None;
+    }
+    Some(Brokers::start_with(count, extras).unwrap_or_else(|error| panic!("{error}")))
 }
 
 /// Builds and starts.

@@ -1,0 +1,72 @@
+//! TLS and SASL, as a user turns them on: by properties of the configuration.
+
+use std::time::Duration;
+
+use kafka_rpc::{Config, Error, Running, Runtime};
+use tests::{
+    cluster::{Brokers, Extras, Secured, real_brokers_with},
+    orders::{OrderService, Orders as _, OrdersClient as _},
+};
+
+fn brokers(secured: Secured) -> Option<Brokers> {
+    real_brokers_with(1, &Extras { secured: Some(secured), ..Extras::default() })
+}
+
+async fn start(config: Config) -> Result<Running, Error> {
+    Runtime::builder()
+        .config(config.create_topics(true).connection_timeout(Duration::from_secs(10)))
+        .provide(OrderService::default())
+        .without_registry()
+        .handlers(OrderService::handlers())
+        .build()?
+        .start()
+        .await
+}
+
+/// Topics are made, a command goes there, and its reply comes back, all through the secured listener.
+async fn serves_and_calls(config: Config) {
+    let running = start(config).await.expect("it is let in");
+    let answer = running.client().echo("secret".to_owned()).timeout(tests::BOUND).await;
+    assert_eq!(answer, Ok("secret".to_owned()));
+    running.shutdown().await.expect("a clean shutdown");
+}
+
+/// What a runtime says that is not let in.
+async fn refused(config: Config) -> String {
+    let error = start(config).await.expect_err("it is not let in").to_string();
+    assert!(!error.contains("guess"), "a password is never told: {error}");
+    error
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sasl_plain_without_tls() {
+    let Some(brokers) = brokers(Secured::SaslPlain) else { return };
+    let config = brokers.secured_config().expect("the listener is secured");
+    serves_and_calls(config.clone()).await;
+
+    let error = refused(config.property("sasl.password", "guess")).await;
+    assert!(error.to_lowercase().contains("authentication"), "{error}");
+}
+
+#[cfg(feature = "ssl")]
+#[tokio::test(flavor = "multi_thread")]
+async fn tls() {
+    let Some(brokers) = brokers(Secured::Tls) else { return };
+    let config = brokers.secured_config().expect("the listener is secured");
+    serves_and_calls(config.clone()).await;
+
+    // Whom this machine trusts did not sign the broker's certificate.
+    let error = refused(config.property("ssl.ca.location", "probe")).await;
+    assert!(error.contains("certificate"), "{error}");
+}
+
+#[cfg(feature = "ssl")]
+#[tokio::test(flavor = "multi_thread")]
+async fn tls_and_scram() {
+    let Some(brokers) = brokers(Secured::TlsAndScram) else { return };
+    let config = brokers.secured_config().expect("the listener is secured");
+    serves_and_calls(config.clone()).await;
+
+    let error = refused(config.property("sasl.password", "guess")).await;
+    assert!(error.to_lowercase().contains("authentication"), "{error}");
+}
