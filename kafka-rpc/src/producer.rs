@@ -33,6 +33,11 @@ const PARTITIONS_BELIEVED_FOR: Duration = Duration::from_secs(30);
 /// record could be read and never passed on; with this the broker decides.
 const MAX_RECORD_BYTES: &str = "16777216";
 
+/// For how long a record may be undelivered, whether or not somebody still waits. When one that is on its way times out,
+/// librdkafka begins its sequence numbers anew, and what was on the way beside it can be stored twice and out of order. So
+/// this is longer than brokers are away; that nobody waits any more is what `deadline` says.
+const UNDELIVERED_FOR: Duration = Duration::from_mins(5);
+
 /// What is told when a record was delivered, or not.
 pub(crate) type OnDelivery = Box<dyn FnOnce(Result<(), DeliveryError>) + Send + Sync>;
 
@@ -341,8 +346,7 @@ fn properties(config: &Config) -> ClientConfig {
         // As Java and Node partition keys; librdkafka's own default is CRC32.
         .set("partitioner", "murmur2_random")
         .set("message.max.bytes", MAX_RECORD_BYTES)
-        // A record that is not delivered while anybody waits for it is of no use to anybody.
-        .set("message.timeout.ms", config.call_timeout.as_millis().max(1_000).to_string())
+        .set("message.timeout.ms", config.call_timeout.max(UNDELIVERED_FOR).as_millis().to_string())
         // How long a topic that is not known may stay so: 30 s would outlive the call.
         .set("topic.metadata.propagation.max.ms", "5000");
     crate::kafka::with_user_properties(properties, config)
