@@ -15,6 +15,7 @@ use crate::{
     load,
     measure::Sample,
     plan::{Budget, Cell, Table},
+    report,
     side::{Act, Side},
 };
 
@@ -31,6 +32,8 @@ pub(crate) struct Measured {
 /// How it is measured.
 #[derive(Debug)]
 pub(crate) struct How {
+    /// What the results are called.
+    pub(crate) name: &'static str,
     pub(crate) act: Act,
     pub(crate) sides: Vec<SideName>,
     pub(crate) repetitions: usize,
@@ -39,16 +42,18 @@ pub(crate) struct How {
 }
 
 /// Measures these tables, on the Kafka that was found or on brokers that are started for them; returns the last.
+///
+/// What was measured stays so when the next cannot be.
 pub(crate) async fn measure(
     mut found: Option<Kafka>,
     tables: Vec<Table>,
     how: &How,
-) -> anyhow::Result<(Vec<Measured>, Option<Kafka>)> {
+    measured: &mut Vec<Measured>,
+) -> anyhow::Result<Option<Kafka>> {
     let runs =
         tables.iter().map(|table| table.cells.len()).sum::<usize>() * how.repetitions * how.sides.len();
     let mut budget = Budget::new(how.within, how.longest, runs);
     let bar = bar(runs);
-    let mut measured = Vec::new();
     for table in tables {
         let brokers_differ = found
             .as_ref()
@@ -60,10 +65,12 @@ pub(crate) async fn measure(
             found = Some(Kafka::start(table.brokers, Some(table.round_trip_millis.max(10)))?);
         }
         let kafka = found.as_ref().context("there is no Kafka")?;
-        measured.extend(one_table(kafka, &table, how, &mut budget, &bar).await?);
+        one_table(kafka, &table, how, &mut budget, &bar, measured).await?;
+        // A run that is ended leaves what it has seen.
+        report::write_json(how.name, &report::rows(measured)?)?;
     }
     bar.finish_and_clear();
-    Ok((measured, found))
+    Ok(found)
 }
 
 async fn one_table(
@@ -72,7 +79,8 @@ async fn one_table(
     how: &How,
     budget: &mut Budget,
     bar: &ProgressBar,
-) -> anyhow::Result<Vec<Measured>> {
+    measured: &mut Vec<Measured>,
+) -> anyhow::Result<()> {
     let topology =
         Topology { kafka, partitions: table.partitions, round_trip_millis: table.round_trip_millis };
     let place =
@@ -82,11 +90,13 @@ async fn one_table(
     for name in &how.sides {
         sides.push(Arc::new(Side::start(*name, &topology).await?));
     }
-    let mut measured = Vec::new();
     for cell in &table.cells {
         bar.set_message(format!("{place}, {}, {} in flight", cell.payload.label(), cell.in_flight));
         let mut runs: BTreeMap<SideName, Vec<Sample>> = BTreeMap::new();
         for repetition in 0..how.repetitions {
+            if repetition > 0 && budget.is_spent() {
+                break;
+            }
             for side in in_turn(&sides, repetition) {
                 let (window, began) = (budget.window(), Instant::now());
                 let sample = load::run(side, how.act, cell.payload, cell.in_flight, window)
@@ -109,7 +119,7 @@ async fn one_table(
         let side = Arc::into_inner(side).context("a call is still under way")?;
         side.stop().await?;
     }
-    Ok(measured)
+    Ok(())
 }
 
 /// Every second time in the other order, so that none is always the first.

@@ -78,7 +78,8 @@ async fn measure(arguments: &Arguments) -> anyhow::Result<()> {
     let within = Duration::from_secs_f64(arguments.within * 60.0);
     let all = [SideName::Raw, SideName::RawSticky, SideName::Framework];
     let presets = [SideName::Raw, SideName::Framework, SideName::Throughput, SideName::NearBroker];
-    let how = |act, sides: &[SideName], repetitions, within| How {
+    let how = |name, act, sides: &[SideName], repetitions, within| How {
+        name,
         act,
         sides: if arguments.sides.is_empty() { sides.to_vec() } else { arguments.sides.clone() },
         repetitions: arguments.repetitions.unwrap_or(repetitions),
@@ -88,28 +89,28 @@ async fn measure(arguments: &Arguments) -> anyhow::Result<()> {
     let what = &arguments.what;
     if what.quick {
         let (rows, _kafka) =
-            over_table("quick", kafka, plan::quick(), &how(Act::Call, &all, 3, QUICK)).await?;
+            over_table(kafka, plan::quick(), &how("quick", Act::Call, &all, 3, QUICK)).await?;
         println!("\n{}", report::ratios(&rows));
     } else if what.tuning {
-        over_table("tuning", kafka, plan::tuning(is_own), &how(Act::Call, &presets, 3, within)).await?;
+        over_table(kafka, plan::tuning(is_own), &how("tuning", Act::Call, &presets, 3, within)).await?;
     } else if what.memory {
         memory::measure(kafka, arguments.calls).await?;
     } else if what.startup {
         startup::measure(kafka, arguments.repetitions.unwrap_or(10)).await?;
     } else if what.events {
-        events(kafka, is_own, &how(Act::Event, &all, 5, within)).await?;
+        events(kafka, is_own, &how("events", Act::Event, &all, 5, within)).await?;
     } else {
-        let calls = how(Act::Call, &all, 5, within.mul_f64(0.9));
-        let (_rows, kafka) = over_table("calls", kafka, plan::whole(is_own), &calls).await?;
+        let calls = how("calls", Act::Call, &all, 5, within.mul_f64(0.9));
+        let (_rows, kafka) = over_table(kafka, plan::whole(is_own), &calls).await?;
         let kafka = kafka.filter(|_| !is_own);
-        events(kafka, is_own, &how(Act::Event, &all, 3, within.mul_f64(0.07))).await?;
+        events(kafka, is_own, &how("events", Act::Event, &all, 3, within.mul_f64(0.07))).await?;
     }
     Ok(())
 }
 
 /// Events one way, and consumed.
 async fn events(kafka: Option<Kafka>, is_own: bool, how: &How) -> anyhow::Result<()> {
-    let (_rows, kafka) = over_table("events", kafka, plan::events(is_own), how).await?;
+    let (_rows, kafka) = over_table(kafka, plan::events(is_own), how).await?;
     let kafka = kafka.context("there is no Kafka")?;
     let consumed = consuming::measure(&kafka, how.repetitions).await?;
     let json = report::write_json("consumed", &consumed)?;
@@ -119,14 +120,14 @@ async fn events(kafka: Option<Kafka>, is_own: bool, how: &How) -> anyhow::Result
 
 /// Measures each cell of the tables, and says what was seen.
 async fn over_table(
-    name: &str,
     kafka: Option<Kafka>,
     tables: Vec<Table>,
     how: &How,
 ) -> anyhow::Result<(Vec<Row>, Option<Kafka>)> {
-    let (measured, kafka) = calls::measure(kafka, tables, how).await?;
+    let mut measured = Vec::new();
+    let ended = calls::measure(kafka, tables, how, &mut measured).await;
     let rows = report::rows(&measured)?;
-    let (json, svg) = (report::write_json(name, &rows)?, plot::calls(name, &rows)?);
+    let (json, svg) = (report::write_json(how.name, &rows)?, plot::calls(how.name, &rows)?);
     println!("{}\n{}\n{}", report::table(&rows), json.display(), svg.display());
-    Ok((rows, kafka))
+    Ok((rows, ended?))
 }

@@ -104,6 +104,11 @@ impl Budget {
         share.saturating_sub(self.beyond).clamp(SHORTEST, self.longest.max(SHORTEST))
     }
 
+    /// Whether the time is up: what is still to be measured is measured once.
+    pub(crate) fn is_spent(&self) -> bool {
+        Instant::now() >= self.until
+    }
+
     /// Notes what a run took in all.
     pub(crate) fn took(&mut self, in_all: Duration, window: Duration) {
         self.beyond = (self.beyond * 7 + in_all.saturating_sub(window)) / 8;

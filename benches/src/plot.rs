@@ -38,12 +38,13 @@ pub(crate) fn calls(name: &str, rows: &[Row]) -> anyhow::Result<PathBuf> {
         }
     }
     let columns = charts.len().clamp(1, 4);
+    let rows_of_charts = charts.len().div_ceil(columns).max(1);
     let path = folder()?.join(format!("{name}.svg"));
-    let size = (420 * count(columns), 300 * count(charts.len().div_ceil(columns)));
+    let size = (420 * count(columns), 300 * count(rows_of_charts));
     {
         let root = SVGBackend::new(&path, size).into_drawing_area();
         root.fill(&WHITE).map_err(|error| drawing(&error))?;
-        let areas = root.split_evenly((charts.len().div_ceil(columns), columns));
+        let areas = root.split_evenly((rows_of_charts, columns));
         for ((title, lines), area) in charts.iter().zip(&areas) {
             chart(area, title, lines).map_err(|error| drawing(&*error))?;
         }

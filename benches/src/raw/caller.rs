@@ -17,7 +17,7 @@ use rdkafka::{
     consumer::{BaseConsumer, Consumer as _},
     producer::{FutureProducer, FutureRecord},
 };
-use tests::Cluster;
+use tests::{Cluster, eventually};
 use tokio::{sync::oneshot, task, time};
 use uuid::Uuid;
 
@@ -50,7 +50,7 @@ impl fmt::Debug for Caller {
 }
 
 impl Caller {
-    pub(super) fn start(
+    pub(super) async fn start(
         cluster: &Cluster,
         partitions: u16,
         producer: Arc<FutureProducer>,
@@ -61,7 +61,11 @@ impl Caller {
         let consumer: BaseConsumer = properties::reply_consumer(cluster, &group).create()?;
         let mut list = TopicPartitionList::new();
         for partition in 0..i32::from(partitions) {
-            let (_, end) = consumer.fetch_watermarks(&replies, partition, Duration::from_secs(10))?;
+            // Who leads a new topic is not known to every broker at once.
+            let (_, end) = eventually("the reply topic has leaders", || {
+                consumer.fetch_watermarks(&replies, partition, Duration::from_secs(10)).ok()
+            })
+            .await;
             list.add_partition_offset(&replies, partition, Offset::Offset(end))?;
         }
         consumer.assign(&list)?;

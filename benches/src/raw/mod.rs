@@ -45,7 +45,7 @@ impl Raw {
         let sticky = sticky.then(|| Sticky::new(i32::from(topology.partitions)));
         let (topic, group) = (cluster.name(COMMANDS), cluster.name(GROUP));
         let service = Service::start(&cluster, &topic, &group, Arc::clone(&producer), sticky)?;
-        let caller = Caller::start(&cluster, topology.partitions, producer, sticky)?;
+        let caller = Caller::start(&cluster, topology.partitions, producer, sticky).await?;
         Ok(Self { caller, service, _cluster: cluster })
     }
 
@@ -85,7 +85,7 @@ mod tests {
         let runtime = served(cluster.runtime(cluster.config())).build().expect("a runtime");
         let running = runtime.start().await.expect("a start");
         let producer = Arc::new(properties::producer(&cluster).create().expect("a producer"));
-        let caller = Caller::start(&cluster, 3, producer, None).expect("a caller");
+        let caller = Caller::start(&cluster, 3, producer, None).await.expect("a caller");
         let order = Payload::Of(256).order(7);
         assert_eq!(caller.place(&order).await.expect("an answer"), order);
         caller.stop().await.expect("an end");
