@@ -58,6 +58,10 @@ pub(crate) struct What {
     #[arg(long)]
     pub(crate) events: bool,
 
+    /// The consuming side alone: a full topic, read by an empty handler.
+    #[arg(long)]
+    pub(crate) consuming: bool,
+
     /// Resident memory over calls, calls that time out, and connections that break.
     #[arg(long)]
     pub(crate) memory: bool,

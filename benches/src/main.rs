@@ -97,6 +97,9 @@ async fn measure(arguments: &Arguments) -> anyhow::Result<()> {
         memory::measure(kafka, arguments.calls).await?;
     } else if what.startup {
         startup::measure(kafka, arguments.repetitions.unwrap_or(10)).await?;
+    } else if what.consuming {
+        let kafka = kafka.map_or_else(|| Kafka::start(1, None), Ok)?;
+        consuming_alone(&kafka, arguments.repetitions.unwrap_or(5)).await?;
     } else if what.events {
         events(kafka, is_own, &how("events", Act::Event, &all, 5, within)).await?;
     } else {
@@ -112,7 +115,12 @@ async fn measure(arguments: &Arguments) -> anyhow::Result<()> {
 async fn events(kafka: Option<Kafka>, is_own: bool, how: &How) -> anyhow::Result<()> {
     let (_rows, kafka) = over_table(kafka, plan::events(is_own), how).await?;
     let kafka = kafka.context("there is no Kafka")?;
-    let consumed = consuming::measure(&kafka, how.repetitions).await?;
+    consuming_alone(&kafka, how.repetitions).await
+}
+
+/// A full topic, consumed.
+async fn consuming_alone(kafka: &Kafka, repetitions: usize) -> anyhow::Result<()> {
+    let consumed = consuming::measure(kafka, repetitions).await?;
     let json = report::write_json("consumed", &consumed)?;
     println!("{}\n{}", consuming::table(&consumed), json.display());
     Ok(())
