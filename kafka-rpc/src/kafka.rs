@@ -1,12 +1,16 @@
 //! What every librdkafka client of a process has in common.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{
+    borrow::Cow,
+    ops::Range,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use rdkafka::{
     ClientConfig, Message as _,
     error::KafkaError,
-    message::{BorrowedMessage, Header, Headers as _},
+    message::{BorrowedMessage, Headers as _},
 };
 
 use crate::{Config, Error, Headers, server::received::UnreadableHeaders, wire::names};
@@ -58,42 +62,75 @@ pub(crate) fn creation_error(what: &str, error: &KafkaError) -> Error {
     }
 }
 
-/// The key and the headers of a received record, owned.
-pub(crate) struct KeyAndHeaders {
+/// What is copied of a received record.
+#[derive(Debug)]
+pub(crate) struct Copied {
     pub(crate) key: Option<Bytes>,
     pub(crate) headers: Result<Headers, UnreadableHeaders>,
+    /// `None` where it is null, or was not asked for.
+    pub(crate) value: Option<Bytes>,
 }
 
-/// What a record's key and headers take in most cases.
-const USUAL_BYTES: usize = 256;
+/// How much is set aside for the copies of records at a time. Whoever keeps one, such as a header's value, keeps what was
+/// set aside with it: no more than this.
+const CHUNK: usize = 16 << 10;
 
-/// Copies the key and the headers of a received record, all into one buffer.
-///
-/// Not the value with them: whoever keeps an id must not keep a megabyte for it.
-///
-/// rust-rdkafka panics at a header's name that is not UTF-8, which Kafka stores and anybody can send. The panic is
-/// caught here, in the one place that reads names.
-pub(crate) fn key_and_headers(message: &BorrowedMessage<'_>) -> KeyAndHeaders {
-    let mut buffer = Vec::with_capacity(USUAL_BYTES);
-    let mut append = |part: &[u8]| {
-        let start = buffer.len();
-        buffer.extend_from_slice(part);
-        start..buffer.len()
-    };
-    let key = message.key().map(&mut append);
-    let found = message.headers().map_or(Ok(Vec::new()), |headers| {
-        catch_unwind(AssertUnwindSafe(|| {
-            let part = |header: Header<'_, &[u8]>| (names::known(header.key), header.value.map(&mut append));
-            headers.iter().map(part).collect::<Vec<_>>()
-        }))
-    });
-    let buffer = Bytes::from(buffer);
-    let headers = found.map_err(|_panic| UnreadableHeaders).map(|found| {
-        let mut headers = Headers::with_capacity(found.len());
-        for (name, value) in found {
-            headers.push_received(name, value.map(|range| buffer.slice(range)));
-        }
-        headers
-    });
-    KeyAndHeaders { key: key.map(|range| buffer.slice(range)), headers }
+/// A value that is larger than this is a copy of its own.
+const SMALL: usize = 2 << 10;
+
+/// Copies records, many into one allocation: none may be held, since a consumer does not close while one is.
+#[derive(Debug, Default)]
+pub(crate) struct Copier {
+    chunk: BytesMut,
+    headers: Vec<(Cow<'static, str>, Option<Range<usize>>)>,
+}
+
+impl Copier {
+    /// Copies a record.
+    pub(crate) fn copy(&mut self, message: &BorrowedMessage<'_>) -> Copied {
+        let value = message.payload();
+        let small = value.filter(|value| value.len() <= SMALL);
+        let (mut copied, rest) = self.copy_with(message, small);
+        copied.value = if small.is_some() { rest } else { value.map(Bytes::copy_from_slice) };
+        copied
+    }
+
+    /// Copies the key and the headers of a record, and not its value.
+    pub(crate) fn copy_key_and_headers(&mut self, message: &BorrowedMessage<'_>) -> Copied {
+        self.copy_with(message, None).0
+    }
+
+    /// rust-rdkafka panics at a header's name that is not UTF-8, which Kafka stores and anybody can send. The panic is
+    /// caught here, in the one place that reads names.
+    fn copy_with(&mut self, message: &BorrowedMessage<'_>, last: Option<&[u8]>) -> (Copied, Option<Bytes>) {
+        let Self { chunk, headers } = self;
+        headers.clear();
+        let mut append = |part: &[u8]| {
+            if chunk.capacity() - chunk.len() < part.len() {
+                chunk.reserve(part.len().max(CHUNK));
+            }
+            let start = chunk.len();
+            chunk.extend_from_slice(part);
+            start..chunk.len()
+        };
+        let key = message.key().map(&mut append);
+        let found = message.headers().map_or(Ok(()), |found| {
+            catch_unwind(AssertUnwindSafe(|| {
+                for header in found.iter() {
+                    headers.push((names::known(header.key), header.value.map(&mut append)));
+                }
+            }))
+        });
+        let last = last.map(append);
+        let all = chunk.split().freeze();
+        let headers = found.map_err(|_panic| UnreadableHeaders).map(|()| {
+            let mut own = Headers::with_capacity(headers.len());
+            for (name, value) in headers.drain(..) {
+                own.push_received(name, value.map(|range| all.slice(range)));
+            }
+            own
+        });
+        let key = key.map(|range| all.slice(range));
+        (Copied { key, headers, value: None }, last.map(|range| all.slice(range)))
+    }
 }

@@ -28,7 +28,8 @@ use uuid::Uuid;
 
 use super::pending::Pending;
 use crate::{
-    CallError, Config, Error, ReplyReading, kafka,
+    CallError, Config, Error, ReplyReading,
+    kafka::{self, Copier},
     producer::Producer,
     telemetry,
     wire::{Incoming, ReplyTo, dialect},
@@ -259,11 +260,12 @@ impl Replies {
     }
 
     fn read_until_stopped(&self, pending: &Pending) {
+        let mut copier = Copier::default();
         while !self.stop.load(Ordering::Acquire) {
             match self.consumer.poll(POLL_FOR) {
                 None => {}
                 Some(Ok(message)) => {
-                    let headers = kafka::key_and_headers(&message).headers.unwrap_or_default();
+                    let headers = copier.copy_key_and_headers(&message).headers.unwrap_or_default();
                     // Most replies of a shared topic are somebody else's: their values are not even copied.
                     let mut is_reply = false;
                     let own = dialect::reply_ids(&headers).find_map(|id| {

@@ -12,7 +12,6 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use bytes::Bytes;
 use rdkafka::{
     ClientContext, Message as _, Offset, Timestamp, TopicPartitionList,
     consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext, Rebalance},
@@ -21,10 +20,13 @@ use rdkafka::{
 };
 use tokio::sync::{mpsc, oneshot};
 
-use super::{received::Received, worker::Worker};
+use super::{
+    received::Received,
+    worker::{Room, Worker},
+};
 use crate::{
     Config, Error,
-    kafka::{self, KeyAndHeaders},
+    kafka::{self, Copied, Copier},
     telemetry,
 };
 
@@ -92,6 +94,7 @@ impl ConsumerThread {
             unblocked_at: Instant::now(),
             reported_at: Instant::now(),
             slow_handler: config.slow_handler,
+            copier: Copier::default(),
         };
         thread::Builder::new()
             .name("kafka-rpc-consumer".to_owned())
@@ -132,6 +135,7 @@ struct Polling {
     unblocked_at: Instant,
     reported_at: Instant,
     slow_handler: Duration,
+    copier: Copier,
 }
 
 impl Polling {
@@ -142,24 +146,28 @@ impl Polling {
             self.flow();
             self.commit_if_due();
             self.look_after_handlers();
+            self.worker.wait_for_runners();
         }
         self.leave();
         Ok(())
     }
 
     /// Waits for a record, and takes it and those that have come with it.
-    fn take_what_is_there(&self) -> Result<(), Error> {
+    fn take_what_is_there(&mut self) -> Result<(), Error> {
         let mut wait = POLL_FOR;
-        for _ in 0..BATCH {
+        let Room { records, bytes: most_bytes } = self.worker.room();
+        let mut bytes = 0;
+        for _ in 0..BATCH.min(records) {
             match self.consumer.poll(wait) {
                 None => break,
                 Some(Ok(message)) => {
-                    let record = received(&self.worker, &message);
+                    let record = received(&self.worker, &mut self.copier, &message);
                     // The message goes before the record is at work: a held one keeps the consumer from closing.
                     drop(message);
-                    let partition = record.partition;
-                    if self.worker.take(record) {
-                        self.pause(partition);
+                    bytes += record.weight();
+                    self.worker.receive(record);
+                    if bytes >= most_bytes {
+                        break;
                     }
                 }
                 Some(Err(KafkaError::MessageConsumptionFatal(code))) => return Err(self.fatal(code)),
@@ -167,6 +175,7 @@ impl Polling {
             }
             wait = Duration::ZERO;
         }
+        self.worker.take_received();
         Ok(())
     }
 
@@ -268,8 +277,8 @@ impl Polling {
     }
 }
 
-fn received(worker: &Worker, message: &BorrowedMessage<'_>) -> Received {
-    let KeyAndHeaders { key, headers } = kafka::key_and_headers(message);
+fn received(worker: &Worker, copier: &mut Copier, message: &BorrowedMessage<'_>) -> Received {
+    let Copied { key, headers, value } = copier.copy(message);
     Received {
         topic: Arc::clone(&worker.source),
         partition: message.partition(),
@@ -282,7 +291,7 @@ fn received(worker: &Worker, message: &BorrowedMessage<'_>) -> Received {
         },
         is_append_time: matches!(message.timestamp(), Timestamp::LogAppendTime(_)),
         key,
-        value: message.payload().map(Bytes::copy_from_slice),
+        value,
         headers,
     }
 }
@@ -307,6 +316,8 @@ impl ClientContext for Assignments {}
 
 impl ConsumerContext for Assignments {
     fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        // What was received before this belongs to the assignment as it is now.
+        self.worker.take_received();
         let Rebalance::Revoke(list) = rebalance else {
             return;
         };

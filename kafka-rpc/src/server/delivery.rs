@@ -1,11 +1,16 @@
 //! Sends what a record leads to: until it is acknowledged, or can never be, or is nobody's of ours any more.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
 
 use tokio::time;
 
 use super::{
+    lanes::Job,
     outcome,
+    runners::Ended,
     worker::{Task, Worker},
 };
 use crate::{
@@ -29,10 +34,75 @@ pub(super) enum Sent {
     Left,
 }
 
+/// A reply on its way to the broker, with the job that it ends.
+///
+/// Whoever is told of its delivery ends the job, and no task waits for that. What goes wrong is seen to in a task.
+struct OnItsWay {
+    worker: Arc<Worker>,
+    sent: Option<(Job<Task>, Arc<OutgoingRecord>)>,
+}
+
+impl OnItsWay {
+    fn told(mut self, delivered: &Result<(), DeliveryError>) {
+        if delivered.is_ok()
+            && let Some((job, _reply)) = self.sent.take()
+        {
+            self.worker.replied(&job);
+        }
+    }
+}
+
+/// It was not delivered, or could not be queued, or the producer has gone without a word: it is sent once more.
+impl Drop for OnItsWay {
+    fn drop(&mut self) {
+        if let Some((job, reply)) = self.sent.take() {
+            self.worker.send_again(job, reply);
+        }
+    }
+}
+
 impl Worker {
-    /// Sends a reply. One that is larger than the broker takes becomes an error reply, and not silence.
-    pub(super) async fn send_reply(self: &Arc<Self>, task: &Task, reply: OutgoingRecord) -> Sent {
-        let Err(refused) = self.send_while_ours(task, &reply).await else { return Sent::Done };
+    /// Sends a reply; its job ends once it is delivered.
+    pub(super) fn send_off(self: &Arc<Self>, job: Job<Task>, reply: OutgoingRecord) {
+        let reply = Arc::new(reply);
+        let sent = OnItsWay { worker: Arc::clone(self), sent: Some((job, Arc::clone(&reply))) };
+        let _seen_to = self.producer.queue(&reply, Box::new(move |delivered| sent.told(&delivered)));
+    }
+
+    /// Notes a job whose reply was delivered. Many are told of at once, and are ended together.
+    fn replied(self: &Arc<Self>, job: &Job<Task>) {
+        self.metrics.replied.increment(1);
+        let mut delivered = self.delivered.lock().unwrap_or_else(PoisonError::into_inner);
+        delivered.push(Ended::new(job, true));
+        if delivered.len() == 1 {
+            drop(delivered);
+            self.tasks.spawn_on(Arc::clone(self).end_delivered(), &self.runtime);
+        }
+    }
+
+    async fn end_delivered(self: Arc<Self>) {
+        let delivered = std::mem::take(&mut *self.delivered.lock().unwrap_or_else(PoisonError::into_inner));
+        self.end(&mut self.state(), delivered);
+        self.go();
+    }
+
+    /// Sends a reply until its job has an end.
+    fn send_again(self: &Arc<Self>, job: Job<Task>, reply: Arc<OutgoingRecord>) {
+        let worker = Arc::clone(self);
+        self.tasks.spawn_on(
+            async move {
+                let step = worker.reply(&job.item, &reply).await;
+                let ended = worker.conclude(job, step);
+                worker.end(&mut worker.state(), ended);
+                worker.go();
+            },
+            &self.runtime,
+        );
+    }
+
+    /// Sends a reply, and waits for its delivery. One that is larger than the broker takes becomes an error reply, and not silence.
+    pub(super) async fn send_reply(self: &Arc<Self>, task: &Task, reply: &OutgoingRecord) -> Sent {
+        let Err(refused) = self.send_while_ours(task, reply).await else { return Sent::Done };
         match refused {
             Some(DeliveryError { kind: Refusal::TooLarge, reason }) => {
                 telemetry::reply_replaced(&reply.topic);

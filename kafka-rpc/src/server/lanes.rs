@@ -2,21 +2,24 @@
 
 use std::{
     cmp,
-    collections::{BinaryHeap, HashMap, VecDeque, hash_map::Entry},
+    collections::{BinaryHeap, VecDeque, hash_map::Entry},
     hash::{BuildHasher as _, RandomState},
 };
+
+use nohash_hasher::{IntMap, IsEnabled};
 
 use crate::handler::Ordering;
 
 /// What is handled in order among itself. A null key is a lane of its own.
 ///
-/// A key is known by its hash: two keys that share one are in order with each other too, which harms nobody, and no key
-/// is kept or compared. The hash is seeded anew in every process, so nobody can choose keys that share a lane.
+/// A partition and a key are known by their hash: two that share one are in order with each other too, which harms
+/// nobody, and no key is kept or compared. The hash is seeded anew in every process, so nobody can choose keys that
+/// share a lane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct Lane {
-    partition: i32,
-    key: Option<u64>,
-}
+pub(crate) struct Lane(u64);
+
+/// A lane is a hash already, and is not hashed again.
+impl IsEnabled for Lane {}
 
 /// An item that may run now. Its lane is busy until it is handed back to [`Lanes::finish`].
 #[derive(Debug, PartialEq, Eq)]
@@ -28,30 +31,6 @@ pub(crate) struct Job<T> {
     arrived: u64,
 }
 
-/// A job that waits for a place; the greatest is the oldest.
-#[derive(Debug)]
-struct Ready<T>(Job<T>);
-
-impl<T> Ord for Ready<T> {
-    fn cmp(&self, other: &Self) -> cmp::Ordering {
-        other.0.arrived.cmp(&self.0.arrived)
-    }
-}
-
-impl<T> PartialOrd for Ready<T> {
-    fn partial_cmp(&self, other: &Self) -> Option<cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl<T> PartialEq for Ready<T> {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.arrived == other.0.arrived
-    }
-}
-
-impl<T> Eq for Ready<T> {}
-
 /// The lanes of one subscription.
 ///
 /// A lane is in the map while an item of it runs or is ready to; what came after waits in its queue.
@@ -62,10 +41,8 @@ pub(crate) struct Lanes<T> {
     running: usize,
     keys: RandomState,
     arrived: u64,
-    waiting: HashMap<Lane, VecDeque<(u64, T)>>,
-    /// Those that nothing of their lane is before. The oldest runs first once a place is free: commits end at the
-    /// oldest that is unfinished, and whatever is finished behind it is handled again where the partition moves.
-    ready: BinaryHeap<Ready<T>>,
+    waiting: IntMap<Lane, VecDeque<(u64, T)>>,
+    ready: Queue<T>,
 }
 
 impl<T> Lanes<T> {
@@ -76,16 +53,16 @@ impl<T> Lanes<T> {
             running: 0,
             keys: RandomState::new(),
             arrived: 0,
-            waiting: HashMap::new(),
-            ready: BinaryHeap::new(),
+            waiting: IntMap::default(),
+            ready: Queue::default(),
         }
     }
 
     /// Adds an item.
     pub(crate) fn push(&mut self, partition: i32, key: Option<&[u8]>, item: T) {
         let lane = match self.ordering {
-            Ordering::Key => Some(Lane { partition, key: key.map(|key| self.keys.hash_one(key)) }),
-            Ordering::Partition => Some(Lane { partition, key: None }),
+            Ordering::Key => Some(Lane(self.keys.hash_one((partition, key)))),
+            Ordering::Partition => Some(Lane(self.keys.hash_one(partition))),
             Ordering::None => None,
         };
         let arrived = self.arrived;
@@ -96,12 +73,17 @@ impl<T> Lanes<T> {
                 Entry::Vacant(entry) => drop(entry.insert(VecDeque::new())),
             }
         }
-        self.ready.push(Ready(Job { lane, item, arrived }));
+        self.ready.push_newest(Job { lane, item, arrived });
+    }
+
+    /// How many jobs may run as soon as there are places for them.
+    pub(crate) fn ready(&self) -> usize {
+        self.ready.len()
     }
 
     /// Whether a job may run now.
     pub(crate) fn has_next(&self) -> bool {
-        self.running < self.concurrency && !self.ready.is_empty()
+        self.running < self.concurrency && self.ready.len() > 0
     }
 
     /// The job whose turn it is, if a place is free: it has the place from now on.
@@ -110,13 +92,19 @@ impl<T> Lanes<T> {
             return None;
         }
         self.running += 1;
-        self.ready.pop().map(|Ready(job)| job)
+        self.ready.pop_oldest()
     }
 
     /// Frees the place and the lane of a job that has ended.
     pub(crate) fn finish(&mut self, lane: Option<Lane>) {
         self.running -= 1;
         self.abandon(lane);
+    }
+
+    /// Takes back a job that has not run yet, and frees its place.
+    pub(crate) fn put_back(&mut self, job: Job<T>) {
+        self.running -= 1;
+        self.ready.push(job);
     }
 
     /// Frees the place of a job that is to run once more later, and keeps its lane busy until then.
@@ -126,7 +114,7 @@ impl<T> Lanes<T> {
 
     /// Brings a parked job back.
     pub(crate) fn unpark(&mut self, job: Job<T>) {
-        self.ready.push(Ready(job));
+        self.ready.push(job);
     }
 
     /// Frees the lane of a parked job that will not come back.
@@ -135,7 +123,7 @@ impl<T> Lanes<T> {
             && let Entry::Occupied(mut queue) = self.waiting.entry(lane)
         {
             match queue.get_mut().pop_front() {
-                Some((arrived, item)) => self.ready.push(Ready(Job { lane: Some(lane), item, arrived })),
+                Some((arrived, item)) => self.ready.push(Job { lane: Some(lane), item, arrived }),
                 None => drop(queue.remove()),
             }
         }
@@ -146,9 +134,10 @@ impl<T> Lanes<T> {
         for queue in self.waiting.values_mut() {
             queue.retain(|(_, item)| keep(item));
         }
-        for Ready(job) in std::mem::take(&mut self.ready) {
+        let mut ready = std::mem::take(&mut self.ready);
+        while let Some(job) = ready.pop_oldest() {
             if keep(&job.item) {
-                self.ready.push(Ready(job));
+                self.ready.push(job);
             } else {
                 // It passes its turn on to the next of its lane.
                 self.abandon(job.lane);
@@ -162,6 +151,70 @@ impl<T> Lanes<T> {
         self.running
     }
 }
+
+/// The jobs that nothing of their lane is before. The oldest runs first once a place is free: commits end at the oldest
+/// that is unfinished, and whatever is finished behind it is handled again where the partition moves.
+#[derive(Debug)]
+struct Queue<T> {
+    /// Those that were ready when they came, which most are: in order by themselves.
+    at_once: VecDeque<Job<T>>,
+    /// Those that became ready later, and may be older.
+    late: BinaryHeap<Late<T>>,
+}
+
+impl<T> Queue<T> {
+    fn len(&self) -> usize {
+        self.at_once.len() + self.late.len()
+    }
+
+    /// Adds one that is newer than all.
+    fn push_newest(&mut self, job: Job<T>) {
+        self.at_once.push_back(job);
+    }
+
+    fn push(&mut self, job: Job<T>) {
+        self.late.push(Late(job));
+    }
+
+    fn pop_oldest(&mut self) -> Option<Job<T>> {
+        match (self.at_once.front(), self.late.peek()) {
+            (Some(at_once), Some(Late(late))) if late.arrived < at_once.arrived => {}
+            (Some(_), _) => return self.at_once.pop_front(),
+            (None, _) => {}
+        }
+        self.late.pop().map(|Late(job)| job)
+    }
+}
+
+impl<T> Default for Queue<T> {
+    fn default() -> Self {
+        Self { at_once: VecDeque::new(), late: BinaryHeap::new() }
+    }
+}
+
+/// A job in a heap; the greatest is the oldest.
+#[derive(Debug)]
+struct Late<T>(Job<T>);
+
+impl<T> Ord for Late<T> {
+    fn cmp(&self, other: &Self) -> cmp::Ordering {
+        other.0.arrived.cmp(&self.0.arrived)
+    }
+}
+
+impl<T> PartialOrd for Late<T> {
+    fn partial_cmp(&self, other: &Self) -> Option<cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<T> PartialEq for Late<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.arrived == other.0.arrived
+    }
+}
+
+impl<T> Eq for Late<T> {}
 
 #[cfg(test)]
 mod tests {
@@ -220,6 +273,17 @@ mod tests {
             assert_eq!(job.item, item);
             lanes.finish(job.lane);
         }
+    }
+
+    #[test]
+    fn a_job_that_is_put_back_runs_before_what_came_after_it() {
+        let mut lanes = pushed(Ordering::Key, 8, &[("a", 1), ("b", 2), ("a", 3), ("c", 4)]);
+        let (a, b) = (next(&mut lanes), next(&mut lanes));
+        lanes.put_back(b);
+        lanes.put_back(a);
+        assert_eq!((lanes.running(), lanes.ready()), (0, 3));
+        let order: Vec<u32> = std::iter::from_fn(|| lanes.next()).map(|job| job.item).collect();
+        assert_eq!(order, [1, 2, 4], "and 3 waits for 1");
     }
 
     #[test]

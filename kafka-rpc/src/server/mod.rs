@@ -4,6 +4,7 @@
 //! - [`consumer`]: polls a subscription, on a thread of its own; lives through rebalances
 //! - [`partitions`]: the partitions that are assigned, and how far each has come
 //! - [`lanes`]: which record may run now
+//! - [`hand`]: what is taken from there at a time
 //! - [`runners`]: runs one after another, and hands on what would have to wait
 //! - [`worker`]: what a run leads to
 //! - [`received`]: the record, owned
@@ -23,6 +24,8 @@ pub(crate) mod dedupe;
 #[cfg(feature = "kafka")]
 pub(crate) mod delivery;
 pub(crate) mod dispatch;
+#[cfg(feature = "kafka")]
+mod hand;
 pub(crate) mod handle;
 #[cfg(feature = "kafka")]
 pub(crate) mod lanes;

@@ -1,9 +1,8 @@
 //! The partitions that are assigned to this instance, and how far each has come.
 
-use std::{
-    collections::HashMap,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
+
+use nohash_hasher::IntMap;
 
 use super::offsets::Offsets;
 
@@ -19,7 +18,7 @@ pub(crate) struct Generation(u64);
 #[derive(Debug)]
 pub(crate) struct Partitions {
     bounds: Bounds,
-    assigned: HashMap<i32, Assigned>,
+    assigned: IntMap<i32, Assigned>,
     next_generation: u64,
 }
 
@@ -63,11 +62,15 @@ impl Assigned {
             committed_at: now,
         }
     }
+
+    fn is_full(&self, bounds: Bounds) -> bool {
+        self.held > 0 || self.offsets.uncommitted() >= bounds.uncommitted || self.bytes >= bounds.bytes
+    }
 }
 
 impl Partitions {
     pub(crate) fn new(bounds: Bounds) -> Self {
-        Self { bounds, assigned: HashMap::new(), next_generation: 0 }
+        Self { bounds, assigned: IntMap::default(), next_generation: 0 }
     }
 
     /// Begins a generation. The keeper of a partition is not told again, so one that is assigned stays as it is.
@@ -103,14 +106,17 @@ impl Partitions {
         Some(own.generation)
     }
 
-    /// Notes that a record's handler starts.
-    pub(crate) fn start(&mut self, partition: i32, generation: Generation) {
-        if let Some(own) = self.of(partition, generation) {
+    /// Notes that a record's handler starts; false if its generation is not ours any more.
+    pub(crate) fn start(&mut self, partition: i32, generation: Generation) -> bool {
+        let own = self.of(partition, generation);
+        own.is_some_and(|own| {
             own.running += 1;
-        }
+            true
+        })
     }
 
-    /// Notes that a record's handler has ended, with the outcome final or not.
+    /// Notes that a record's handler has ended, with the outcome final or not; true if its partition is paused, and may
+    /// be light enough now to go on.
     pub(crate) fn end(
         &mut self,
         partition: i32,
@@ -118,15 +124,32 @@ impl Partitions {
         offset: i64,
         weight: usize,
         is_final: bool,
-    ) {
-        if let Some(own) = self.of(partition, generation) {
-            own.running = own.running.saturating_sub(1);
-            if is_final {
-                own.bytes = own.bytes.saturating_sub(weight);
-                own.unfinished = own.unfinished.saturating_sub(1);
-                own.offsets.finish(offset);
-            }
+    ) -> bool {
+        let Some(own) = self.of(partition, generation) else { return false };
+        own.running = own.running.saturating_sub(1);
+        if is_final {
+            own.bytes = own.bytes.saturating_sub(weight);
+            own.unfinished = own.unfinished.saturating_sub(1);
+            own.offsets.finish(offset);
         }
+        is_final && own.paused
+    }
+
+    /// How many records may be taken before a partition must pause, of whichever partition they are; one at least.
+    pub(crate) fn room(&self) -> usize {
+        let taken = self.flowing().map(|own| own.offsets.uncommitted()).max().unwrap_or(0);
+        self.bounds.uncommitted.saturating_sub(taken).max(1)
+    }
+
+    /// The same in bytes.
+    pub(crate) fn room_in_bytes(&self) -> usize {
+        let taken = self.flowing().map(|own| own.bytes).max().unwrap_or(0);
+        self.bounds.bytes.saturating_sub(taken)
+    }
+
+    /// Those that are not paused.
+    fn flowing(&self) -> impl Iterator<Item = &Assigned> {
+        self.assigned.values().filter(|own| !own.paused)
     }
 
     fn of(&mut self, partition: i32, generation: Generation) -> Option<&mut Assigned> {
@@ -173,14 +196,18 @@ impl Partitions {
         partitions.iter().filter_map(|partition| self.assigned.get(partition)).map(of).sum()
     }
 
+    /// Whether a partition has as much as it may.
+    pub(crate) fn is_full(&self, partition: i32) -> bool {
+        self.assigned.get(&partition).is_some_and(|own| own.is_full(self.bounds))
+    }
+
     /// Whether a partition must pause now; says so once.
     pub(crate) fn must_pause(&mut self, partition: i32) -> bool {
         let bounds = self.bounds;
         let Some(own) = self.assigned.get_mut(&partition) else {
             return false;
         };
-        let full =
-            own.held > 0 || own.offsets.uncommitted() >= bounds.uncommitted || own.bytes >= bounds.bytes;
+        let full = own.is_full(bounds);
         let pause = full && !own.paused;
         own.paused |= full;
         pause
@@ -303,6 +330,20 @@ mod tests {
     }
 
     #[test]
+    fn no_more_is_taken_at_a_time_than_the_fullest_partition_has_room_for() {
+        let mut partitions = assigned();
+        partitions.assign(1, Instant::now());
+        assert_eq!((partitions.room(), partitions.room_in_bytes()), (4, 100));
+        for offset in 0..3 {
+            partitions.take(1, offset, 20);
+        }
+        assert_eq!((partitions.room(), partitions.room_in_bytes()), (1, 40));
+        partitions.take(1, 3, 20);
+        assert!(partitions.must_pause(1));
+        assert_eq!(partitions.room(), 4, "it has paused, and no record of it comes");
+    }
+
+    #[test]
     fn a_partition_pauses_for_the_bytes_that_wait() {
         let mut partitions = assigned();
         let generation = partitions.take(0, 0, 100).expect("ours");
@@ -339,7 +380,7 @@ mod tests {
     fn a_handler_that_did_not_end_well_moves_nothing() {
         let mut partitions = assigned();
         let generation = partitions.take(0, 5, 1).expect("ours");
-        partitions.start(0, generation);
+        assert!(partitions.start(0, generation));
         assert_eq!(partitions.running(&[0]), 1);
         partitions.end(0, generation, 5, 1, false);
         assert_eq!(partitions.running(&[0]), 0);

@@ -5,30 +5,61 @@
 //! yields holds one runner: there are as many as the runtime has threads, and one more comes whenever nothing has
 //! moved for a while.
 
-use std::{future::poll_fn, pin::pin, sync::Arc, sync::atomic::Ordering, time::Duration};
+use std::{
+    future::poll_fn,
+    pin::pin,
+    sync::{Arc, atomic::Ordering},
+    time::{Duration, Instant},
+};
 
 use tokio::{task::coop, time};
 
 use super::{
-    lanes::Job,
+    hand,
+    lanes::{Job, Lane},
+    partitions::Generation,
     worker::{State, Step, Task, Worker},
 };
+
+/// What a runner has taken.
+type Hand = hand::Hand<Task, Ended>;
 
 /// The runners of a subscription.
 #[derive(Debug)]
 pub(super) struct Runners {
-    /// How many look for jobs at once.
-    most: usize,
-    /// How many do: those that run a handler which has not had to wait so far.
-    active: usize,
-    /// How many jobs were started, and as of the last look.
-    started: u64,
+    pub(super) hands: hand::Hands<Task, Ended>,
+    /// How many jobs were started by those who look for them, as of the last look.
     seen: u64,
 }
 
 impl Runners {
     pub(super) fn new(most: usize) -> Self {
-        Self { most, active: 0, started: 0, seen: 0 }
+        Self { hands: hand::Hands::new(most), seen: 0 }
+    }
+}
+
+/// What is left of a job that has ended: what its lane and its partition are to be told.
+#[derive(Debug)]
+pub(super) struct Ended {
+    lane: Option<Lane>,
+    partition: i32,
+    generation: Generation,
+    offset: i64,
+    weight: usize,
+    is_final: bool,
+}
+
+impl Ended {
+    pub(super) fn new(job: &Job<Task>, is_final: bool) -> Self {
+        let Task { record, generation, .. } = &job.item;
+        Self {
+            lane: job.lane,
+            partition: record.partition,
+            generation: *generation,
+            offset: record.offset,
+            weight: record.weight(),
+            is_final,
+        }
     }
 }
 
@@ -37,14 +68,25 @@ impl State {
     fn next(&mut self) -> Option<Job<Task>> {
         while let Some(job) = self.lanes.next() {
             let Task { record, generation, .. } = &job.item;
-            if self.partitions.holds(record.partition, *generation) {
-                self.partitions.start(record.partition, *generation);
-                self.runners.started += 1;
+            if self.partitions.start(record.partition, *generation) {
                 return Some(job);
             }
             self.lanes.finish(job.lane);
         }
         None
+    }
+
+    /// Fills an empty hand with a fair share of what may run, and takes the first of it.
+    fn fill(&mut self, hand: &Hand) -> Option<Job<Task>> {
+        let first = self.next()?;
+        let mut held = hand.held();
+        let share = self.lanes.ready() / self.runners.hands.most();
+        for _ in 1..held.next_size(Instant::now()).min(share) {
+            let Some(job) = self.next() else { break };
+            held.jobs.push_back(job);
+        }
+        held.jobs.push_front(first);
+        held.start()
     }
 }
 
@@ -52,112 +94,161 @@ impl Worker {
     /// Runs what may run: for whoever has made a job ready.
     pub(crate) fn go(self: &Arc<Self>) {
         let mut state = self.state();
-        if state.lanes.has_next() && state.runners.active < state.runners.most {
-            state.runners.active += 1;
+        if state.lanes.has_next() && state.runners.hands.has_room() {
+            let hand = state.runners.hands.add(Instant::now());
             drop(state);
-            self.spawn_runner();
+            self.spawn_runner(hand);
         }
     }
 
-    /// Starts one more runner where jobs are ready and none was started since the last look: those that run do not
-    /// yield, and may wait for each other.
+    /// Sees to what handlers that do not yield hold up: takes back what their runners have taken beside them, and
+    /// starts one more runner where jobs are ready and none was started since the last look.
     pub(crate) fn unblock(self: &Arc<Self>) {
         let mut state = self.state();
-        let stuck = state.lanes.has_next() && state.runners.started == state.runners.seen;
-        state.runners.seen = state.runners.started;
-        if stuck {
-            state.runners.active += 1;
+        for hand in state.runners.hands.stuck() {
+            self.take_back(&mut state, &hand);
+        }
+        let started = state.runners.hands.started();
+        let stuck = started == state.runners.seen;
+        state.runners.seen = started;
+        if state.lanes.has_next() && (stuck || state.runners.hands.has_room()) {
+            let hand = state.runners.hands.add(Instant::now());
             drop(state);
-            self.spawn_runner();
+            self.spawn_runner(hand);
         }
     }
 
-    /// A runner that is counted as active already.
-    fn spawn_runner(self: &Arc<Self>) {
-        self.tasks.spawn_on(Arc::clone(self).run_jobs(), &self.runtime);
+    /// Takes back what has been taken from the lanes and not been started.
+    pub(super) fn take_back_all(&self, state: &mut State) {
+        let hands: Vec<Arc<Hand>> = state.runners.hands.iter().map(Arc::clone).collect();
+        for hand in hands {
+            self.take_back(state, &hand);
+        }
     }
 
-    async fn run_jobs(self: Arc<Self>) {
-        let mut next = self.next(true, |_| {});
-        while let Some(job) = next {
-            let (step, has_waited) = self.run_or_hand_on(&job.item).await;
-            next = match step {
-                Step::Again(after) => self.park(job, after, !has_waited),
-                step => self.finish(job, matches!(step, Step::Final), !has_waited),
-            };
+    fn take_back(&self, state: &mut State, hand: &Hand) {
+        let mut held = hand.held();
+        for job in held.jobs.drain(..) {
+            let Task { record, generation, .. } = &job.item;
+            state.partitions.end(record.partition, *generation, record.offset, record.weight(), false);
+            state.lanes.put_back(job);
+        }
+        self.end(state, held.ended.drain(..));
+    }
+
+    fn spawn_runner(self: &Arc<Self>, hand: Arc<Hand>) {
+        self.tasks.spawn_on(Arc::clone(self).run_jobs(hand), &self.runtime);
+    }
+
+    async fn run_jobs(self: Arc<Self>, hand: Arc<Hand>) {
+        let mut hand = Some(hand);
+        let mut ended = None;
+        while let Some(job) = self.next(&mut hand, ended) {
+            let step = self.run_or_hand_on(&job.item, &mut hand).await;
+            ended = self.conclude(job, step);
             // Handlers that never wait must not keep the thread from everybody else.
             coop::consume_budget().await;
         }
     }
 
-    /// Runs a job, and hands the others on when it first has to wait; says whether it had to.
-    async fn run_or_hand_on(self: &Arc<Self>, task: &Task) -> (Step, bool) {
+    /// Runs a job. When it first has to wait, another runner gets the hand, with what is in it.
+    async fn run_or_hand_on(self: &Arc<Self>, task: &Task, hand: &mut Option<Arc<Hand>>) -> Step {
         let mut run = pin!(self.run(task));
-        let mut has_waited = false;
         let step = poll_fn(|cx| {
             let polled = run.as_mut().poll(cx);
-            if polled.is_pending() && !has_waited {
-                has_waited = true;
-                self.hand_on();
+            if polled.is_pending()
+                && let Some(hand) = hand.take()
+            {
+                self.hand_on(hand);
             }
             polled
         });
-        (step.await, has_waited)
+        step.await
     }
 
     /// Lets another runner look for jobs in this one's place, if there are any.
-    fn hand_on(self: &Arc<Self>) {
-        let mut state = self.state();
-        if state.lanes.has_next() {
-            drop(state);
-            self.spawn_runner();
-        } else {
-            state.runners.active -= 1;
+    fn hand_on(self: &Arc<Self>, hand: Arc<Hand>) {
+        if hand.held().jobs.is_empty() {
+            let mut state = self.state();
+            self.take_back(&mut state, &hand);
+            if !state.lanes.has_next() {
+                return state.runners.hands.remove(&hand);
+            }
         }
+        self.spawn_runner(hand);
     }
 
-    /// Ends a job with `end`, and takes the next; `None` where there is none, or others see to it.
-    fn next(&self, is_active: bool, end: impl FnOnce(&mut State)) -> Option<Job<Task>> {
-        let mut state = self.state();
-        end(&mut state);
-        if !is_active {
-            if state.runners.active >= state.runners.most {
-                return None;
+    /// Notes a job that has ended, and takes the next; `None` where there is none, or others see to it.
+    fn next(&self, hand: &mut Option<Arc<Hand>>, ended: Option<Ended>) -> Option<Job<Task>> {
+        let mut ended = ended;
+        if let Some(hand) = hand {
+            let mut held = hand.held();
+            held.ended.extend(ended.take());
+            if let Some(job) = held.start() {
+                return Some(job);
             }
-            state.runners.active += 1;
         }
-        let next = state.next();
+        // The lanes are locked before a hand, never after it.
+        let mut state = self.state();
+        self.end(&mut state, ended);
+        let own = match hand {
+            Some(own) => {
+                self.take_back(&mut state, own);
+                own
+            }
+            None if !state.runners.hands.has_room() => return None,
+            None => hand.insert(state.runners.hands.add(Instant::now())),
+        };
+        let next = state.fill(own);
         if next.is_none() {
-            state.runners.active -= 1;
+            state.runners.hands.remove(own);
         }
+        self.want_more(&mut state);
         next
     }
 
-    /// Ends a job; returns the one that this runner is to run next.
-    fn finish(&self, job: Job<Task>, is_final: bool, is_active: bool) -> Option<Job<Task>> {
-        let Job { lane, item: Task { record, generation, .. }, .. } = job;
-        if is_final {
-            self.finished.fetch_add(1, Ordering::Relaxed);
-            self.flow_changed.store(true, Ordering::Relaxed);
+    /// What is left to do for a job after its handler: `None` where others see to it.
+    pub(super) fn conclude(self: &Arc<Self>, job: Job<Task>, step: Step) -> Option<Ended> {
+        match step {
+            Step::Final => Some(Ended::new(&job, true)),
+            Step::Left => Some(Ended::new(&job, false)),
+            Step::Again(after) => {
+                self.park(job, after);
+                None
+            }
+            Step::Reply(reply) => {
+                self.send_off(job, reply);
+                None
+            }
         }
-        self.next(is_active, |state| {
-            state.partitions.end(record.partition, generation, record.offset, record.weight(), is_final);
-            state.lanes.finish(lane);
-            self.tell_ended(state);
-        })
     }
 
-    /// Puts a job aside for a while: its lane waits for it, and nothing else does. Returns the one that this runner
-    /// is to run next.
-    fn park(self: &Arc<Self>, mut job: Job<Task>, after: Duration, is_active: bool) -> Option<Job<Task>> {
+    /// Ends jobs, and with each its turn in its lane.
+    pub(super) fn end(&self, state: &mut State, ended: impl IntoIterator<Item = Ended>) {
+        let mut finished = 0;
+        for Ended { lane, partition, generation, offset, weight, is_final } in ended {
+            finished += usize::from(is_final);
+            if state.partitions.end(partition, generation, offset, weight, is_final) {
+                self.flow_has_changed();
+            }
+            state.lanes.finish(lane);
+        }
+        if finished > 0 {
+            self.finished.fetch_add(finished, Ordering::Relaxed);
+        }
+        self.tell_ended(state);
+    }
+
+    /// Puts a job aside for a while: its lane waits for it, and nothing else does.
+    fn park(self: &Arc<Self>, mut job: Job<Task>, after: Duration) {
         let Task { record, generation, retries } = &mut job.item;
         // What waits for its time on the retry topic is not tried again by that.
         *retries += u32::from(record.topic == self.served.topic);
-        let next = self.next(is_active, |state| {
-            state.partitions.end(record.partition, *generation, record.offset, record.weight(), false);
-            state.lanes.park();
-            self.tell_ended(state);
-        });
+        let mut state = self.state();
+        state.partitions.end(record.partition, *generation, record.offset, record.weight(), false);
+        state.lanes.park();
+        self.tell_ended(&state);
+        drop(state);
         let worker = Arc::clone(self);
         self.tasks.spawn_on(
             async move {
@@ -167,7 +258,6 @@ impl Worker {
             },
             &self.runtime,
         );
-        next
     }
 
     /// Brings a parked job back, or lets it go where its partition has gone.

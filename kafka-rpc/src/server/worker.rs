@@ -19,9 +19,24 @@ use super::{
     outcome::{self, Outcome},
     partitions::{Bounds, Generation, Partitions},
     received::Received,
-    runners::Runners,
+    runners::{Ended, Runners},
 };
-use crate::{Config, RpcError, producer::Producer, telemetry, telemetry::SubscriptionMetrics, wire::retry};
+use crate::{
+    Config, RpcError,
+    producer::Producer,
+    telemetry::{self, SubscriptionMetrics},
+    wire::{OutgoingRecord, retry},
+};
+
+/// How many jobs may wait for their turn before no more records are taken for a moment. Enough to keep every handler
+/// busy until there are more, and few enough for a processor's caches.
+const ENOUGH_READY: usize = 2_048;
+
+/// How long that moment is at most: what else the consumer thread has to do must not wait.
+const MOMENT: Duration = Duration::from_millis(5);
+
+/// How often it is looked, while partitions are drained, whether handlers hold up what was taken with them.
+const DRAIN_LOOKS_EVERY: Duration = Duration::from_millis(50);
 
 /// Up to which age a record that has expired is a riddle.
 const FRESH: Duration = Duration::from_secs(1);
@@ -38,9 +53,15 @@ pub(crate) struct Worker {
     pub(super) tasks: TaskTracker,
     /// Ends what only waits, such as for a retry.
     pub(super) stopping: CancellationToken,
+    /// What the consumer thread has received since it last took records: only that thread locks it.
+    received: Mutex<Vec<Received>>,
     state: Mutex<State>,
     /// Told whenever a handler ends, for whoever drains.
     pub(super) ended: Condvar,
+    /// Told when few jobs are ready, for the consumer thread.
+    few_ready: Condvar,
+    /// The jobs whose replies were delivered, and that are not ended yet.
+    pub(super) delivered: Mutex<Vec<Ended>>,
     /// How many records were finished since the last commit.
     pub(super) finished: AtomicUsize,
     /// Whether a partition was held or may go on: the consumer thread looks only then.
@@ -53,9 +74,19 @@ pub(super) struct State {
     pub(super) runners: Runners,
     /// Whether somebody waits for handlers to end.
     pub(super) is_draining: bool,
+    /// Whether the consumer thread waits until few jobs are ready.
+    awaits_few_ready: bool,
+}
+
+/// How much may be received at once, so that no partition takes more than its bounds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Room {
+    pub(crate) records: usize,
+    pub(crate) bytes: usize,
 }
 
 /// A record that was taken, in the assignment it was taken in.
+#[derive(Debug)]
 pub(super) struct Task {
     pub(super) record: Arc<Received>,
     pub(super) generation: Generation,
@@ -67,6 +98,8 @@ pub(super) struct Task {
 pub(super) enum Step {
     /// Its outcome is final: its offset may be committed.
     Final,
+    /// Somebody waits for this: its outcome is final once it is delivered.
+    Reply(OutgoingRecord),
     /// It runs once more after this.
     Again(Duration),
     /// It was given up without an outcome: somebody else gets it.
@@ -90,6 +123,7 @@ impl Worker {
             lanes: Lanes::new(served.ordering, served.concurrency),
             runners: Runners::new(runtime.metrics().num_workers()),
             is_draining: false,
+            awaits_few_ready: false,
         };
         Arc::new(Self {
             metrics: SubscriptionMetrics::new(&served.topic, &served.group),
@@ -100,8 +134,11 @@ impl Worker {
             runtime,
             tasks,
             stopping,
+            received: Mutex::default(),
             state: Mutex::new(state),
             ended: Condvar::new(),
+            few_ready: Condvar::new(),
+            delivered: Mutex::default(),
             finished: AtomicUsize::new(0),
             flow_changed: AtomicBool::new(false),
         })
@@ -111,17 +148,51 @@ impl Worker {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a record from the consumer; true if its partition must pause now. It waits for [`go`](Self::go).
-    pub(crate) fn take(&self, record: Received) -> bool {
-        let partition = record.partition;
+    /// Notes a record that was received, until it is [taken](Self::take_received) with others.
+    pub(crate) fn receive(&self, record: Received) {
+        self.received.lock().unwrap_or_else(PoisonError::into_inner).push(record);
+    }
+
+    /// Takes what was received. It waits for [`go`](Self::go), and partitions that are full now for [`flow`](Self::flow).
+    pub(crate) fn take_received(&self) {
+        let mut received = self.received.lock().unwrap_or_else(PoisonError::into_inner);
         let mut state = self.state();
-        let Some(generation) = state.partitions.take(partition, record.offset, record.weight()) else {
-            return false;
-        };
-        let record = Arc::new(record);
-        let key = record.key.clone();
-        state.lanes.push(partition, key.as_deref(), Task { record, generation, retries: 0 });
-        state.partitions.must_pause(partition)
+        for record in received.drain(..) {
+            let partition = record.partition;
+            let Some(generation) = state.partitions.take(partition, record.offset, record.weight()) else {
+                continue;
+            };
+            let record = Arc::new(record);
+            let task = Task { record: Arc::clone(&record), generation, retries: 0 };
+            state.lanes.push(partition, record.key.as_deref(), task);
+            if state.partitions.is_full(partition) {
+                self.flow_has_changed();
+            }
+        }
+    }
+
+    /// How much may be received before it is to be taken.
+    pub(crate) fn room(&self) -> Room {
+        let state = self.state();
+        Room { records: state.partitions.room(), bytes: state.partitions.room_in_bytes() }
+    }
+
+    /// Waits while more jobs are ready than can be seen to soon, for a moment at most.
+    pub(crate) fn wait_for_runners(&self) {
+        let mut state = self.state();
+        state.awaits_few_ready = state.lanes.ready() >= ENOUGH_READY;
+        if state.awaits_few_ready {
+            let waited = self.few_ready.wait_timeout_while(state, MOMENT, |state| state.awaits_few_ready);
+            waited.unwrap_or_else(PoisonError::into_inner).0.awaits_few_ready = false;
+        }
+    }
+
+    /// Tells the consumer thread that few jobs are ready, if it waits for that.
+    pub(super) fn want_more(&self, state: &mut State) {
+        if state.awaits_few_ready && state.lanes.ready() <= ENOUGH_READY / 2 {
+            state.awaits_few_ready = false;
+            self.few_ready.notify_one();
+        }
     }
 
     /// Runs a record, and does what it leads to.
@@ -139,11 +210,7 @@ impl Worker {
                 warn_of_clocks(record);
                 done(&self.metrics.expired)
             }
-            Outcome::Reply(reply) => match self.send_reply(task, reply).await {
-                Sent::Done => done(&self.metrics.replied),
-                Sent::Left => Step::Left,
-                Sent::Refused(error) => self.dead_letter_refused(task, error).await,
-            },
+            Outcome::Reply(reply) => Step::Reply(reply),
             Outcome::Retry { after, error } => {
                 self.metrics.retried.increment(1);
                 self.log_failure(record, &error, "a record failed, and is tried again in the process");
@@ -171,7 +238,7 @@ impl Worker {
                     return Step::Left;
                 }
                 if let Some(reply) = reply
-                    && let Sent::Left = self.send_reply(task, reply).await
+                    && let Sent::Left = self.send_reply(task, &reply).await
                 {
                     return Step::Left;
                 }
@@ -185,6 +252,15 @@ impl Worker {
                 );
                 done(&self.metrics.discarded)
             }
+        }
+    }
+
+    /// Sends a reply, as often as it takes.
+    pub(super) async fn reply(self: &Arc<Self>, task: &Task, reply: &OutgoingRecord) -> Step {
+        match self.send_reply(task, reply).await {
+            Sent::Done => done(&self.metrics.replied),
+            Sent::Left => Step::Left,
+            Sent::Refused(error) => self.dead_letter_refused(task, error).await,
         }
     }
 
@@ -228,21 +304,24 @@ impl Worker {
     pub(crate) fn drain(&self, partitions: &[i32], within: Duration) -> (Vec<(i32, i64)>, usize) {
         let until = Instant::now() + within;
         let mut state = self.state();
-        state.lanes.retain(|task| !partitions.contains(&task.record.partition));
         loop {
+            self.take_back_all(&mut state);
+            state.lanes.retain(|task| !partitions.contains(&task.record.partition));
             let running = state.partitions.running(partitions);
             let left = until.saturating_duration_since(Instant::now());
             state.is_draining = running > 0 && !left.is_zero();
             if !state.is_draining {
                 return (state.partitions.watermarks(partitions), running);
             }
-            state = self.ended.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            let waited = self.ended.wait_timeout(state, left.min(DRAIN_LOOKS_EVERY));
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
     /// Ends the assignment of these partitions: what still runs counts for nothing any more.
     pub(crate) fn revoke(&self, partitions: &[i32]) {
         let mut state = self.state();
+        self.take_back_all(&mut state);
         let unfinished = state.partitions.unfinished(partitions);
         for partition in partitions {
             state.partitions.revoke(*partition);

@@ -1,0 +1,165 @@
+//! What a runner has taken from the lanes: several jobs at a time while handlers are quick, so that the lanes are locked
+//! once for all of them.
+//!
+//! Others can look into it: a handler that never yields must not keep what was taken with it.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use super::lanes::Job;
+
+/// How long the jobs of a hand may take together. What is taken waits for what is before it, so this is less than
+/// anybody notices.
+const HANDFUL: Duration = Duration::from_micros(200);
+
+/// How many are taken at most.
+const MOST: usize = 32;
+
+/// What a runner has taken, shared with those who must be able to take it back.
+#[derive(Debug)]
+pub(super) struct Hand<J, E> {
+    id: usize,
+    held: Mutex<Held<J, E>>,
+}
+
+#[derive(Debug)]
+pub(super) struct Held<J, E> {
+    /// Those that have not been started.
+    pub(super) jobs: VecDeque<Job<J>>,
+    /// Those that have ended, which the lanes do not know yet.
+    pub(super) ended: Vec<E>,
+    /// How many were started, and as of the last look.
+    started: u64,
+    seen: u64,
+    /// How many to take the next time, and when it was last taken.
+    size: usize,
+    filled_at: Instant,
+}
+
+impl<J, E> Hand<J, E> {
+    pub(super) fn held(&self) -> MutexGuard<'_, Held<J, E>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<J, E> Held<J, E> {
+    /// The next job, as one that is started.
+    pub(super) fn start(&mut self) -> Option<Job<J>> {
+        let job = self.jobs.pop_front()?;
+        self.started += 1;
+        Some(job)
+    }
+
+    /// How many jobs to take now that those of the last time have ended.
+    pub(super) fn next_size(&mut self, now: Instant) -> usize {
+        let took = now.saturating_duration_since(self.filled_at);
+        self.filled_at = now;
+        self.size = if took <= HANDFUL / 2 { (self.size * 2).min(MOST) } else { (self.size / 2).max(1) };
+        self.size
+    }
+
+    /// Whether nothing was started since the last look although something could be, or could be told.
+    fn is_stuck(&mut self) -> bool {
+        let stuck = self.started == self.seen && !(self.jobs.is_empty() && self.ended.is_empty());
+        self.seen = self.started;
+        stuck
+    }
+}
+
+/// The hands of the runners that look for jobs.
+#[derive(Debug)]
+pub(super) struct Hands<J, E> {
+    taken: slab::Slab<Arc<Hand<J, E>>>,
+    /// How many runners look for jobs at once.
+    most: usize,
+}
+
+impl<J, E> Hands<J, E> {
+    pub(super) fn new(most: usize) -> Self {
+        Self { taken: slab::Slab::new(), most }
+    }
+
+    /// Whether one more runner may look for jobs.
+    pub(super) fn has_room(&self) -> bool {
+        self.taken.len() < self.most
+    }
+
+    /// How many runners share what is ready.
+    pub(super) fn most(&self) -> usize {
+        self.most
+    }
+
+    /// A hand for one more runner.
+    pub(super) fn add(&mut self, now: Instant) -> Arc<Hand<J, E>> {
+        let entry = self.taken.vacant_entry();
+        let held =
+            Held { jobs: VecDeque::new(), ended: Vec::new(), started: 0, seen: 0, size: 1, filled_at: now };
+        let hand = Hand { id: entry.key(), held: Mutex::new(held) };
+        Arc::clone(entry.insert(Arc::new(hand)))
+    }
+
+    /// Takes the hand of a runner that looks for jobs no more.
+    pub(super) fn remove(&mut self, hand: &Hand<J, E>) {
+        let _removed = self.taken.try_remove(hand.id);
+    }
+
+    /// All of them.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<Hand<J, E>>> {
+        self.taken.iter().map(|(_, hand)| hand)
+    }
+
+    /// Those whose runners have not come back to them since the last look.
+    pub(super) fn stuck(&self) -> Vec<Arc<Hand<J, E>>> {
+        self.iter().filter(|hand| hand.held().is_stuck()).map(Arc::clone).collect()
+    }
+
+    /// How many jobs were started by those who look now.
+    pub(super) fn started(&self) -> u64 {
+        self.iter().map(|hand| hand.held().started).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{handler::Ordering, server::lanes::Lanes};
+
+    fn job() -> Job<u32> {
+        let mut lanes = Lanes::new(Ordering::None, 1);
+        lanes.push(0, None, 0);
+        lanes.next().expect("one may run")
+    }
+
+    #[test]
+    fn more_is_taken_at_a_time_only_while_jobs_are_quick() {
+        let now = Instant::now();
+        let mut hands = Hands::<u32, ()>::new(1);
+        let hand = hands.add(now);
+        let mut held = hand.held();
+        let quick = now + Duration::from_micros(1);
+        let sizes: Vec<usize> = (0..6).map(|_| held.next_size(quick)).collect();
+        assert_eq!(sizes, [2, 4, 8, 16, 32, MOST]);
+        let slow: Vec<usize> = (1..7).map(|turn| held.next_size(quick + turn * HANDFUL)).collect();
+        assert_eq!(slow, [16, 8, 4, 2, 1, 1]);
+    }
+
+    #[test]
+    fn a_hand_is_stuck_where_its_runner_has_not_come_back_and_something_is_left_in_it() {
+        let mut hands = Hands::<u32, ()>::new(2);
+        let hand = hands.add(Instant::now());
+        assert!(hands.stuck().is_empty(), "nothing is in it");
+        hand.held().jobs.extend([job(), job()]);
+        assert_eq!(hands.stuck().len(), 1);
+        assert!(hand.held().start().is_some());
+        assert!(hands.stuck().is_empty(), "one was started since");
+        assert_eq!(hands.stuck().len(), 1);
+        hand.held().jobs.clear();
+        hand.held().ended.push(());
+        assert_eq!(hands.stuck().len(), 1, "what has ended must be told too");
+        hands.remove(&hand);
+        assert!(hands.stuck().is_empty() && hands.has_room());
+    }
+}
