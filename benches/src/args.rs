@@ -39,6 +39,10 @@ pub(crate) struct Arguments {
     /// By how much that proxy delays each way, in milliseconds.
     #[arg(long, hide = true, default_value_t = 0)]
     pub(crate) delay: u64,
+
+    /// With --caller: read one partition of the reply topic, and not all.
+    #[arg(long, hide = true)]
+    pub(crate) own_partition: bool,
 }
 
 /// One of these, or the whole table.
@@ -70,9 +74,17 @@ pub(crate) struct What {
     #[arg(long)]
     pub(crate) startup: bool,
 
+    /// What 1, 4 and 16 instances that call one service read of each other's replies, by `ReplyReading`.
+    #[arg(long)]
+    pub(crate) replies: bool,
+
     /// Start a service and a caller, make a call, print when each part was done, and end: for --startup.
     #[arg(long, hide = true, value_name = "PREFIX")]
     pub(crate) first_call: Option<String>,
+
+    /// Call the service whose topics have this prefix, as told on standard input: for --replies.
+    #[arg(long, hide = true, value_name = "PREFIX")]
+    pub(crate) caller: Option<String>,
 }
 
 /// Who is measured.

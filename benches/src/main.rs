@@ -10,9 +10,11 @@
 //! - [`consuming`]: events, consumed
 //! - [`memory`]: resident memory over a long run
 //! - [`startup`]: how long a process takes to its first reply
+//! - [`replies`], [`caller`], [`traffic`]: what many instances read of each other's replies
 //! - [`report`], [`plot`]: what was seen
 
 mod args;
+mod caller;
 mod calls;
 mod consuming;
 mod contract;
@@ -26,9 +28,11 @@ mod plot;
 mod proxied;
 mod proxy;
 mod raw;
+mod replies;
 mod report;
 mod side;
 mod startup;
+mod traffic;
 
 use std::time::Duration;
 
@@ -60,6 +64,9 @@ async fn main() -> anyhow::Result<()> {
     }
     if let Some(prefix) = &arguments.what.first_call {
         return startup::first_call(prefix.clone()).await;
+    }
+    if let Some(prefix) = &arguments.what.caller {
+        return caller::call_as_told(prefix.clone(), arguments.own_partition).await;
     }
     let quiet = EnvFilter::builder().with_default_directive(LevelFilter::OFF.into()).from_env()?;
     tracing_subscriber::fmt().with_env_filter(quiet).with_writer(std::io::stderr).init();
@@ -100,6 +107,8 @@ async fn measure(arguments: &Arguments) -> anyhow::Result<()> {
     } else if what.consuming {
         let kafka = kafka.map_or_else(|| Kafka::start(1, None), Ok)?;
         consuming_alone(&kafka, arguments.repetitions.unwrap_or(5)).await?;
+    } else if what.replies {
+        replies::measure(kafka, arguments.repetitions.unwrap_or(1)).await?;
     } else if what.events {
         events(kafka, is_own, &how("events", Act::Event, &all, 5, within)).await?;
     } else {

@@ -35,7 +35,7 @@ const TIMEOUT: Duration = Duration::from_millis(100);
 /// How many connections are broken, all that there are at a time.
 const CONNECTIONS: u64 = 1_000;
 
-const PAYLOAD: Payload = Payload::Of(256);
+pub(crate) const PAYLOAD: Payload = Payload::Of(256);
 
 /// Memory while one thing was done.
 #[derive(Debug, Serialize)]
@@ -92,9 +92,13 @@ pub(crate) async fn measure(found: Option<Kafka>, calls: u64) -> anyhow::Result<
     say(&phases)
 }
 
-type CallOnce = fn(Client, u64) -> futures_util::future::BoxFuture<'static, anyhow::Result<()>>;
+pub(crate) type CallOnce = fn(Client, u64) -> futures_util::future::BoxFuture<'static, anyhow::Result<()>>;
 
-fn answered(client: Client, number: u64) -> futures_util::future::BoxFuture<'static, anyhow::Result<()>> {
+/// A call of 256 bytes that is answered.
+pub(crate) fn answered(
+    client: Client,
+    number: u64,
+) -> futures_util::future::BoxFuture<'static, anyhow::Result<()>> {
     Box::pin(async move {
         client.place(PAYLOAD.order(number)).await?;
         Ok(())
@@ -111,7 +115,7 @@ fn timed_out(client: Client, number: u64) -> futures_util::future::BoxFuture<'st
 }
 
 /// Makes so many calls, so many at once.
-async fn calls_with(
+pub(crate) async fn calls_with(
     client: &Client,
     calls: u64,
     in_flight: u64,

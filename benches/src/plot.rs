@@ -19,24 +19,38 @@ const COLOURS: [RGBColor; 5] = [
 ];
 
 /// Points of one line, by its name.
-type Lines = BTreeMap<&'static str, Vec<(f64, f64)>>;
+pub(crate) type Lines = BTreeMap<&'static str, Vec<(f64, f64)>>;
+
+/// One of several, with both axes logarithmic.
+#[derive(Debug)]
+pub(crate) struct Chart {
+    pub(crate) title: String,
+    pub(crate) x: &'static str,
+    pub(crate) y: &'static str,
+    pub(crate) lines: Lines,
+}
 
 /// Calls per second over calls in flight, a chart for each place and payload.
 pub(crate) fn calls(name: &str, rows: &[Row]) -> anyhow::Result<PathBuf> {
-    let mut charts: Vec<(String, Lines)> = Vec::new();
+    let mut charts: Vec<Chart> = Vec::new();
     for row in rows {
         let title = format!(
             "{} broker(s), {} ms, {} partitions, {}",
             row.brokers, row.round_trip_millis, row.partitions, row.payload
         );
-        if charts.last().is_none_or(|(last, _)| *last != title) {
-            charts.push((title, Lines::new()));
+        if charts.last().is_none_or(|last| last.title != title) {
+            charts.push(Chart { title, x: "calls in flight", y: "calls/s", lines: Lines::new() });
         }
-        if let Some((_, lines)) = charts.last_mut() {
+        if let Some(chart) = charts.last_mut() {
             let point = (as_float(row.in_flight as u64), row.calls_per_second);
-            lines.entry(row.side).or_default().push(point);
+            chart.lines.entry(row.side).or_default().push(point);
         }
     }
+    side_by_side(name, &charts)
+}
+
+/// Charts beside and below each other.
+pub(crate) fn side_by_side(name: &str, charts: &[Chart]) -> anyhow::Result<PathBuf> {
     let columns = charts.len().clamp(1, 4);
     let rows_of_charts = charts.len().div_ceil(columns).max(1);
     let path = folder()?.join(format!("{name}.svg"));
@@ -45,8 +59,8 @@ pub(crate) fn calls(name: &str, rows: &[Row]) -> anyhow::Result<PathBuf> {
         let root = SVGBackend::new(&path, size).into_drawing_area();
         root.fill(&WHITE).map_err(|error| drawing(&error))?;
         let areas = root.split_evenly((rows_of_charts, columns));
-        for ((title, lines), area) in charts.iter().zip(&areas) {
-            chart(area, title, lines).map_err(|error| drawing(&*error))?;
+        for (one, area) in charts.iter().zip(&areas) {
+            chart(area, one).map_err(|error| drawing(&*error))?;
         }
         root.present().map_err(|error| drawing(&error))?;
     }
@@ -55,8 +69,7 @@ pub(crate) fn calls(name: &str, rows: &[Row]) -> anyhow::Result<PathBuf> {
 
 fn chart(
     area: &DrawingArea<SVGBackend<'_>, plotters::coord::Shift>,
-    title: &str,
-    lines: &Lines,
+    Chart { title, x, y, lines }: &Chart,
 ) -> Result<(), Box<dyn std::error::Error>> {
     let points = lines.values().flatten();
     let (mut least, mut most, mut right) = (f64::MAX, 1.0_f64, 2.0_f64);
@@ -69,7 +82,7 @@ fn chart(
         .x_label_area_size(34)
         .y_label_area_size(56)
         .build_cartesian_2d((1.0..right * 1.2).log_scale(), (least.max(0.1) * 0.7..most * 1.5).log_scale())?;
-    chart.configure_mesh().x_desc("calls in flight").y_desc("calls/s").draw()?;
+    chart.configure_mesh().x_desc(*x).y_desc(*y).draw()?;
     for ((side, points), colour) in lines.iter().zip(COLOURS) {
         chart
             .draw_series(LineSeries::new(points.iter().copied(), colour.stroke_width(2)).point_size(3))?

@@ -1,6 +1,7 @@
 //! The proxy before the brokers, as a process of its own: what it costs is not what is measured.
 
 use std::{
+    collections::BTreeMap,
     env,
     io::{BufRead as _, BufReader, Write as _},
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
@@ -55,6 +56,12 @@ impl Proxy {
     pub(crate) fn cut(&mut self) -> anyhow::Result<u64> {
         self.say("cut")?;
         Ok(self.answer()?.trim().parse()?)
+    }
+
+    /// How many bytes have come from the brokers so far, by the `client.id` of those who asked.
+    pub(crate) fn traffic(&mut self) -> anyhow::Result<BTreeMap<String, u64>> {
+        self.say("traffic")?;
+        Ok(serde_json::from_str(&self.answer()?)?)
     }
 
     fn answer(&mut self) -> anyhow::Result<String> {

@@ -1,14 +1,14 @@
-//! A proxy that brings every byte later, in order, and can break connections.
+//! A proxy that brings every byte later, in order, counts what brokers send, and can break connections.
 
 use std::{
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     net::{
@@ -19,14 +19,17 @@ use tokio::{
     time::{self, Instant},
 };
 
+use crate::traffic::{FirstRequest, Traffic};
+
 /// How many reads of a connection may be on their way.
 const ON_THE_WAY: usize = 4_096;
 
 /// What one read takes at most.
 const CHUNK: usize = 64 << 10;
 
-/// Tells its ports on standard output; reads where the brokers are from standard input, and then `cut` as often as
-/// every connection is to break, and tells how many did. Ends with its input.
+/// Tells its ports on standard output; reads where the brokers are from standard input, and then, as often as they
+/// come, `cut` to break every connection and tell how many did, and `traffic` to tell the bytes that brokers have sent.
+/// Ends with its input.
 pub(crate) async fn run(brokers: usize, delay: Duration) -> anyhow::Result<()> {
     let mut listeners = Vec::new();
     let mut ports = Vec::new();
@@ -44,13 +47,20 @@ pub(crate) async fn run(brokers: usize, delay: Duration) -> anyhow::Result<()> {
 
     let (cut, cuts) = watch::channel(());
     let connections = Arc::<AtomicU64>::default();
+    let traffic = Traffic::default();
     for (listener, target) in listeners.into_iter().zip(targets) {
-        tokio::spawn(accept(listener, target, delay, cuts.clone(), Arc::clone(&connections)));
+        let (connections, traffic) = (Arc::clone(&connections), traffic.clone());
+        tokio::spawn(accept(listener, target, delay, cuts.clone(), connections, traffic));
     }
     while let Some(line) = lines.next_line().await? {
-        ensure!(line == "cut", "`{line}` is no command of the proxy");
-        println!("{}", connections.load(Ordering::Relaxed));
-        cut.send_replace(());
+        match line.as_str() {
+            "cut" => {
+                println!("{}", connections.load(Ordering::Relaxed));
+                cut.send_replace(());
+            }
+            "traffic" => println!("{}", serde_json::to_string(&traffic.totals())?),
+            other => bail!("`{other}` is no command of the proxy"),
+        }
     }
     Ok(())
 }
@@ -61,6 +71,7 @@ async fn accept(
     delay: Duration,
     cuts: watch::Receiver<()>,
     connections: Arc<AtomicU64>,
+    traffic: Traffic,
 ) {
     while let Ok((client, _)) = listener.accept().await {
         // A broker that is not there ends the connection, as it would without a proxy.
@@ -69,13 +80,27 @@ async fn accept(
         let (mut cuts, (from_client, to_client), (from_broker, to_broker)) =
             (cuts.clone(), client.into_split(), broker.into_split());
         cuts.mark_unchanged();
-        let connections = Arc::clone(&connections);
+        let (connections, traffic) = (Arc::clone(&connections), traffic.clone());
         tokio::spawn(async move {
             connections.fetch_add(1, Ordering::Relaxed);
+            let (mut first, whose) = (FirstRequest::default(), OnceLock::new());
+            let asked = |chunk: &[u8]| {
+                if whose.get().is_none()
+                    && let Some(client) = first.read(chunk)
+                {
+                    whose.get_or_init(|| traffic.of(client));
+                }
+            };
+            // A broker speaks only when it is asked, and who asks is known before the broker is.
+            let answered = |chunk: &[u8]| {
+                if let Some(bytes) = whose.get() {
+                    bytes.fetch_add(chunk.len() as u64, Ordering::Relaxed);
+                }
+            };
             // Whatever ends first drops both connections.
             tokio::select! {
-                () = carry(from_client, to_broker, delay) => {}
-                () = carry(from_broker, to_client, delay) => {}
+                () = carry(from_client, to_broker, delay, asked) => {}
+                () = carry(from_broker, to_client, delay, answered) => {}
                 _cut = cuts.changed() => {}
             }
             connections.fetch_sub(1, Ordering::Relaxed);
@@ -83,15 +108,22 @@ async fn accept(
     }
 }
 
-/// Brings what is read later by the delay, in order, whatever is on its way already.
-async fn carry(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, delay: Duration) {
+/// Brings what is read later by the delay, in order, whatever is on its way already. Each read is looked at before it
+/// goes on.
+async fn carry(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    delay: Duration,
+    mut look: impl FnMut(&[u8]),
+) {
     let (sender, mut on_the_way) = mpsc::channel::<(Instant, Vec<u8>)>(ON_THE_WAY);
     let read = async move {
         loop {
             let mut chunk = Vec::with_capacity(CHUNK);
-            match from.read_buf(&mut chunk).await {
-                Ok(1..) if sender.send((Instant::now() + delay, chunk)).await.is_ok() => {}
-                _ended => return,
+            let Ok(1..) = from.read_buf(&mut chunk).await else { return };
+            look(&chunk);
+            if sender.send((Instant::now() + delay, chunk)).await.is_err() {
+                return;
             }
         }
     };

@@ -76,11 +76,12 @@ impl Worker {
         delivered.push(Ended::new(job, true));
         if delivered.len() == 1 {
             drop(delivered);
-            self.tasks.spawn_on(Arc::clone(self).end_delivered(), &self.runtime);
+            let worker = Arc::clone(self);
+            self.tasks.spawn_on(async move { worker.end_delivered() }, &self.runtime);
         }
     }
 
-    async fn end_delivered(self: Arc<Self>) {
+    fn end_delivered(self: &Arc<Self>) {
         let delivered = std::mem::take(&mut *self.delivered.lock().unwrap_or_else(PoisonError::into_inner));
         self.end(&mut self.state(), delivered);
         self.go();
