@@ -8,12 +8,13 @@ use std::{
     },
 };
 
-use kafka_rpc::{Config, Running, kafka_handler};
+use futures_util::{FutureExt as _, TryFutureExt as _, future::join_all, poll};
+use kafka_rpc::{Client, Config, Running, WhenFull, kafka_handler};
 use tests::{
     Cluster, Record,
     cluster::started,
     eventually,
-    orders::{Note, Order, OrderService, Orders, TOPIC, order, place},
+    orders::{Note, Order, OrderService, Orders, OrdersClient as _, TOPIC, order, place},
 };
 
 async fn serve(cluster: &Cluster, config: Config, service: &OrderService) -> Running {
@@ -159,5 +160,45 @@ async fn a_handler_that_never_yields_holds_only_its_own_records() {
     assert_eq!(handlers.blocked.load(SeqCst), 1, "it is still at it");
     handlers.open.store(true, SeqCst);
     eventually("it ends", || (handlers.passed.load(SeqCst) == 101).then_some(())).await;
+    running.shutdown().await.expect("a clean shutdown");
+}
+
+/// Begins calls of one key one after the other, without waiting for any, and lets all end.
+async fn begun_one_after_the_other(client: &Client, count: u64) {
+    let mut calls: Vec<_> = (0..count)
+        .map(|number| {
+            let call = client.place(order("one", number));
+            // Every third is sent without waiting for an answer: it must not overtake those that do.
+            if number % 3 == 2 { call.notify().boxed() } else { call.map_ok(|_own| ()).boxed() }
+        })
+        .collect();
+    for call in &mut calls {
+        let _it_waits = poll!(call);
+    }
+    for ended in join_all(calls).await {
+        ended.expect("an answer");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_calls_of_a_key_are_sent_in_order_though_they_wait_for_the_reply_topic() {
+    let cluster = Cluster::start();
+    let service = OrderService::default();
+    let running = serve(&cluster, cluster.config(), &service).await;
+    begun_one_after_the_other(&running.client(), 100).await;
+    eventually("all are handled", || (service.ended().len() == 100).then_some(())).await;
+    assert_eq!(service.ended_by_account()["one"], (0..100).collect::<Vec<_>>());
+    running.shutdown().await.expect("a clean shutdown");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_of_a_key_are_sent_in_order_though_they_wait_for_a_place() {
+    let cluster = Cluster::start();
+    let service = OrderService::default();
+    let config = cluster.config().max_calls_in_flight(2).when_full(WhenFull::Wait);
+    let running = serve(&cluster, config, &service).await;
+    begun_one_after_the_other(&running.client(), 100).await;
+    eventually("all are handled", || (service.ended().len() == 100).then_some(())).await;
+    assert_eq!(service.ended_by_account()["one"], (0..100).collect::<Vec<_>>());
     running.shutdown().await.expect("a clean shutdown");
 }

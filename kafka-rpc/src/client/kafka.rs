@@ -2,18 +2,22 @@
 
 use std::{
     collections::HashMap,
+    pin::pin,
     sync::{Arc, PoisonError, RwLock},
+    task::Poll,
     time::{Instant, SystemTime},
 };
 
+use futures_util::poll;
 use tokio::time;
 use uuid::Uuid;
 
 use super::{
     Outgoing, Transport,
-    pending::{Journey, Pending},
+    pending::{Journey, Pending, PendingCall},
     replies::{Replies, Route},
     transport::BoxFuture,
+    turnstile::{Turn, Turnstile},
 };
 use crate::{
     CallError, Progress, WhenFull,
@@ -37,7 +41,7 @@ impl Transport for KafkaTransport {
         Box::pin(async move {
             let topic = self.topics.called(&outgoing.topic);
             let counted = Counted::new(&topic);
-            counted.ended(self.ask(&topic.name, outgoing, deadline).await)
+            counted.ended(self.ask(&topic, outgoing, deadline).await)
         })
     }
 
@@ -45,16 +49,25 @@ impl Transport for KafkaTransport {
         Box::pin(async move {
             let topic = self.topics.called(&outgoing.topic);
             let counted = Counted::new(&topic);
-            counted.ended(self.tell(&topic.name, outgoing, deadline).await)
+            counted.ended(self.tell(&topic, outgoing, deadline).await)
         })
     }
+}
+
+/// What a request needs before it can be sent. It waits for its reply before it is sent: that can be faster than the way
+/// back from sending.
+struct Prepared<'a> {
+    /// Where others wait: nobody sends before this one has.
+    turn: Option<Turn<'a>>,
+    route: Route,
+    call: PendingCall,
 }
 
 impl KafkaTransport {
     /// Sends a request and waits for its reply.
     async fn ask(
         &self,
-        topic: &Arc<str>,
+        topic: &CalledTopic,
         outgoing: Outgoing,
         deadline: Instant,
     ) -> Result<Encoded, CallError> {
@@ -73,23 +86,22 @@ impl KafkaTransport {
             });
         };
         let reply_topic = &self.topics.called(reply_topic).name;
-        let routed = time::timeout_at(deadline.into(), self.replies.route(reply_topic)).await;
-        let route = routed.map_err(|_elapsed| late(Progress::NotSent))??;
-
         if Instant::now() >= deadline {
             return Err(late(Progress::NotSent));
         }
         let id = Uuid::new_v4();
-        // Waits before it is sent: a reply can be faster than the way back from here.
-        let registered = match self.when_full {
-            WhenFull::Refuse => self.pending.register(id, outgoing.of_handler),
-            WhenFull::Wait => {
-                let free = self.pending.register_when_free(id, outgoing.of_handler);
-                time::timeout_at(deadline.into(), free).await.map_err(|_elapsed| late(Progress::NotSent))?
-            }
-        };
-        let mut call = registered?;
-        self.send(id, call.journey(), topic, &route, &outgoing, deadline)?;
+        let Prepared { turn, route, mut call } =
+            match self.prepared_at_once(topic, reply_topic, id, &outgoing) {
+                Some(prepared) => prepared?,
+                None => {
+                    let prepared = self.prepared(topic, reply_topic, id, &outgoing);
+                    time::timeout_at(deadline.into(), prepared)
+                        .await
+                        .map_err(|_elapsed| late(Progress::NotSent))??
+                }
+            };
+        self.send(id, call.journey(), &topic.name, &route, &outgoing, deadline)?;
+        drop(turn);
         let Ok(answer) = time::timeout_at(deadline.into(), &mut call).await else {
             self.replies.look_for_partitions();
             return Err(late(call.journey().progress()));
@@ -102,21 +114,76 @@ impl KafkaTransport {
         }
     }
 
+    /// What a request needs, if nothing of it has to be waited for.
+    fn prepared_at_once<'a>(
+        &self,
+        topic: &'a CalledTopic,
+        reply_topic: &Arc<str>,
+        id: Uuid,
+        outgoing: &Outgoing,
+    ) -> Option<Result<Prepared<'a>, CallError>> {
+        if !topic.turnstile.is_open() {
+            return None;
+        }
+        let route = self.replies.known_route(reply_topic)?;
+        match self.pending.register(id, outgoing.of_handler) {
+            Err(CallError::Overloaded { .. }) if self.when_full == WhenFull::Wait => None,
+            registered => Some(registered.map(|call| Prepared { turn: None, route, call })),
+        }
+    }
+
+    /// What a request needs, in the order in which calls are made.
+    async fn prepared<'a>(
+        &self,
+        topic: &'a CalledTopic,
+        reply_topic: &Arc<str>,
+        id: Uuid,
+        outgoing: &Outgoing,
+    ) -> Result<Prepared<'a>, CallError> {
+        let turn = Some(topic.turnstile.turn().await);
+        let route = self.replies.route(reply_topic).await?;
+        let call = match self.when_full {
+            WhenFull::Refuse => self.pending.register(id, outgoing.of_handler),
+            WhenFull::Wait => self.pending.register_when_free(id, outgoing.of_handler).await,
+        };
+        Ok(Prepared { turn, route, call: call? })
+    }
+
     /// Sends an event.
-    async fn tell(&self, topic: &Arc<str>, outgoing: Outgoing, deadline: Instant) -> Result<(), CallError> {
+    async fn tell(
+        &self,
+        topic: &CalledTopic,
+        outgoing: Outgoing,
+        deadline: Instant,
+    ) -> Result<(), CallError> {
         let started = Instant::now();
+        let late = |progress| CallError::DeadlineExceeded {
+            topic: outgoing.topic.clone().into_owned(),
+            waited: started.elapsed(),
+            progress,
+        };
+        // It needs no reply topic, but must not overtake a request that does.
+        let turn = if topic.turnstile.is_open() {
+            None
+        } else {
+            let turn = time::timeout_at(deadline.into(), topic.turnstile.turn()).await;
+            Some(turn.map_err(|_elapsed| late(Progress::NotSent))?)
+        };
         let id = Uuid::new_v4().to_string();
         let now = clock::now_millis();
         let headers = outgoing.callee.event(&id, outgoing.headers.clone(), now);
-        let record = record(topic, &outgoing, headers, &id, now);
-        match time::timeout_at(deadline.into(), self.producer.deliver(&record)).await {
-            Ok(delivered) => delivered.map_err(|error| undeliverable(&outgoing.topic, error.reason)),
-            Err(_elapsed) => Err(CallError::DeadlineExceeded {
-                topic: outgoing.topic.into_owned(),
-                waited: started.elapsed(),
-                progress: Progress::Unknown,
-            }),
-        }
+        let record = record(&topic.name, &outgoing, headers, &id, now);
+        let mut delivery = pin!(self.producer.deliver(&record));
+        // Its place is its own once it is queued, which it is when first polled.
+        let at_once = poll!(delivery.as_mut());
+        drop(turn);
+        let delivered = match at_once {
+            Poll::Ready(delivered) => delivered,
+            Poll::Pending => time::timeout_at(deadline.into(), delivery)
+                .await
+                .map_err(|_elapsed| late(Progress::Unknown))?,
+        };
+        delivered.map_err(|error| undeliverable(&outgoing.topic, error.reason))
     }
 
     /// Sends a request whose reply will be read: the route says so.
@@ -208,6 +275,7 @@ struct CalledTopic {
     /// As the cluster has it.
     name: Arc<str>,
     metrics: CallMetrics,
+    turnstile: Turnstile,
 }
 
 /// The topics that are called, each looked up once.
@@ -227,7 +295,8 @@ impl TopicNames {
         }
         let name: Arc<str> =
             self.rename.as_ref().map_or_else(|| contract.into(), |rename| rename(contract).into());
-        let topic = Arc::new(CalledTopic { metrics: CallMetrics::new(&name), name });
+        let topic =
+            Arc::new(CalledTopic { metrics: CallMetrics::new(&name), turnstile: Turnstile::new(), name });
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(known.entry(contract.to_owned()).or_insert(topic))
     }

@@ -3,6 +3,7 @@
 //! - [`command`]: what can be called
 //! - [`call`]: one call, which is its own future
 //! - [`transport`]: the seam between a call and what carries it
+//! - [`turnstile`]: in which order calls are sent that have to wait for that
 //! - [`pending`]: the calls that wait for a reply
 //! - [`kafka`]: the transport over a cluster
 //! - [`replies`]: the consumer of reply topics
@@ -22,6 +23,8 @@ mod reading;
 pub(crate) mod replies;
 pub(crate) mod stub;
 pub(crate) mod transport;
+#[cfg(feature = "kafka")]
+mod turnstile;
 
 use std::{fmt, sync::Arc, time::Duration};
 

@@ -129,6 +129,11 @@ impl Replies {
         self.look.notify_one();
     }
 
+    /// The route to a reply topic, if it is read already.
+    pub(crate) fn known_route(&self, topic: &Arc<str>) -> Option<Route> {
+        self.routes.lock().unwrap_or_else(PoisonError::into_inner).get(topic)?.get().cloned()
+    }
+
     /// The route to a reply topic, which is read from now on at the latest.
     pub(crate) async fn route(self: &Arc<Self>, topic: &Arc<str>) -> Result<Route, CallError> {
         let cell = {

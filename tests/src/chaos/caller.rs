@@ -114,10 +114,6 @@ impl Load {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
         let mut told = time::interval(Duration::from_secs(1));
         let mut due = 0.0;
-        // Until the reply topic is found, calls wait, and need not be sent in the order in which they were begun.
-        let place = Arc::clone(&self.places).acquire_owned().await?;
-        self.send_one(place).await?;
-        drop(self.places.acquire_many(self.in_flight).await?);
         loop {
             tokio::select! {
                 biased;

@@ -1,0 +1,105 @@
+//! In which order calls to a topic are sent: as they were made, also where some have to wait first.
+//!
+//! A call is sent when it is first polled, so calls of one key that are begun one after the other stay in order without
+//! waiting for each other. Those that cannot be sent at once, since their reply topic is still being found or too many are
+//! in flight, line up here, and whoever comes while somebody waits lines up behind.
+
+use std::sync::{
+    Mutex, PoisonError,
+    atomic::{AtomicBool, Ordering},
+};
+
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+/// The line before a topic.
+#[derive(Debug)]
+pub(crate) struct Turnstile {
+    /// Hands out turns in the order in which they were asked for.
+    turns: Semaphore,
+    waiting: Mutex<usize>,
+    /// Whether nobody waits: all that most calls ever look at.
+    open: AtomicBool,
+}
+
+/// The right to send. The next in the line has it when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Turn<'a> {
+    /// Before the place: whoever finds the line empty must find nobody sending either.
+    _permit: Option<SemaphorePermit<'a>>,
+    _place: Place<'a>,
+}
+
+/// A place in the line, for as long as this lives.
+#[derive(Debug)]
+struct Place<'a>(&'a Turnstile);
+
+impl Turnstile {
+    pub(crate) fn new() -> Self {
+        Self { turns: Semaphore::new(1), waiting: Mutex::new(0), open: AtomicBool::new(true) }
+    }
+
+    /// Whether nobody waits: who comes now may send at once.
+    pub(crate) fn is_open(&self) -> bool {
+        self.open.load(Ordering::Acquire)
+    }
+
+    /// Lines up at the first poll, and waits for the turn.
+    pub(crate) async fn turn(&self) -> Turn<'_> {
+        let place = self.line_up();
+        // It is never closed.
+        let permit = self.turns.acquire().await.ok();
+        Turn { _permit: permit, _place: place }
+    }
+
+    fn line_up(&self) -> Place<'_> {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        *waiting += 1;
+        self.open.store(false, Ordering::Release);
+        Place(self)
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let mut waiting = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        *waiting -= 1;
+        self.0.open.store(*waiting == 0, Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::{FutureExt as _, poll};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn turns_come_in_the_order_in_which_they_were_asked_for() {
+        let turnstile = Turnstile::new();
+        let first = turnstile.turn().await;
+        let mut second = Box::pin(turnstile.turn());
+        let mut third = Box::pin(turnstile.turn());
+        assert!(poll!(&mut second).is_pending() && poll!(&mut third).is_pending());
+        drop(first);
+        assert!(poll!(&mut third).is_pending(), "the second is before it");
+        let turn = second.now_or_never().expect("its turn");
+        assert!(!turnstile.is_open());
+        drop(turn);
+        drop(third.now_or_never().expect("its turn"));
+        assert!(turnstile.is_open());
+    }
+
+    #[tokio::test]
+    async fn who_gives_up_waiting_holds_up_nobody() {
+        let turnstile = Turnstile::new();
+        let first = turnstile.turn().await;
+        let mut second = Box::pin(turnstile.turn());
+        let mut third = Box::pin(turnstile.turn());
+        assert!(poll!(&mut second).is_pending() && poll!(&mut third).is_pending());
+        drop(second);
+        drop(first);
+        assert!(!turnstile.is_open(), "the third waits");
+        drop(third.await);
+        assert!(turnstile.is_open());
+    }
+}
