@@ -90,16 +90,15 @@ impl KafkaTransport {
             return Err(late(Progress::NotSent));
         }
         let id = Uuid::new_v4();
-        let Prepared { turn, route, mut call } =
-            match self.prepared_at_once(topic, reply_topic, id, &outgoing) {
-                Some(prepared) => prepared?,
-                None => {
-                    let prepared = self.prepared(topic, reply_topic, id, &outgoing);
-                    time::timeout_at(deadline.into(), prepared)
-                        .await
-                        .map_err(|_elapsed| late(Progress::NotSent))??
-                }
-            };
+        let at_once = self.prepared_at_once(topic, reply_topic, id, &outgoing);
+        let Prepared { turn, route, mut call } = if let Some(prepared) = at_once {
+            prepared?
+        } else {
+            let prepared = self.prepared(topic, reply_topic, id, &outgoing);
+            time::timeout_at(deadline.into(), prepared)
+                .await
+                .map_err(|_elapsed| late(Progress::NotSent))??
+        };
         self.send(id, call.journey(), &topic.name, &route, &outgoing, deadline)?;
         drop(turn);
         let Ok(answer) = time::timeout_at(deadline.into(), &mut call).await else {
