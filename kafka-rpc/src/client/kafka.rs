@@ -231,12 +231,18 @@ fn record(
     headers: crate::Headers,
     id: &str,
     now: u64,
-) -> OutgoingRecord {
+) -> Arc<OutgoingRecord> {
     let (key, placement) = match &outgoing.key {
         Some(key) => (Some(key.clone()), Placement::ByKey),
-        None => (outgoing.callee.key(id), Placement::Sticky),
+        None => (outgoing.callee.key(id), Placement::Any),
     };
-    OutgoingRecord { topic: Arc::clone(topic), placement, key, value: outgoing.value(id, now), headers }
+    Arc::new(OutgoingRecord {
+        topic: Arc::clone(topic),
+        placement,
+        key,
+        value: outgoing.value(id, now),
+        headers,
+    })
 }
 
 fn undeliverable(topic: &str, reason: String) -> CallError {

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::{Client, Outgoing, Transport, transport::BoxFuture};
 use crate::{
     CallError, Headers, Progress,
-    handler::state::{Deferred, States},
+    handler::state::{Deferred, Provided, States},
     server::{
         Served,
         dedupe::Dedupe,
@@ -87,8 +87,7 @@ impl Loopback {
             Handlers {
                 served,
                 handling: Handling {
-                    states: Arc::new(states),
-                    client,
+                    provided: Arc::new(Provided { states, client }),
                     clock_skew: Duration::ZERO,
                     limits: Limits { headers: usize::MAX, header_bytes: usize::MAX, value_bytes: usize::MAX },
                     reply_topics,
@@ -103,7 +102,7 @@ impl Loopback {
 
     /// A client of these handlers. Its calls end with [`CallError::ShuttingDown`] once the `Loopback` is dropped.
     pub fn client(&self) -> Client {
-        self.handlers.handling.client.clone()
+        self.handlers.handling.provided.client.clone()
     }
 }
 

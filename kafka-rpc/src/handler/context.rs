@@ -1,8 +1,8 @@
 //! One record on its way to its handler.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use super::{CorrelationId, Deadline, FromRecord, Payload, RecordInfo, UserId, state::States};
+use super::{CorrelationId, Deadline, FromRecord, Payload, RecordInfo, UserId, state::Provided};
 use crate::{
     Client, RpcError,
     server::received::Received,
@@ -14,20 +14,20 @@ use crate::{
 /// Made by the runtime. [`FromRecord`] shows how to write an extractor over it.
 #[derive(Debug)]
 pub struct Context {
-    pub(crate) info: RecordInfo,
+    /// Made when it is asked for.
+    pub(crate) info: OnceLock<RecordInfo>,
     pub(crate) record: Arc<Received>,
     pub(crate) payload: Encoded,
     pub(crate) user_id: Option<UserId>,
     pub(crate) correlation_id: Option<CorrelationId>,
     pub(crate) deadline: Option<Deadline>,
-    pub(crate) states: Arc<States>,
-    pub(crate) client: Client,
+    pub(crate) provided: Arc<Provided>,
 }
 
 impl Context {
     /// Where the record came from.
     pub fn info(&self) -> &RecordInfo {
-        &self.info
+        self.info.get_or_init(|| self.record.info())
     }
 
     /// The record's headers, in order.
@@ -57,12 +57,12 @@ impl Context {
 
     /// A client of this process.
     pub fn client(&self) -> &Client {
-        &self.client
+        &self.provided.client
     }
 
     /// A value that was provided to the runtime.
     pub fn state<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
-        self.states.get()
+        self.provided.states.get()
     }
 
     /// The service whose method is the handler.

@@ -116,7 +116,7 @@ impl FromRecord for Client {
     type Rejection = Infallible;
 
     async fn from_record(context: &Context) -> Result<Self, Infallible> {
-        Ok(context.client.clone())
+        Ok(context.client().clone())
     }
 }
 
@@ -239,6 +239,6 @@ impl FromRecord for RecordInfo {
     type Rejection = Infallible;
 
     async fn from_record(context: &Context) -> Result<Self, Infallible> {
-        Ok(context.info.clone())
+        Ok(context.info().clone())
     }
 }

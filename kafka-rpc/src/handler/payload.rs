@@ -110,7 +110,7 @@ fn text(value: &[u8]) -> Option<&str> {
 impl Payload for DeadLetter {
     fn from_context(context: &Context) -> Result<Self, RpcError> {
         Ok(Self {
-            key: context.info.key.clone(),
+            key: context.info().key.clone(),
             value: context.record.value.clone(),
             headers: context.headers().clone(),
         })

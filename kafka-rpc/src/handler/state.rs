@@ -2,7 +2,6 @@
 
 use std::{
     any::{Any, TypeId, type_name},
-    collections::HashMap,
     fmt,
     sync::Arc,
 };
@@ -17,24 +16,37 @@ pub(crate) type Deferred = Box<dyn FnOnce(&Client, &mut States) + Send>;
 /// One value of each type, shared by all handlers.
 #[derive(Default, Clone)]
 pub(crate) struct States {
-    values: HashMap<TypeId, (&'static str, Shared)>,
+    /// A few, so that looking at each is faster than hashing.
+    values: Vec<(TypeId, &'static str, Shared)>,
+}
+
+/// What every handler of a process may ask for.
+#[derive(Debug)]
+pub(crate) struct Provided {
+    pub(crate) states: States,
+    pub(crate) client: Client,
 }
 
 impl States {
     /// Puts a value in; false if one of its type is there already.
     pub(crate) fn insert<T: Send + Sync + 'static>(&mut self, value: T) -> bool {
-        self.values.insert(TypeId::of::<T>(), (type_name::<T>(), Arc::new(value))).is_none()
+        let own = TypeId::of::<T>();
+        let is_new = self.values.iter().all(|(other, ..)| *other != own);
+        self.values.retain(|(other, ..)| *other != own);
+        self.values.push((own, type_name::<T>(), Arc::new(value)));
+        is_new
     }
 
     pub(crate) fn get<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
-        let (_, value) = self.values.get(&TypeId::of::<T>())?;
+        let own = TypeId::of::<T>();
+        let (.., value) = self.values.iter().find(|(other, ..)| *other == own)?;
         Arc::clone(value).downcast().ok()
     }
 }
 
 impl fmt::Debug for States {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.values.values().map(|(name, _)| name)).finish()
+        f.debug_set().entries(self.values.iter().map(|(_, name, _)| name)).finish()
     }
 }
 

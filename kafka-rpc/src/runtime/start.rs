@@ -13,6 +13,7 @@ use crate::{
         pending::Pending,
         replies::Replies,
     },
+    handler::state::Provided,
     producer::Producer,
     server::{
         Served, consumer::ConsumerThread, dedupe::Dedupe, handle::Handling, limits::Limits, watch::Watch,
@@ -57,8 +58,7 @@ impl Runtime {
             make(&client, &mut states);
         }
         let handling = Arc::new(Handling {
-            states: Arc::new(states),
-            client: client.clone(),
+            provided: Arc::new(Provided { states, client: client.clone() }),
             clock_skew: config.clock_skew,
             limits: Limits {
                 headers: config.max_headers,

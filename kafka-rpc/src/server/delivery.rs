@@ -102,7 +102,7 @@ impl Worker {
     }
 
     /// Sends a reply, and waits for its delivery. One that is larger than the broker takes becomes an error reply, and not silence.
-    pub(super) async fn send_reply(self: &Arc<Self>, task: &Task, reply: &OutgoingRecord) -> Sent {
+    pub(super) async fn send_reply(self: &Arc<Self>, task: &Task, reply: &Arc<OutgoingRecord>) -> Sent {
         let Err(refused) = self.send_while_ours(task, reply).await else { return Sent::Done };
         match refused {
             Some(DeliveryError { kind: Refusal::TooLarge, reason }) => {
@@ -114,7 +114,7 @@ impl Worker {
                 let error = RpcError::internal("the reply is larger than the broker takes")
                     .with_name("ReplyTooLarge");
                 match outcome::error_reply(&self.served, &task.record, &error) {
-                    Some(instead) => ended(self.send_while_ours(task, &instead).await),
+                    Some(instead) => ended(self.send_while_ours(task, &Arc::new(instead)).await),
                     None => Sent::Refused(error),
                 }
             }
@@ -124,18 +124,25 @@ impl Worker {
 
     /// Sends a record to its retry topic.
     pub(super) async fn send_retry(self: &Arc<Self>, task: &Task, record: OutgoingRecord) -> Sent {
-        ended(self.send_while_ours(task, &record).await)
+        ended(self.send_while_ours(task, &Arc::new(record)).await)
     }
 
     /// Sends a dead letter. One that is larger than the broker takes goes without its value.
     pub(super) async fn send_letter(self: &Arc<Self>, task: &Task, record: OutgoingRecord) -> Sent {
+        let record = Arc::new(record);
         match self.send_while_ours(task, &record).await {
             Err(Some(DeliveryError { kind: Refusal::TooLarge, reason })) if record.value.is_some() => {
                 tracing::error!(
                     topic = %record.topic, partition = task.record.partition, offset = task.record.offset, %reason,
                     "a dead letter is larger than the broker takes; it goes without its value (`{}`)", names::VALUE_OMITTED
                 );
-                ended(self.send_while_ours(task, &dead_letter::without_value(record)).await)
+                ended(
+                    self.send_while_ours(
+                        task,
+                        &Arc::new(dead_letter::without_value(Arc::unwrap_or_clone(record))),
+                    )
+                    .await,
+                )
             }
             sent => ended(sent),
         }
@@ -147,7 +154,7 @@ impl Worker {
     async fn send_while_ours(
         self: &Arc<Self>,
         task: &Task,
-        record: &OutgoingRecord,
+        record: &Arc<OutgoingRecord>,
     ) -> Result<(), Option<DeliveryError>> {
         let (partition, generation) = (task.record.partition, task.generation);
         let mut held = false;

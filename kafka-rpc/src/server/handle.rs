@@ -3,7 +3,7 @@
 use std::{
     any::Any,
     panic::AssertUnwindSafe,
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::{Duration, Instant, SystemTime},
 };
 
@@ -21,8 +21,8 @@ use super::{
     watch::Watch,
 };
 use crate::{
-    Client, Context, CorrelationId, Deadline, Reply, Retry, RetryPolicy, RpcError,
-    handler::state::States,
+    Context, CorrelationId, Deadline, Reply, Retry, RetryPolicy, RpcError,
+    handler::state::Provided,
     telemetry,
     wire::{RequestHeaders, retry},
 };
@@ -30,8 +30,7 @@ use crate::{
 /// What every handler of a process shares.
 #[derive(Debug)]
 pub(crate) struct Handling {
-    pub(crate) states: Arc<States>,
-    pub(crate) client: Client,
+    pub(crate) provided: Arc<Provided>,
     pub(crate) clock_skew: Duration,
     pub(crate) limits: Limits,
     pub(crate) reply_topics: ReplyTopics,
@@ -100,14 +99,13 @@ impl Handling {
             return Ok(answer);
         }
         let context = Context {
-            info: record.info(),
+            info: OnceLock::new(),
             record: Arc::clone(record),
             payload: dispatched.payload,
             user_id: dispatched.user_id,
             correlation_id: request.correlation_id.clone().map(CorrelationId),
             deadline,
-            states: Arc::clone(&self.states),
-            client: self.client.clone(),
+            provided: Arc::clone(&self.provided),
         };
         let run = handler.run;
         // The call itself is inside: a handler's first steps can panic too.

@@ -1,7 +1,11 @@
 //! The handlers that run, and for how long: one that never ends, or never yields, must be found by name.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    cell::Cell,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -10,18 +14,19 @@ use slab::Slab;
 use super::received::Received;
 use crate::handler::Location;
 
+/// How many lists there are: each thread writes to one, so that threads do not wait for each other's records.
+const LISTS: usize = 16;
+
 /// The handlers that run in a process.
 #[derive(Debug, Default)]
 pub(crate) struct Watch {
-    running: Mutex<Slab<Running>>,
+    running: [Mutex<Slab<Running>>; LISTS],
 }
 
 #[derive(Debug, Clone)]
 pub(crate) struct Running {
     pub(crate) handler: Location,
-    pub(crate) topic: Arc<str>,
-    pub(crate) partition: i32,
-    pub(crate) offset: i64,
+    pub(crate) record: Arc<Received>,
     pub(crate) since: Instant,
     reported: bool,
 }
@@ -30,41 +35,51 @@ pub(crate) struct Running {
 #[derive(Debug)]
 pub(crate) struct Watched<'a> {
     watch: &'a Watch,
+    list: usize,
     id: usize,
 }
 
 impl Watch {
     /// Watches a handler.
-    pub(crate) fn start(&self, handler: Location, record: &Received) -> Watched<'_> {
-        let running = Running {
-            handler,
-            topic: Arc::clone(&record.topic),
-            partition: record.partition,
-            offset: record.offset,
-            since: Instant::now(),
-            reported: false,
-        };
-        let id = self.running.lock().unwrap_or_else(PoisonError::into_inner).insert(running);
-        Watched { watch: self, id }
+    pub(crate) fn start(&self, handler: Location, record: &Arc<Received>) -> Watched<'_> {
+        let running = Running { handler, record: Arc::clone(record), since: Instant::now(), reported: false };
+        let list = own_list();
+        let id = self.list(list).insert(running);
+        Watched { watch: self, list, id }
     }
 
     /// The handlers that have run for longer than this; each is told once.
     pub(crate) fn longer_than(&self, bound: Duration) -> Vec<Running> {
-        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        let slow =
-            running.iter_mut().filter(|(_, running)| !running.reported && running.since.elapsed() > bound);
-        slow.map(|(_, running)| {
-            running.reported = true;
-            running.clone()
-        })
-        .collect()
+        let mut found = Vec::new();
+        for list in 0..LISTS {
+            for (_, running) in self.list(list).iter_mut() {
+                if !running.reported && running.since.elapsed() > bound {
+                    running.reported = true;
+                    found.push(running.clone());
+                }
+            }
+        }
+        found
     }
+
+    fn list(&self, list: usize) -> MutexGuard<'_, Slab<Running>> {
+        self.running[list % LISTS].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The list of this thread.
+fn own_list() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    thread_local! {
+        static OWN: Cell<usize> = Cell::new(NEXT.fetch_add(1, Ordering::Relaxed));
+    }
+    OWN.get()
 }
 
 impl Drop for Watched<'_> {
     fn drop(&mut self) {
         // It is there until now, and so is nothing else under its number.
-        let _removed = self.watch.running.lock().unwrap_or_else(PoisonError::into_inner).try_remove(self.id);
+        let _removed = self.watch.list(self.list).try_remove(self.id);
     }
 }
 
@@ -75,7 +90,7 @@ mod tests {
     #[test]
     fn a_handler_that_runs_too_long_is_told_once_and_not_after_it_has_ended() {
         let watch = Watch::default();
-        let record = Received {
+        let record = Arc::new(Received {
             topic: "t".into(),
             partition: 3,
             offset: 7,
@@ -84,14 +99,17 @@ mod tests {
             key: None,
             value: None,
             headers: Ok(crate::Headers::new()),
-        };
+        });
         let here = Location { file: file!(), line: line!() };
         let watched = watch.start(here, &record);
         let ended = watch.start(here, &record);
         drop(ended);
         std::thread::sleep(Duration::from_millis(2));
         let slow = watch.longer_than(Duration::from_millis(1));
-        assert_eq!(slow.iter().map(|slow| (slow.handler, slow.offset)).collect::<Vec<_>>(), [(here, 7)]);
+        assert_eq!(
+            slow.iter().map(|slow| (slow.handler, slow.record.offset)).collect::<Vec<_>>(),
+            [(here, 7)]
+        );
         assert!(watch.longer_than(Duration::from_millis(1)).is_empty());
         drop(watched);
     }

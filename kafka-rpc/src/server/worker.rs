@@ -238,7 +238,7 @@ impl Worker {
                     return Step::Left;
                 }
                 if let Some(reply) = reply
-                    && let Sent::Left = self.send_reply(task, &reply).await
+                    && let Sent::Left = self.send_reply(task, &Arc::new(reply)).await
                 {
                     return Step::Left;
                 }
@@ -256,7 +256,7 @@ impl Worker {
     }
 
     /// Sends a reply, as often as it takes.
-    pub(super) async fn reply(self: &Arc<Self>, task: &Task, reply: &OutgoingRecord) -> Step {
+    pub(super) async fn reply(self: &Arc<Self>, task: &Task, reply: &Arc<OutgoingRecord>) -> Step {
         match self.send_reply(task, reply).await {
             Sent::Done => done(&self.metrics.replied),
             Sent::Left => Step::Left,
@@ -373,9 +373,10 @@ impl Worker {
     /// Reports the handlers that have run for longer than this, by name.
     pub(crate) fn report_slow(&self, bound: Duration) {
         for slow in self.handling.watch.longer_than(bound) {
-            telemetry::slow(&slow.topic);
+            telemetry::slow(&slow.record.topic);
             tracing::warn!(
-                handler = %slow.handler, topic = %slow.topic, partition = slow.partition, offset = slow.offset,
+                handler = %slow.handler, topic = %slow.record.topic, partition = slow.record.partition,
+                offset = slow.record.offset,
                 running_for = ?slow.since.elapsed(),
                 "a handler runs for long; its key waits for it"
             );

@@ -11,8 +11,8 @@ use super::Headers;
 pub(crate) enum Placement {
     /// By the key, with murmur2: the key is the user's, and its order matters.
     ByKey,
-    /// To whichever partition is filling just now: the key is only an id.
-    Sticky,
+    /// To whichever the producer chooses: the key is only an id.
+    Any,
     /// To this one: the other side reads no other.
     Partition(i32),
 }

@@ -104,7 +104,7 @@ mod tests {
     fn a_reply_is_written_byte_for_byte_and_ends_the_observable() {
         let reply = answered(Answer::Data(&r#"{"balance":1}"#.into()));
         assert_eq!((reply.key, reply.value.as_deref()), (None, Some(&br#"{"balance":1}"#[..])));
-        assert_eq!((&*reply.topic, reply.placement), ("replies", Placement::Sticky));
+        assert_eq!((&*reply.topic, reply.placement), ("replies", Placement::Any));
         assert_eq!(
             written(&reply.headers),
             [("kafka_correlationId", &b"c-1"[..]), ("kafka_nest-is-disposed", b"\0")]

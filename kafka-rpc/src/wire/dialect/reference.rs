@@ -157,6 +157,6 @@ mod tests {
     fn a_reply_goes_to_the_partition_that_the_caller_names() {
         let request = Peer::Reference.read_request(&received(&[("reply-partition", b"2")]));
         assert_eq!(request.placement(), Placement::Partition(2));
-        assert_eq!(RequestHeaders::default().placement(), Placement::Sticky);
+        assert_eq!(RequestHeaders::default().placement(), Placement::Any);
     }
 }

@@ -42,7 +42,7 @@ impl RequestHeaders {
 
     /// To the partition that the caller reads, if it says so.
     pub(super) fn placement(&self) -> Placement {
-        self.reply_partition.map_or(Placement::Sticky, Placement::Partition)
+        self.reply_partition.map_or(Placement::Any, Placement::Partition)
     }
 }
 

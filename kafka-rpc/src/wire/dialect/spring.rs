@@ -111,7 +111,7 @@ mod tests {
         let reply = answered(Answer::Data(&r#""done""#.into()));
         assert_eq!(reply.key.as_deref(), Some(&b"account-7"[..]));
         assert_eq!(reply.value.as_deref(), Some(&br#""done""#[..]));
-        assert_eq!((&*reply.topic, reply.placement), ("replies", Placement::Sticky));
+        assert_eq!((&*reply.topic, reply.placement), ("replies", Placement::Any));
         assert_eq!(written(&reply.headers), [("kafka_correlationId", ID)]);
         assert_eq!(answered(Answer::Empty).value, None);
     }

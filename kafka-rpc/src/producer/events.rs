@@ -1,0 +1,76 @@
+//! What librdkafka tells of a producer, on the thread that polls it.
+
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use rdkafka::{
+    ClientContext,
+    error::{KafkaError, RDKafkaErrorCode},
+    producer::{DeliveryResult, ProducerContext},
+};
+use tokio::sync::Notify;
+
+use super::{refusal::DeliveryError, topic::Topic};
+
+/// What is told when a record was delivered, or not.
+pub(crate) type OnDelivery = Box<dyn FnOnce(Result<(), DeliveryError>) + Send + Sync>;
+
+/// What is told, with the reason, when no broker can be reached.
+type OnBrokersLost = Box<dyn Fn(&str) + Send + Sync>;
+
+/// Who hears what librdkafka tells, whichever producer it tells it of.
+#[derive(Default)]
+pub(super) struct Events {
+    /// Told of every delivery: whoever waits for space may try again.
+    pub(super) space: Notify,
+    /// Told when no broker can be reached.
+    pub(super) brokers_lost: OnceLock<OnBrokersLost>,
+    /// What the last error said, but for the one that only sums up.
+    trouble: Mutex<Option<String>>,
+}
+
+impl Events {
+    /// What a broker or the network said last.
+    pub(super) fn trouble(&self) -> Option<String> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// A record that librdkafka has, for whoever is told of its delivery.
+pub(super) struct Sent {
+    pub(super) told: OnDelivery,
+    /// Where its partition was chosen for it: others wait for its arrival there.
+    pub(super) chosen: Option<(Arc<Topic>, i32)>,
+}
+
+pub(super) struct Deliveries(pub(super) Arc<Events>);
+
+impl ClientContext for Deliveries {
+    fn error(&self, error: KafkaError, reason: &str) {
+        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::AllBrokersDown) {
+            // A fatal one too: whoever sends next meets it, and makes a new producer.
+            tracing::warn!(%error, reason, "the producer met an error");
+            *self.0.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.to_owned());
+            return;
+        }
+        tracing::error!(reason, "no broker can be reached");
+        if let Some(told) = self.0.brokers_lost.get() {
+            told(reason);
+        }
+    }
+}
+
+impl ProducerContext for Deliveries {
+    type DeliveryOpaque = Box<Sent>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, sent: Box<Sent>) {
+        let Sent { told, chosen } = *sent;
+        told(match result {
+            Ok(_) => Ok(()),
+            Err((error, _)) => Err(DeliveryError::from_kafka(error)),
+        });
+        self.0.space.notify_waiters();
+        if let Some((topic, partition)) = chosen {
+            topic.arrived(partition);
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! When records whose key is only an id are sent, and to which partition: at once where nothing is on its way, and
+//! gathered where something is.
+//!
+//! librdkafka sends one request for each partition, and the idempotent producer has one of them on the way at a time. So a
+//! partition that nothing is on its way to takes all that has come since, as one batch, and few partitions are used
+//! while acknowledgements come back quickly. Where they take long (a broker far away, or one that is busy or gone), the
+//! next partition is used, and then the next.
+
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+
+/// After so long without an acknowledgement another partition is used. Near a broker acknowledgements are faster, and
+/// a batch is worth more than this wait.
+const APART: Duration = Duration::from_millis(1);
+
+/// Of so many bytes a batch is full, and goes to any partition that is free: a request of librdkafka's holds about this
+/// much (`batch.size` is 1,000,000), and what it cannot hold would wait for it.
+const FULL: usize = 512 << 10;
+
+/// The records of one topic whose partition is not decided by their key.
+#[derive(Debug)]
+pub(super) struct Gather<T> {
+    partitions: Vec<Partition>,
+    /// Which of them is used next, if it is free.
+    next: usize,
+    sent_at: Option<Instant>,
+    waiting: VecDeque<(T, usize)>,
+    bytes: usize,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Partition {
+    id: i32,
+    /// How many records are on their way to it.
+    in_flight: usize,
+}
+
+/// Records that are to be sent now, to this partition.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Batch<T> {
+    pub(super) partition: i32,
+    pub(super) records: Vec<T>,
+}
+
+impl<T> Default for Gather<T> {
+    fn default() -> Self {
+        Self { partitions: Vec::new(), next: 0, sent_at: None, waiting: VecDeque::new(), bytes: 0 }
+    }
+}
+
+impl<T> Gather<T> {
+    /// Says which partitions there are to choose from.
+    pub(super) fn set_partitions(&mut self, ids: impl IntoIterator<Item = i32>) {
+        let in_flight =
+            |id| self.partitions.iter().find(|known| known.id == id).map_or(0, |known| known.in_flight);
+        self.partitions = ids.into_iter().map(|id| Partition { id, in_flight: in_flight(id) }).collect();
+    }
+
+    /// Whether there is nothing to choose from.
+    pub(super) fn knows_none(&self) -> bool {
+        self.partitions.is_empty()
+    }
+
+    /// How many records wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// The partition that a record may go to without waiting. It counts as on its way.
+    pub(super) fn send_at_once(&mut self, now: Instant) -> Option<i32> {
+        if !self.waiting.is_empty() || !self.may_send(now) {
+            return None;
+        }
+        self.free_partition(1, now)
+    }
+
+    /// Adds a record that waits.
+    pub(super) fn wait(&mut self, record: T, bytes: usize) {
+        self.bytes += bytes;
+        self.waiting.push_back((record, bytes));
+    }
+
+    /// What is to be sent now, if anything is. Its records count as on their way.
+    pub(super) fn take(&mut self, now: Instant) -> Option<Batch<T>> {
+        if self.waiting.is_empty() || !self.may_send(now) {
+            return None;
+        }
+        let mut bytes = 0;
+        let full = self.waiting.iter().position(|(_, own)| {
+            bytes += own;
+            bytes >= FULL
+        });
+        let count = full.map_or(self.waiting.len(), |last| last + 1);
+        let partition = self.free_partition(count, now)?;
+        let records = self.waiting.drain(..count).map(|(record, own)| {
+            self.bytes -= own;
+            record
+        });
+        Some(Batch { partition, records: records.collect() })
+    }
+
+    /// All that waits, whatever is on its way: nothing more will be gathered.
+    pub(super) fn take_all(&mut self) -> Vec<T> {
+        self.bytes = 0;
+        self.waiting.drain(..).map(|(record, _)| record).collect()
+    }
+
+    /// Notes that a record is not on its way to a partition any more; true if none is.
+    pub(super) fn arrived(&mut self, partition: i32) -> bool {
+        let own = self.partitions.iter_mut().find(|own| own.id == partition);
+        own.is_some_and(|own| {
+            own.in_flight = own.in_flight.saturating_sub(1);
+            own.in_flight == 0
+        })
+    }
+
+    /// When to look again, if nothing arrives before.
+    pub(super) fn due(&self) -> Option<Instant> {
+        let could_be_sent = !self.waiting.is_empty() && self.partitions.iter().any(|own| own.in_flight == 0);
+        self.sent_at.filter(|_| could_be_sent).map(|sent_at| sent_at + APART)
+    }
+
+    fn may_send(&self, now: Instant) -> bool {
+        let is_quiet = || self.partitions.iter().all(|own| own.in_flight == 0);
+        let waited = || self.sent_at.is_none_or(|sent_at| now.saturating_duration_since(sent_at) >= APART);
+        self.bytes >= FULL || waited() || is_quiet()
+    }
+
+    /// A partition that nothing is on its way to, for so many records.
+    fn free_partition(&mut self, records: usize, now: Instant) -> Option<i32> {
+        let count = self.partitions.len();
+        let mut turns = (0..count).map(|turn| (self.next + turn) % count);
+        let index = turns.find(|index| self.partitions[*index].in_flight == 0)?;
+        self.next = (index + 1) % count;
+        self.sent_at = Some(now);
+        let chosen = &mut self.partitions[index];
+        chosen.in_flight += records;
+        Some(chosen.id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gather() -> (Gather<u32>, Instant) {
+        let mut gather = Gather::default();
+        gather.set_partitions([3, 5, 8]);
+        (gather, Instant::now())
+    }
+
+    fn batch(partition: i32, records: impl Into<Vec<u32>>) -> Batch<u32> {
+        Batch { partition, records: records.into() }
+    }
+
+    #[test]
+    fn a_record_is_sent_at_once_where_nothing_is_on_its_way() {
+        let (mut gather, now) = gather();
+        for partition in [3, 5, 8, 3] {
+            assert_eq!(gather.send_at_once(now), Some(partition), "each in turn");
+            gather.arrived(partition);
+        }
+        assert_eq!(gather.due(), None);
+    }
+
+    #[test]
+    fn what_comes_while_something_is_on_its_way_is_sent_together_when_it_has_arrived() {
+        let (mut gather, now) = gather();
+        assert_eq!(gather.send_at_once(now), Some(3));
+        for record in 0..4 {
+            assert_eq!(gather.send_at_once(now), None);
+            gather.wait(record, 100);
+            assert_eq!(gather.take(now), None);
+        }
+        gather.arrived(3);
+        assert_eq!(gather.take(now), Some(batch(5, [0, 1, 2, 3])));
+        assert_eq!((gather.waiting(), gather.take(now)), (0, None));
+        for _ in 0..3 {
+            gather.arrived(5);
+        }
+        gather.wait(4, 100);
+        assert_eq!(gather.take(now), None, "one of four is still on its way");
+        gather.arrived(5);
+        assert_eq!(gather.take(now), Some(batch(8, [4])));
+    }
+
+    #[test]
+    fn where_it_takes_long_the_next_partition_is_used_and_one_that_nothing_comes_back_from_is_left_alone() {
+        let (mut gather, now) = gather();
+        assert_eq!(gather.send_at_once(now), Some(3));
+        gather.wait(1, 100);
+        assert_eq!(gather.due(), Some(now + APART));
+        assert_eq!(gather.take(now + APART), Some(batch(5, [1])));
+        gather.arrived(5);
+        for turn in 2..10 {
+            let later = now + turn * APART;
+            let partition = gather.send_at_once(later).expect("one is free");
+            assert_ne!(partition, 3);
+            gather.arrived(partition);
+        }
+    }
+
+    #[test]
+    fn where_every_partition_is_busy_records_wait_for_the_first_that_is_not() {
+        let (mut gather, now) = gather();
+        for turn in 0..3 {
+            assert!(gather.send_at_once(now + turn * APART).is_some());
+        }
+        gather.wait(7, 100);
+        let later = now + 100 * APART;
+        assert_eq!((gather.due(), gather.take(later)), (None, None));
+        gather.arrived(5);
+        assert!(gather.due().is_some_and(|due| due <= later));
+        assert_eq!(gather.take(later), Some(batch(5, [7])));
+    }
+
+    #[test]
+    fn a_batch_that_is_full_waits_for_nobody() {
+        let (mut gather, now) = gather();
+        assert_eq!(gather.send_at_once(now), Some(3));
+        for record in 0..5 {
+            gather.wait(record, FULL / 2);
+        }
+        assert_eq!(gather.take(now), Some(batch(5, [0, 1])));
+        assert_eq!(gather.take(now), Some(batch(8, [2, 3])));
+        assert_eq!(gather.take(now), None, "what is left is not full");
+        assert_eq!(gather.take_all(), [4]);
+    }
+
+    #[test]
+    fn what_is_on_its_way_stays_so_when_partitions_come_and_go() {
+        let (mut gather, now) = gather();
+        assert_eq!(gather.send_at_once(now), Some(3));
+        gather.set_partitions([3, 5, 8, 9]);
+        assert_eq!(gather.send_at_once(now), None);
+        gather.set_partitions([5]);
+        assert_eq!(gather.send_at_once(now), Some(5), "of one that has gone nothing is awaited");
+        gather.arrived(3);
+        assert!(!gather.knows_none());
+    }
+}

@@ -1,0 +1,37 @@
+//! What librdkafka is told of a producer.
+
+use std::time::Duration;
+
+use rdkafka::ClientConfig;
+
+use crate::{Config, Tuning, kafka::client_config};
+
+/// The largest record this side sends. librdkafka's default of 1,000,000 is below the broker's 1,048,588, so a
+/// record could be read and never passed on; with this the broker decides.
+const MAX_RECORD_BYTES: &str = "16777216";
+
+/// For how long a record may be undelivered, whether or not somebody still waits. When one that is on its way times out,
+/// librdkafka begins its sequence numbers anew, and what was on the way beside it can be stored twice and out of order. So
+/// this is longer than brokers are away; that nobody waits any more is what `deadline` says.
+const UNDELIVERED_FOR: Duration = Duration::from_mins(5);
+
+pub(super) fn properties(config: &Config) -> ClientConfig {
+    let mut properties = client_config(config);
+    let (linger, in_flight) = match config.tuning {
+        Tuning::Latency => ("0", "5"),
+        Tuning::Throughput => ("1", "5"),
+        Tuning::NearBroker => ("0", "1"),
+    };
+    properties
+        .set("enable.idempotence", "true")
+        .set("acks", "all")
+        .set("linger.ms", linger)
+        .set("max.in.flight.requests.per.connection", in_flight)
+        // As Java and Node partition keys; librdkafka's own default is CRC32.
+        .set("partitioner", "murmur2_random")
+        .set("message.max.bytes", MAX_RECORD_BYTES)
+        .set("message.timeout.ms", config.call_timeout.max(UNDELIVERED_FOR).as_millis().to_string())
+        // How long a topic that is not known may stay so: 30 s would outlive the call.
+        .set("topic.metadata.propagation.max.ms", "5000");
+    crate::kafka::with_user_properties(properties, config)
+}
