@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     CallError, Progress, WhenFull,
-    producer::{OnDelivery, Producer, QueueError},
+    producer::{Delivery, DeliveryError, OnDelivery, Producer, QueueError},
     runtime::Rename,
     telemetry::CallMetrics,
     wire::{Encoded, OutgoingRecord, Placement, clock, codec},
@@ -161,28 +161,29 @@ impl KafkaTransport {
             waited: started.elapsed(),
             progress,
         };
-        // It needs no reply topic, but must not overtake a request that does.
-        let turn = if topic.turnstile.is_open() {
-            None
-        } else {
-            let turn = time::timeout_at(deadline.into(), topic.turnstile.turn()).await;
-            Some(turn.map_err(|_elapsed| late(Progress::NotSent))?)
-        };
         let id = Uuid::new_v4().to_string();
         let now = clock::now_millis();
         let headers = outgoing.callee.event(&id, outgoing.headers.clone(), now);
         let record = record(&topic.name, &outgoing, headers, &id, now);
-        let mut delivery = pin!(self.producer.deliver(&record));
-        // Its place is its own once it is queued, which it is when first polled.
-        let at_once = poll!(delivery.as_mut());
-        drop(turn);
-        let delivered = match at_once {
-            Poll::Ready(delivered) => delivered,
-            Poll::Pending => time::timeout_at(deadline.into(), delivery)
-                .await
-                .map_err(|_elapsed| late(Progress::Unknown))?,
-        };
+        let sent = async { self.queue_event(topic, &record).await?.ended().await };
+        let delivered =
+            time::timeout_at(deadline.into(), sent).await.map_err(|_elapsed| late(Progress::Unknown))?;
         delivered.map_err(|error| undeliverable(&outgoing.topic, error.reason))
+    }
+
+    /// Queues an event. It needs no reply topic, but must not overtake what waits, and is not overtaken while it does.
+    async fn queue_event(
+        &self,
+        topic: &CalledTopic,
+        record: &Arc<OutgoingRecord>,
+    ) -> Result<Delivery, DeliveryError> {
+        if topic.turnstile.is_open()
+            && let Poll::Ready(queued) = poll!(pin!(self.producer.queue_when_free(record)))
+        {
+            return queued;
+        }
+        let _turn = topic.turnstile.turn().await;
+        self.producer.queue_when_free(record).await
     }
 
     /// Sends a request whose reply will be read: the route says so.

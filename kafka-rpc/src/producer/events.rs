@@ -36,7 +36,7 @@ impl Events {
 }
 
 /// A record that librdkafka has, for whoever is told of its delivery.
-pub(super) struct Sent {
+pub(super) struct InFlight {
     pub(super) told: OnDelivery,
     /// Where its partition was chosen for it: others wait for its arrival there.
     pub(super) chosen: Option<(Arc<Topic>, i32)>,
@@ -60,17 +60,18 @@ impl ClientContext for Deliveries {
 }
 
 impl ProducerContext for Deliveries {
-    type DeliveryOpaque = Box<Sent>;
+    type DeliveryOpaque = Box<InFlight>;
 
-    fn delivery(&self, result: &DeliveryResult<'_>, sent: Box<Sent>) {
-        let Sent { told, chosen } = *sent;
+    fn delivery(&self, result: &DeliveryResult<'_>, record: Box<InFlight>) {
+        let InFlight { told, chosen } = *record;
         told(match result {
             Ok(_) => Ok(()),
             Err((error, _)) => Err(DeliveryError::from_kafka(error)),
         });
-        self.0.space.notify_waiters();
         if let Some((topic, partition)) = chosen {
             topic.arrived(partition);
         }
+        // Last: there is space only now.
+        self.0.space.notify_waiters();
     }
 }

@@ -41,7 +41,8 @@ struct Partition {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Batch<T> {
     pub(super) partition: i32,
-    pub(super) records: Vec<T>,
+    /// Each with its bytes.
+    pub(super) records: VecDeque<(T, usize)>,
 }
 
 impl<T> Default for Gather<T> {
@@ -68,6 +69,17 @@ impl<T> Gather<T> {
         self.waiting.len()
     }
 
+    /// How many bytes they have.
+    pub(super) fn waiting_bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Leaves out a partition that has turned out not to be there.
+    pub(super) fn forget(&mut self, partition: i32) {
+        self.partitions.retain(|own| own.id != partition);
+        self.next = 0;
+    }
+
     /// The partition that a record may go to without waiting. It counts as on its way.
     pub(super) fn send_at_once(&mut self, now: Instant) -> Option<i32> {
         if !self.waiting.is_empty() || !self.may_send(now) {
@@ -84,7 +96,7 @@ impl<T> Gather<T> {
 
     /// What is to be sent now, if anything is. Its records count as on their way.
     pub(super) fn take(&mut self, now: Instant) -> Option<Batch<T>> {
-        if self.waiting.is_empty() || !self.may_send(now) {
+        if self.waiting.is_empty() || !self.may_send(now) || !self.has_free_partition() {
             return None;
         }
         let mut bytes = 0;
@@ -94,11 +106,21 @@ impl<T> Gather<T> {
         });
         let count = full.map_or(self.waiting.len(), |last| last + 1);
         let partition = self.free_partition(count, now)?;
-        let records = self.waiting.drain(..count).map(|(record, own)| {
-            self.bytes -= own;
-            record
-        });
-        Some(Batch { partition, records: records.collect() })
+        let records: VecDeque<(T, usize)> = self.waiting.drain(..count).collect();
+        self.bytes -= records.iter().map(|(_, own)| own).sum::<usize>();
+        Some(Batch { partition, records })
+    }
+
+    /// Takes back what could not be sent of a batch: it goes before all that waits, and is not on its way.
+    pub(super) fn put_back(&mut self, batch: Batch<T>) {
+        let Batch { partition, records } = batch;
+        if let Some(own) = self.partitions.iter_mut().find(|own| own.id == partition) {
+            own.in_flight = own.in_flight.saturating_sub(records.len());
+        }
+        self.bytes += records.iter().map(|(_, own)| own).sum::<usize>();
+        for record in records.into_iter().rev() {
+            self.waiting.push_front(record);
+        }
     }
 
     /// All that waits, whatever is on its way: nothing more will be gathered.
@@ -118,7 +140,7 @@ impl<T> Gather<T> {
 
     /// When to look again, if nothing arrives before.
     pub(super) fn due(&self) -> Option<Instant> {
-        let could_be_sent = !self.waiting.is_empty() && self.partitions.iter().any(|own| own.in_flight == 0);
+        let could_be_sent = !self.waiting.is_empty() && self.has_free_partition();
         self.sent_at.filter(|_| could_be_sent).map(|sent_at| sent_at + APART)
     }
 
@@ -126,6 +148,10 @@ impl<T> Gather<T> {
         let is_quiet = || self.partitions.iter().all(|own| own.in_flight == 0);
         let waited = || self.sent_at.is_none_or(|sent_at| now.saturating_duration_since(sent_at) >= APART);
         self.bytes >= FULL || waited() || is_quiet()
+    }
+
+    fn has_free_partition(&self) -> bool {
+        self.partitions.iter().any(|own| own.in_flight == 0)
     }
 
     /// A partition that nothing is on its way to, for so many records.
@@ -151,8 +177,9 @@ mod tests {
         (gather, Instant::now())
     }
 
-    fn batch(partition: i32, records: impl Into<Vec<u32>>) -> Batch<u32> {
-        Batch { partition, records: records.into() }
+    /// Of records of a hundred bytes each.
+    fn batch(partition: i32, records: impl IntoIterator<Item = u32>) -> Batch<u32> {
+        Batch { partition, records: records.into_iter().map(|record| (record, 100)).collect() }
     }
 
     #[test]
@@ -223,10 +250,43 @@ mod tests {
         for record in 0..5 {
             gather.wait(record, FULL / 2);
         }
-        assert_eq!(gather.take(now), Some(batch(5, [0, 1])));
-        assert_eq!(gather.take(now), Some(batch(8, [2, 3])));
-        assert_eq!(gather.take(now), None, "what is left is not full");
-        assert_eq!(gather.take_all(), [4]);
+        let taken = |gather: &mut Gather<u32>| {
+            gather
+                .take(now)
+                .map(|batch| batch.records.into_iter().map(|(record, _)| record).collect::<Vec<_>>())
+        };
+        assert_eq!(taken(&mut gather), Some(vec![0, 1]));
+        assert_eq!(taken(&mut gather), Some(vec![2, 3]));
+        assert_eq!(taken(&mut gather), None, "what is left is not full");
+        assert_eq!((gather.take_all(), gather.waiting_bytes()), (vec![4], 0));
+    }
+
+    #[test]
+    fn what_could_not_be_sent_goes_before_what_waits() {
+        let (mut gather, now) = gather();
+        for record in 0..4 {
+            gather.wait(record, 100);
+        }
+        let mut taken = gather.take(now).expect("nothing is on its way");
+        gather.wait(4, 100);
+        taken.records.pop_front();
+        gather.put_back(taken);
+        assert_eq!(gather.waiting_bytes(), 400);
+        assert_eq!(gather.take(now), None, "the first is on its way");
+        assert!(gather.arrived(3), "and only the first");
+        assert_eq!(gather.take(now), Some(batch(5, [1, 2, 3, 4])));
+    }
+
+    #[test]
+    fn a_partition_that_is_not_there_is_not_used_again() {
+        let (mut gather, now) = gather();
+        assert_eq!(gather.send_at_once(now), Some(3));
+        gather.forget(3);
+        for turn in 1..4 {
+            let partition = gather.send_at_once(now + turn * APART);
+            assert!(partition.is_some_and(|partition| partition != 3));
+            gather.arrived(partition.unwrap_or_default());
+        }
     }
 
     #[test]

@@ -2,12 +2,14 @@
 //!
 //! - [`gather`]: which records are sent together, and to which partition
 //! - [`topic`]: the records of a topic that wait for that
-//! - [`events`]: what librdkafka tells, deliveries above all
+//! - [`handle`]: librdkafka's producer
+//! - [`events`]: what it tells, deliveries above all
 //! - [`refusal`]: why a record was not delivered
 //! - [`properties`]: what librdkafka is told
 
 mod events;
 mod gather;
+mod handle;
 mod properties;
 mod refusal;
 mod topic;
@@ -15,7 +17,6 @@ mod topic;
 use std::{
     collections::{HashMap, HashSet},
     sync::{Arc, PoisonError, RwLock},
-    thread,
     time::{Duration, Instant},
 };
 
@@ -24,7 +25,7 @@ use rdkafka::{
     error::{KafkaError, KafkaResult, RDKafkaErrorCode},
     message::{Header, OwnedHeaders},
     metadata::MetadataTopic,
-    producer::{BaseRecord, Producer as _, ThreadedProducer},
+    producer::{BaseRecord, Producer as _},
 };
 use tokio::sync::oneshot;
 
@@ -33,19 +34,23 @@ pub(crate) use self::{
     refusal::{DeliveryError, QueueError, Refusal},
 };
 use self::{
-    events::{Deliveries, Events, Sent},
+    events::{Events, InFlight},
     gather::Batch,
-    topic::{Place, Topic, Waiting},
+    handle::Handle,
+    topic::{Placed, Topic, Waiting},
 };
 use crate::{
     Config, Error, Headers, telemetry,
     wire::{OutgoingRecord, Placement},
 };
 
+/// How long one question to the cluster may take.
+const ASK_FOR: Duration = Duration::from_secs(5);
+
 /// The producer of a process. Cheap to share; delivery callbacks run on its own thread.
 pub(crate) struct Producer {
     properties: ClientConfig,
-    inner: RwLock<Arc<ThreadedProducer<Deliveries>>>,
+    inner: RwLock<Arc<Handle>>,
     events: Arc<Events>,
     topics: RwLock<HashMap<Arc<str>, Arc<Topic>>>,
     runtime: tokio::runtime::Handle,
@@ -55,7 +60,7 @@ impl Producer {
     /// Makes the producer. Needs a tokio runtime; asks no broker.
     pub(crate) fn new(config: &Config) -> Result<Arc<Self>, Error> {
         let (properties, events) = (properties::properties(config), Arc::<Events>::default());
-        let inner = create(&properties, &events)?;
+        let inner = Handle::create(&properties, &events)?;
         Ok(Arc::new(Self {
             properties,
             inner: RwLock::new(Arc::new(inner)),
@@ -92,8 +97,7 @@ impl Producer {
     /// Where nobody answers it may be there.
     pub(crate) async fn lacks_partition(self: &Arc<Self>, topic: &Arc<str>, partition: i32) -> bool {
         let (producer, topic) = (Arc::clone(self), Arc::clone(topic));
-        let asked =
-            self.runtime.spawn_blocking(move || producer.ask_partitions(&topic, Duration::from_secs(5)));
+        let asked = self.runtime.spawn_blocking(move || producer.ask_partitions(&topic, ASK_FOR));
         matches!(asked.await, Ok(Ok(found)) if !found.is_empty() && found.iter().all(|(id, _)| *id != partition))
     }
 
@@ -102,24 +106,28 @@ impl Producer {
         self.handle().client().fetch_watermarks(topic, partition, within).map(|(_, end)| end)
     }
 
-    fn handle(&self) -> Arc<ThreadedProducer<Deliveries>> {
+    fn handle(&self) -> Arc<Handle> {
         Arc::clone(&self.inner.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Makes a new handle in place of one that has met a fatal error: that takes nothing any more, and ends what it
     /// has with errors.
-    fn replace(&self, fatal: &Arc<ThreadedProducer<Deliveries>>) -> Result<(), Error> {
+    fn replace(&self, fatal: &Arc<Handle>) -> Result<(), Error> {
         let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
         // Many may meet the error at once; the first replaces it.
         if !Arc::ptr_eq(&inner, fatal) {
             return Ok(());
         }
-        let old = std::mem::replace(&mut *inner, Arc::new(create(&self.properties, &self.events)?));
+        let old = std::mem::replace(&mut *inner, Arc::new(Handle::create(&self.properties, &self.events)?));
         drop(inner);
         telemetry::producer_replaced();
         tracing::error!(error = ?old.client().fatal_error(), "the producer met a fatal error, and was made anew");
-        // It waits for its thread.
-        self.runtime.spawn_blocking(move || drop(old));
+        // What is on its way may arrive: told of as lost, it would be sent twice.
+        self.runtime.spawn_blocking(move || {
+            if let Err(error) = old.flush(ASK_FOR * 2) {
+                tracing::warn!(%error, "records of the old producer may have arrived all the same");
+            }
+        });
         Ok(())
     }
 
@@ -134,7 +142,8 @@ impl Producer {
             Placement::Partition(partition) => Some(partition),
             Placement::Any => return self.queue_anywhere(record, told),
         };
-        self.send(record, partition, Sent { told, chosen: None }).map_err(|(error, _)| error)
+        let sent = self.send(record, owned(&record.headers), partition, InFlight { told, chosen: None });
+        sent.map_err(|refused| refused.error)
     }
 
     /// Queues a record whose partition is ours to choose.
@@ -143,59 +152,70 @@ impl Producer {
         record: &Arc<OutgoingRecord>,
         told: OnDelivery,
     ) -> Result<(), QueueError> {
-        let (topic, now) = (self.topic(&record.topic), Instant::now());
-        if topic.must_ask(now) {
-            self.ask_for_partitions(&topic);
-        }
-        match topic.place((Arc::clone(record), told), now)? {
-            Place::Now(partition, waiting) => {
-                self.send_chosen(&topic, partition, waiting).map_err(|(error, _)| error)
+        let topic = self.topic(&record.topic);
+        let ask = || self.ask_for_partitions(&topic);
+        let waiting = Waiting { record: Arc::clone(record), headers: owned(&record.headers), told };
+        match topic.place(waiting, Instant::now(), ask)? {
+            Placed::Now(partition, waiting) => {
+                self.send_chosen(&topic, partition, waiting).map_err(|(error, _waiting)| {
+                    if let Some(partition) = partition {
+                        topic.not_sent(partition, &error);
+                    }
+                    error
+                })
             }
-            Place::Batch(batch) => {
+            Placed::Batch(batch) => {
                 self.send_batch(&topic, batch);
                 Ok(())
             }
-            Place::Waits => Ok(()),
+            Placed::Waits => Ok(()),
         }
     }
 
-    /// Sends records that were gathered. Whoever waits for one that cannot even be queued is told so.
+    /// Sends records that were gathered. What librdkafka has no room for waits on; whoever waits for one that it refuses
+    /// is told so.
     fn send_batch(&self, topic: &Arc<Topic>, batch: Batch<Waiting>) {
-        let Batch { partition, records } = batch;
-        for waiting in records {
-            if let Err((error, told)) = self.send_chosen(topic, Some(partition), waiting) {
-                told(Err(error.into()));
+        let Batch { partition, mut records } = batch;
+        while let Some((waiting, bytes)) = records.pop_front() {
+            match self.send_chosen(topic, Some(partition), waiting) {
+                Ok(()) => {}
+                Err((QueueError::Full, waiting)) => {
+                    records.push_front((waiting, bytes));
+                    return topic.put_back(Batch { partition, records });
+                }
+                Err((error, waiting)) => {
+                    topic.not_sent(partition, &error);
+                    (waiting.told)(Err(error.into()));
+                }
             }
         }
     }
 
-    /// Sends a record to the partition that was chosen for it, or by its key where none was.
+    /// Sends a record to the partition that was chosen for it, or by its key where none was; gives it back where it could
+    /// not.
     fn send_chosen(
         &self,
         topic: &Arc<Topic>,
         partition: Option<i32>,
-        (record, told): Waiting,
-    ) -> Result<(), (QueueError, OnDelivery)> {
+        Waiting { record, headers, told }: Waiting,
+    ) -> Result<(), (QueueError, Waiting)> {
         let chosen = partition.map(|partition| (Arc::clone(topic), partition));
-        self.send(&record, partition, Sent { told, chosen }).map_err(|(error, Sent { told, chosen })| {
-            if let Some((topic, partition)) = chosen {
-                topic.arrived(partition);
-            }
-            (error, told)
-        })
+        let sent = self.send(&record, headers, partition, InFlight { told, chosen });
+        sent.map_err(|Refused { error, headers, told }| (error, Waiting { record, headers, told }))
     }
 
     /// Gives a record to librdkafka.
     fn send(
         &self,
         record: &OutgoingRecord,
+        headers: OwnedHeaders,
         partition: Option<i32>,
-        sent: Sent,
-    ) -> Result<(), (QueueError, Sent)> {
-        let mut base = BaseRecord::<[u8], [u8], _>::with_opaque_to(&record.topic, Box::new(sent));
+        in_flight: InFlight,
+    ) -> Result<(), Refused> {
+        let mut base = BaseRecord::<[u8], [u8], _>::with_opaque_to(&record.topic, Box::new(in_flight));
         base.key = record.key.as_deref();
         base.payload = record.value.as_deref();
-        base.headers = Some(owned(&record.headers));
+        base.headers = Some(headers);
         base.partition = partition;
         let handle = self.handle();
         let sent = match handle.send(base) {
@@ -210,19 +230,20 @@ impl Producer {
             }
             sent => sent,
         };
-        // This may be the thread that polls it, which cannot wait for itself.
-        release(handle);
         sent.map_err(|(error, base)| {
             let error = match error {
                 KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull) => QueueError::Full,
                 error => QueueError::Refused(DeliveryError::from_kafka(&error)),
             };
-            (error, *base.delivery_opaque)
+            Refused { error, headers: base.headers.unwrap_or_default(), told: base.delivery_opaque.told }
         })
     }
 
-    /// Sends a record and waits until the broker has it, or is known not to get it. Waits for space too.
-    pub(crate) async fn deliver(self: &Arc<Self>, record: &Arc<OutgoingRecord>) -> Result<(), DeliveryError> {
+    /// Queues a record, and waits for space to do so.
+    pub(crate) async fn queue_when_free(
+        self: &Arc<Self>,
+        record: &Arc<OutgoingRecord>,
+    ) -> Result<Delivery, DeliveryError> {
         // Once without: there is space in most cases, and listening for it takes a lock that everybody wants.
         let mut listens = false;
         loop {
@@ -237,16 +258,17 @@ impl Producer {
                 let _gone = told.send(result);
             });
             match self.queue(record, tell) {
-                Ok(()) => {
-                    let ended =
-                        DeliveryError { kind: Refusal::ForNow, reason: "the producer was closed".to_owned() };
-                    return delivered.await.unwrap_or(Err(ended));
-                }
+                Ok(()) => return Ok(Delivery(delivered)),
                 Err(QueueError::Refused(error)) => return Err(error),
                 Err(QueueError::Full) if listens => space.await,
                 Err(QueueError::Full) => listens = true,
             }
         }
+    }
+
+    /// Sends a record and waits until the broker has it, or is known not to get it. Waits for space too.
+    pub(crate) async fn deliver(self: &Arc<Self>, record: &Arc<OutgoingRecord>) -> Result<(), DeliveryError> {
+        self.queue_when_free(record).await?.ended().await
     }
 
     /// A topic that is written to.
@@ -267,7 +289,7 @@ impl Producer {
     fn ask_for_partitions(self: &Arc<Self>, topic: &Arc<Topic>) {
         let (producer, topic) = (Arc::clone(self), Arc::clone(topic));
         self.runtime.spawn_blocking(move || {
-            let Ok(asked) = producer.ask_partitions(&topic.name, Duration::from_secs(5)) else { return };
+            let Ok(asked) = producer.ask_partitions(&topic.name, ASK_FOR) else { return };
             let ids: Vec<i32> = asked.iter().filter(|(_, leader)| *leader >= 0).map(|(id, _)| *id).collect();
             if !ids.is_empty() {
                 topic.answered(ids);
@@ -279,8 +301,9 @@ impl Producer {
     pub(crate) fn flush(&self, within: Duration) -> Result<(), Error> {
         let topics: Vec<_> =
             self.topics.read().unwrap_or_else(PoisonError::into_inner).values().map(Arc::clone).collect();
-        for (record, told) in topics.iter().flat_map(|topic| topic.take_all()) {
-            if let Err((error, Sent { told, .. })) = self.send(&record, None, Sent { told, chosen: None }) {
+        for Waiting { record, headers, told } in topics.iter().flat_map(|topic| topic.take_all()) {
+            let sent = self.send(&record, headers, None, InFlight { told, chosen: None });
+            if let Err(Refused { error, told, .. }) = sent {
                 told(Err(error.into()));
             }
         }
@@ -299,18 +322,23 @@ impl Drop for Producer {
     }
 }
 
-/// Drops what holds a producer, and not here if this is the last to do so: a producer waits for its thread, and this may
-/// be that thread.
-fn release<T: Send + Sync + 'static>(held: Arc<T>) {
-    if let Some(last) = Arc::into_inner(held) {
-        thread::spawn(move || drop(last));
-    }
+/// What is given back of a record that librdkafka did not take.
+struct Refused {
+    error: QueueError,
+    headers: OwnedHeaders,
+    told: OnDelivery,
 }
 
-fn create(properties: &ClientConfig, events: &Arc<Events>) -> Result<ThreadedProducer<Deliveries>, Error> {
-    properties
-        .create_with_context(Deliveries(Arc::clone(events)))
-        .map_err(|error| crate::kafka::creation_error("the producer", &error))
+/// A record that is queued.
+#[derive(Debug)]
+pub(crate) struct Delivery(oneshot::Receiver<Result<(), DeliveryError>>);
+
+impl Delivery {
+    /// Waits until the broker has it, or is known not to get it.
+    pub(crate) async fn ended(self) -> Result<(), DeliveryError> {
+        let closed = DeliveryError { kind: Refusal::ForNow, reason: "the producer was closed".to_owned() };
+        self.0.await.unwrap_or(Err(closed))
+    }
 }
 
 fn owned(headers: &Headers) -> OwnedHeaders {

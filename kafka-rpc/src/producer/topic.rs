@@ -5,13 +5,14 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rdkafka::message::OwnedHeaders;
 use tokio::{sync::Notify, time};
 
 use super::{
-    Producer, QueueError,
+    Producer,
     events::OnDelivery,
     gather::{Batch, Gather},
-    release,
+    refusal::{QueueError, Refusal},
 };
 use crate::wire::OutgoingRecord;
 
@@ -21,11 +22,19 @@ const BELIEVED_FOR: Duration = Duration::from_secs(30);
 /// How long an answer about them is waited for before they are asked for again.
 const ASKED_FOR: Duration = Duration::from_secs(5);
 
-/// How many records may wait: as many as librdkafka takes (`queue.buffering.max.messages`).
+/// How much may wait: as many records as librdkafka takes (`queue.buffering.max.messages`), and a quarter of the bytes.
 const MOST_WAITING: usize = 100_000;
+const MOST_BYTES: usize = 256 << 20;
 
 /// A record that waits for a partition.
-pub(super) type Waiting = (Arc<OutgoingRecord>, OnDelivery);
+///
+/// Its headers are as librdkafka takes them, made by whoever has it wait: the records of a batch are given to librdkafka
+/// as fast as can be, because its thread wakes up at the first and sends what is there by then.
+pub(super) struct Waiting {
+    pub(super) record: Arc<OutgoingRecord>,
+    pub(super) headers: OwnedHeaders,
+    pub(super) told: OnDelivery,
+}
 
 pub(super) struct Topic {
     pub(super) name: Arc<str>,
@@ -41,7 +50,7 @@ struct State {
 }
 
 /// What is to be done about a record.
-pub(super) enum Place {
+pub(super) enum Placed {
     /// It goes now: to this partition, or by its key where none is known.
     Now(Option<i32>, Waiting),
     /// It waits, and these go now.
@@ -65,16 +74,6 @@ impl Topic {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether the partitions are to be asked for; says so once until there is an answer, or should have been.
-    pub(super) fn must_ask(&self, now: Instant) -> bool {
-        let mut state = self.state();
-        let must = state.believed_until <= now;
-        if must {
-            state.believed_until = now + ASKED_FOR;
-        }
-        must
-    }
-
     /// Notes the partitions that have a leader.
     pub(super) fn answered(&self, ids: impl IntoIterator<Item = i32>) {
         let mut state = self.state();
@@ -84,28 +83,38 @@ impl Topic {
         self.look.notify_one();
     }
 
-    /// Finds a place for a record whose key is only an id.
-    pub(super) fn place(&self, waiting: Waiting, now: Instant) -> Result<Place, QueueError> {
+    /// Finds a place for a record whose key is only an id. `ask` is called where the partitions are to be asked for: once,
+    /// until there is an answer, or should have been.
+    pub(super) fn place(
+        &self,
+        waiting: Waiting,
+        now: Instant,
+        ask: impl FnOnce(),
+    ) -> Result<Placed, QueueError> {
         let mut state = self.state();
+        if state.believed_until <= now {
+            state.believed_until = now + ASKED_FOR;
+            ask();
+        }
         let gather = &mut state.gather;
         if gather.knows_none() {
-            return Ok(Place::Now(None, waiting));
+            return Ok(Placed::Now(None, waiting));
         }
         if let Some(partition) = gather.send_at_once(now) {
-            return Ok(Place::Now(Some(partition), waiting));
+            return Ok(Placed::Now(Some(partition), waiting));
         }
-        if gather.waiting() >= MOST_WAITING {
+        if gather.waiting() >= MOST_WAITING || gather.waiting_bytes() >= MOST_BYTES {
             return Err(QueueError::Full);
         }
         let is_first = gather.waiting() == 0;
-        let bytes = waiting.0.value.as_ref().map_or(0, bytes::Bytes::len);
+        let bytes = waiting.record.size();
         gather.wait(waiting, bytes);
         let batch = gather.take(now);
         drop(state);
         if is_first && batch.is_none() {
             self.look.notify_one();
         }
-        Ok(batch.map_or(Place::Waits, Place::Batch))
+        Ok(batch.map_or(Placed::Waits, Placed::Batch))
     }
 
     /// Notes that a record has arrived, or never will, and sends what has waited for that.
@@ -121,6 +130,26 @@ impl Topic {
             Some(batch) => self.send(batch),
             None => self.look.notify_one(),
         }
+    }
+
+    /// Notes that a record could not be given to librdkafka for its partition, and why.
+    pub(super) fn not_sent(&self, partition: i32, error: &QueueError) {
+        let mut state = self.state();
+        state.gather.arrived(partition);
+        if let QueueError::Refused(error) = error
+            && error.kind == Refusal::NoPartition
+        {
+            state.gather.forget(partition);
+            state.believed_until = Instant::now();
+        }
+        drop(state);
+        self.look.notify_one();
+    }
+
+    /// Takes back what could not be sent of a batch, to be sent a little later.
+    pub(super) fn put_back(&self, batch: Batch<Waiting>) {
+        self.state().gather.put_back(batch);
+        self.look.notify_one();
     }
 
     /// All that waits: nothing more will be gathered.
@@ -154,7 +183,6 @@ impl Topic {
     fn send(self: &Arc<Self>, batch: Batch<Waiting>) {
         if let Some(producer) = self.producer.upgrade() {
             producer.send_batch(self, batch);
-            release(producer);
         }
     }
 }

@@ -82,9 +82,13 @@ impl Worker {
     }
 
     fn end_delivered(self: &Arc<Self>) {
-        let delivered = std::mem::take(&mut *self.delivered.lock().unwrap_or_else(PoisonError::into_inner));
+        let delivered = self.take_delivered();
         self.end(&mut self.state(), delivered);
         self.go();
+    }
+
+    pub(super) fn take_delivered(&self) -> Vec<Ended> {
+        std::mem::take(&mut *self.delivered.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Sends a reply until its job has an end.

@@ -61,6 +61,11 @@ impl<J, E> Held<J, E> {
         self.size
     }
 
+    /// Whether jobs take so long that they are taken one at a time.
+    pub(super) fn takes_one(&self) -> bool {
+        self.size == 1
+    }
+
     /// Whether nothing was started since the last look although something could be, or could be told.
     fn is_stuck(&mut self) -> bool {
         let stuck = self.started == self.seen && !(self.jobs.is_empty() && self.ended.is_empty());

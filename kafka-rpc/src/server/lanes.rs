@@ -81,9 +81,14 @@ impl<T> Lanes<T> {
         self.ready.len()
     }
 
+    /// How many jobs may run now.
+    pub(crate) fn runnable(&self) -> usize {
+        self.ready.len().min(self.concurrency.saturating_sub(self.running))
+    }
+
     /// Whether a job may run now.
     pub(crate) fn has_next(&self) -> bool {
-        self.running < self.concurrency && self.ready.len() > 0
+        self.runnable() > 0
     }
 
     /// The job whose turn it is, if a place is free: it has the place from now on.

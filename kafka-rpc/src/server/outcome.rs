@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashSet,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -63,7 +64,7 @@ impl Attempt<'_> {
             Ended::Answered(Err(error)) => error,
         };
         let next = self.retries.saturating_add(1);
-        if let Some(after) = policy.delay(&error, next)
+        if let Some(after) = delay_by(policy, &error, next)
             && self.deadline.is_none_or(|deadline| after < deadline.remaining())
         {
             match &self.served.retry_topic {
@@ -107,6 +108,14 @@ impl Attempt<'_> {
     fn reply(&self, answer: Answer<'_>) -> Option<OutgoingRecord> {
         self.peer.reply(self.request, self.record.key.as_ref(), answer)
     }
+}
+
+/// What a policy says, which may be a user's own: one that panics says no.
+fn delay_by(policy: &dyn RetryPolicy, error: &RpcError, retry: u32) -> Option<Duration> {
+    catch_unwind(AssertUnwindSafe(|| policy.delay(error, retry))).unwrap_or_else(|_panic| {
+        tracing::error!(retry, "a retry policy panicked; the record is not tried again");
+        None
+    })
 }
 
 /// The letter of a record whose reply was refused for good, so that nobody can be told.
@@ -321,6 +330,23 @@ mod tests {
         };
         assert_eq!(record.headers.text("retry-count"), Some("4294967295"));
         assert!(matches!(case.concluded_by(&Always(Duration::MAX), failed()), Outcome::DeadLetter { .. }));
+    }
+
+    #[test]
+    fn a_policy_that_panics_says_no() {
+        /// Too much for a `Duration` once the count, which a stranger's header may say, is large.
+        struct Doubling;
+
+        impl RetryPolicy for Doubling {
+            fn delay(&self, _error: &RpcError, retry: u32) -> Option<Duration> {
+                Some(Duration::MAX * retry)
+            }
+        }
+
+        assert!(matches!(
+            Case::default().concluded_by(&Doubling, failed()),
+            Outcome::DeadLetter { reply: Some(_), .. }
+        ));
     }
 
     #[test]

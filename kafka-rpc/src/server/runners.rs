@@ -78,9 +78,9 @@ impl State {
 
     /// Fills an empty hand with a fair share of what may run, and takes the first of it.
     fn fill(&mut self, hand: &Hand) -> Option<Job<Task>> {
+        let share = self.lanes.runnable() / self.runners.hands.most();
         let first = self.next()?;
         let mut held = hand.held();
-        let share = self.lanes.ready() / self.runners.hands.most();
         for _ in 1..held.next_size(Instant::now()).min(share) {
             let Some(job) = self.next() else { break };
             held.jobs.push_back(job);
@@ -91,14 +91,11 @@ impl State {
 }
 
 impl Worker {
-    /// Runs what may run: for whoever has made a job ready.
+    /// Starts a runner where jobs may run and too few look for them: for whoever has made a job ready.
     pub(crate) fn go(self: &Arc<Self>) {
         let mut state = self.state();
-        if state.lanes.has_next() && state.runners.hands.has_room() {
-            let hand = state.runners.hands.add(Instant::now());
-            drop(state);
-            self.spawn_runner(hand);
-        }
+        let has_room = state.runners.hands.has_room();
+        self.start_runner_if(has_room, &mut state);
     }
 
     /// Sees to what handlers that do not yield hold up: takes back what their runners have taken beside them, and
@@ -108,12 +105,21 @@ impl Worker {
         for hand in state.runners.hands.stuck() {
             self.take_back(&mut state, &hand);
         }
+        self.start_one_more(&mut state);
+    }
+
+    /// Starts a runner where jobs may run and none was started since the last look, however many there are.
+    pub(super) fn start_one_more(self: &Arc<Self>, state: &mut State) {
         let started = state.runners.hands.started();
-        let stuck = started == state.runners.seen;
+        let is_stuck = started == state.runners.seen;
         state.runners.seen = started;
-        if state.lanes.has_next() && (stuck || state.runners.hands.has_room()) {
+        let has_room = state.runners.hands.has_room();
+        self.start_runner_if(is_stuck || has_room, state);
+    }
+
+    fn start_runner_if(self: &Arc<Self>, wanted: bool, state: &mut State) {
+        if wanted && state.lanes.has_next() {
             let hand = state.runners.hands.add(Instant::now());
-            drop(state);
             self.spawn_runner(hand);
         }
     }
@@ -153,7 +159,7 @@ impl Worker {
 
     /// Runs a job. When it first has to wait, another runner gets the hand, with what is in it.
     async fn run_or_hand_on(self: &Arc<Self>, task: &Task, hand: &mut Option<Arc<Hand>>) -> Step {
-        let mut run = pin!(self.run(task));
+        let mut run = pin!(self.run_caught(task));
         let step = poll_fn(|cx| {
             let polled = run.as_mut().poll(cx);
             if polled.is_pending()
@@ -179,7 +185,7 @@ impl Worker {
     }
 
     /// Notes a job that has ended, and takes the next; `None` where there is none, or others see to it.
-    fn next(&self, hand: &mut Option<Arc<Hand>>, ended: Option<Ended>) -> Option<Job<Task>> {
+    fn next(self: &Arc<Self>, hand: &mut Option<Arc<Hand>>, ended: Option<Ended>) -> Option<Job<Task>> {
         let mut ended = ended;
         if let Some(hand) = hand {
             let mut held = hand.held();
@@ -202,6 +208,10 @@ impl Worker {
         let next = state.fill(own);
         if next.is_none() {
             state.runners.hands.remove(own);
+        } else if own.held().takes_one() {
+            // Jobs take long: others need not wait until the consumer thread comes round.
+            let has_room = state.runners.hands.has_room();
+            self.start_runner_if(has_room, &mut state);
         }
         self.want_more(&mut state);
         next

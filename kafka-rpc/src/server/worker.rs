@@ -1,6 +1,7 @@
 //! Runs the records of a subscription and does what they lead to.
 
 use std::{
+    panic::AssertUnwindSafe,
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -8,6 +9,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
+use futures_util::FutureExt as _;
 use tokio::runtime::Handle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -195,8 +197,22 @@ impl Worker {
         }
     }
 
+    /// Runs a record, whatever panics on its way: what is not caught would keep its lane and its place for ever.
+    pub(super) async fn run_caught(self: &Arc<Self>, task: &Task) -> Step {
+        match AssertUnwindSafe(self.run(task)).catch_unwind().await {
+            Ok(step) => step,
+            Err(_panic) => {
+                tracing::error!(
+                    topic = %task.record.topic, partition = task.record.partition, offset = task.record.offset,
+                    "a panic beside a handler; its record goes to the dead-letter topic"
+                );
+                self.dead_letter_refused(task, RpcError::internal("a panic beside the handler")).await
+            }
+        }
+    }
+
     /// Runs a record, and does what it leads to.
-    pub(super) async fn run(self: &Arc<Self>, task: &Task) -> Step {
+    async fn run(self: &Arc<Self>, task: &Task) -> Step {
         let Task { record, retries, .. } = task;
         if let Some(wait) = self.not_yet_due(record) {
             return Step::Again(wait);
@@ -301,14 +317,19 @@ impl Worker {
     /// Forgets what waits of these partitions, and lets what runs end, for so long at most. Blocks.
     ///
     /// Returns the watermarks to commit, and how many handlers still ran when the time was up.
-    pub(crate) fn drain(&self, partitions: &[i32], within: Duration) -> (Vec<(i32, i64)>, usize) {
+    pub(crate) fn drain(self: &Arc<Self>, partitions: &[i32], within: Duration) -> (Vec<(i32, i64)>, usize) {
         let until = Instant::now() + within;
+        let mut looked_at = None;
         let mut state = self.state();
         loop {
-            self.take_back_all(&mut state);
-            state.lanes.retain(|task| !partitions.contains(&task.record.partition));
+            let now = Instant::now();
+            if looked_at.is_none_or(|looked_at| now.saturating_duration_since(looked_at) >= DRAIN_LOOKS_EVERY)
+            {
+                looked_at = Some(now);
+                self.look_while_draining(&mut state, partitions);
+            }
             let running = state.partitions.running(partitions);
-            let left = until.saturating_duration_since(Instant::now());
+            let left = until.saturating_duration_since(now);
             state.is_draining = running > 0 && !left.is_zero();
             if !state.is_draining {
                 return (state.partitions.watermarks(partitions), running);
@@ -316,6 +337,14 @@ impl Worker {
             let waited = self.ended.wait_timeout(state, left.min(DRAIN_LOOKS_EVERY));
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
+    }
+
+    /// Does what the consumer thread cannot do while it drains, and what tasks may be kept from doing.
+    fn look_while_draining(self: &Arc<Self>, state: &mut State, partitions: &[i32]) {
+        self.take_back_all(state);
+        state.lanes.retain(|task| !partitions.contains(&task.record.partition));
+        self.end(state, self.take_delivered());
+        self.start_one_more(state);
     }
 
     /// Ends the assignment of these partitions: what still runs counts for nothing any more.

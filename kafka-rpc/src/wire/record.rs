@@ -35,6 +35,16 @@ pub(crate) struct OutgoingRecord {
     pub(crate) headers: Headers,
 }
 
+impl OutgoingRecord {
+    /// What it takes in memory, about.
+    #[cfg_attr(not(feature = "kafka"), expect(dead_code, reason = "only a producer lets records wait"))]
+    pub(crate) fn size(&self) -> usize {
+        let len = |part: Option<&Bytes>| part.map_or(0, Bytes::len);
+        let headers = self.headers.iter().map(|(name, value)| name.len() + len(value)).sum::<usize>();
+        len(self.key.as_ref()) + len(self.value.as_ref()) + headers + size_of::<Self>()
+    }
+}
+
 /// A record that was read from a reply topic.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Incoming {

@@ -1,0 +1,64 @@
+//! librdkafka's producer, with a thread that polls it.
+//!
+//! rust-rdkafka's `ThreadedProducer` waits for its thread when it is dropped, and whoever is told of a delivery on that
+//! thread may be the last who holds it. This one only tells the thread, which outlives every callback.
+
+use std::{
+    ops::Deref,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use rdkafka::{ClientConfig, producer::BaseProducer};
+
+use super::events::{Deliveries, Events};
+use crate::{Error, kafka};
+
+/// How long a poll waits for something to tell: the grain of ending.
+const POLL_FOR: Duration = Duration::from_millis(100);
+
+/// A producer that is polled while this lives.
+pub(super) struct Handle {
+    producer: Arc<BaseProducer<Deliveries>>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Handle {
+    pub(super) fn create(properties: &ClientConfig, events: &Arc<Events>) -> Result<Self, Error> {
+        let producer: BaseProducer<Deliveries> = properties
+            .create_with_context(Deliveries(Arc::clone(events)))
+            .map_err(|error| kafka::creation_error("the producer", &error))?;
+        let (producer, stop) = (Arc::new(producer), Arc::<AtomicBool>::default());
+        let (polled, stopped) = (Arc::clone(&producer), Arc::clone(&stop));
+        thread::Builder::new()
+            .name("kafka-rpc-producer".to_owned())
+            .spawn(move || {
+                while !stopped.load(Ordering::Acquire) {
+                    polled.poll(POLL_FOR);
+                }
+            })
+            .map_err(|source| Error::System {
+                action: "the producer's thread could not be started".to_owned(),
+                source,
+            })?;
+        Ok(Self { producer, stop })
+    }
+}
+
+impl Deref for Handle {
+    type Target = BaseProducer<Deliveries>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.producer
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Release);
+    }
+}
