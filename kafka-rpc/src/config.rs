@@ -10,7 +10,8 @@ use crate::Error;
 /// number of partitions, so measure with your own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Tuning {
-    /// Every record is sent at once, up to five requests in flight. The default.
+    /// A record is sent at once where nothing is on its way; what comes while something is goes together, as soon as that
+    /// has arrived or a millisecond later. Up to five requests in flight. The default.
     #[default]
     Latency,
     /// Records wait up to a millisecond for company: more of them per second, 2 ms more for a call alone.

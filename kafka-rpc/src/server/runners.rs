@@ -3,7 +3,8 @@
 //! A handler that does not have to wait costs no task and no wake-up of its own. One that has to wait keeps the task
 //! it is in, and the jobs behind it are handed on to another, so that it holds none of them. A handler that never
 //! yields holds one runner: there are as many as the runtime has threads, and one more comes whenever nothing has
-//! moved for a while.
+//! moved for a while. (It also holds the one task that tokio lets nobody else take from its thread: the last that was
+//! woken there.)
 
 use std::{
     future::poll_fn,
