@@ -90,19 +90,21 @@ impl Copier {
     pub(crate) fn copy(&mut self, message: &BorrowedMessage<'_>) -> Copied {
         let value = message.payload();
         let small = value.filter(|value| value.len() <= SMALL);
-        let (mut copied, rest) = self.copy_with(message, small);
-        copied.value = if small.is_some() { rest } else { value.map(Bytes::copy_from_slice) };
+        let mut copied = self.copy_with(message, small);
+        if small.is_none() {
+            copied.value = value.map(Bytes::copy_from_slice);
+        }
         copied
     }
 
     /// Copies the key and the headers of a record, and not its value.
     pub(crate) fn copy_key_and_headers(&mut self, message: &BorrowedMessage<'_>) -> Copied {
-        self.copy_with(message, None).0
+        self.copy_with(message, None)
     }
 
     /// rust-rdkafka panics at a header's name that is not UTF-8, which Kafka stores and anybody can send. The panic is
     /// caught here, in the one place that reads names.
-    fn copy_with(&mut self, message: &BorrowedMessage<'_>, last: Option<&[u8]>) -> (Copied, Option<Bytes>) {
+    fn copy_with(&mut self, message: &BorrowedMessage<'_>, value: Option<&[u8]>) -> Copied {
         let Self { chunk, headers } = self;
         headers.clear();
         let mut append = |part: &[u8]| {
@@ -121,7 +123,7 @@ impl Copier {
                 }
             }))
         });
-        let last = last.map(append);
+        let value = value.map(append);
         let all = chunk.split().freeze();
         let headers = found.map_err(|_panic| UnreadableHeaders).map(|()| {
             let mut own = Headers::with_capacity(headers.len());
@@ -130,7 +132,7 @@ impl Copier {
             }
             own
         });
-        let key = key.map(|range| all.slice(range));
-        (Copied { key, headers, value: None }, last.map(|range| all.slice(range)))
+        let part = |range| all.slice(range);
+        Copied { key: key.map(part), headers, value: value.map(part) }
     }
 }

@@ -72,11 +72,7 @@ impl KafkaTransport {
         deadline: Instant,
     ) -> Result<Encoded, CallError> {
         let started = Instant::now();
-        let late = |progress| CallError::DeadlineExceeded {
-            topic: outgoing.topic.clone().into_owned(),
-            waited: started.elapsed(),
-            progress,
-        };
+        let late = |progress| late(&outgoing, started, progress);
         let Some(reply_topic) = &outgoing.reply_topic else {
             return Err(CallError::Invalid {
                 reason: format!(
@@ -156,11 +152,7 @@ impl KafkaTransport {
         deadline: Instant,
     ) -> Result<(), CallError> {
         let started = Instant::now();
-        let late = |progress| CallError::DeadlineExceeded {
-            topic: outgoing.topic.clone().into_owned(),
-            waited: started.elapsed(),
-            progress,
-        };
+        let late = |progress| late(&outgoing, started, progress);
         let id = Uuid::new_v4().to_string();
         let now = clock::now_millis();
         let headers = outgoing.callee.event(&id, outgoing.headers.clone(), now);
@@ -244,6 +236,14 @@ fn record(
         value: outgoing.value(id, now),
         headers,
     })
+}
+
+fn late(outgoing: &Outgoing, started: Instant, progress: Progress) -> CallError {
+    CallError::DeadlineExceeded {
+        topic: outgoing.topic.clone().into_owned(),
+        waited: started.elapsed(),
+        progress,
+    }
 }
 
 fn undeliverable(topic: &str, reason: String) -> CallError {

@@ -9,7 +9,7 @@ use rdkafka::message::OwnedHeaders;
 use tokio::{sync::Notify, time};
 
 use super::{
-    Producer,
+    ASK_FOR, Producer,
     events::OnDelivery,
     gather::{Batch, Gather},
     refusal::{QueueError, Refusal},
@@ -18,9 +18,6 @@ use crate::wire::OutgoingRecord;
 
 /// How long the partitions of a topic are believed before they are asked for again.
 const BELIEVED_FOR: Duration = Duration::from_secs(30);
-
-/// How long an answer about them is waited for before they are asked for again.
-const ASKED_FOR: Duration = Duration::from_secs(5);
 
 /// How much may wait: as many records as librdkafka takes (`queue.buffering.max.messages`), and a quarter of the bytes.
 const MOST_WAITING: usize = 100_000;
@@ -93,7 +90,7 @@ impl Topic {
     ) -> Result<Placed, QueueError> {
         let mut state = self.state();
         if state.believed_until <= now {
-            state.believed_until = now + ASKED_FOR;
+            state.believed_until = now + ASK_FOR;
             ask();
         }
         let gather = &mut state.gather;

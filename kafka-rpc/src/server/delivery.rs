@@ -140,13 +140,8 @@ impl Worker {
                     topic = %record.topic, partition = task.record.partition, offset = task.record.offset, %reason,
                     "a dead letter is larger than the broker takes; it goes without its value (`{}`)", names::VALUE_OMITTED
                 );
-                ended(
-                    self.send_while_ours(
-                        task,
-                        &Arc::new(dead_letter::without_value(Arc::unwrap_or_clone(record))),
-                    )
-                    .await,
-                )
+                let without = dead_letter::without_value(Arc::unwrap_or_clone(record));
+                ended(self.send_while_ours(task, &Arc::new(without)).await)
             }
             sent => ended(sent),
         }

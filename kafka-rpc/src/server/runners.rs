@@ -77,6 +77,12 @@ impl State {
         None
     }
 
+    /// Notes that a job does not run any more, without an outcome.
+    fn stop(&mut self, job: &Job<Task>) {
+        let Task { record, generation, .. } = &job.item;
+        self.partitions.end(record.partition, *generation, record.offset, record.weight(), false);
+    }
+
     /// Fills an empty hand with a fair share of what may run, and takes the first of it.
     fn fill(&mut self, hand: &Hand) -> Option<Job<Task>> {
         let share = self.lanes.runnable() / self.runners.hands.most();
@@ -136,8 +142,7 @@ impl Worker {
     fn take_back(&self, state: &mut State, hand: &Hand) {
         let mut held = hand.held();
         for job in held.jobs.drain(..) {
-            let Task { record, generation, .. } = &job.item;
-            state.partitions.end(record.partition, *generation, record.offset, record.weight(), false);
+            state.stop(&job);
             state.lanes.put_back(job);
         }
         self.end(state, held.ended.drain(..));
@@ -252,11 +257,10 @@ impl Worker {
 
     /// Puts a job aside for a while: its lane waits for it, and nothing else does.
     fn park(self: &Arc<Self>, mut job: Job<Task>, after: Duration) {
-        let Task { record, generation, retries } = &mut job.item;
         // What waits for its time on the retry topic is not tried again by that.
-        *retries += u32::from(record.topic == self.served.topic);
+        job.item.retries += u32::from(job.item.record.topic == self.served.topic);
         let mut state = self.state();
-        state.partitions.end(record.partition, *generation, record.offset, record.weight(), false);
+        state.stop(&job);
         state.lanes.park();
         self.tell_ended(&state);
         drop(state);
