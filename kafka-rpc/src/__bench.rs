@@ -66,7 +66,7 @@ impl Lanes {
 
     /// Adds an item; the job that may run now.
     pub fn push(&mut self, key: &Bytes, item: u64) -> Option<Job> {
-        self.0.push(0, Some(key), item);
+        self.0.push(self.0.lane(0, Some(key)), item);
         self.0.next().map(Job)
     }
 

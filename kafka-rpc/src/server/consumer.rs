@@ -277,9 +277,9 @@ impl Polling {
     }
 }
 
-fn received(worker: &Worker, copier: &mut Copier, message: &BorrowedMessage<'_>) -> Received {
+fn received(worker: &Worker, copier: &mut Copier, message: &BorrowedMessage<'_>) -> Arc<Received> {
     let Copied { key, headers, value } = copier.copy(message);
-    Received {
+    Arc::new(Received {
         topic: Arc::clone(&worker.source),
         partition: message.partition(),
         offset: message.offset(),
@@ -293,7 +293,7 @@ fn received(worker: &Worker, copier: &mut Copier, message: &BorrowedMessage<'_>)
         key,
         value,
         headers,
-    }
+    })
 }
 
 /// Watermarks as librdkafka takes them.

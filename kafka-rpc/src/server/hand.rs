@@ -134,7 +134,7 @@ mod tests {
 
     fn job() -> Job<u32> {
         let mut lanes = Lanes::new(Ordering::None, 1);
-        lanes.push(0, None, 0);
+        lanes.push(None, 0);
         lanes.next().expect("one may run")
     }
 

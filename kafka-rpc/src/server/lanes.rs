@@ -58,13 +58,17 @@ impl<T> Lanes<T> {
         }
     }
 
-    /// Adds an item.
-    pub(crate) fn push(&mut self, partition: i32, key: Option<&[u8]>, item: T) {
-        let lane = match self.ordering {
+    /// The lane of a record; `None` where nothing is ordered.
+    pub(crate) fn lane(&self, partition: i32, key: Option<&[u8]>) -> Option<Lane> {
+        match self.ordering {
             Ordering::Key => Some(Lane(self.keys.hash_one((partition, key)))),
             Ordering::Partition => Some(Lane(self.keys.hash_one(partition))),
             Ordering::None => None,
-        };
+        }
+    }
+
+    /// Adds an item to its lane.
+    pub(crate) fn push(&mut self, lane: Option<Lane>, item: T) {
         let arrived = self.arrived;
         self.arrived += 1;
         if let Some(lane) = lane {
@@ -229,7 +233,7 @@ mod tests {
     fn pushed(ordering: Ordering, concurrency: usize, items: &[(&'static str, u32)]) -> Lanes<u32> {
         let mut lanes = Lanes::new(ordering, concurrency);
         for (name, item) in items {
-            lanes.push(0, Some(name.as_bytes()), *item);
+            lanes.push(lanes.lane(0, Some(name.as_bytes())), *item);
         }
         lanes
     }
@@ -297,7 +301,7 @@ mod tests {
         for (item, (partition, key)) in
             [(0, Some("a")), (1, Some("a")), (0, None), (0, None), (0, Some(""))].into_iter().enumerate()
         {
-            lanes.push(partition, key.map(str::as_bytes), item);
+            lanes.push(lanes.lane(partition, key.map(str::as_bytes)), item);
         }
         let mut at_once = Vec::new();
         while let Some(job) = lanes.next() {

@@ -56,7 +56,7 @@ pub(crate) struct Worker {
     /// Ends what only waits, such as for a retry.
     pub(super) stopping: CancellationToken,
     /// What the consumer thread has received since it last took records: only that thread locks it.
-    received: Mutex<Vec<Received>>,
+    received: Mutex<Vec<Arc<Received>>>,
     state: Mutex<State>,
     /// Told whenever a handler ends, for whoever drains.
     pub(super) ended: Condvar,
@@ -151,7 +151,7 @@ impl Worker {
     }
 
     /// Notes a record that was received, until it is [taken](Self::take_received) with others.
-    pub(crate) fn receive(&self, record: Received) {
+    pub(crate) fn receive(&self, record: Arc<Received>) {
         self.received.lock().unwrap_or_else(PoisonError::into_inner).push(record);
     }
 
@@ -164,9 +164,8 @@ impl Worker {
             let Some(generation) = state.partitions.take(partition, record.offset, record.weight()) else {
                 continue;
             };
-            let record = Arc::new(record);
-            let task = Task { record: Arc::clone(&record), generation, retries: 0 };
-            state.lanes.push(partition, record.key.as_deref(), task);
+            let lane = state.lanes.lane(partition, record.key.as_deref());
+            state.lanes.push(lane, Task { record, generation, retries: 0 });
             if state.partitions.is_full(partition) {
                 self.flow_has_changed();
             }
