@@ -11,7 +11,7 @@ use crate::Error;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Tuning {
     /// A record is sent at once where nothing is on its way; what comes while something is goes together, as soon as that
-    /// has arrived or a millisecond later. Up to five requests in flight. The default.
+    /// has arrived or a millisecond later, and through a producer of its own. Up to five requests in flight. The default.
     #[default]
     Latency,
     /// Records wait up to a millisecond for company: more of them per second, 2 ms more for a call alone.

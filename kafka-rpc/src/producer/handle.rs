@@ -1,4 +1,4 @@
-//! librdkafka's producer, with a thread that polls it.
+//! A producer of librdkafka's, with a thread that polls it.
 //!
 //! rust-rdkafka's `ThreadedProducer` waits for its thread when it is dropped, and whoever is told of a delivery on that
 //! thread may be the last who holds it. This one only tells the thread, which outlives every callback.

@@ -2,16 +2,22 @@
 //!
 //! - [`gather`]: which records are sent together, and to which partition
 //! - [`topic`]: the records of a topic that wait for that
-//! - [`handle`]: librdkafka's producer
+//! - [`renewed`]: a producer of librdkafka's that is made anew when it must be
+//! - [`handle`]: such a producer, with a thread that polls it
 //! - [`events`]: what it tells, deliveries above all
 //! - [`refusal`]: why a record was not delivered
 //! - [`properties`]: what librdkafka is told
+//!
+//! There are two of librdkafka's. One sends what it is given at once. The other waits a millisecond for the rest of a
+//! batch: librdkafka wakes up at the first record, and an idempotent producer has nothing more on the way to a partition
+//! than what it found then, as soon as that is five records; what it did not find waits for an acknowledgement.
 
 mod events;
 mod gather;
 mod handle;
 mod properties;
 mod refusal;
+mod renewed;
 mod topic;
 
 use std::{
@@ -21,7 +27,6 @@ use std::{
 };
 
 use rdkafka::{
-    ClientConfig,
     error::{KafkaError, KafkaResult, RDKafkaErrorCode},
     message::{Header, OwnedHeaders},
     metadata::MetadataTopic,
@@ -36,21 +41,25 @@ pub(crate) use self::{
 use self::{
     events::{Events, InFlight},
     gather::Batch,
-    handle::Handle,
+    renewed::Renewed,
     topic::{Placed, Topic, Waiting},
 };
 use crate::{
-    Config, Error, Headers, telemetry,
+    Config, Error, Headers,
     wire::{OutgoingRecord, Placement},
 };
 
 /// How long one question to the cluster may take.
 const ASK_FOR: Duration = Duration::from_secs(5);
 
-/// The producer of a process. Cheap to share; delivery callbacks run on its own thread.
+/// Batches of so many records are not worth waiting for: four are never kept waiting for one another, see above.
+const FEW: usize = 4;
+
+/// The producer of a process. Cheap to share; delivery callbacks run on threads of its own.
 pub(crate) struct Producer {
-    properties: ClientConfig,
-    inner: RwLock<Arc<Handle>>,
+    at_once: Renewed,
+    /// For batches, where that is another.
+    together: Option<Renewed>,
     events: Arc<Events>,
     topics: RwLock<HashMap<Arc<str>, Arc<Topic>>>,
     runtime: tokio::runtime::Handle,
@@ -59,15 +68,13 @@ pub(crate) struct Producer {
 impl Producer {
     /// Makes the producer. Needs a tokio runtime; asks no broker.
     pub(crate) fn new(config: &Config) -> Result<Arc<Self>, Error> {
-        let (properties, events) = (properties::properties(config), Arc::<Events>::default());
-        let inner = Handle::create(&properties, &events)?;
-        Ok(Arc::new(Self {
-            properties,
-            inner: RwLock::new(Arc::new(inner)),
-            events,
-            topics: RwLock::new(HashMap::new()),
-            runtime: tokio::runtime::Handle::current(),
-        }))
+        let events = Arc::<Events>::default();
+        let runtime = tokio::runtime::Handle::current();
+        let make = |properties| Renewed::make(properties, &events, &runtime);
+        let at_once = make(properties::at_once(config))?;
+        let together = properties::together(config).map(make).transpose()?;
+        let topics = RwLock::new(HashMap::new());
+        Ok(Arc::new(Self { at_once, together, events, topics, runtime }))
     }
 
     /// Says who is told when no broker can be reached. The first to say so is told.
@@ -77,7 +84,7 @@ impl Producer {
 
     /// The partitions of a topic with their leaders, asked of the cluster; none if there is no such topic. Blocks.
     pub(crate) fn ask_partitions(&self, topic: &str, within: Duration) -> KafkaResult<Vec<(i32, i32)>> {
-        let metadata = self.handle().client().fetch_metadata(Some(topic), within)?;
+        let metadata = self.at_once.handle().client().fetch_metadata(Some(topic), within)?;
         let partitions = metadata.topics().iter().flat_map(MetadataTopic::partitions);
         Ok(partitions.map(|partition| (partition.id(), partition.leader())).collect())
     }
@@ -89,7 +96,7 @@ impl Producer {
 
     /// The topics of the cluster, asked of any broker. Blocks.
     pub(crate) fn ask_topics(&self, within: Duration) -> KafkaResult<HashSet<String>> {
-        let metadata = self.handle().client().fetch_metadata(None, within)?;
+        let metadata = self.at_once.handle().client().fetch_metadata(None, within)?;
         Ok(metadata.topics().iter().map(|topic| topic.name().to_owned()).collect())
     }
 
@@ -103,32 +110,7 @@ impl Producer {
 
     /// The offset that the next record of a partition will have. Blocks.
     pub(crate) fn ask_end(&self, topic: &str, partition: i32, within: Duration) -> KafkaResult<i64> {
-        self.handle().client().fetch_watermarks(topic, partition, within).map(|(_, end)| end)
-    }
-
-    fn handle(&self) -> Arc<Handle> {
-        Arc::clone(&self.inner.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// Makes a new handle in place of one that has met a fatal error: that takes nothing any more, and ends what it
-    /// has with errors.
-    fn replace(&self, fatal: &Arc<Handle>) -> Result<(), Error> {
-        let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
-        // Many may meet the error at once; the first replaces it.
-        if !Arc::ptr_eq(&inner, fatal) {
-            return Ok(());
-        }
-        let old = std::mem::replace(&mut *inner, Arc::new(Handle::create(&self.properties, &self.events)?));
-        drop(inner);
-        telemetry::producer_replaced();
-        tracing::error!(error = ?old.client().fatal_error(), "the producer met a fatal error, and was made anew");
-        // What is on its way may arrive: told of as lost, it would be sent twice.
-        self.runtime.spawn_blocking(move || {
-            if let Err(error) = old.flush(ASK_FOR * 2) {
-                tracing::warn!(%error, "records of the old producer may have arrived all the same");
-            }
-        });
-        Ok(())
+        self.at_once.handle().client().fetch_watermarks(topic, partition, within).map(|(_, end)| end)
     }
 
     /// Queues a record. `told` hears of its delivery, unless this is an error.
@@ -142,7 +124,8 @@ impl Producer {
             Placement::Partition(partition) => Some(partition),
             Placement::Any => return self.queue_anywhere(record, told),
         };
-        let sent = self.send(record, owned(&record.headers), partition, InFlight { told, chosen: None });
+        let in_flight = InFlight { told, chosen: None };
+        let sent = send(&self.at_once, record, owned(&record.headers), partition, in_flight);
         sent.map_err(|refused| refused.error)
     }
 
@@ -157,7 +140,7 @@ impl Producer {
         let waiting = Waiting { record: Arc::clone(record), headers: owned(&record.headers), told };
         match topic.place(waiting, Instant::now(), ask)? {
             Placed::Now(partition, waiting) => {
-                self.send_chosen(&topic, partition, waiting).map_err(|(error, _waiting)| {
+                send_chosen(&self.at_once, &topic, partition, waiting).map_err(|(error, _waiting)| {
                     if let Some(partition) = partition {
                         topic.not_sent(partition, &error);
                     }
@@ -176,8 +159,9 @@ impl Producer {
     /// is told so.
     fn send_batch(&self, topic: &Arc<Topic>, batch: Batch<Waiting>) {
         let Batch { partition, mut records } = batch;
+        let through = self.together.as_ref().filter(|_| records.len() > FEW).unwrap_or(&self.at_once);
         while let Some((waiting, bytes)) = records.pop_front() {
-            match self.send_chosen(topic, Some(partition), waiting) {
+            match send_chosen(through, topic, Some(partition), waiting) {
                 Ok(()) => {}
                 Err((QueueError::Full, waiting)) => {
                     records.push_front((waiting, bytes));
@@ -189,54 +173,6 @@ impl Producer {
                 }
             }
         }
-    }
-
-    /// Sends a record to the partition that was chosen for it, or by its key where none was; gives it back where it could
-    /// not.
-    fn send_chosen(
-        &self,
-        topic: &Arc<Topic>,
-        partition: Option<i32>,
-        Waiting { record, headers, told }: Waiting,
-    ) -> Result<(), (QueueError, Waiting)> {
-        let chosen = partition.map(|partition| (Arc::clone(topic), partition));
-        let sent = self.send(&record, headers, partition, InFlight { told, chosen });
-        sent.map_err(|Refused { error, headers, told }| (error, Waiting { record, headers, told }))
-    }
-
-    /// Gives a record to librdkafka.
-    fn send(
-        &self,
-        record: &OutgoingRecord,
-        headers: OwnedHeaders,
-        partition: Option<i32>,
-        in_flight: InFlight,
-    ) -> Result<(), Refused> {
-        let mut base = BaseRecord::<[u8], [u8], _>::with_opaque_to(&record.topic, Box::new(in_flight));
-        base.key = record.key.as_deref();
-        base.payload = record.value.as_deref();
-        base.headers = Some(headers);
-        base.partition = partition;
-        let handle = self.handle();
-        let sent = match handle.send(base) {
-            Err((error, base)) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal) => {
-                match self.replace(&handle) {
-                    Ok(()) => self.handle().send(base),
-                    Err(made) => {
-                        tracing::error!(error = %made, "the producer met a fatal error, and none could be made anew");
-                        Err((error, base))
-                    }
-                }
-            }
-            sent => sent,
-        };
-        sent.map_err(|(error, base)| {
-            let error = match error {
-                KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull) => QueueError::Full,
-                error => QueueError::Refused(DeliveryError::from_kafka(&error)),
-            };
-            Refused { error, headers: base.headers.unwrap_or_default(), told: base.delivery_opaque.told }
-        })
     }
 
     /// Queues a record, and waits for space to do so.
@@ -302,15 +238,20 @@ impl Producer {
         let topics: Vec<_> =
             self.topics.read().unwrap_or_else(PoisonError::into_inner).values().map(Arc::clone).collect();
         for Waiting { record, headers, told } in topics.iter().flat_map(|topic| topic.take_all()) {
-            let sent = self.send(&record, headers, None, InFlight { told, chosen: None });
+            let sent = send(&self.at_once, &record, headers, None, InFlight { told, chosen: None });
             if let Err(Refused { error, told, .. }) = sent {
                 told(Err(error.into()));
             }
         }
-        self.handle().flush(within).map_err(|error| Error::Kafka {
-            action: format!("records were left unsent after {within:?}"),
-            reason: error.to_string(),
-        })
+        let until = Instant::now() + within;
+        for renewed in self.together.iter().chain([&self.at_once]) {
+            let left = until.saturating_duration_since(Instant::now());
+            renewed.handle().flush(left).map_err(|error| Error::Kafka {
+                action: format!("records were left unsent after {within:?}"),
+                reason: error.to_string(),
+            })?;
+        }
+        Ok(())
     }
 }
 
@@ -320,6 +261,40 @@ impl Drop for Producer {
             topic.end();
         }
     }
+}
+
+/// Sends a record to the partition that was chosen for it, or by its key where none was; gives it back where it could not.
+fn send_chosen(
+    through: &Renewed,
+    topic: &Arc<Topic>,
+    partition: Option<i32>,
+    Waiting { record, headers, told }: Waiting,
+) -> Result<(), (QueueError, Waiting)> {
+    let chosen = partition.map(|partition| (Arc::clone(topic), partition));
+    let sent = send(through, &record, headers, partition, InFlight { told, chosen });
+    sent.map_err(|Refused { error, headers, told }| (error, Waiting { record, headers, told }))
+}
+
+/// Gives a record to librdkafka.
+fn send(
+    through: &Renewed,
+    record: &OutgoingRecord,
+    headers: OwnedHeaders,
+    partition: Option<i32>,
+    in_flight: InFlight,
+) -> Result<(), Refused> {
+    let mut base = BaseRecord::<[u8], [u8], _>::with_opaque_to(&record.topic, Box::new(in_flight));
+    base.key = record.key.as_deref();
+    base.payload = record.value.as_deref();
+    base.headers = Some(headers);
+    base.partition = partition;
+    through.send(base).map_err(|(error, base)| {
+        let error = match error {
+            KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull) => QueueError::Full,
+            error => QueueError::Refused(DeliveryError::from_kafka(&error)),
+        };
+        Refused { error, headers: base.headers.unwrap_or_default(), told: base.delivery_opaque.told }
+    })
 }
 
 /// What is given back of a record that librdkafka did not take.

@@ -15,17 +15,26 @@ const MAX_RECORD_BYTES: &str = "16777216";
 /// this is longer than brokers are away; that nobody waits any more is what `deadline` says.
 const UNDELIVERED_FOR: Duration = Duration::from_mins(5);
 
-pub(super) fn properties(config: &Config) -> ClientConfig {
+/// What the producer is told that sends what it is given at once, unless the preset says otherwise.
+pub(super) fn at_once(config: &Config) -> ClientConfig {
+    match config.tuning {
+        Tuning::Latency => properties(config, "0", "5"),
+        Tuning::Throughput => properties(config, "1", "5"),
+        Tuning::NearBroker => properties(config, "0", "1"),
+    }
+}
+
+/// What the producer of batches is told, where it is not the same.
+pub(super) fn together(config: &Config) -> Option<ClientConfig> {
+    (config.tuning == Tuning::Latency).then(|| properties(config, "1", "5"))
+}
+
+fn properties(config: &Config, linger_millis: &str, in_flight: &str) -> ClientConfig {
     let mut properties = client_config(config);
-    let (linger, in_flight) = match config.tuning {
-        Tuning::Latency => ("0", "5"),
-        Tuning::Throughput => ("1", "5"),
-        Tuning::NearBroker => ("0", "1"),
-    };
     properties
         .set("enable.idempotence", "true")
         .set("acks", "all")
-        .set("linger.ms", linger)
+        .set("linger.ms", linger_millis)
         .set("max.in.flight.requests.per.connection", in_flight)
         // As Java and Node partition keys; librdkafka's own default is CRC32.
         .set("partitioner", "murmur2_random")

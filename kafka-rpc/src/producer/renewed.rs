@@ -1,0 +1,88 @@
+//! A producer of librdkafka's that is made anew once it has met a fatal error: after that it takes nothing any more, and
+//! ends what it has with errors.
+
+use std::{
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
+
+use rdkafka::{
+    ClientConfig,
+    error::{KafkaError, RDKafkaErrorCode},
+    producer::{BaseRecord, Producer as _},
+};
+
+use super::{
+    events::{Events, InFlight},
+    handle::Handle,
+};
+use crate::{Error, telemetry};
+
+/// For how long one that has met a fatal error may still hear of what is on its way.
+const HEARS_FOR: Duration = Duration::from_secs(10);
+
+/// A record on its way into librdkafka.
+type Record<'a> = BaseRecord<'a, [u8], [u8], Box<InFlight>>;
+
+/// A producer, whichever it is now.
+pub(super) struct Renewed {
+    properties: ClientConfig,
+    events: Arc<Events>,
+    current: RwLock<Arc<Handle>>,
+    runtime: tokio::runtime::Handle,
+}
+
+impl Renewed {
+    pub(super) fn make(
+        properties: ClientConfig,
+        events: &Arc<Events>,
+        runtime: &tokio::runtime::Handle,
+    ) -> Result<Self, Error> {
+        let current = RwLock::new(Arc::new(Handle::create(&properties, events)?));
+        Ok(Self { properties, events: Arc::clone(events), current, runtime: runtime.clone() })
+    }
+
+    /// The producer as it is now.
+    pub(super) fn handle(&self) -> Arc<Handle> {
+        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Gives a record to librdkafka, or gives it back with the reason.
+    #[expect(clippy::result_large_err, reason = "this is how rdkafka gives it back")]
+    pub(super) fn send<'a>(&self, record: Record<'a>) -> Result<(), (KafkaError, Record<'a>)> {
+        let handle = self.handle();
+        match handle.send(record) {
+            Err((error, record)) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal) => {
+                match self.replace(&handle) {
+                    Ok(()) => self.handle().send(record),
+                    Err(made) => {
+                        tracing::error!(error = %made, "the producer met a fatal error, and none could be made anew");
+                        Err((error, record))
+                    }
+                }
+            }
+            sent => sent,
+        }
+    }
+
+    /// Makes a producer in place of one that has met a fatal error.
+    fn replace(&self, fatal: &Arc<Handle>) -> Result<(), Error> {
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        // Many may meet the error at once; the first replaces it.
+        if !Arc::ptr_eq(&current, fatal) {
+            return Ok(());
+        }
+        let old =
+            std::mem::replace(&mut *current, Arc::new(Handle::create(&self.properties, &self.events)?));
+        drop(current);
+        telemetry::producer_replaced();
+        tracing::error!(error = ?old.client().fatal_error(), "the producer met a fatal error, and was made anew");
+        // What is on its way may arrive: told of as lost, it would be sent twice.
+        self.runtime.spawn_blocking(move || {
+            if let Err(error) = old.flush(HEARS_FOR) {
+                tracing::warn!(%error, "records of the old producer may have arrived all the same");
+            }
+        });
+        Ok(())
+    }
+}
