@@ -50,21 +50,34 @@ pub(crate) struct Over {
     pub(crate) calls_per_second: Ratio,
     /// Of the median latency: below 1 is better.
     pub(crate) p50: Ratio,
+    /// Of the latency that one call in a hundred exceeds, where enough calls do: below 1 is better.
+    pub(crate) p99: Option<Ratio>,
     /// Of the processor time of a call: below 1 is better.
     pub(crate) cpu: Ratio,
 }
 
 impl Over {
     fn of(own: &[Sample], base: &[Sample]) -> Option<Self> {
+        let tells_p99 = |run: &Sample| as_float(run.latencies.len()) * 0.01 >= BEYOND;
+        let p99 = own.iter().chain(base).all(tells_p99);
+        let latency = |quantile| move |run: &Sample| as_float(run.latencies.value_at_quantile(quantile));
         Some(Self {
             calls_per_second: Ratio::of(own, base, Sample::per_second)?,
-            p50: Ratio::of(own, base, |run| as_float(run.latencies.value_at_quantile(0.5)))?,
+            p50: Ratio::of(own, base, latency(0.5))?,
+            p99: p99.then(|| Ratio::of(own, base, latency(0.99))).flatten(),
             cpu: Ratio::of(own, base, |run| run.cpu_micros_per_call)?,
         })
     }
 
     fn text(self) -> String {
-        format!("{:<20} {:<20} {:<20}", self.calls_per_second.text(), self.p50.text(), self.cpu.text())
+        let p99 = self.p99.map_or_else(|| "-".to_owned(), Ratio::text);
+        format!(
+            "{:<20} {:<20} {:<20} {:<20}",
+            self.calls_per_second.text(),
+            self.p50.text(),
+            p99,
+            self.cpu.text()
+        )
     }
 }
 
@@ -131,7 +144,7 @@ fn row(cell: &Measured, side: SideName, runs: &[Sample]) -> anyhow::Result<Row> 
     })
 }
 
-const OVER: &str = "calls/s over raw     p50 over raw         cpu over raw";
+const OVER: &str = "calls/s over raw     p50 over raw         p99 over raw         cpu over raw";
 
 /// The rows as a table for the eye.
 pub(crate) fn table(rows: &[Row]) -> String {
@@ -182,10 +195,11 @@ pub(crate) fn ratios(rows: &[Row]) -> String {
             let Some(over) = over else { continue };
             let _infallible = writeln!(
                 text,
-                "framework over {base:<10} {:>5} in flight: calls/s {}, p50 {}, cpu {}",
+                "framework over {base:<10} {:>5} in flight: calls/s {}, p50 {}, p99 {}, cpu {}",
                 row.in_flight,
                 over.calls_per_second.text(),
                 over.p50.text(),
+                over.p99.map_or_else(|| "-".to_owned(), Ratio::text),
                 over.cpu.text()
             );
         }

@@ -79,16 +79,18 @@ pub mod telemetry;
 pub mod testing;
 #[cfg(feature = "kafka")]
 mod topics;
+mod tuning;
 mod wire;
 
 pub use client::{
     Call, Caller, Client, Command, Encode, FromReply, Notification, ReplyReading, Stub, loopback::Loopback,
 };
-pub use config::{Config, Tuning, WhenFull};
+pub use config::{Config, WhenFull};
 pub use error::{CallError, Error, Problem, Problems, Progress, RpcError};
 pub use handler::*;
 pub use kafka_rpc_macros::{command, kafka_handler};
 #[cfg(feature = "kafka")]
 pub use runtime::Running;
 pub use runtime::{Runtime, RuntimeBuilder};
+pub use tuning::Tuning;
 pub use wire::{Dialect, Headers};

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use futures_util::{StreamExt as _, stream};
+use futures_util::{StreamExt as _, future::join_all, stream};
 use kafka_rpc::{CallError, Client, Config, Progress, Running, Runtime, WhenFull, testing::EmbeddedBroker};
 use rdkafka::{
     mocking::MockCluster,
@@ -200,6 +200,55 @@ async fn a_fatal_error_of_the_producer_ends_its_calls_and_the_next_ones_are_sent
     let sent = Peer::new(&broker.bootstrap_servers()).read(TOPIC, 2).await;
     let payloads: Vec<_> = sent.iter().map(|request| request.json()["payload"].clone()).collect();
     assert_eq!(payloads, ["first", "sent"]);
+    running.shutdown().await.expect("a clean shutdown");
+}
+
+/// More than go without waiting for company.
+const MANY: usize = 20;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fatal_error_of_the_producer_of_batches_ends_its_calls_and_the_next_ones_are_sent() {
+    let broker = MockCluster::new(1).expect("an embedded broker");
+    let running = caller_on(&broker).await;
+    let client = running.client();
+    // So far away that all that is called while the first is on its way is gathered.
+    broker.broker_round_trip_time(1, Duration::from_millis(50)).expect("a delay");
+    let after_the_first = [
+        RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR,
+        RDKafkaRespErr::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER,
+    ];
+    broker.request_errors(RDKafkaApiKey::Produce, &after_the_first);
+    let called = Instant::now();
+    let calls = (0..=MANY).map(|_| client.echo("lost".to_owned()).timeout(Duration::from_secs(2)));
+    let mut ended = join_all(calls).await.into_iter();
+    let first = ended.next();
+    assert!(matches!(first, Some(Err(CallError::DeadlineExceeded { .. }))), "nobody answers: {first:?}");
+    for lost in ended {
+        assert!(matches!(lost, Err(CallError::Undeliverable { .. })), "{lost:?}");
+    }
+    assert!(called.elapsed() < Duration::from_secs(2) + AT_ONCE, "they ended after {:?}", called.elapsed());
+
+    let sent = (0..=MANY).map(|_| client.echo("sent".to_owned()).notify());
+    for sent in join_all(sent).await {
+        sent.expect("there is a new producer");
+    }
+    running.shutdown().await.expect("a clean shutdown");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_the_queue_of_the_producer_is_full_records_wait_for_space_and_none_of_them_for_ever() {
+    let cluster = Cluster::start();
+    cluster.create_topic(TOPIC, 3).await;
+    let config = cluster.config().property("queue.buffering.max.messages", "1");
+    let running = started(cluster.runtime(config).client_only()).await;
+    let client = running.client();
+    let keyed = join_all((0..100).map(|number| client.place(order("a", number)).notify()));
+    let gathered = join_all((0..100).map(|_| client.echo("one".to_owned()).notify()));
+    let (keyed, gathered) = tokio::join!(keyed, gathered);
+    for sent in keyed.into_iter().chain(gathered) {
+        sent.expect("there was space in the end");
+    }
+    assert_eq!(cluster.peer().read(&cluster.name(TOPIC), 200).await.len(), 200);
     running.shutdown().await.expect("a clean shutdown");
 }
 

@@ -1,4 +1,4 @@
-//! What librdkafka is told: the same as the framework tells it.
+//! What librdkafka is told: the same as the framework tells it, whose producer of batches these loops do not have.
 
 use rdkafka::ClientConfig;
 use tests::Cluster;
@@ -30,7 +30,7 @@ pub(crate) fn producer(cluster: &Cluster) -> ClientConfig {
         .set("max.in.flight.requests.per.connection", "5")
         .set("partitioner", "murmur2_random")
         .set("message.max.bytes", "16777216")
-        .set("message.timeout.ms", "30000")
+        .set("message.timeout.ms", "300000")
         .set("topic.metadata.propagation.max.ms", "5000");
     properties
 }

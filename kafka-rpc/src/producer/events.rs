@@ -20,7 +20,7 @@ type OnBrokersLost = Box<dyn Fn(&str) + Send + Sync>;
 /// Who hears what librdkafka tells, whichever producer it tells it of.
 #[derive(Default)]
 pub(super) struct Events {
-    /// Told of every delivery: whoever waits for space may try again.
+    /// Told after deliveries: whoever waits for space may try again.
     pub(super) space: Notify,
     /// Told when no broker can be reached.
     pub(super) brokers_lost: OnceLock<OnBrokersLost>,
@@ -42,18 +42,33 @@ pub(super) struct InFlight {
     pub(super) chosen: Option<(Arc<Topic>, i32)>,
 }
 
-pub(super) struct Deliveries(pub(super) Arc<Events>);
+/// What a producer is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    Single,
+    Batches,
+}
+
+/// A producer of librdkafka's, as what it tells arrives here.
+pub(super) struct Deliveries {
+    pub(super) purpose: Purpose,
+    pub(super) events: Arc<Events>,
+}
 
 impl ClientContext for Deliveries {
     fn error(&self, error: KafkaError, reason: &str) {
         if error.rdkafka_error_code() != Some(RDKafkaErrorCode::AllBrokersDown) {
             // A fatal one too: whoever sends next meets it, and makes a new producer.
-            tracing::warn!(%error, reason, "the producer met an error");
-            *self.0.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.to_owned());
+            tracing::warn!(producer = ?self.purpose, %error, reason, "a producer met an error");
+            *self.events.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.to_owned());
+            return;
+        }
+        if self.purpose == Purpose::Batches {
+            // It may have been idle for long, and be cut off for that. Where no broker can be reached, the other says so.
             return;
         }
         tracing::error!(reason, "no broker can be reached");
-        if let Some(told) = self.0.brokers_lost.get() {
+        if let Some(told) = self.events.brokers_lost.get() {
             told(reason);
         }
     }
@@ -71,7 +86,5 @@ impl ProducerContext for Deliveries {
         if let Some((topic, partition)) = chosen {
             topic.arrived(partition);
         }
-        // Last: there is space only now.
-        self.0.space.notify_waiters();
     }
 }

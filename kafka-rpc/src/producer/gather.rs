@@ -1,9 +1,9 @@
 //! When records whose key is only an id are sent, and to which partition: at once where nothing is on its way, and
 //! gathered where something is.
 //!
-//! librdkafka sends one request for each partition, and the idempotent producer has one of them on the way at a time. So a
-//! partition that nothing is on its way to takes all that has come since, as one batch, and few partitions are used
-//! while acknowledgements come back quickly. Where they take long (a broker far away, or one that is busy or gone), the
+//! librdkafka sends a request for each partition, and its idempotent producer seldom has more than one of them on the way
+//! at a time. So a partition that nothing is on its way to takes all that has come since, as one batch, and few partitions
+//! are used while acknowledgements come back quickly. Where they take long (a broker far away, or one that is busy or gone), the
 //! next partition is used, and then the next.
 
 use std::{
@@ -144,10 +144,18 @@ impl<T> Gather<T> {
         self.sent_at.filter(|_| could_be_sent).map(|sent_at| sent_at + APART)
     }
 
+    /// Whether nothing waits, and nothing is on its way.
+    pub(super) fn is_idle(&self) -> bool {
+        self.waiting.is_empty() && self.is_quiet()
+    }
+
+    fn is_quiet(&self) -> bool {
+        self.partitions.iter().all(|own| own.in_flight == 0)
+    }
+
     fn may_send(&self, now: Instant) -> bool {
-        let is_quiet = || self.partitions.iter().all(|own| own.in_flight == 0);
         let waited = || self.sent_at.is_none_or(|sent_at| now.saturating_duration_since(sent_at) >= APART);
-        self.bytes >= FULL || waited() || is_quiet()
+        self.bytes >= FULL || waited() || self.is_quiet()
     }
 
     fn has_free_partition(&self) -> bool {

@@ -15,7 +15,7 @@ use std::{
 
 use rdkafka::{ClientConfig, producer::BaseProducer};
 
-use super::events::{Deliveries, Events};
+use super::events::{Deliveries, Events, Purpose};
 use crate::{Error, kafka};
 
 /// How long a poll waits for something to tell: the grain of ending.
@@ -28,21 +28,27 @@ pub(super) struct Handle {
 }
 
 impl Handle {
-    pub(super) fn create(properties: &ClientConfig, events: &Arc<Events>) -> Result<Self, Error> {
+    pub(super) fn create(
+        purpose: Purpose,
+        properties: &ClientConfig,
+        events: &Arc<Events>,
+    ) -> Result<Self, Error> {
         let producer: BaseProducer<Deliveries> = properties
-            .create_with_context(Deliveries(Arc::clone(events)))
+            .create_with_context(Deliveries { purpose, events: Arc::clone(events) })
             .map_err(|error| kafka::creation_error("the producer", &error))?;
         let (producer, stop) = (Arc::new(producer), Arc::<AtomicBool>::default());
-        let (polled, stopped) = (Arc::clone(&producer), Arc::clone(&stop));
+        let (polled, stopped, events) = (Arc::clone(&producer), Arc::clone(&stop), Arc::clone(events));
         thread::Builder::new()
             .name("kafka-rpc-producer".to_owned())
             .spawn(move || {
                 while !stopped.load(Ordering::Acquire) {
                     polled.poll(POLL_FOR);
+                    // Not before: librdkafka counts a record until all of its event have been told.
+                    events.space.notify_waiters();
                 }
             })
             .map_err(|source| Error::System {
-                action: "the producer's thread could not be started".to_owned(),
+                action: "a producer's thread could not be started".to_owned(),
                 source,
             })?;
         Ok(Self { producer, stop })

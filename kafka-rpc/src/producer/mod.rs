@@ -8,9 +8,10 @@
 //! - [`refusal`]: why a record was not delivered
 //! - [`properties`]: what librdkafka is told
 //!
-//! There are two of librdkafka's. One sends what it is given at once. The other waits a millisecond for the rest of a
-//! batch: librdkafka wakes up at the first record, and an idempotent producer has nothing more on the way to a partition
-//! than what it found then, as soon as that is five records; what it did not find waits for an acknowledgement.
+//! There are two of librdkafka's, unless a preset says otherwise. The one for single records sends what it is given at
+//! once. The one for batches waits a millisecond for the whole of one: librdkafka wakes up at the first record, and sends
+//! what it finds then; once five records are on their way to a partition, its idempotent producer sends no more there
+//! until they are acknowledged, and spins meanwhile.
 
 mod events;
 mod gather;
@@ -23,13 +24,13 @@ mod topic;
 use std::{
     collections::{HashMap, HashSet},
     sync::{Arc, PoisonError, RwLock},
+    thread,
     time::{Duration, Instant},
 };
 
 use rdkafka::{
     error::{KafkaError, KafkaResult, RDKafkaErrorCode},
     message::{Header, OwnedHeaders},
-    metadata::MetadataTopic,
     producer::{BaseRecord, Producer as _},
 };
 use tokio::sync::oneshot;
@@ -39,7 +40,7 @@ pub(crate) use self::{
     refusal::{DeliveryError, QueueError, Refusal},
 };
 use self::{
-    events::{Events, InFlight},
+    events::{Events, InFlight, Purpose},
     gather::Batch,
     renewed::Renewed,
     topic::{Placed, Topic, Waiting},
@@ -52,14 +53,14 @@ use crate::{
 /// How long one question to the cluster may take.
 const ASK_FOR: Duration = Duration::from_secs(5);
 
-/// Batches of so many records are not worth waiting for: four are never kept waiting for one another, see above.
-const FEW: usize = 4;
+/// A batch of up to so many records goes as single ones do: none of five is kept waiting for another, see above.
+const FEW: usize = 5;
 
 /// The producer of a process. Cheap to share; delivery callbacks run on threads of its own.
 pub(crate) struct Producer {
-    at_once: Renewed,
+    single: Renewed,
     /// For batches, where that is another.
-    together: Option<Renewed>,
+    batches: Option<Renewed>,
     events: Arc<Events>,
     topics: RwLock<HashMap<Arc<str>, Arc<Topic>>>,
     runtime: tokio::runtime::Handle,
@@ -70,11 +71,12 @@ impl Producer {
     pub(crate) fn new(config: &Config) -> Result<Arc<Self>, Error> {
         let events = Arc::<Events>::default();
         let runtime = tokio::runtime::Handle::current();
-        let make = |properties| Renewed::make(properties, &events, &runtime);
-        let at_once = make(properties::at_once(config))?;
-        let together = properties::together(config).map(make).transpose()?;
+        let make = |purpose, properties| Renewed::make(purpose, properties, &events, &runtime);
+        let single = make(Purpose::Single, properties::single(config))?;
+        let batches = properties::batches(config);
+        let batches = batches.map(|properties| make(Purpose::Batches, properties)).transpose()?;
         let topics = RwLock::new(HashMap::new());
-        Ok(Arc::new(Self { at_once, together, events, topics, runtime }))
+        Ok(Arc::new(Self { single, batches, events, topics, runtime }))
     }
 
     /// Says who is told when no broker can be reached. The first to say so is told.
@@ -84,9 +86,7 @@ impl Producer {
 
     /// The partitions of a topic with their leaders, asked of the cluster; none if there is no such topic. Blocks.
     pub(crate) fn ask_partitions(&self, topic: &str, within: Duration) -> KafkaResult<Vec<(i32, i32)>> {
-        let metadata = self.at_once.handle().client().fetch_metadata(Some(topic), within)?;
-        let partitions = metadata.topics().iter().flat_map(MetadataTopic::partitions);
-        Ok(partitions.map(|partition| (partition.id(), partition.leader())).collect())
+        self.single.ask_partitions(topic, within)
     }
 
     /// What a broker or the network said last: why nobody answers, where nobody does.
@@ -96,7 +96,7 @@ impl Producer {
 
     /// The topics of the cluster, asked of any broker. Blocks.
     pub(crate) fn ask_topics(&self, within: Duration) -> KafkaResult<HashSet<String>> {
-        let metadata = self.at_once.handle().client().fetch_metadata(None, within)?;
+        let metadata = self.single.handle().client().fetch_metadata(None, within)?;
         Ok(metadata.topics().iter().map(|topic| topic.name().to_owned()).collect())
     }
 
@@ -110,7 +110,7 @@ impl Producer {
 
     /// The offset that the next record of a partition will have. Blocks.
     pub(crate) fn ask_end(&self, topic: &str, partition: i32, within: Duration) -> KafkaResult<i64> {
-        self.at_once.handle().client().fetch_watermarks(topic, partition, within).map(|(_, end)| end)
+        self.single.handle().client().fetch_watermarks(topic, partition, within).map(|(_, end)| end)
     }
 
     /// Queues a record. `told` hears of its delivery, unless this is an error.
@@ -125,7 +125,7 @@ impl Producer {
             Placement::Any => return self.queue_anywhere(record, told),
         };
         let in_flight = InFlight { told, chosen: None };
-        let sent = send(&self.at_once, record, owned(&record.headers), partition, in_flight);
+        let sent = send(&self.single, record, owned(&record.headers), partition, in_flight);
         sent.map_err(|refused| refused.error)
     }
 
@@ -140,7 +140,7 @@ impl Producer {
         let waiting = Waiting { record: Arc::clone(record), headers: owned(&record.headers), told };
         match topic.place(waiting, Instant::now(), ask)? {
             Placed::Now(partition, waiting) => {
-                send_chosen(&self.at_once, &topic, partition, waiting).map_err(|(error, _waiting)| {
+                send_chosen(&self.single, &topic, partition, waiting).map_err(|(error, _waiting)| {
                     if let Some(partition) = partition {
                         topic.not_sent(partition, &error);
                     }
@@ -159,7 +159,7 @@ impl Producer {
     /// is told so.
     fn send_batch(&self, topic: &Arc<Topic>, batch: Batch<Waiting>) {
         let Batch { partition, mut records } = batch;
-        let through = self.together.as_ref().filter(|_| records.len() > FEW).unwrap_or(&self.at_once);
+        let through = self.batches.as_ref().filter(|_| records.len() > FEW).unwrap_or(&self.single);
         while let Some((waiting, bytes)) = records.pop_front() {
             match send_chosen(through, topic, Some(partition), waiting) {
                 Ok(()) => {}
@@ -226,6 +226,11 @@ impl Producer {
         let (producer, topic) = (Arc::clone(self), Arc::clone(topic));
         self.runtime.spawn_blocking(move || {
             let Ok(asked) = producer.ask_partitions(&topic.name, ASK_FOR) else { return };
+            // Asking is how a producer learns of partitions, and one that does not know a partition sends nothing there.
+            if producer.batches.as_ref().is_some_and(|own| own.ask_partitions(&topic.name, ASK_FOR).is_err())
+            {
+                return;
+            }
             let ids: Vec<i32> = asked.iter().filter(|(_, leader)| *leader >= 0).map(|(id, _)| *id).collect();
             if !ids.is_empty() {
                 topic.answered(ids);
@@ -235,23 +240,36 @@ impl Producer {
 
     /// Waits until everything queued is delivered or refused. Blocks.
     pub(crate) fn flush(&self, within: Duration) -> Result<(), Error> {
+        let until = Instant::now() + within;
         let topics: Vec<_> =
             self.topics.read().unwrap_or_else(PoisonError::into_inner).values().map(Arc::clone).collect();
-        for Waiting { record, headers, told } in topics.iter().flat_map(|topic| topic.take_all()) {
-            let sent = send(&self.at_once, &record, headers, None, InFlight { told, chosen: None });
+        loop {
+            for topic in &topics {
+                self.send_by_key(topic.take_all());
+            }
+            for producer in self.batches.iter().chain([&self.single]) {
+                let left = until.saturating_duration_since(Instant::now());
+                producer.handle().flush(left).map_err(|error| Error::Kafka {
+                    action: format!("records were left unsent after {within:?}"),
+                    reason: error.to_string(),
+                })?;
+            }
+            // Whoever hears of an arrival may have taken a batch to send when the other producer had nothing left.
+            if topics.iter().all(|topic| topic.is_idle()) || Instant::now() >= until {
+                return Ok(());
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Sends records that were to be gathered, and for which there is no partition to choose.
+    fn send_by_key(&self, records: Vec<Waiting>) {
+        for Waiting { record, headers, told } in records {
+            let sent = send(&self.single, &record, headers, None, InFlight { told, chosen: None });
             if let Err(Refused { error, told, .. }) = sent {
                 told(Err(error.into()));
             }
         }
-        let until = Instant::now() + within;
-        for renewed in self.together.iter().chain([&self.at_once]) {
-            let left = until.saturating_duration_since(Instant::now());
-            renewed.handle().flush(left).map_err(|error| Error::Kafka {
-                action: format!("records were left unsent after {within:?}"),
-                reason: error.to_string(),
-            })?;
-        }
-        Ok(())
     }
 }
 

@@ -15,8 +15,8 @@ const MAX_RECORD_BYTES: &str = "16777216";
 /// this is longer than brokers are away; that nobody waits any more is what `deadline` says.
 const UNDELIVERED_FOR: Duration = Duration::from_mins(5);
 
-/// What the producer is told that sends what it is given at once, unless the preset says otherwise.
-pub(super) fn at_once(config: &Config) -> ClientConfig {
+/// What the producer of single records is told: to send them at once, unless a preset says otherwise.
+pub(super) fn single(config: &Config) -> ClientConfig {
     match config.tuning {
         Tuning::Latency => properties(config, "0", "5"),
         Tuning::Throughput => properties(config, "1", "5"),
@@ -25,7 +25,7 @@ pub(super) fn at_once(config: &Config) -> ClientConfig {
 }
 
 /// What the producer of batches is told, where it is not the same.
-pub(super) fn together(config: &Config) -> Option<ClientConfig> {
+pub(super) fn batches(config: &Config) -> Option<ClientConfig> {
     (config.tuning == Tuning::Latency).then(|| properties(config, "1", "5"))
 }
 

@@ -8,12 +8,13 @@ use std::{
 
 use rdkafka::{
     ClientConfig,
-    error::{KafkaError, RDKafkaErrorCode},
+    error::{KafkaError, KafkaResult, RDKafkaErrorCode},
+    metadata::MetadataTopic,
     producer::{BaseRecord, Producer as _},
 };
 
 use super::{
-    events::{Events, InFlight},
+    events::{Events, InFlight, Purpose},
     handle::Handle,
 };
 use crate::{Error, telemetry};
@@ -26,6 +27,7 @@ type Record<'a> = BaseRecord<'a, [u8], [u8], Box<InFlight>>;
 
 /// A producer, whichever it is now.
 pub(super) struct Renewed {
+    purpose: Purpose,
     properties: ClientConfig,
     events: Arc<Events>,
     current: RwLock<Arc<Handle>>,
@@ -34,17 +36,25 @@ pub(super) struct Renewed {
 
 impl Renewed {
     pub(super) fn make(
+        purpose: Purpose,
         properties: ClientConfig,
         events: &Arc<Events>,
         runtime: &tokio::runtime::Handle,
     ) -> Result<Self, Error> {
-        let current = RwLock::new(Arc::new(Handle::create(&properties, events)?));
-        Ok(Self { properties, events: Arc::clone(events), current, runtime: runtime.clone() })
+        let current = RwLock::new(Arc::new(Handle::create(purpose, &properties, events)?));
+        Ok(Self { purpose, properties, events: Arc::clone(events), current, runtime: runtime.clone() })
     }
 
     /// The producer as it is now.
     pub(super) fn handle(&self) -> Arc<Handle> {
         Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The partitions of a topic with their leaders, asked of the cluster; none if there is no such topic. Blocks.
+    pub(super) fn ask_partitions(&self, topic: &str, within: Duration) -> KafkaResult<Vec<(i32, i32)>> {
+        let metadata = self.handle().client().fetch_metadata(Some(topic), within)?;
+        let partitions = metadata.topics().iter().flat_map(MetadataTopic::partitions);
+        Ok(partitions.map(|partition| (partition.id(), partition.leader())).collect())
     }
 
     /// Gives a record to librdkafka, or gives it back with the reason.
@@ -56,7 +66,7 @@ impl Renewed {
                 match self.replace(&handle) {
                     Ok(()) => self.handle().send(record),
                     Err(made) => {
-                        tracing::error!(error = %made, "the producer met a fatal error, and none could be made anew");
+                        tracing::error!(producer = ?self.purpose, error = %made, "a producer met a fatal error, and none could be made anew");
                         Err((error, record))
                     }
                 }
@@ -72,11 +82,13 @@ impl Renewed {
         if !Arc::ptr_eq(&current, fatal) {
             return Ok(());
         }
-        let old =
-            std::mem::replace(&mut *current, Arc::new(Handle::create(&self.properties, &self.events)?));
+        let new = Handle::create(self.purpose, &self.properties, &self.events)?;
+        let old = std::mem::replace(&mut *current, Arc::new(new));
         drop(current);
         telemetry::producer_replaced();
-        tracing::error!(error = ?old.client().fatal_error(), "the producer met a fatal error, and was made anew");
+        tracing::error!(
+            producer = ?self.purpose, error = ?old.client().fatal_error(), "a producer met a fatal error, and was made anew"
+        );
         // What is on its way may arrive: told of as lost, it would be sent twice.
         self.runtime.spawn_blocking(move || {
             if let Err(error) = old.flush(HEARS_FOR) {

@@ -133,13 +133,20 @@ impl Topic {
     pub(super) fn not_sent(&self, partition: i32, error: &QueueError) {
         let mut state = self.state();
         state.gather.arrived(partition);
+        let mut unplaced = Vec::new();
         if let QueueError::Refused(error) = error
             && error.kind == Refusal::NoPartition
         {
             state.gather.forget(partition);
             state.believed_until = Instant::now();
+            if state.gather.knows_none() {
+                unplaced = state.gather.take_all();
+            }
         }
         drop(state);
+        if let (false, Some(producer)) = (unplaced.is_empty(), self.producer.upgrade()) {
+            producer.send_by_key(unplaced);
+        }
         self.look.notify_one();
     }
 
@@ -152,6 +159,11 @@ impl Topic {
     /// All that waits: nothing more will be gathered.
     pub(super) fn take_all(&self) -> Vec<Waiting> {
         self.state().gather.take_all()
+    }
+
+    /// Whether nothing waits, and nothing is on its way.
+    pub(super) fn is_idle(&self) -> bool {
+        self.state().gather.is_idle()
     }
 
     /// Sends what is due, for as long as there is a producer.

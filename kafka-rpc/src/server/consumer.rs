@@ -1,4 +1,4 @@
-//! The consumer thread of a subscription: it polls always, lives through rebalances, and commits.
+//! The consumer thread of a subscription: it polls always, and commits.
 //!
 //! Everything that librdkafka does to the assignment happens inside `poll()` and in `Drop`, on this thread, so
 //! commits and revocations never race.
@@ -13,16 +13,18 @@ use std::{
 };
 
 use rdkafka::{
-    ClientContext, Message as _, Offset, Timestamp, TopicPartitionList,
-    consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext, Rebalance},
+    Message as _, Timestamp, TopicPartitionList,
+    consumer::{BaseConsumer, CommitMode, Consumer as _},
     error::{KafkaError, RDKafkaErrorCode},
     message::BorrowedMessage,
 };
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
+    intake::Room,
+    rebalance::{Rebalances, as_list},
     received::Received,
-    worker::{Room, Worker},
+    worker::Worker,
 };
 use crate::{
     Config, Error,
@@ -49,9 +51,6 @@ const UNBLOCK_EVERY: Duration = Duration::from_millis(50);
 /// How often it is looked for handlers that run long.
 const REPORT_SLOW_EVERY: Duration = Duration::from_secs(1);
 
-/// How often a last commit is tried before the records are left to be delivered again.
-const LAST_COMMIT_TRIES: usize = 3;
-
 /// A consumer thread, as the runtime sees it.
 pub(crate) struct ConsumerThread {
     stop: Arc<AtomicBool>,
@@ -67,17 +66,13 @@ impl ConsumerThread {
         failed: mpsc::UnboundedSender<Error>,
     ) -> Result<Self, Error> {
         let name = format!("{} ({})", worker.source, worker.served.group);
-        let context = Assignments {
-            worker: Arc::clone(&worker),
-            drain_timeout: config.drain_timeout,
-            started: Instant::now(),
-        };
+        let context = Rebalances::new(Arc::clone(&worker), config.drain_timeout);
         let mut properties = kafka::consumer_config(config, &worker.served.group);
         if let Some(instance) = config.properties.get(INSTANCE_ID) {
             // Each topic has a consumer of its own; two with one id in one group would fence each other.
             properties.set(INSTANCE_ID, format!("{instance}-{}", worker.source));
         }
-        let consumer: BaseConsumer<Assignments> = properties
+        let consumer: BaseConsumer<Rebalances> = properties
             .create_with_context(context)
             .map_err(|error| kafka::creation_error("a consumer", &error))?;
         consumer.subscribe(&[&worker.source]).map_err(|error| Error::Kafka {
@@ -128,7 +123,7 @@ impl ConsumerThread {
 }
 
 struct Polling {
-    consumer: BaseConsumer<Assignments>,
+    consumer: BaseConsumer<Rebalances>,
     worker: Arc<Worker>,
     stop: Arc<AtomicBool>,
     committed_at: Instant,
@@ -261,7 +256,7 @@ impl Polling {
         if watermarks.is_empty() {
             return;
         }
-        let committed = offsets(&self.worker.source, &watermarks)
+        let committed = as_list(&self.worker.source, &watermarks)
             .and_then(|list| self.consumer.commit(&list, CommitMode::Async));
         if let Err(error) = committed {
             tracing::warn!(topic = %self.worker.source, %error, "a commit could not be sent; the next includes it");
@@ -294,117 +289,4 @@ fn received(worker: &Worker, copier: &mut Copier, message: &BorrowedMessage<'_>)
         value,
         headers,
     })
-}
-
-/// Watermarks as librdkafka takes them.
-fn offsets(topic: &str, watermarks: &[(i32, i64)]) -> Result<TopicPartitionList, KafkaError> {
-    let mut list = TopicPartitionList::with_capacity(watermarks.len());
-    for (partition, watermark) in watermarks {
-        list.add_partition_offset(topic, *partition, Offset::Offset(*watermark))?;
-    }
-    Ok(list)
-}
-
-/// What happens when partitions come and go. Called by librdkafka on the consumer thread.
-struct Assignments {
-    worker: Arc<Worker>,
-    drain_timeout: Duration,
-    started: Instant,
-}
-
-impl ClientContext for Assignments {}
-
-impl ConsumerContext for Assignments {
-    fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
-        // What was received before this belongs to the assignment as it is now.
-        self.worker.take_received();
-        let Rebalance::Revoke(list) = rebalance else {
-            return;
-        };
-        let partitions = self.own(list);
-        let is_lost = consumer.assignment_lost();
-        tracing::info!(
-            topic = %self.worker.source, group = %self.worker.served.group, ?partitions, lost = is_lost, "revoked"
-        );
-        if is_lost {
-            // Somebody else has them already: a commit would be refused, and waiting would only add duplicates.
-            tracing::warn!(
-                topic = %self.worker.source, ?partitions,
-                "the assignment was lost; unfinished records will be delivered again"
-            );
-            self.worker.revoke(&partitions);
-        } else {
-            self.give_up(consumer, &partitions);
-        }
-    }
-
-    fn post_rebalance(&self, _consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
-        match rebalance {
-            // An incremental protocol assigns only what is new, even nothing: what we keep goes on as it was.
-            Rebalance::Assign(list) => {
-                let partitions = self.own(list);
-                tracing::info!(
-                    topic = %self.worker.source, group = %self.worker.served.group, ?partitions,
-                    since_start = ?self.started.elapsed(), "assigned"
-                );
-                self.worker.assign(partitions.into_iter());
-            }
-            Rebalance::Revoke(_) => {}
-            Rebalance::Error(error) => {
-                tracing::warn!(topic = %self.worker.source, %error, "a rebalance failed");
-            }
-        }
-    }
-}
-
-impl Assignments {
-    fn own(&self, list: &TopicPartitionList) -> Vec<i32> {
-        let own = list.elements().into_iter().filter(|element| element.topic() == &*self.worker.source);
-        own.map(|element| element.partition()).collect()
-    }
-
-    /// Lets what runs end, commits what is finished, and ends the assignment of these partitions. Blocks.
-    fn give_up(&self, consumer: &BaseConsumer<Self>, partitions: &[i32]) {
-        if partitions.is_empty() {
-            return;
-        }
-        let topic = &self.worker.source;
-        let (watermarks, still_running) = self.worker.drain(partitions, self.drain_timeout);
-        if still_running > 0 {
-            tracing::warn!(
-                %topic, ?partitions, still_running,
-                "handlers still run after {:?}; their records will be delivered again", self.drain_timeout
-            );
-        }
-        if !watermarks.is_empty()
-            && let Err(error) = commit_now(consumer, topic, &watermarks)
-        {
-            let finished = self.worker.commit_failed(partitions);
-            tracing::warn!(
-                %topic, ?partitions, finished, %error,
-                "the last commit failed; records that were finished will be delivered again"
-            );
-        }
-        self.worker.revoke(partitions);
-    }
-}
-
-/// A commit that must be known to have worked: it may meet a group that is just rebalancing.
-fn commit_now(
-    consumer: &BaseConsumer<Assignments>,
-    topic: &str,
-    watermarks: &[(i32, i64)],
-) -> Result<(), KafkaError> {
-    let list = offsets(topic, watermarks)?;
-    let mut tries = 1;
-    loop {
-        match consumer.commit(&list, CommitMode::Sync) {
-            Err(error) if tries < LAST_COMMIT_TRIES => {
-                tracing::debug!(topic, %error, tries, "the last commit is tried again");
-                tries += 1;
-                thread::sleep(Duration::from_millis(50));
-            }
-            committed => return committed,
-        }
-    }
 }

@@ -1,7 +1,10 @@
 //! From a record to its outcome.
 //!
 //! In the order in which a record meets them:
-//! - [`consumer`]: polls a subscription, on a thread of its own; lives through rebalances
+//! - [`consumer`]: polls a subscription, on a thread of its own
+//! - [`rebalance`]: what that thread does when partitions come and go
+//! - [`intake`]: how much it takes, and when it waits
+//! - [`assignment`]: what becomes of what was taken: commits, and partitions that go
 //! - [`partitions`]: the partitions that are assigned, and how far each has come
 //! - [`lanes`]: which record may run now
 //! - [`hand`]: what is taken from there at a time
@@ -19,6 +22,8 @@
 //! - [`offsets`]: what may be committed
 
 #[cfg(feature = "kafka")]
+mod assignment;
+#[cfg(feature = "kafka")]
 pub(crate) mod consumer;
 pub(crate) mod dedupe;
 #[cfg(feature = "kafka")]
@@ -28,6 +33,8 @@ pub(crate) mod dispatch;
 mod hand;
 pub(crate) mod handle;
 #[cfg(feature = "kafka")]
+mod intake;
+#[cfg(feature = "kafka")]
 pub(crate) mod lanes;
 pub(crate) mod limits;
 #[cfg(feature = "kafka")]
@@ -35,6 +42,8 @@ pub(crate) mod offsets;
 pub(crate) mod outcome;
 #[cfg(feature = "kafka")]
 pub(crate) mod partitions;
+#[cfg(feature = "kafka")]
+mod rebalance;
 pub(crate) mod received;
 #[cfg(feature = "kafka")]
 pub(crate) mod runners;

@@ -4,9 +4,9 @@ use std::{
     panic::AssertUnwindSafe,
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize},
     },
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, SystemTime},
 };
 
 use futures_util::FutureExt as _;
@@ -30,16 +30,6 @@ use crate::{
     wire::{OutgoingRecord, retry},
 };
 
-/// How many jobs may wait for their turn before no more records are taken for a moment. Enough to keep every handler
-/// busy until there are more, and few enough for a processor's caches.
-const ENOUGH_READY: usize = 2_048;
-
-/// How long that moment is at most: what else the consumer thread has to do must not wait.
-const MOMENT: Duration = Duration::from_millis(5);
-
-/// How often it is looked, while partitions are drained, whether handlers hold up what was taken with them.
-const DRAIN_LOOKS_EVERY: Duration = Duration::from_millis(50);
-
 /// Up to which age a record that has expired is a riddle.
 const FRESH: Duration = Duration::from_secs(1);
 
@@ -56,12 +46,12 @@ pub(crate) struct Worker {
     /// Ends what only waits, such as for a retry.
     pub(super) stopping: CancellationToken,
     /// What the consumer thread has received since it last took records: only that thread locks it.
-    received: Mutex<Vec<Arc<Received>>>,
+    pub(super) received: Mutex<Vec<Arc<Received>>>,
     state: Mutex<State>,
     /// Told whenever a handler ends, for whoever drains.
     pub(super) ended: Condvar,
     /// Told when few jobs are ready, for the consumer thread.
-    few_ready: Condvar,
+    pub(super) few_ready: Condvar,
     /// The jobs whose replies were delivered, and that are not ended yet.
     pub(super) delivered: Mutex<Vec<Ended>>,
     /// How many records were finished since the last commit.
@@ -77,14 +67,7 @@ pub(super) struct State {
     /// Whether somebody waits for handlers to end.
     pub(super) is_draining: bool,
     /// Whether the consumer thread waits until few jobs are ready.
-    awaits_few_ready: bool,
-}
-
-/// How much may be received at once, so that no partition takes more than its bounds.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Room {
-    pub(crate) records: usize,
-    pub(crate) bytes: usize,
+    pub(super) awaits_few_ready: bool,
 }
 
 /// A record that was taken, in the assignment it was taken in.
@@ -148,52 +131,6 @@ impl Worker {
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Notes a record that was received, until it is [taken](Self::take_received) with others.
-    pub(crate) fn receive(&self, record: Arc<Received>) {
-        self.received.lock().unwrap_or_else(PoisonError::into_inner).push(record);
-    }
-
-    /// Takes what was received. It waits for [`go`](Self::go), and partitions that are full now for [`flow`](Self::flow).
-    pub(crate) fn take_received(&self) {
-        let mut received = self.received.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut state = self.state();
-        for record in received.drain(..) {
-            let partition = record.partition;
-            let Some(generation) = state.partitions.take(partition, record.offset, record.weight()) else {
-                continue;
-            };
-            let lane = state.lanes.lane(partition, record.key.as_deref());
-            state.lanes.push(lane, Task { record, generation, retries: 0 });
-            if state.partitions.is_full(partition) {
-                self.flow_has_changed();
-            }
-        }
-    }
-
-    /// How much may be received before it is to be taken.
-    pub(crate) fn room(&self) -> Room {
-        let state = self.state();
-        Room { records: state.partitions.room(), bytes: state.partitions.room_in_bytes() }
-    }
-
-    /// Waits while more jobs are ready than can be seen to soon, for a moment at most.
-    pub(crate) fn wait_for_runners(&self) {
-        let mut state = self.state();
-        state.awaits_few_ready = state.lanes.ready() >= ENOUGH_READY;
-        if state.awaits_few_ready {
-            let waited = self.few_ready.wait_timeout_while(state, MOMENT, |state| state.awaits_few_ready);
-            waited.unwrap_or_else(PoisonError::into_inner).0.awaits_few_ready = false;
-        }
-    }
-
-    /// Tells the consumer thread that few jobs are ready, if it waits for that.
-    pub(super) fn want_more(&self, state: &mut State) {
-        if state.awaits_few_ready && state.lanes.ready() <= ENOUGH_READY / 2 {
-            state.awaits_few_ready = false;
-            self.few_ready.notify_one();
-        }
     }
 
     /// Runs a record, whatever panics on its way: what is not caught would keep its lane and its place for ever.
@@ -302,100 +239,6 @@ impl Worker {
             status = error.status().as_u16(), name = error.name(),
             "{what}"
         );
-    }
-
-    /// Begins to take records of these partitions.
-    pub(crate) fn assign(&self, partitions: impl Iterator<Item = i32>) {
-        let now = Instant::now();
-        let mut state = self.state();
-        for partition in partitions {
-            state.partitions.assign(partition, now);
-        }
-    }
-
-    /// Forgets what waits of these partitions, and lets what runs end, for so long at most. Blocks.
-    ///
-    /// Returns the watermarks to commit, and how many handlers still ran when the time was up.
-    pub(crate) fn drain(self: &Arc<Self>, partitions: &[i32], within: Duration) -> (Vec<(i32, i64)>, usize) {
-        let until = Instant::now() + within;
-        let mut looked_at = None;
-        let mut state = self.state();
-        loop {
-            let now = Instant::now();
-            if looked_at.is_none_or(|looked_at| now.saturating_duration_since(looked_at) >= DRAIN_LOOKS_EVERY)
-            {
-                looked_at = Some(now);
-                self.look_while_draining(&mut state, partitions);
-            }
-            let running = state.partitions.running(partitions);
-            let left = until.saturating_duration_since(now);
-            state.is_draining = running > 0 && !left.is_zero();
-            if !state.is_draining {
-                return (state.partitions.watermarks(partitions), running);
-            }
-            let waited = self.ended.wait_timeout(state, left.min(DRAIN_LOOKS_EVERY));
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
-        }
-    }
-
-    /// Does what the consumer thread cannot do while it drains, and what tasks may be kept from doing.
-    fn look_while_draining(self: &Arc<Self>, state: &mut State, partitions: &[i32]) {
-        self.take_back_all(state);
-        state.lanes.retain(|task| !partitions.contains(&task.record.partition));
-        self.end(state, self.take_delivered());
-        self.start_one_more(state);
-    }
-
-    /// Ends the assignment of these partitions: what still runs counts for nothing any more.
-    pub(crate) fn revoke(&self, partitions: &[i32]) {
-        let mut state = self.state();
-        self.take_back_all(&mut state);
-        let unfinished = state.partitions.unfinished(partitions);
-        for partition in partitions {
-            state.partitions.revoke(*partition);
-        }
-        state.lanes.retain(|task| !partitions.contains(&task.record.partition));
-        drop(state);
-        self.metrics.redelivered.increment(unfinished as u64);
-    }
-
-    /// Counts what is finished and will be delivered again: the last commit of these partitions has failed.
-    pub(crate) fn commit_failed(&self, partitions: &[i32]) -> usize {
-        let finished = self.state().partitions.finished_since_commit(partitions);
-        self.metrics.redelivered.increment(finished as u64);
-        finished
-    }
-
-    pub(crate) fn assigned(&self) -> Vec<i32> {
-        self.state().partitions.assigned()
-    }
-
-    /// Notes that the consumer thread should look at the flow.
-    pub(super) fn flow_has_changed(&self) {
-        self.flow_changed.store(true, Ordering::Release);
-    }
-
-    /// The partitions to pause and those to resume, if anything has changed.
-    pub(crate) fn flow(&self) -> (Vec<i32>, Vec<i32>) {
-        if !self.flow_changed.swap(false, Ordering::AcqRel) {
-            return (Vec::new(), Vec::new());
-        }
-        let mut state = self.state();
-        let assigned = state.partitions.assigned();
-        let pause =
-            assigned.into_iter().filter(|partition| state.partitions.must_pause(*partition)).collect();
-        (pause, state.partitions.may_resume())
-    }
-
-    /// How many records were finished since the last commit.
-    pub(crate) fn finished(&self) -> usize {
-        self.finished.load(Ordering::Relaxed)
-    }
-
-    /// What is to be committed now.
-    pub(crate) fn due_commits(&self) -> Vec<(i32, i64)> {
-        self.finished.store(0, Ordering::Relaxed);
-        self.state().partitions.due_commits(Instant::now())
     }
 
     /// Reports the handlers that have run for longer than this, by name.

@@ -1,0 +1,90 @@
+//! What becomes of what was taken of a partition: it is committed, or drained or left when the partition goes.
+
+use std::{
+    sync::{Arc, PoisonError, atomic::Ordering},
+    time::{Duration, Instant},
+};
+
+use super::worker::{State, Worker};
+
+/// How often it is looked, while partitions are drained, whether handlers hold up what was taken with them.
+const DRAIN_LOOKS_EVERY: Duration = Duration::from_millis(50);
+
+impl Worker {
+    /// Begins to take records of these partitions.
+    pub(crate) fn assign(&self, partitions: impl Iterator<Item = i32>) {
+        let now = Instant::now();
+        let mut state = self.state();
+        for partition in partitions {
+            state.partitions.assign(partition, now);
+        }
+    }
+
+    /// Forgets what waits of these partitions, and lets what runs end, for so long at most. Blocks.
+    ///
+    /// Returns the watermarks to commit, and how many handlers still ran when the time was up.
+    pub(crate) fn drain(self: &Arc<Self>, partitions: &[i32], within: Duration) -> (Vec<(i32, i64)>, usize) {
+        let until = Instant::now() + within;
+        let mut looked_at = None;
+        let mut state = self.state();
+        loop {
+            let now = Instant::now();
+            if looked_at.is_none_or(|looked_at| now.saturating_duration_since(looked_at) >= DRAIN_LOOKS_EVERY)
+            {
+                looked_at = Some(now);
+                self.look_while_draining(&mut state, partitions);
+            }
+            let running = state.partitions.running(partitions);
+            let left = until.saturating_duration_since(now);
+            state.is_draining = running > 0 && !left.is_zero();
+            if !state.is_draining {
+                return (state.partitions.watermarks(partitions), running);
+            }
+            let waited = self.ended.wait_timeout(state, left.min(DRAIN_LOOKS_EVERY));
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Does what the consumer thread cannot do while it drains, and what tasks may be kept from doing.
+    fn look_while_draining(self: &Arc<Self>, state: &mut State, partitions: &[i32]) {
+        self.take_back_all(state);
+        state.lanes.retain(|task| !partitions.contains(&task.record.partition));
+        self.end(state, self.take_delivered());
+        self.start_one_more(state);
+    }
+
+    /// Ends the assignment of these partitions: what still runs counts for nothing any more.
+    pub(crate) fn revoke(&self, partitions: &[i32]) {
+        let mut state = self.state();
+        self.take_back_all(&mut state);
+        let unfinished = state.partitions.unfinished(partitions);
+        for partition in partitions {
+            state.partitions.revoke(*partition);
+        }
+        state.lanes.retain(|task| !partitions.contains(&task.record.partition));
+        drop(state);
+        self.metrics.redelivered.increment(unfinished as u64);
+    }
+
+    /// Counts what is finished and will be delivered again: the last commit of these partitions has failed.
+    pub(crate) fn commit_failed(&self, partitions: &[i32]) -> usize {
+        let finished = self.state().partitions.finished_since_commit(partitions);
+        self.metrics.redelivered.increment(finished as u64);
+        finished
+    }
+
+    pub(crate) fn assigned(&self) -> Vec<i32> {
+        self.state().partitions.assigned()
+    }
+
+    /// How many records were finished since the last commit.
+    pub(crate) fn finished(&self) -> usize {
+        self.finished.load(Ordering::Relaxed)
+    }
+
+    /// What is to be committed now.
+    pub(crate) fn due_commits(&self) -> Vec<(i32, i64)> {
+        self.finished.store(0, Ordering::Relaxed);
+        self.state().partitions.due_commits(Instant::now())
+    }
+}

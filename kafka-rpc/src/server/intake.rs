@@ -1,0 +1,90 @@
+//! How much the consumer thread takes, and when it waits or lets a partition pause.
+
+use std::{
+    sync::{Arc, PoisonError, atomic::Ordering},
+    time::Duration,
+};
+
+use super::{
+    received::Received,
+    worker::{State, Task, Worker},
+};
+
+/// How many jobs may wait for their turn before no more records are taken for a moment. Enough to keep every handler
+/// busy until there are more, and few enough for a processor's caches.
+const ENOUGH_READY: usize = 2_048;
+
+/// How long that moment is at most: what else the consumer thread has to do must not wait.
+const MOMENT: Duration = Duration::from_millis(5);
+
+/// How much may be received at once, so that no partition takes more than its bounds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Room {
+    pub(crate) records: usize,
+    pub(crate) bytes: usize,
+}
+
+impl Worker {
+    /// Notes a record that was received, until it is [taken](Self::take_received) with others.
+    pub(crate) fn receive(&self, record: Arc<Received>) {
+        self.received.lock().unwrap_or_else(PoisonError::into_inner).push(record);
+    }
+
+    /// Takes what was received. It waits for [`go`](Self::go), and partitions that are full now for [`flow`](Self::flow).
+    pub(crate) fn take_received(&self) {
+        let mut received = self.received.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state();
+        for record in received.drain(..) {
+            let partition = record.partition;
+            let Some(generation) = state.partitions.take(partition, record.offset, record.weight()) else {
+                continue;
+            };
+            let lane = state.lanes.lane(partition, record.key.as_deref());
+            state.lanes.push(lane, Task { record, generation, retries: 0 });
+            if state.partitions.is_full(partition) {
+                self.flow_has_changed();
+            }
+        }
+    }
+
+    /// How much may be received before it is to be taken.
+    pub(crate) fn room(&self) -> Room {
+        let state = self.state();
+        Room { records: state.partitions.room(), bytes: state.partitions.room_in_bytes() }
+    }
+
+    /// Waits while more jobs are ready than can be seen to soon, for a moment at most.
+    pub(crate) fn wait_for_runners(&self) {
+        let mut state = self.state();
+        state.awaits_few_ready = state.lanes.ready() >= ENOUGH_READY;
+        if state.awaits_few_ready {
+            let waited = self.few_ready.wait_timeout_while(state, MOMENT, |state| state.awaits_few_ready);
+            waited.unwrap_or_else(PoisonError::into_inner).0.awaits_few_ready = false;
+        }
+    }
+
+    /// Tells the consumer thread that few jobs are ready, if it waits for that.
+    pub(super) fn want_more(&self, state: &mut State) {
+        if state.awaits_few_ready && state.lanes.ready() <= ENOUGH_READY / 2 {
+            state.awaits_few_ready = false;
+            self.few_ready.notify_one();
+        }
+    }
+
+    /// Notes that the consumer thread should look at the flow.
+    pub(super) fn flow_has_changed(&self) {
+        self.flow_changed.store(true, Ordering::Release);
+    }
+
+    /// The partitions to pause and those to resume, if anything has changed.
+    pub(crate) fn flow(&self) -> (Vec<i32>, Vec<i32>) {
+        if !self.flow_changed.swap(false, Ordering::AcqRel) {
+            return (Vec::new(), Vec::new());
+        }
+        let mut state = self.state();
+        let assigned = state.partitions.assigned();
+        let pause =
+            assigned.into_iter().filter(|partition| state.partitions.must_pause(*partition)).collect();
+        (pause, state.partitions.may_resume())
+    }
+}

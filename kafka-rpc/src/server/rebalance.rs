@@ -1,0 +1,136 @@
+//! What the consumer thread does when partitions come and go: what is finished of one that goes is committed before another
+//! instance has it.
+
+use std::{
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use rdkafka::{
+    ClientContext, Offset, TopicPartitionList,
+    consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext, Rebalance},
+    error::KafkaError,
+};
+
+use super::worker::Worker;
+
+/// How often a last commit is tried before the records are left to be delivered again.
+const LAST_COMMIT_TRIES: usize = 3;
+
+/// What happens when partitions come and go. Called by librdkafka on the consumer thread.
+pub(super) struct Rebalances {
+    worker: Arc<Worker>,
+    drain_timeout: Duration,
+    started: Instant,
+}
+
+impl ClientContext for Rebalances {}
+
+impl ConsumerContext for Rebalances {
+    fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        // What was received before this belongs to the assignment as it is now.
+        self.worker.take_received();
+        let Rebalance::Revoke(list) = rebalance else {
+            return;
+        };
+        let partitions = self.own(list);
+        let is_lost = consumer.assignment_lost();
+        tracing::info!(
+            topic = %self.worker.source, group = %self.worker.served.group, ?partitions, lost = is_lost, "revoked"
+        );
+        if is_lost {
+            // Somebody else has them already: a commit would be refused, and waiting would only add duplicates.
+            tracing::warn!(
+                topic = %self.worker.source, ?partitions,
+                "the assignment was lost; unfinished records will be delivered again"
+            );
+            self.worker.revoke(&partitions);
+        } else {
+            self.give_up(consumer, &partitions);
+        }
+    }
+
+    fn post_rebalance(&self, _consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        match rebalance {
+            // An incremental protocol assigns only what is new, even nothing: what we keep goes on as it was.
+            Rebalance::Assign(list) => {
+                let partitions = self.own(list);
+                tracing::info!(
+                    topic = %self.worker.source, group = %self.worker.served.group, ?partitions,
+                    since_start = ?self.started.elapsed(), "assigned"
+                );
+                self.worker.assign(partitions.into_iter());
+            }
+            Rebalance::Revoke(_) => {}
+            Rebalance::Error(error) => {
+                tracing::warn!(topic = %self.worker.source, %error, "a rebalance failed");
+            }
+        }
+    }
+}
+
+impl Rebalances {
+    pub(super) fn new(worker: Arc<Worker>, drain_timeout: Duration) -> Self {
+        Self { worker, drain_timeout, started: Instant::now() }
+    }
+
+    fn own(&self, list: &TopicPartitionList) -> Vec<i32> {
+        let own = list.elements().into_iter().filter(|element| element.topic() == &*self.worker.source);
+        own.map(|element| element.partition()).collect()
+    }
+
+    /// Lets what runs end, commits what is finished, and ends the assignment of these partitions. Blocks.
+    pub(super) fn give_up(&self, consumer: &BaseConsumer<Self>, partitions: &[i32]) {
+        if partitions.is_empty() {
+            return;
+        }
+        let topic = &self.worker.source;
+        let (watermarks, still_running) = self.worker.drain(partitions, self.drain_timeout);
+        if still_running > 0 {
+            tracing::warn!(
+                %topic, ?partitions, still_running,
+                "handlers still run after {:?}; their records will be delivered again", self.drain_timeout
+            );
+        }
+        if !watermarks.is_empty()
+            && let Err(error) = commit_now(consumer, topic, &watermarks)
+        {
+            let finished = self.worker.commit_failed(partitions);
+            tracing::warn!(
+                %topic, ?partitions, finished, %error,
+                "the last commit failed; records that were finished will be delivered again"
+            );
+        }
+        self.worker.revoke(partitions);
+    }
+}
+
+/// A commit that must be known to have worked: it may meet a group that is just rebalancing.
+fn commit_now(
+    consumer: &BaseConsumer<Rebalances>,
+    topic: &str,
+    watermarks: &[(i32, i64)],
+) -> Result<(), KafkaError> {
+    let list = as_list(topic, watermarks)?;
+    let mut tries = 1;
+    loop {
+        match consumer.commit(&list, CommitMode::Sync) {
+            Err(error) if tries < LAST_COMMIT_TRIES => {
+                tracing::debug!(topic, %error, tries, "the last commit is tried again");
+                tries += 1;
+                thread::sleep(Duration::from_millis(50));
+            }
+            committed => return committed,
+        }
+    }
+}
+
+/// Watermarks as librdkafka takes them.
+pub(super) fn as_list(topic: &str, watermarks: &[(i32, i64)]) -> Result<TopicPartitionList, KafkaError> {
+    let mut list = TopicPartitionList::with_capacity(watermarks.len());
+    for (partition, watermark) in watermarks {
+        list.add_partition_offset(topic, *partition, Offset::Offset(*watermark))?;
+    }
+    Ok(list)
+}
