@@ -2,17 +2,19 @@
 
 /// How the producer trades the time of one record against the number of records.
 ///
-/// Measured as request-reply on one broker nearby; what wins depends on the distance to the brokers and on the
-/// number of partitions, so measure with your own.
+/// The default is best, or close to it, wherever calls have been measured: near brokers and far from them, on few
+/// partitions and many, one at a time and hundreds at once. The others are for records with keys of yours, which cannot
+/// be gathered, and for measuring against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Tuning {
-    /// A record is sent at once where nothing is on its way; what comes while something is goes together, as soon as that
-    /// has arrived or a millisecond later, and through a producer of its own. Up to five requests in flight. The default.
+    /// A record is sent at once where nothing is on its way. What comes while something is goes together, as soon as that
+    /// has arrived or a millisecond later; a batch of more than five records goes through a producer of its own, which
+    /// waits a millisecond for the whole of it. Up to five requests in flight, of each producer. The default.
     #[default]
     Latency,
-    /// Records wait up to a millisecond for company: more of them per second, 2 ms more for a call alone.
+    /// Every record waits up to a millisecond for company, also those with keys of yours: 2 ms more for a call alone.
     Throughput,
-    /// One request in flight: the next batch gathers while the last is on its way. Best with the brokers in the
-    /// same room, ruinous with a network between.
+    /// One request in flight, and one producer: the next batch gathers while the last is on its way. Ruinous with a
+    /// network between.
     NearBroker,
 }
