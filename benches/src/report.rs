@@ -18,6 +18,11 @@ use crate::{
 /// A percentile is told only where so many calls lie beyond it.
 const BEYOND: f64 = 2.0;
 
+/// Whether enough of so many calls lie beyond a percentile.
+fn is_told(calls: u64, quantile: f64) -> bool {
+    as_float(calls) * (1.0 - quantile) >= BEYOND
+}
+
 /// One side of one cell, over all repetitions.
 #[derive(Debug, Serialize)]
 pub(crate) struct Row {
@@ -58,8 +63,7 @@ pub(crate) struct Over {
 
 impl Over {
     fn of(own: &[Sample], base: &[Sample]) -> Option<Self> {
-        let tells_p99 = |run: &Sample| as_float(run.latencies.len()) * 0.01 >= BEYOND;
-        let p99 = own.iter().chain(base).all(tells_p99);
+        let p99 = own.iter().chain(base).all(|run| is_told(run.latencies.len(), 0.99));
         let latency = |quantile| move |run: &Sample| as_float(run.latencies.value_at_quantile(quantile));
         Some(Self {
             calls_per_second: Ratio::of(own, base, Sample::per_second)?,
@@ -70,14 +74,17 @@ impl Over {
     }
 
     fn text(self) -> String {
-        let p99 = self.p99.map_or_else(|| "-".to_owned(), Ratio::text);
         format!(
             "{:<20} {:<20} {:<20} {:<20}",
             self.calls_per_second.text(),
             self.p50.text(),
-            p99,
+            self.p99_text(),
             self.cpu.text()
         )
+    }
+
+    fn p99_text(self) -> String {
+        self.p99.map_or_else(|| "-".to_owned(), Ratio::text)
     }
 }
 
@@ -117,10 +124,7 @@ pub(crate) fn rows(measured: &[Measured]) -> anyhow::Result<Vec<Row>> {
 fn row(cell: &Measured, side: SideName, runs: &[Sample]) -> anyhow::Result<Row> {
     let latencies = merged(runs.iter())?;
     let calls = latencies.len();
-    let at = |quantile: f64| {
-        let beyond = as_float(calls) * (1.0 - quantile);
-        (beyond >= BEYOND).then(|| latencies.value_at_quantile(quantile))
-    };
+    let at = |quantile| is_told(calls, quantile).then(|| latencies.value_at_quantile(quantile));
     let over = |base: SideName| (base < side).then(|| Over::of(runs, cell.runs.get(&base)?)).flatten();
     Ok(Row {
         brokers: cell.brokers,
@@ -199,7 +203,7 @@ pub(crate) fn ratios(rows: &[Row]) -> String {
                 row.in_flight,
                 over.calls_per_second.text(),
                 over.p50.text(),
-                over.p99.map_or_else(|| "-".to_owned(), Ratio::text),
+                over.p99_text(),
                 over.cpu.text()
             );
         }

@@ -2,8 +2,8 @@
 
 /// How the producer trades the time of one record against the number of records.
 ///
-/// The default is best, or close to it, wherever calls have been measured: near brokers and far from them, on few
-/// partitions and many, one at a time and hundreds at once. The others are for records with keys of yours, which cannot
+/// The default is best, or close to it, in most places where calls have been measured: near brokers and far from them,
+/// on few partitions and many, one at a time and hundreds at once. The others are for records with keys of yours, which cannot
 /// be gathered, and for measuring against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Tuning {

@@ -3,8 +3,8 @@
 //!
 //! librdkafka sends a request for each partition, and its idempotent producer seldom has more than one of them on the way
 //! at a time. So a partition that nothing is on its way to takes all that has come since, as one batch, and few partitions
-//! are used while acknowledgements come back quickly. Where they take long (a broker far away, or one that is busy or gone), the
-//! next partition is used, and then the next.
+//! are used while acknowledgements come back quickly. Where they take long (a broker far away, or one that is busy or
+//! gone), the next partition is used, and then the next.
 
 use std::{
     collections::VecDeque,

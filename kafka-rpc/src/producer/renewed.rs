@@ -66,7 +66,10 @@ impl Renewed {
                 match self.replace(&handle) {
                     Ok(()) => self.handle().send(record),
                     Err(made) => {
-                        tracing::error!(producer = ?self.purpose, error = %made, "a producer met a fatal error, and none could be made anew");
+                        tracing::error!(
+                            producer = ?self.purpose, error = %made,
+                            "a producer met a fatal error, and none could be made anew"
+                        );
                         Err((error, record))
                     }
                 }
