@@ -84,7 +84,7 @@ impl ProducerContext for Deliveries {
             Err((error, _)) => Err(DeliveryError::from_kafka(error)),
         });
         if let Some((topic, partition)) = chosen {
-            topic.arrived(partition);
+            topic.arrived(partition, result.is_ok());
         }
     }
 }

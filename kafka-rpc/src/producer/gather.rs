@@ -5,6 +5,9 @@
 //! at a time. So a partition that nothing is on its way to takes all that has come since, as one batch, and few partitions
 //! are used while acknowledgements come back quickly. Where they take long (a broker far away, or one that is busy or
 //! gone), the next partition is used, and then the next.
+//!
+//! How long they take also says how a batch is sent: near a broker at once, in as many parts as librdkafka makes of it;
+//! elsewhere as a whole, which has to be waited for.
 
 use std::{
     collections::VecDeque,
@@ -19,6 +22,20 @@ const APART: Duration = Duration::from_millis(1);
 /// much (`batch.size` is 1,000,000), and what it cannot hold would wait for it.
 const FULL: usize = 512 << 10;
 
+/// A batch of up to so many records goes as single ones do: librdkafka keeps none of five waiting for another, see
+/// [the producer](super).
+const FEW: usize = 5;
+
+/// How long the producer of batches waits for the whole of one (`linger.ms`).
+pub(super) const LINGER: Duration = Duration::from_millis(1);
+
+/// Where an acknowledgement takes less than this, a batch that is sent in two parts is there before one that was waited
+/// for: librdkafka's wait ends up to a millisecond late.
+const NEAR: Duration = Duration::from_millis(2);
+
+/// How much of the time that acknowledgements are expected to take is what the last one took: one part in so many.
+const RECENT: u32 = 8;
+
 /// The records of one topic whose partition is not decided by their key.
 #[derive(Debug)]
 pub(super) struct Gather<T> {
@@ -28,6 +45,8 @@ pub(super) struct Gather<T> {
     sent_at: Option<Instant>,
     waiting: VecDeque<(T, usize)>,
     bytes: usize,
+    /// How long an acknowledgement takes, as far as was seen: not counting what the producer waits before it sends.
+    acknowledged_in: Option<Duration>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -35,28 +54,40 @@ struct Partition {
     id: i32,
     /// How many records are on their way to it.
     in_flight: usize,
+    /// When the last of them were given to the producer, and how long that waits before it sends.
+    sent_at: Instant,
+    lingers: Duration,
 }
 
 /// Records that are to be sent now, to this partition.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Batch<T> {
     pub(super) partition: i32,
+    /// Whether the whole of it should be waited for before it is sent.
+    pub(super) lingers: bool,
     /// Each with its bytes.
     pub(super) records: VecDeque<(T, usize)>,
 }
 
 impl<T> Default for Gather<T> {
     fn default() -> Self {
-        Self { partitions: Vec::new(), next: 0, sent_at: None, waiting: VecDeque::new(), bytes: 0 }
+        Self {
+            partitions: Vec::new(),
+            next: 0,
+            sent_at: None,
+            waiting: VecDeque::new(),
+            bytes: 0,
+            acknowledged_in: None,
+        }
     }
 }
 
 impl<T> Gather<T> {
     /// Says which partitions there are to choose from.
-    pub(super) fn set_partitions(&mut self, ids: impl IntoIterator<Item = i32>) {
-        let in_flight =
-            |id| self.partitions.iter().find(|known| known.id == id).map_or(0, |known| known.in_flight);
-        self.partitions = ids.into_iter().map(|id| Partition { id, in_flight: in_flight(id) }).collect();
+    pub(super) fn set_partitions(&mut self, ids: impl IntoIterator<Item = i32>, now: Instant) {
+        let known = |id| self.partitions.iter().find(|known| known.id == id).copied();
+        let unused = |id| Partition { id, in_flight: 0, sent_at: now, lingers: Duration::ZERO };
+        self.partitions = ids.into_iter().map(|id| known(id).unwrap_or_else(|| unused(id))).collect();
     }
 
     /// Whether there is nothing to choose from.
@@ -85,7 +116,7 @@ impl<T> Gather<T> {
         if !self.waiting.is_empty() || !self.may_send(now) {
             return None;
         }
-        self.free_partition(1, now)
+        self.free_partition(1, false, now)
     }
 
     /// Adds a record that waits.
@@ -105,15 +136,16 @@ impl<T> Gather<T> {
             bytes >= FULL
         });
         let count = full.map_or(self.waiting.len(), |last| last + 1);
-        let partition = self.free_partition(count, now)?;
+        let lingers = count > FEW && !self.is_near();
+        let partition = self.free_partition(count, lingers, now)?;
         let records: VecDeque<(T, usize)> = self.waiting.drain(..count).collect();
         self.bytes -= records.iter().map(|(_, own)| own).sum::<usize>();
-        Some(Batch { partition, records })
+        Some(Batch { partition, lingers, records })
     }
 
     /// Takes back what could not be sent of a batch: it goes before all that waits, and is not on its way.
     pub(super) fn put_back(&mut self, batch: Batch<T>) {
-        let Batch { partition, records } = batch;
+        let Batch { partition, records, .. } = batch;
         if let Some(own) = self.partitions.iter_mut().find(|own| own.id == partition) {
             own.in_flight = own.in_flight.saturating_sub(records.len());
         }
@@ -131,11 +163,26 @@ impl<T> Gather<T> {
 
     /// Notes that a record is not on its way to a partition any more; true if none is.
     pub(super) fn arrived(&mut self, partition: i32) -> bool {
-        let own = self.partitions.iter_mut().find(|own| own.id == partition);
-        own.is_some_and(|own| {
-            own.in_flight = own.in_flight.saturating_sub(1);
-            own.in_flight == 0
-        })
+        self.leave(partition).is_some_and(|own| own.in_flight == 0)
+    }
+
+    /// Notes that all that was on its way to a partition has been acknowledged now.
+    pub(super) fn acknowledged(&mut self, partition: i32, now: Instant) {
+        let Some(own) = self.partitions.iter().find(|own| own.id == partition) else { return };
+        let took = now.saturating_duration_since(own.sent_at).saturating_sub(own.lingers);
+        let expected = self.acknowledged_in.unwrap_or(took);
+        self.acknowledged_in = Some((expected * (RECENT - 1) + took) / RECENT);
+    }
+
+    fn leave(&mut self, partition: i32) -> Option<&Partition> {
+        let own = self.partitions.iter_mut().find(|own| own.id == partition)?;
+        own.in_flight = own.in_flight.saturating_sub(1);
+        Some(own)
+    }
+
+    /// Whether acknowledgements come back so soon that a batch need not be waited for.
+    fn is_near(&self) -> bool {
+        self.acknowledged_in.is_some_and(|expected| expected < NEAR)
     }
 
     /// When to look again, if nothing arrives before.
@@ -163,7 +210,7 @@ impl<T> Gather<T> {
     }
 
     /// A partition that nothing is on its way to, for so many records.
-    fn free_partition(&mut self, records: usize, now: Instant) -> Option<i32> {
+    fn free_partition(&mut self, records: usize, lingers: bool, now: Instant) -> Option<i32> {
         let count = self.partitions.len();
         let mut turns = (0..count).map(|turn| (self.next + turn) % count);
         let index = turns.find(|index| self.partitions[*index].in_flight == 0)?;
@@ -171,6 +218,8 @@ impl<T> Gather<T> {
         self.sent_at = Some(now);
         let chosen = &mut self.partitions[index];
         chosen.in_flight += records;
+        chosen.sent_at = now;
+        chosen.lingers = if lingers { LINGER } else { Duration::ZERO };
         Some(chosen.id)
     }
 }
@@ -181,13 +230,15 @@ mod tests {
 
     fn gather() -> (Gather<u32>, Instant) {
         let mut gather = Gather::default();
-        gather.set_partitions([3, 5, 8]);
-        (gather, Instant::now())
+        let now = Instant::now();
+        gather.set_partitions([3, 5, 8], now);
+        (gather, now)
     }
 
     /// Of records of a hundred bytes each.
     fn batch(partition: i32, records: impl IntoIterator<Item = u32>) -> Batch<u32> {
-        Batch { partition, records: records.into_iter().map(|record| (record, 100)).collect() }
+        let records: VecDeque<_> = records.into_iter().map(|record| (record, 100)).collect();
+        Batch { partition, lingers: records.len() > FEW, records }
     }
 
     #[test]
@@ -235,6 +286,29 @@ mod tests {
             assert_ne!(partition, 3);
             gather.arrived(partition);
         }
+    }
+
+    #[test]
+    fn a_batch_is_waited_for_where_acknowledgements_take_long_and_not_where_they_are_quick() {
+        let (mut gather, mut now) = gather();
+        let mut sent_after = |took: Duration, records: u32| {
+            for record in 0..records {
+                gather.wait(record, 100);
+            }
+            let batch = gather.take(now).expect("nothing is on its way");
+            now += took + if batch.lingers { LINGER } else { Duration::ZERO };
+            while !gather.arrived(batch.partition) {}
+            gather.acknowledged(batch.partition, now);
+            batch.lingers
+        };
+        let (few, many, quick, slow) = (5, 6, NEAR / 2, NEAR * 10);
+        assert!(sent_after(quick, many), "nothing is known");
+        assert!(!sent_after(quick, many));
+        assert!(!sent_after(slow, many), "one says as much");
+        assert!(sent_after(slow, many));
+        assert!(!sent_after(quick, few), "a few are sent at once wherever they go");
+        let again = (0..20).find(|_| !sent_after(quick, many));
+        assert!(again.is_some_and(|rounds| rounds > 1), "{again:?}: what is expected follows slowly");
     }
 
     #[test]
@@ -301,9 +375,9 @@ mod tests {
     fn what_is_on_its_way_stays_so_when_partitions_come_and_go() {
         let (mut gather, now) = gather();
         assert_eq!(gather.send_at_once(now), Some(3));
-        gather.set_partitions([3, 5, 8, 9]);
+        gather.set_partitions([3, 5, 8, 9], now);
         assert_eq!(gather.send_at_once(now), None);
-        gather.set_partitions([5]);
+        gather.set_partitions([5], now);
         assert_eq!(gather.send_at_once(now), Some(5), "of one that has gone nothing is awaited");
         gather.arrived(3);
         assert!(!gather.knows_none());

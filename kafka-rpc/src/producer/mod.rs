@@ -11,7 +11,8 @@
 //! There are two of librdkafka's, unless a preset says otherwise. The one for single records sends what it is given at
 //! once. The one for batches waits a millisecond for the whole of one: librdkafka wakes up at the first record, and sends
 //! what it finds then; once five records are on their way to a partition, its idempotent producer sends no more there
-//! until they are acknowledged, and spins meanwhile.
+//! until they are acknowledged, and spins meanwhile. Where acknowledgements come back as soon as that, batches too go
+//! through the first.
 
 mod events;
 mod gather;
@@ -52,9 +53,6 @@ use crate::{
 
 /// How long one question to the cluster may take.
 const ASK_FOR: Duration = Duration::from_secs(5);
-
-/// A batch of up to so many records goes as single ones do: none of five is kept waiting for another, see above.
-const FEW: usize = 5;
 
 /// The producer of a process. Cheap to share; delivery callbacks run on threads of its own.
 pub(crate) struct Producer {
@@ -158,14 +156,14 @@ impl Producer {
     /// Sends records that were gathered. What librdkafka has no room for waits on; whoever waits for one that it refuses
     /// is told so.
     fn send_batch(&self, topic: &Arc<Topic>, batch: Batch<Waiting>) {
-        let Batch { partition, mut records } = batch;
-        let through = self.batches.as_ref().filter(|_| records.len() > FEW).unwrap_or(&self.single);
+        let Batch { partition, lingers, mut records } = batch;
+        let through = self.batches.as_ref().filter(|_| lingers).unwrap_or(&self.single);
         while let Some((waiting, bytes)) = records.pop_front() {
             match send_chosen(through, topic, Some(partition), waiting) {
                 Ok(()) => {}
                 Err((QueueError::Full, waiting)) => {
                     records.push_front((waiting, bytes));
-                    return topic.put_back(Batch { partition, records });
+                    return topic.put_back(Batch { partition, lingers, records });
                 }
                 Err((error, waiting)) => {
                     topic.not_sent(partition, &error);
@@ -337,7 +335,7 @@ impl Delivery {
 fn owned(headers: &Headers) -> OwnedHeaders {
     let mut owned = OwnedHeaders::new_with_capacity(headers.len());
     for (key, value) in headers.iter() {
-        owned = owned.insert(Header { key, value: value.map(|value| &**value) });
+        owned = owned.insert(Header { key, value });
     }
     owned
 }

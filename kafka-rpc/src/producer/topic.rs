@@ -74,8 +74,9 @@ impl Topic {
     /// Notes the partitions that have a leader.
     pub(super) fn answered(&self, ids: impl IntoIterator<Item = i32>) {
         let mut state = self.state();
-        state.gather.set_partitions(ids);
-        state.believed_until = Instant::now() + BELIEVED_FOR;
+        let now = Instant::now();
+        state.gather.set_partitions(ids, now);
+        state.believed_until = now + BELIEVED_FOR;
         drop(state);
         self.look.notify_one();
     }
@@ -114,14 +115,20 @@ impl Topic {
         Ok(batch.map_or(Placed::Waits, Placed::Batch))
     }
 
-    /// Notes that a record has arrived, or never will, and sends what has waited for that.
-    pub(super) fn arrived(self: &Arc<Self>, partition: i32) {
+    /// Notes that a record was delivered, or never will be, and sends what has waited for that.
+    pub(super) fn arrived(self: &Arc<Self>, partition: i32, is_delivered: bool) {
         let mut state = self.state();
-        let is_free = state.gather.arrived(partition);
-        if !is_free || state.gather.waiting() == 0 {
+        if !state.gather.arrived(partition) {
             return;
         }
-        let batch = state.gather.take(Instant::now());
+        let now = Instant::now();
+        if is_delivered {
+            state.gather.acknowledged(partition, now);
+        }
+        if state.gather.waiting() == 0 {
+            return;
+        }
+        let batch = state.gather.take(now);
         drop(state);
         match batch {
             Some(batch) => self.send(batch),
