@@ -88,7 +88,9 @@ async fn one_table(
     bar.set_message(format!("{place}: starting"));
     let mut sides = Vec::new();
     for name in &how.sides {
-        sides.push(Arc::new(Side::start(*name, &topology).await?));
+        let side = Arc::new(Side::start(*name, &topology).await?);
+        load::settle(&side, how.act).await;
+        sides.push(side);
     }
     for cell in &table.cells {
         bar.set_message(format!("{place}, {}, {} in flight", cell.payload.label(), cell.in_flight));

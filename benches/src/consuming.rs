@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// How many events wait to be read. The embedded broker keeps 5 MB of a partition.
-const EVENTS_IN_ALL: u64 = 300_000;
+const EVENTS_IN_ALL: u64 = 1_000_000;
 const EVENTS_IN_ALL_EMBEDDED: u64 = 15_000;
 
 const PARTITIONS: u16 = 3;
@@ -83,6 +83,7 @@ pub(crate) async fn measure(kafka: &Kafka, repetitions: usize) -> anyhow::Result
         raw.push(by_raw(&cluster, count)?);
         framework.push(by_framework(&cluster, count).await?);
     }
+    cluster.delete_topic(EVENTS).await;
     Ok(vec![consumed("raw", &raw, None), consumed("framework", &framework, Some(&raw))])
 }
 
@@ -126,8 +127,12 @@ async fn fill(cluster: &Cluster, count: u64) -> anyhow::Result<()> {
 fn by_raw(cluster: &Cluster, count: u64) -> anyhow::Result<Sample> {
     let (topic, group) = (cluster.name(EVENTS), cluster.name(&Uuid::new_v4().to_string()));
     let mut first = None;
-    task::block_in_place(|| raw::events::read(cluster, &topic, &group, count, || first = Some(Used::now())))?;
-    Sample::between(&first.context("no event came")?, &Used::now(), count)
+    task::block_in_place(|| {
+        let consumer = raw::events::read(cluster, &topic, &group, count, || first = Some(Used::now()))?;
+        let ended = Used::now();
+        drop(consumer);
+        Sample::between(&first.context("no event came")?, &ended, count)
+    })
 }
 
 async fn by_framework(cluster: &Cluster, count: u64) -> anyhow::Result<Sample> {

@@ -3,6 +3,8 @@
 use kafka_rpc::{RpcError, kafka_handler};
 use serde::{Deserialize, Serialize};
 
+/// All of a side's topics, before the prefix of a run.
+pub(crate) const TOPICS: [&str; 3] = [COMMANDS, REPLIES, EVENTS];
 /// The topic of the commands, before the prefix of a run.
 pub(crate) const COMMANDS: &str = "bench-commands";
 /// The topic of the replies.

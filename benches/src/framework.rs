@@ -5,7 +5,7 @@ use tests::Cluster;
 
 use crate::{
     contract::{
-        Bench, BenchClient as _, BenchEventsClient as _, COMMANDS, EVENTS, FORGET, GROUP, Order, REPLIES,
+        Bench, BenchClient as _, BenchEventsClient as _, COMMANDS, FORGET, GROUP, Order, REPLIES, TOPICS,
     },
     kafka::Topology,
 };
@@ -42,17 +42,17 @@ pub(crate) fn served(builder: RuntimeBuilder) -> RuntimeBuilder {
 pub(crate) struct Framework {
     running: Running,
     client: Client,
-    _cluster: Cluster,
+    cluster: Cluster,
 }
 
 impl Framework {
     pub(crate) async fn start(topology: &Topology<'_>, tuning: Tuning) -> anyhow::Result<Self> {
         let cluster = topology.cluster();
-        for topic in [COMMANDS, REPLIES, EVENTS] {
+        for topic in TOPICS {
             cluster.create_topic(topic, topology.partitions).await;
         }
         let running = served(cluster.runtime(cluster.config().tuning(tuning))).build()?.start().await?;
-        Ok(Self { client: running.client(), running, _cluster: cluster })
+        Ok(Self { client: running.client(), running, cluster })
     }
 
     /// A client of the runtime.
@@ -69,6 +69,10 @@ impl Framework {
     }
 
     pub(crate) async fn stop(self) -> anyhow::Result<()> {
-        Ok(self.running.shutdown().await?)
+        self.running.shutdown().await?;
+        for topic in TOPICS {
+            self.cluster.delete_topic(topic).await;
+        }
+        Ok(())
     }
 }

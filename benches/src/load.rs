@@ -9,6 +9,7 @@ use std::{
 };
 
 use anyhow::ensure;
+use futures_util::{StreamExt as _, future, stream};
 use tokio::{task::JoinSet, time};
 
 use crate::{
@@ -36,6 +37,18 @@ struct Shared {
     stop: AtomicBool,
     completed: AtomicU64,
     number: AtomicU64,
+}
+
+/// How many calls at a time, and how many in all, a side makes before it is measured. A new topic is slow: brokers make
+/// the files of a partition when its first record comes, and clients connect to a leader when they first need it.
+const SETTLING: usize = 256;
+const SETTLED: u64 = 2_048;
+
+/// Uses every partition of a side's topics, so that whoever comes first in its turn does not pay for their newness.
+pub(crate) async fn settle(side: &Side, act: Act) {
+    let calls = stream::iter(0..SETTLED).map(|number| side.act(act, Payload::Of(256).order(number)));
+    // Whether one fails is seen where they count.
+    calls.buffer_unordered(SETTLING).for_each(|_ended| future::ready(())).await;
 }
 
 /// Runs one side for about so long.

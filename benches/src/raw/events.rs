@@ -1,32 +1,35 @@
-//! Reads events in one loop, and commits what is read: the least that consuming can cost.
+//! Reads events in one loop, and stores what is read for librdkafka to commit: the least that consuming can cost.
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use rdkafka::{
     Message as _,
-    consumer::{BaseConsumer, CommitMode, Consumer as _},
+    consumer::{BaseConsumer, Consumer as _},
 };
 use tests::Cluster;
 
-use super::{offsets::Offsets, properties, wire::Received};
+use super::{properties, wire::Received};
 use crate::contract::{Order, PLACED};
 
-const COMMIT_EVERY: Duration = Duration::from_millis(100);
+/// As often as the framework.
+const COMMIT_EVERY_MILLIS: &str = "100";
 
-/// Reads so many events in a new group; `began` hears of the first.
+/// Reads so many events in a new group; `began` hears of the first. Returns the consumer, which commits the rest when it is
+/// closed.
 pub(crate) fn read(
     cluster: &Cluster,
     topic: &str,
     group: &str,
     count: u64,
     began: impl FnOnce(),
-) -> anyhow::Result<()> {
-    let consumer: BaseConsumer = properties::consumer(cluster, group).create()?;
+) -> anyhow::Result<BaseConsumer> {
+    let mut properties = properties::consumer(cluster, group);
+    properties.set("enable.auto.commit", "true").set("auto.commit.interval.ms", COMMIT_EVERY_MILLIS);
+    let consumer: BaseConsumer = properties.create()?;
     consumer.subscribe(&[topic])?;
-    let mut offsets = Offsets::default();
     let mut began = Some(began);
-    let (mut read, mut committed_at, mut heard) = (0, Instant::now(), Instant::now());
+    let (mut read, mut heard) = (0, Instant::now());
     while read < count {
         ensure!(heard.elapsed() < tests::BOUND, "{read} of {count} events came");
         let Some(message) = consumer.poll(Duration::from_millis(50)) else { continue };
@@ -34,26 +37,14 @@ pub(crate) fn read(
         if let Some(began) = began.take() {
             began();
         }
-        offsets.take(message.partition(), message.offset());
         let event: Received<'_> =
             serde_json::from_slice(message.payload().context("an event without a value")?)?;
         ensure!(event.command == PLACED, "no such event");
         let order: Order = serde_json::from_str(event.payload.get())?;
         std::hint::black_box(order);
-        offsets.finish(message.partition(), message.offset());
+        consumer.store_offset_from_message(&message)?;
         read += 1;
         heard = Instant::now();
-        if committed_at.elapsed() >= COMMIT_EVERY {
-            committed_at = heard;
-            let list = offsets.due_commits(topic)?;
-            if list.count() > 0 {
-                consumer.commit(&list, CommitMode::Async)?;
-            }
-        }
     }
-    let list = offsets.due_commits(topic)?;
-    if list.count() > 0 {
-        consumer.commit(&list, CommitMode::Sync)?;
-    }
-    Ok(())
+    Ok(consumer)
 }

@@ -23,7 +23,7 @@ use ::tests::Cluster;
 
 use self::{caller::Caller, service::Service, sticky::Sticky};
 use crate::{
-    contract::{COMMANDS, EVENTS, GROUP, Order, REPLIES},
+    contract::{COMMANDS, GROUP, Order, TOPICS},
     kafka::Topology,
 };
 
@@ -32,13 +32,13 @@ use crate::{
 pub(crate) struct Raw {
     caller: Caller,
     service: Service,
-    _cluster: Cluster,
+    cluster: Cluster,
 }
 
 impl Raw {
     pub(crate) async fn start(topology: &Topology<'_>, sticky: bool) -> anyhow::Result<Self> {
         let cluster = topology.cluster();
-        for topic in [COMMANDS, REPLIES, EVENTS] {
+        for topic in TOPICS {
             cluster.create_topic(topic, topology.partitions).await;
         }
         let producer = Arc::new(properties::producer(&cluster).create()?);
@@ -46,7 +46,7 @@ impl Raw {
         let (topic, group) = (cluster.name(COMMANDS), cluster.name(GROUP));
         let service = Service::start(&cluster, &topic, &group, Arc::clone(&producer), sticky)?;
         let caller = Caller::start(&cluster, topology.partitions, producer, sticky).await?;
-        Ok(Self { caller, service, _cluster: cluster })
+        Ok(Self { caller, service, cluster })
     }
 
     pub(crate) async fn place(&self, order: &Order) -> anyhow::Result<Order> {
@@ -59,7 +59,11 @@ impl Raw {
 
     pub(crate) async fn stop(self) -> anyhow::Result<()> {
         self.service.stop().await?;
-        self.caller.stop().await
+        self.caller.stop().await?;
+        for topic in TOPICS {
+            self.cluster.delete_topic(topic).await;
+        }
+        Ok(())
     }
 }
 
@@ -67,7 +71,7 @@ impl Raw {
 mod tests {
     use super::*;
     use crate::{
-        contract::{BenchClient as _, Payload},
+        contract::{BenchClient as _, COMMANDS, Payload, REPLIES},
         framework::served,
     };
 

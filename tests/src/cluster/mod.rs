@@ -132,6 +132,13 @@ impl Cluster {
         }
     }
 
+    /// Deletes a topic that was made here. Those of the embedded broker go with it.
+    pub async fn delete_topic(&self, topic: &str) {
+        if !self.is_embedded() {
+            self.topics().delete(&self.name(topic)).await;
+        }
+    }
+
     /// The topics of a real Kafka.
     pub fn topics(&self) -> Topics {
         Topics::of(&self.brokers)

@@ -43,9 +43,14 @@ impl Topics {
         self.until(name, partitions).await;
     }
 
+    /// Deletes a topic: brokers may know it for a while yet.
+    pub async fn delete(&self, name: &str) {
+        accepted(self.admin.delete_topics(&[name], &options()).await);
+    }
+
     /// Deletes a topic, and makes it anew.
     pub async fn recreate(&self, name: &str, partitions: i32) {
-        accepted(self.admin.delete_topics(&[name], &options()).await);
+        self.delete(name).await;
         self.until(name, 0).await;
         self.create(name, partitions).await;
     }
