@@ -125,13 +125,9 @@ impl Copier {
         });
         let value = value.map(append);
         let all = chunk.split().freeze();
-        let headers = found.map_err(|_panic| UnreadableHeaders).map(|()| {
-            let mut own = Headers::with_capacity(headers.len());
-            for (name, value) in headers.drain(..) {
-                own.push_received(name, value.map(|range| all.slice(range)));
-            }
-            own
-        });
+        let headers = found
+            .map(|()| Headers::received(all.clone(), headers.drain(..)))
+            .map_err(|_panic| UnreadableHeaders);
         let part = |range| all.slice(range);
         Copied { key: key.map(part), headers, value: value.map(part) }
     }

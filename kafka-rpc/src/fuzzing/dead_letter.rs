@@ -37,7 +37,7 @@ pub(crate) fn check(record: &Received) {
 fn last<'a>(headers: &'a Headers, names: &[&str]) -> Option<(usize, &'a [u8])> {
     let of_these =
         |(own, value)| Some((names.iter().position(|name| name.eq_ignore_ascii_case(own))?, value));
-    let (which, value): (_, Option<&bytes::Bytes>) = headers.iter().filter_map(of_these).last()?;
+    let (which, value): (_, Option<&[u8]>) = headers.iter().filter_map(of_these).last()?;
     Some((which, value?))
 }
 

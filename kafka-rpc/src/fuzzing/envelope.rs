@@ -33,7 +33,7 @@ pub fn envelope(value: &[u8]) {
     nothing_is_told(&String::from_utf8_lossy(&value));
 }
 
-fn expected(value: &[u8]) -> Option<Envelope> {
+fn expected(value: &[u8]) -> Option<Envelope<'static>> {
     let members = Members::read(value)?;
     let text = |name| -> Result<Option<String>, Unfit> {
         Ok(match members.one(name)? {
@@ -46,7 +46,7 @@ fn expected(value: &[u8]) -> Option<Envelope> {
         Some(command) => serde_json::from_str(command).ok()?,
     };
     Some(Envelope {
-        command: (!command.is_empty()).then_some(command),
+        command: (!command.is_empty()).then_some(command.into()),
         user_id: text("userId").ok()?,
         payload: Bytes::copy_from_slice(members.one("payload").ok()?.unwrap_or("null").as_bytes()),
     })

@@ -51,7 +51,7 @@ fn header(headers: &mut Result<Headers, UnreadableHeaders>, line: &[u8]) {
     let (name, value) = colon.map_or((line, None), |colon| (&line[..colon], Some(&line[colon + 1..])));
     let value = value.map(|value| Bytes::copy_from_slice(value.strip_prefix(b" ").unwrap_or(value)));
     match (str::from_utf8(name), &mut *headers) {
-        (Ok(name), Ok(headers)) => headers.push_received(name.to_owned(), value),
+        (Ok(name), Ok(headers)) => headers.push_nullable(name.to_owned(), value),
         _ => *headers = Err(UnreadableHeaders),
     }
 }

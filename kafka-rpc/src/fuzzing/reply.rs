@@ -97,7 +97,7 @@ fn again(peer: Peer, answer: Answer<'_>) -> Result<Encoded, RpcError> {
         ..RequestHeaders::default()
     };
     let reply = peer.reply(&request, None, answer).expect("somebody waits");
-    assert!(dialect::reply_ids(&reply.headers).eq(["c-1"]));
+    assert!(dialect::reply_ids(&reply.headers).eq([b"c-1"]));
     peer.read_reply(Incoming { value: reply.value, headers: reply.headers }).expect("our own")
 }
 

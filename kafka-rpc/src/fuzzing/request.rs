@@ -48,7 +48,7 @@ pub(crate) fn check(record: &Received) {
 /// The first header of a name, whatever its case.
 fn first<'a>(headers: &'a Headers, name: &str) -> Option<&'a [u8]> {
     let (_, value) = headers.iter().find(|(own, _)| own.eq_ignore_ascii_case(name))?;
-    value.map(|value| &**value)
+    value
 }
 
 fn number<T: std::str::FromStr>(value: &[u8]) -> Option<T> {
@@ -93,7 +93,7 @@ fn written_again(peer: Peer, headers: &Headers, request: &RequestHeaders) {
     let deadline = request.deadline.unwrap_or(SystemTime::UNIX_EPOCH);
     let mut own = Headers::new();
     for (name, value) in headers.iter().filter(|(name, _)| !peer.is_reserved(name)) {
-        own.push_received(name.to_owned(), value.cloned());
+        own.push_nullable(name.to_owned(), value.map(Bytes::copy_from_slice));
     }
     let reply_to = ReplyTo { topic: &to, partition: request.reply_partition };
     let written = peer.request(&id, reply_to, deadline, own.clone(), 1);
@@ -111,7 +111,7 @@ fn sender(headers: &Headers) {
 }
 
 fn measured(record: &Received, headers: &Headers) {
-    let bytes: usize = headers.iter().map(|(name, value)| name.len() + value.map_or(0, Bytes::len)).sum();
+    let bytes: usize = headers.iter().map(|(name, value)| name.len() + value.map_or(0, <[u8]>::len)).sum();
     let value = record.value.as_ref().map_or(0, Bytes::len);
     let exact = Limits { headers: headers.len(), header_bytes: bytes, value_bytes: value };
     assert_eq!(exact.check(record).is_ok(), record.headers.is_ok());

@@ -97,7 +97,7 @@ impl DeadLetter {
             let name = names.into_iter().find(|name| name.eq_ignore_ascii_case(own))?;
             Some((name, value))
         };
-        let (name, value): (_, Option<&Bytes>) = self.headers.iter().filter_map(one_of_them).last()?;
+        let (name, value): (_, Option<&[u8]>) = self.headers.iter().filter_map(one_of_them).last()?;
         Some((name, value?))
     }
 }

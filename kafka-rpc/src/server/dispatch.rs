@@ -7,10 +7,7 @@ use bytes::Bytes;
 use crate::{
     RpcError, UserId,
     handler::{Handler, PayloadSource},
-    wire::{
-        Encoded, codec,
-        envelope::{self, Envelope},
-    },
+    wire::{Encoded, codec, envelope},
 };
 
 /// The handlers of a subscription by the command that selects them.
@@ -41,7 +38,16 @@ impl Dispatch {
             return Ok(whole(handler, value));
         }
         match envelope::decode(value.bytes()) {
-            Ok(envelope) => self.by_command(envelope, value),
+            Ok(envelope) => {
+                let handler = self.of_command(envelope.command.as_deref())?;
+                let (user_id, payload) = (envelope.user_id.map(UserId), envelope.payload);
+                let payload = if matches!(handler.source, PayloadSource::Envelope) {
+                    Encoded::json(payload)
+                } else {
+                    value
+                };
+                Ok(Dispatched { handler, payload, user_id })
+            }
             // Not an envelope, so only a handler of whole values can take it.
             Err(error) => match &self.fallback {
                 Some(handler @ Handler { source: PayloadSource::Value, .. }) => Ok(whole(handler, value)),
@@ -53,23 +59,15 @@ impl Dispatch {
         }
     }
 
-    fn by_command(&self, envelope: Envelope, value: Encoded) -> Result<Dispatched<'_>, RpcError> {
-        let named = envelope.command.as_deref().and_then(|command| self.commands.get(command));
-        let user_id = envelope.user_id.map(UserId);
-        match named.or(self.fallback.as_ref()) {
-            Some(handler @ Handler { source: PayloadSource::Envelope, .. }) => {
-                let payload = Encoded::json(envelope.payload);
-                Ok(Dispatched { handler, payload, user_id })
+    fn of_command(&self, command: Option<&str>) -> Result<&Handler, RpcError> {
+        let named = command.and_then(|command| self.commands.get(command));
+        named.or(self.fallback.as_ref()).ok_or_else(|| match command {
+            Some(command) => {
+                RpcError::bad_request(format!("no handler for the command `{}`", shortened(command)))
+                    .with_name("UnknownCommand")
             }
-            Some(handler) => Ok(Dispatched { handler, payload: value, user_id }),
-            None => Err(match envelope.command {
-                Some(command) => {
-                    RpcError::bad_request(format!("no handler for the command `{}`", shortened(&command)))
-                        .with_name("UnknownCommand")
-                }
-                None => RpcError::bad_request("the command envelope has no `type`"),
-            }),
-        }
+            None => RpcError::bad_request("the command envelope has no `type`"),
+        })
     }
 }
 

@@ -1,6 +1,5 @@
 //! What a record may be at most. What comes from the network is hostile until it has been measured.
 
-use bytes::Bytes;
 use http::StatusCode;
 
 use super::received::Received;
@@ -23,7 +22,7 @@ impl Limits {
         if headers.len() > self.headers {
             return Err(too_large(format!("the record has more than {} headers", self.headers)));
         }
-        let size = |(name, value): (&str, Option<&Bytes>)| name.len() + value.map_or(0, Bytes::len);
+        let size = |(name, value): (&str, Option<&[u8]>)| name.len() + value.map_or(0, <[u8]>::len);
         if headers.iter().map(size).sum::<usize>() > self.header_bytes {
             return Err(too_large(format!(
                 "the record has more than {} bytes of headers",

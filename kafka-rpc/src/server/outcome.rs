@@ -260,7 +260,7 @@ mod tests {
         let Outcome::Reply(record) = answered else { panic!("no reply") };
         assert_eq!(&*record.topic, "orders-responses");
         assert_eq!(record.headers.text("correlation-id"), Some("c-1"));
-        assert_eq!(record.key.as_ref(), record.headers.get("message-id"));
+        assert_eq!(record.key.as_deref(), record.headers.get("message-id"));
         assert!(record.value.is_some_and(|value| value.starts_with(br#"{"success":true,"data":1,"#)));
     }
 

@@ -138,14 +138,14 @@ mod tests {
     }
 
     fn headers(letter: &OutgoingRecord) -> Vec<(&str, Option<&[u8]>)> {
-        letter.headers.iter().map(|(name, value)| (name, value.map(|value| &**value))).collect()
+        letter.headers.iter().collect()
     }
 
     #[test]
     fn a_letter_is_the_record_byte_for_byte_with_our_headers_after_its_own() {
         let mut own = Headers::new();
         own.push("error", "theirs");
-        own.push_received("null", None);
+        own.push_nullable("null", None);
         let letter = written(&RpcError::internal("database is gone"), own);
         assert_eq!(letter.key.as_deref(), Some(b"\x00key".as_slice()));
         assert_eq!(letter.value.as_deref(), Some(b"\xffpoison".as_slice()));

@@ -10,9 +10,9 @@ use super::codec::{self, CodecError};
 
 /// What a receiver needs of a command envelope. `payload` is a slice of the value it was read from.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Envelope {
+pub(crate) struct Envelope<'a> {
     /// Selects the handler; `None` where it is missing or empty.
-    pub(crate) command: Option<String>,
+    pub(crate) command: Option<Cow<'a, str>>,
     pub(crate) user_id: Option<String>,
     pub(crate) payload: Bytes,
 }
@@ -29,10 +29,10 @@ struct Fields<'a> {
 }
 
 /// Reads an envelope without copying its payload.
-pub(crate) fn decode(value: &Bytes) -> Result<Envelope, CodecError> {
+pub(crate) fn decode(value: &Bytes) -> Result<Envelope<'_>, CodecError> {
     let fields: Fields<'_> = codec::decode_object(value)?;
     Ok(Envelope {
-        command: (!fields.command.is_empty()).then(|| fields.command.into_owned()),
+        command: Some(fields.command).filter(|command| !command.is_empty()),
         user_id: fields.user_id,
         payload: fields.payload.map_or(codec::NULL, |raw| value.slice_ref(raw.get().as_bytes())),
     })
@@ -101,7 +101,8 @@ mod tests {
 
     #[test]
     fn missing_fields_read_as_absent_and_odd_ids_do_not_matter() {
-        let envelope = decode(&Bytes::from_static(br#"{"id":7,"timestamp":"soon"}"#)).expect("an envelope");
+        let value = Bytes::from_static(br#"{"id":7,"timestamp":"soon"}"#);
+        let envelope = decode(&value).expect("an envelope");
         assert_eq!(envelope, Envelope { command: None, user_id: None, payload: codec::NULL });
     }
 

@@ -1,6 +1,6 @@
 //! An ordered multimap of headers, which keeps what Kafka keeps: duplicates, order and nulls.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, ops::Range};
 
 use bytes::Bytes;
 
@@ -17,38 +17,54 @@ use bytes::Bytes;
 /// assert_eq!(headers.text("TENANT"), Some("acme"));
 /// assert_eq!(headers.len(), 2);
 /// ```
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default)]
 pub struct Headers {
-    entries: Vec<(Cow<'static, str>, Option<Bytes>)>,
+    entries: Vec<(Cow<'static, str>, Value)>,
+    /// What was received. Values are parts of it: each as bytes of its own would be a count of references of its own.
+    received: Bytes,
+}
+
+#[derive(Debug, Clone)]
+enum Value {
+    Null,
+    Own(Bytes),
+    Received(Range<usize>),
 }
 
 impl Headers {
     /// No headers.
     #[must_use]
     pub const fn new() -> Self {
-        Self { entries: Vec::new() }
+        Self { entries: Vec::new(), received: Bytes::new() }
     }
 
     pub(crate) fn with_capacity(count: usize) -> Self {
-        Self { entries: Vec::with_capacity(count) }
+        Self { entries: Vec::with_capacity(count), received: Bytes::new() }
+    }
+
+    /// Headers as they were received: each value a part of these bytes, or null.
+    pub(crate) fn received(
+        received: Bytes,
+        entries: impl IntoIterator<Item = (Cow<'static, str>, Option<Range<usize>>)>,
+    ) -> Self {
+        let part = |range: Option<_>| range.map_or(Value::Null, Value::Received);
+        Self { entries: entries.into_iter().map(|(name, range)| (name, part(range))).collect(), received }
     }
 
     /// Adds a header after the others.
     pub fn push(&mut self, name: impl Into<Cow<'static, str>>, value: impl Into<Bytes>) {
-        self.entries.push((name.into(), Some(value.into())));
+        self.entries.push((name.into(), Value::Own(value.into())));
     }
 
-    /// Adds a header as it was received, which may be null.
-    pub(crate) fn push_received(&mut self, name: impl Into<Cow<'static, str>>, value: Option<Bytes>) {
-        self.entries.push((name.into(), value));
+    /// Adds a header that may be null.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn push_nullable(&mut self, name: impl Into<Cow<'static, str>>, value: Option<Bytes>) {
+        self.entries.push((name.into(), value.map_or(Value::Null, Value::Own)));
     }
 
     /// The value of the first header of this name. A null value reads as absent.
-    pub fn get(&self, name: &str) -> Option<&Bytes> {
-        self.entries
-            .iter()
-            .find(|(own, _)| own.eq_ignore_ascii_case(name))
-            .and_then(|(_, value)| value.as_ref())
+    pub fn get(&self, name: &str) -> Option<&[u8]> {
+        self.bytes_of(self.first(name)?)
     }
 
     /// The same as text; `None` too where it is not UTF-8.
@@ -56,9 +72,32 @@ impl Headers {
         self.get(name).and_then(|value| std::str::from_utf8(value).ok())
     }
 
+    /// The same, to be kept.
+    pub(crate) fn shared(&self, name: &str) -> Option<Bytes> {
+        match self.first(name)? {
+            Value::Null => None,
+            Value::Own(value) => Some(value.clone()),
+            Value::Received(range) => {
+                self.received.get(range.clone()).map(|part| self.received.slice_ref(part))
+            }
+        }
+    }
+
+    fn first(&self, name: &str) -> Option<&Value> {
+        self.entries.iter().find(|(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+
+    fn bytes_of<'a>(&'a self, value: &'a Value) -> Option<&'a [u8]> {
+        match value {
+            Value::Null => None,
+            Value::Own(value) => Some(value),
+            Value::Received(range) => self.received.get(range.clone()),
+        }
+    }
+
     /// Every header, in order; the value is `None` where it is null.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, Option<&Bytes>)> {
-        self.entries.iter().map(|(name, value)| (&**name, value.as_ref()))
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, Option<&[u8]>)> {
+        self.entries.iter().map(|(name, value)| (&**name, self.bytes_of(value)))
     }
 
     /// How many there are, duplicates and nulls included.
@@ -78,9 +117,22 @@ impl Headers {
 
     /// Adds all of another's after one's own.
     pub(crate) fn append(&mut self, other: Self) {
-        self.entries.extend(other.entries);
+        let Self { entries, received } = other;
+        let own = |value| match value {
+            Value::Received(range) => Value::Own(received.slice(range)),
+            value => value,
+        };
+        self.entries.extend(entries.into_iter().map(|(name, value)| (name, own(value))));
     }
 }
+
+impl PartialEq for Headers {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for Headers {}
 
 /// Names only: values are the caller's own, and may be secrets.
 impl fmt::Debug for Headers {
@@ -104,10 +156,27 @@ mod tests {
     #[test]
     fn nulls_and_duplicates_are_kept_and_a_null_reads_as_absent() {
         let mut headers = Headers::new();
-        headers.push_received("a", None);
+        headers.push_nullable("a", None);
         headers.push("a", "1");
         assert_eq!(headers.len(), 2);
         assert_eq!(headers.get("a"), None);
+    }
+
+    #[test]
+    fn what_was_received_reads_as_what_was_added() {
+        let received = || {
+            let parts = [("a".into(), Some(2..4)), ("b".into(), None), ("c".into(), Some(4..4))];
+            Headers::received(Bytes::from_static(b"k1va"), parts)
+        };
+        let mut added = Headers::new();
+        added.push("a", "va");
+        added.push_nullable("b", None);
+        added.push("c", "");
+        assert_eq!(received(), added);
+        assert_eq!((received().get("A"), received().shared("a")), (Some(&b"va"[..]), Some("va".into())));
+        let mut both = Headers::new();
+        both.append(received());
+        assert_eq!(both, added);
     }
 
     #[test]

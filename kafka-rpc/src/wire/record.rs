@@ -39,9 +39,9 @@ impl OutgoingRecord {
     /// What it takes in memory, about.
     #[cfg_attr(not(feature = "kafka"), expect(dead_code, reason = "only a producer lets records wait"))]
     pub(crate) fn size(&self) -> usize {
-        let len = |part: Option<&Bytes>| part.map_or(0, Bytes::len);
+        let len = |part: Option<&[u8]>| part.map_or(0, <[u8]>::len);
         let headers = self.headers.iter().map(|(name, value)| name.len() + len(value)).sum::<usize>();
-        len(self.key.as_ref()) + len(self.value.as_ref()) + headers + size_of::<Self>()
+        len(self.key.as_deref()) + len(self.value.as_deref()) + headers + size_of::<Self>()
     }
 }
 

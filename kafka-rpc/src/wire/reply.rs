@@ -114,7 +114,7 @@ pub(crate) fn decode(value: &Bytes) -> Result<Result<Encoded, RpcError>, CodecEr
 }
 
 /// Reads an error that stands by itself: an object, or a text that is its message. Any bytes are one.
-pub(crate) fn decode_error(value: &Bytes) -> RpcError {
+pub(crate) fn decode_error(value: &[u8]) -> RpcError {
     let object = value.starts_with(b"{").then(|| codec::decode::<ErrorFields>(value));
     match object {
         Some(Ok(fields)) => {

@@ -115,7 +115,7 @@ impl Ours for Service {
         id: CorrelationId,
         headers: Headers,
     ) -> Result<About, RpcError> {
-        assert_eq!(headers.get("correlation-id"), Some(&id.0));
+        assert_eq!(headers.get("correlation-id"), Some(&*id.0));
         Ok(About { user_id: user.map(|user| user.0), headers: in_text(&headers) })
     }
 
@@ -149,7 +149,7 @@ pub(crate) async fn on_event(
 }
 
 fn in_text(headers: &Headers) -> BTreeMap<String, String> {
-    let text = |(name, value): (&str, Option<&bytes::Bytes>)| {
+    let text = |(name, value): (&str, Option<&[u8]>)| {
         (name.to_owned(), value.map(|value| String::from_utf8_lossy(value).into_owned()).unwrap_or_default())
     };
     headers.iter().map(text).collect()

@@ -17,7 +17,6 @@ mod spring;
 
 use std::fmt;
 
-use bytes::Bytes;
 pub(crate) use peer::{Answer, Peer};
 pub(crate) use request::RequestHeaders;
 
@@ -110,7 +109,7 @@ impl Dialect {
 }
 
 /// The correlation ids of a record on a reply topic: whoever answers has one of the names. None where it is no reply.
-pub(crate) fn reply_ids(headers: &Headers) -> impl Iterator<Item = &Bytes> {
+pub(crate) fn reply_ids(headers: &Headers) -> impl Iterator<Item = &[u8]> {
     let ids = [reference::reply_id(headers), headers.get(names::KAFKA_CORRELATION_ID)];
     ids.into_iter().flatten().filter(|id| !id.is_empty())
 }
@@ -123,13 +122,15 @@ mod tests {
     pub(super) mod shared {
         use std::time::{Duration, SystemTime};
 
+        use bytes::Bytes;
+
         use super::*;
         use crate::wire::{Incoming, ReplyTo};
 
         pub(crate) const NOW: u64 = 1_700_000_000_000;
 
         pub(crate) fn written(headers: &Headers) -> Vec<(&str, &[u8])> {
-            headers.iter().map(|(name, value)| (name, value.map_or(&b"<null>"[..], |value| value))).collect()
+            headers.iter().map(|(name, value)| (name, value.unwrap_or(b"<null>"))).collect()
         }
 
         pub(crate) fn own() -> Headers {
@@ -201,11 +202,11 @@ mod tests {
     fn a_reply_is_known_by_either_name_of_its_id() {
         let ids = |pairs: &[(&str, &'static [u8])]| {
             let headers = received(pairs);
-            reply_ids(&headers).cloned().collect::<Vec<_>>()
+            reply_ids(&headers).map(<[u8]>::to_vec).collect::<Vec<_>>()
         };
-        assert_eq!(ids(&[("correlation-id", b"1")]), ["1"]);
-        assert_eq!(ids(&[("KAFKA_CORRELATIONID", b"1")]), ["1"]);
-        assert_eq!(ids(&[("correlation-id", b"1"), ("kafka_correlationId", b"2")]), ["1", "2"]);
+        assert_eq!(ids(&[("correlation-id", b"1")]), [b"1"]);
+        assert_eq!(ids(&[("KAFKA_CORRELATIONID", b"1")]), [b"1"]);
+        assert_eq!(ids(&[("correlation-id", b"1"), ("kafka_correlationId", b"2")]), [b"1", b"2"]);
         assert!(ids(&[("correlation-id", b"1"), ("message-type", b"fire-and-forget")]).is_empty());
         assert!(ids(&[("correlation-id", b""), ("x", b"1")]).is_empty());
     }

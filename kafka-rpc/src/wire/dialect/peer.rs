@@ -172,7 +172,7 @@ mod tests {
             let to = ReplyTo { topic: "replies", partition: Some(7) };
             let headers = peer.request("c-1", to, soon(), Headers::new(), NOW);
             assert_eq!(peer.read_request(&headers).reply_partition, Some(7));
-            headers.iter().last().map(|(name, value)| (name.to_owned(), value.cloned()))
+            headers.iter().last().map(|(name, value)| (name.to_owned(), value.map(<[u8]>::to_vec)))
         };
         let expected = |name: &str, value: &'static [u8]| Some((name.to_owned(), Some(value.into())));
         assert_eq!(named(Peer::Reference), expected("reply-partition", b"7"));

@@ -48,8 +48,9 @@ pub(super) fn reply(correlation_id: &Bytes, answer: Answer<'_>, message_id: Uuid
 }
 
 /// The correlation id of a reply; `None` where the record is no reply and is to be skipped.
-pub(super) fn reply_id(headers: &Headers) -> Option<&Bytes> {
-    let is_event = headers.get(names::MESSAGE_TYPE).is_some_and(|kind| kind == names::FIRE_AND_FORGET);
+pub(super) fn reply_id(headers: &Headers) -> Option<&[u8]> {
+    let is_event =
+        headers.get(names::MESSAGE_TYPE).is_some_and(|kind| kind == names::FIRE_AND_FORGET.as_bytes());
     headers.get(names::CORRELATION_ID).filter(|_| !is_event)
 }
 
@@ -135,7 +136,7 @@ mod tests {
     #[test]
     fn without_both_ids_there_is_no_return_address() {
         let mut null = received(&[("reply-to", b"t")]);
-        null.push_received("correlation-id".to_owned(), None);
+        null.push_nullable("correlation-id".to_owned(), None);
         for headers in [
             received(&[("correlation-id", b"c-1")]),
             received(&[("reply-to", b"t")]),

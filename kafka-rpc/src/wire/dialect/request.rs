@@ -47,15 +47,15 @@ impl RequestHeaders {
 }
 
 fn present(headers: &Headers, name: &str) -> Option<Bytes> {
-    headers.get(name).filter(|value| !value.is_empty()).cloned()
+    headers.shared(name).filter(|value| !value.is_empty())
 }
 
 /// More partitions than anybody has: four bytes of one begin with a zero byte, as digits never do.
 const TOO_MANY: i32 = 1 << 24;
 
 /// A partition in digits, as the reference and Nest have it, or in four bytes, as Spring has it.
-fn partition(value: &Bytes) -> Option<i32> {
-    let partition = match <[u8; 4]>::try_from(&**value) {
+fn partition(value: &[u8]) -> Option<i32> {
+    let partition = match <[u8; 4]>::try_from(value) {
         Ok(bytes @ [0, ..]) => i32::from_be_bytes(bytes),
         _ => std::str::from_utf8(value).ok()?.parse().ok()?,
     };
