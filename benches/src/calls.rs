@@ -89,7 +89,7 @@ async fn one_table(
     let mut sides = Vec::new();
     for name in &how.sides {
         let side = Arc::new(Side::start(*name, &topology).await?);
-        load::settle(&side, how.act).await;
+        load::settle(&side, how.act, table.partitions).await;
         sides.push(side);
     }
     for cell in &table.cells {

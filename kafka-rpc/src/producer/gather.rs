@@ -18,19 +18,16 @@ use std::{
 /// a batch is worth more than this wait.
 const APART: Duration = Duration::from_millis(1);
 
-/// Of so many bytes a batch is full, and goes to any partition that is free: a request of librdkafka's holds about this
-/// much (`batch.size` is 1,000,000), and what it cannot hold would wait for it.
-const FULL: usize = 512 << 10;
+/// Of so many bytes a batch is full, and goes to any partition that is free: a request of librdkafka's holds little more
+/// (`batch.size` is 1,000,000), and what it cannot hold would wait for it.
+const FULL: usize = 960_000;
 
 /// A batch of up to so many records goes as single ones do: librdkafka keeps none of five waiting for another, see
 /// [the producer](super).
 const FEW: usize = 5;
 
-/// How long the producer of batches waits for the whole of one (`linger.ms`).
-pub(super) const LINGER: Duration = Duration::from_millis(1);
-
 /// Where an acknowledgement takes less than this, a batch that is sent in two parts is there before one that was waited
-/// for: librdkafka's wait ends up to a millisecond late.
+/// for: librdkafka waits a millisecond (`linger.ms`), and up to one more.
 const NEAR: Duration = Duration::from_millis(2);
 
 /// How much of the time that acknowledgements are expected to take is what the last one took: one part in so many.
@@ -45,7 +42,7 @@ pub(super) struct Gather<T> {
     sent_at: Option<Instant>,
     waiting: VecDeque<(T, usize)>,
     bytes: usize,
-    /// How long an acknowledgement takes, as far as was seen: not counting what the producer waits before it sends.
+    /// How long the acknowledgement of a few records takes, as far as was seen. That of many says how large they are.
     acknowledged_in: Option<Duration>,
 }
 
@@ -54,9 +51,9 @@ struct Partition {
     id: i32,
     /// How many records are on their way to it.
     in_flight: usize,
-    /// When the last of them were given to the producer, and how long that waits before it sends.
+    /// When the last of them were given to the producer, and whether they were few.
     sent_at: Instant,
-    lingers: Duration,
+    are_few: bool,
 }
 
 /// Records that are to be sent now, to this partition.
@@ -86,7 +83,7 @@ impl<T> Gather<T> {
     /// Says which partitions there are to choose from.
     pub(super) fn set_partitions(&mut self, ids: impl IntoIterator<Item = i32>, now: Instant) {
         let known = |id| self.partitions.iter().find(|known| known.id == id).copied();
-        let unused = |id| Partition { id, in_flight: 0, sent_at: now, lingers: Duration::ZERO };
+        let unused = |id| Partition { id, in_flight: 0, sent_at: now, are_few: false };
         self.partitions = ids.into_iter().map(|id| known(id).unwrap_or_else(|| unused(id))).collect();
     }
 
@@ -116,7 +113,7 @@ impl<T> Gather<T> {
         if !self.waiting.is_empty() || !self.may_send(now) {
             return None;
         }
-        self.free_partition(1, false, now)
+        self.free_partition(1, now)
     }
 
     /// Adds a record that waits.
@@ -131,13 +128,13 @@ impl<T> Gather<T> {
             return None;
         }
         let mut bytes = 0;
-        let full = self.waiting.iter().position(|(_, own)| {
+        let fitting = self.waiting.iter().take_while(|(_, own)| {
             bytes += own;
-            bytes >= FULL
+            bytes <= FULL
         });
-        let count = full.map_or(self.waiting.len(), |last| last + 1);
+        let count = fitting.count().max(1);
         let lingers = count > FEW && !self.is_near();
-        let partition = self.free_partition(count, lingers, now)?;
+        let partition = self.free_partition(count, now)?;
         let records: VecDeque<(T, usize)> = self.waiting.drain(..count).collect();
         self.bytes -= records.iter().map(|(_, own)| own).sum::<usize>();
         Some(Batch { partition, lingers, records })
@@ -168,8 +165,8 @@ impl<T> Gather<T> {
 
     /// Notes that all that was on its way to a partition has been acknowledged now.
     pub(super) fn acknowledged(&mut self, partition: i32, now: Instant) {
-        let Some(own) = self.partitions.iter().find(|own| own.id == partition) else { return };
-        let took = now.saturating_duration_since(own.sent_at).saturating_sub(own.lingers);
+        let Some(own) = self.partitions.iter().find(|own| own.id == partition && own.are_few) else { return };
+        let took = now.saturating_duration_since(own.sent_at);
         let expected = self.acknowledged_in.unwrap_or(took);
         self.acknowledged_in = Some((expected * (RECENT - 1) + took) / RECENT);
     }
@@ -210,7 +207,7 @@ impl<T> Gather<T> {
     }
 
     /// A partition that nothing is on its way to, for so many records.
-    fn free_partition(&mut self, records: usize, lingers: bool, now: Instant) -> Option<i32> {
+    fn free_partition(&mut self, records: usize, now: Instant) -> Option<i32> {
         let count = self.partitions.len();
         let mut turns = (0..count).map(|turn| (self.next + turn) % count);
         let index = turns.find(|index| self.partitions[*index].in_flight == 0)?;
@@ -219,7 +216,7 @@ impl<T> Gather<T> {
         let chosen = &mut self.partitions[index];
         chosen.in_flight += records;
         chosen.sent_at = now;
-        chosen.lingers = if lingers { LINGER } else { Duration::ZERO };
+        chosen.are_few = records <= FEW;
         Some(chosen.id)
     }
 }
@@ -296,19 +293,22 @@ mod tests {
                 gather.wait(record, 100);
             }
             let batch = gather.take(now).expect("nothing is on its way");
-            now += took + if batch.lingers { LINGER } else { Duration::ZERO };
+            now += took;
             while !gather.arrived(batch.partition) {}
             gather.acknowledged(batch.partition, now);
             batch.lingers
         };
         let (few, many, quick, slow) = (5, 6, NEAR / 2, NEAR * 10);
         assert!(sent_after(quick, many), "nothing is known");
-        assert!(!sent_after(quick, many));
-        assert!(!sent_after(slow, many), "one says as much");
-        assert!(sent_after(slow, many));
         assert!(!sent_after(quick, few), "a few are sent at once wherever they go");
-        let again = (0..20).find(|_| !sent_after(quick, many));
-        assert!(again.is_some_and(|rounds| rounds > 1), "{again:?}: what is expected follows slowly");
+        assert!(!sent_after(slow, many));
+        assert!(!sent_after(slow, few), "how long many take says nothing");
+        assert!(sent_after(quick, many));
+        let again = (1..20).find(|_| {
+            sent_after(quick, few);
+            !sent_after(slow, many)
+        });
+        assert!(again.is_some_and(|round| round > 1), "{again:?}: what is expected follows slowly");
     }
 
     #[test]

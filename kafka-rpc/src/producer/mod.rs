@@ -239,6 +239,8 @@ impl Producer {
     /// Waits until everything queued is delivered or refused. Blocks.
     pub(crate) fn flush(&self, within: Duration) -> Result<(), Error> {
         let until = Instant::now() + within;
+        let unsent =
+            |reason| Error::Kafka { action: format!("records were left unsent after {within:?}"), reason };
         let topics: Vec<_> =
             self.topics.read().unwrap_or_else(PoisonError::into_inner).values().map(Arc::clone).collect();
         loop {
@@ -247,14 +249,14 @@ impl Producer {
             }
             for producer in self.batches.iter().chain([&self.single]) {
                 let left = until.saturating_duration_since(Instant::now());
-                producer.handle().flush(left).map_err(|error| Error::Kafka {
-                    action: format!("records were left unsent after {within:?}"),
-                    reason: error.to_string(),
-                })?;
+                producer.handle().flush(left).map_err(|error| unsent(error.to_string()))?;
             }
             // Whoever hears of an arrival may have taken a batch to send when the other producer had nothing left.
-            if topics.iter().all(|topic| topic.is_idle()) || Instant::now() >= until {
+            if topics.iter().all(|topic| topic.is_idle()) {
                 return Ok(());
+            }
+            if Instant::now() >= until {
+                return Err(unsent("some were being sent when the time was up".to_owned()));
             }
             thread::sleep(Duration::from_millis(1));
         }

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use rdkafka::ClientConfig;
 
-use super::gather::LINGER;
 use crate::{Config, Tuning, kafka::client_config};
 
 /// The largest record this side sends. librdkafka's default of 1,000,000 is below the broker's 1,048,588, so a
@@ -27,7 +26,7 @@ pub(super) fn single(config: &Config) -> ClientConfig {
 
 /// What the producer of batches is told, where it is not the same.
 pub(super) fn batches(config: &Config) -> Option<ClientConfig> {
-    (config.tuning == Tuning::Latency).then(|| properties(config, &LINGER.as_millis().to_string(), "5"))
+    (config.tuning == Tuning::Latency).then(|| properties(config, "1", "5"))
 }
 
 fn properties(config: &Config, linger_millis: &str, in_flight: &str) -> ClientConfig {
