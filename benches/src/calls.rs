@@ -89,7 +89,9 @@ async fn one_table(
     let mut sides = Vec::new();
     for name in &how.sides {
         let side = Arc::new(Side::start(*name, &topology).await?);
-        load::settle(&side, how.act, table.partitions).await;
+        load::settle(&side, how.act, table.partitions)
+            .await
+            .with_context(|| format!("{} on {place}: the first of all", name.label()))?;
         sides.push(side);
     }
     for cell in &table.cells {

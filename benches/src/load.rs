@@ -44,17 +44,20 @@ struct Shared {
 const SETTLING: usize = 256;
 const SETTLED: u64 = 2_048;
 
-/// Uses every partition of a side's topics, so that whoever comes first in its turn does not pay for their newness.
+/// Uses the partitions of the topics that `act` needs, so that whoever comes first in its turn does not pay for their
+/// newness.
 ///
-/// One call after the other first, each to the next partition: many at once would go to a few.
-pub(crate) async fn settle(side: &Side, act: Act, partitions: u16) {
+/// One after the other first, so often that the framework, which takes the next partition each time, comes to all of them;
+/// many at once would go to a few.
+pub(crate) async fn settle(side: &Side, act: Act, partitions: u16) -> anyhow::Result<()> {
     let order = |number| Payload::Of(256).order(number);
-    for number in 0..u64::from(partitions) {
-        let _ended = side.act(act, order(number)).await;
+    for number in 0..2 * u64::from(partitions) {
+        side.act(act, order(number)).await?;
     }
     let calls = stream::iter(0..SETTLED).map(|number| side.act(act, order(number)));
     // Whether one fails is seen where they count.
     calls.buffer_unordered(SETTLING).for_each(|_ended| future::ready(())).await;
+    Ok(())
 }
 
 /// Runs one side for about so long.

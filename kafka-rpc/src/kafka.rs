@@ -71,8 +71,8 @@ pub(crate) struct Copied {
     pub(crate) value: Option<Bytes>,
 }
 
-/// How much is set aside for the copies of records at a time. Whoever keeps one, such as a header's value, keeps what was
-/// set aside with it: no more than this.
+/// How much is set aside for the copies of records at a time. Whoever keeps part of one, such as a key, keeps what was
+/// set aside with it: no more than this, or what is larger itself.
 const CHUNK: usize = 16 << 10;
 
 /// A value that is larger than this is a copy of its own.

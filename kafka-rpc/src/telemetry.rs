@@ -16,7 +16,8 @@
 //! | `kafka_rpc_calls_total` | `topic`, `outcome` | calls that have ended: `replied`, `remote_error`, `deadline`, `undeliverable`, `overloaded`, `shutting_down`, `invalid`, `decode`, and `dropped` by their caller |
 //! | `kafka_rpc_calls_in_flight` | | gauge: calls that wait for a reply |
 //! | `kafka_rpc_replies_dropped_total` | `reason` | records of reply topics that end no call: `not_waited_for` (late, repeated, or another instance's), `not_a_reply` |
-//! | `kafka_rpc_producers_replaced_total` | | producers that met a fatal error and were made anew |
+//! | `kafka_rpc_producers_made_total` | `purpose` | producers of librdkafka's beside that of `single` records: for `near_batches` and `far_batches`, made when there is one |
+//! | `kafka_rpc_producers_replaced_total` | `purpose` | producers that met a fatal error and were made anew |
 
 use metrics::{Counter, Gauge, counter, gauge};
 
@@ -102,8 +103,12 @@ mod of_cluster {
         counter!("kafka_rpc_joins_refused_total", &labels).increment(1);
     }
 
-    pub(crate) fn producer_replaced() {
-        counter!("kafka_rpc_producers_replaced_total").increment(1);
+    pub(crate) fn producer_made(purpose: &'static str) {
+        counter!("kafka_rpc_producers_made_total", "purpose" => purpose).increment(1);
+    }
+
+    pub(crate) fn producer_replaced(purpose: &'static str) {
+        counter!("kafka_rpc_producers_replaced_total", "purpose" => purpose).increment(1);
     }
 
     /// The gauge of the calls that wait, found once.
@@ -184,6 +189,6 @@ mod of_cluster {
 
 #[cfg(feature = "kafka")]
 pub(crate) use of_cluster::{
-    CallMetrics, CallsInFlight, delivery_refused, join_refused, producer_replaced, reply_dropped,
-    reply_replaced, slow,
+    CallMetrics, CallsInFlight, delivery_refused, join_refused, producer_made, producer_replaced,
+    reply_dropped, reply_replaced, slow,
 };

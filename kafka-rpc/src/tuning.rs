@@ -8,9 +8,9 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Tuning {
     /// A record is sent at once where nothing is on its way. What comes while something is goes together, as soon as that
-    /// has arrived or a millisecond later. Where acknowledgements take longer than two milliseconds, a batch of more than
-    /// five records goes through a producer of its own, which waits a millisecond for the whole of it. Up to five requests
-    /// in flight, of each producer. The default.
+    /// has arrived or a millisecond later. Batches of more than five records go through a producer of their own: with one
+    /// request in flight where acknowledgements are seen to take less than two milliseconds, and elsewhere with five, and a
+    /// millisecond to wait for the whole of a batch. The default.
     #[default]
     Latency,
     /// Every record waits up to a millisecond for company, also those with keys of yours: 2 ms more for a call alone.

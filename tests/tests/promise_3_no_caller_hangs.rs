@@ -12,6 +12,7 @@ use rdkafka::{
 use tests::{
     BOUND, Cluster, Peer,
     cluster::started,
+    counted::{self, counted},
     eventually,
     orders::{OrderService, Orders, OrdersClient, REPLIES, TOPIC, order},
 };
@@ -208,11 +209,22 @@ const MANY: usize = 20;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fatal_error_of_the_producer_of_batches_ends_its_calls_and_the_next_ones_are_sent() {
+    counted::record();
+    let of_far_batches =
+        |count| counted(&format!("kafka_rpc_producers_{count}_total"), &[("purpose", "far_batches")]);
     let broker = MockCluster::new(1).expect("an embedded broker");
     let running = caller_on(&broker).await;
     let client = running.client();
     // So far away that all that is called while the first is on its way is gathered.
     broker.broker_round_trip_time(1, Duration::from_millis(50)).expect("a delay");
+    let sent = || (0..=MANY).map(|_| client.echo("sent".to_owned()).notify());
+    let began = Instant::now();
+    while of_far_batches("made") == 0 {
+        assert!(began.elapsed() < BOUND, "no producer of batches is made");
+        for sent in join_all(sent()).await {
+            sent.expect("a broker that takes it");
+        }
+    }
     let after_the_first = [
         RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR,
         RDKafkaRespErr::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER,
@@ -228,10 +240,10 @@ async fn a_fatal_error_of_the_producer_of_batches_ends_its_calls_and_the_next_on
     }
     assert!(called.elapsed() < Duration::from_secs(2) + AT_ONCE, "they ended after {:?}", called.elapsed());
 
-    let sent = (0..=MANY).map(|_| client.echo("sent".to_owned()).notify());
-    for sent in join_all(sent).await {
+    for sent in join_all(sent()).await {
         sent.expect("there is a new producer");
     }
+    assert_eq!(of_far_batches("replaced"), 1);
     running.shutdown().await.expect("a clean shutdown");
 }
 

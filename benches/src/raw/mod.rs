@@ -6,7 +6,7 @@
 //! - [`caller`]: sends requests, and reads replies
 //! - [`service`]: reads requests, and sends replies before it commits
 //! - [`offsets`]: what may be committed
-//! - [`events`]: reads events, and commits what is read
+//! - [`events`]: reads events, and stores what is read
 //! - [`sticky`]: which partition is filled just now
 
 mod caller;

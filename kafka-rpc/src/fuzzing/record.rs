@@ -29,6 +29,7 @@ pub(super) fn read(text: &[u8]) -> Received {
         value: None,
         headers: Ok(Headers::new()),
     };
+    let mut headers = Ok(Vec::new());
     let mut rest = text;
     while !rest.is_empty() {
         let end = rest.iter().position(|byte| *byte == b'\n');
@@ -40,18 +41,20 @@ pub(super) fn read(text: &[u8]) -> Received {
                 break;
             }
             Some((b'@', key)) => record.key = Some(Bytes::copy_from_slice(key)),
-            Some(_) => header(&mut record.headers, line),
+            Some(_) => match (header(line), &mut headers) {
+                (Ok(header), Ok(headers)) => headers.push(header),
+                _ => headers = Err(UnreadableHeaders),
+            },
         }
     }
+    record.headers = headers.map(Headers::as_received);
     record
 }
 
-fn header(headers: &mut Result<Headers, UnreadableHeaders>, line: &[u8]) {
+/// The name of a header, and its value.
+fn header(line: &[u8]) -> Result<(String, Option<&[u8]>), UnreadableHeaders> {
     let colon = line.iter().position(|byte| *byte == b':');
     let (name, value) = colon.map_or((line, None), |colon| (&line[..colon], Some(&line[colon + 1..])));
-    let value = value.map(|value| Bytes::copy_from_slice(value.strip_prefix(b" ").unwrap_or(value)));
-    match (str::from_utf8(name), &mut *headers) {
-        (Ok(name), Ok(headers)) => headers.push_nullable(name.to_owned(), value),
-        _ => *headers = Err(UnreadableHeaders),
-    }
+    let name = str::from_utf8(name).map_err(|_not_text| UnreadableHeaders)?;
+    Ok((name.to_owned(), value.map(|value| value.strip_prefix(b" ").unwrap_or(value))))
 }

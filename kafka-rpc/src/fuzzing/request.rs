@@ -91,10 +91,8 @@ fn written_again(peer: Peer, headers: &Headers, request: &RequestHeaders) {
         return;
     };
     let deadline = request.deadline.unwrap_or(SystemTime::UNIX_EPOCH);
-    let mut own = Headers::new();
-    for (name, value) in headers.iter().filter(|(name, _)| !peer.is_reserved(name)) {
-        own.push_nullable(name.to_owned(), value.map(Bytes::copy_from_slice));
-    }
+    let own = headers.iter().filter(|(name, _)| !peer.is_reserved(name));
+    let own = Headers::as_received(own.map(|(name, value)| (name.to_owned(), value)));
     let reply_to = ReplyTo { topic: &to, partition: request.reply_partition };
     let written = peer.request(&id, reply_to, deadline, own.clone(), 1);
     let expected = RequestHeaders { deadline: Some(deadline), ..request.clone() };

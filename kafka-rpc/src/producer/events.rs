@@ -9,7 +9,7 @@ use rdkafka::{
 };
 use tokio::sync::Notify;
 
-use super::{refusal::DeliveryError, topic::Topic};
+use super::{gather::Purpose, refusal::DeliveryError, topic::Topic};
 
 /// What is told when a record was delivered, or not.
 pub(crate) type OnDelivery = Box<dyn FnOnce(Result<(), DeliveryError>) + Send + Sync>;
@@ -42,13 +42,6 @@ pub(super) struct InFlight {
     pub(super) chosen: Option<(Arc<Topic>, i32)>,
 }
 
-/// What a producer is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Purpose {
-    Single,
-    Batches,
-}
-
 /// A producer of librdkafka's, as what it tells arrives here.
 pub(super) struct Deliveries {
     pub(super) purpose: Purpose,
@@ -63,8 +56,9 @@ impl ClientContext for Deliveries {
             *self.events.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.to_owned());
             return;
         }
-        if self.purpose == Purpose::Batches {
-            // It may have been idle for long, and be cut off for that. Where no broker can be reached, the other says so.
+        if self.purpose != Purpose::Single {
+            // It may have been idle for long, and be cut off for that. Where no broker can be reached, the one for single
+            // records says so.
             return;
         }
         tracing::error!(reason, "no broker can be reached");

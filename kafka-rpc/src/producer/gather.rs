@@ -7,7 +7,7 @@
 //! gone), the next partition is used, and then the next.
 //!
 //! How long they take also says how a batch is sent: near a broker at once, in as many parts as librdkafka makes of it;
-//! elsewhere as a whole, which has to be waited for.
+//! elsewhere as a whole, which has to be waited for. Each has a [producer of its own](super).
 
 use std::{
     collections::VecDeque,
@@ -30,8 +30,29 @@ const FEW: usize = 5;
 /// for: librdkafka waits a millisecond (`linger.ms`), and up to one more.
 const NEAR: Duration = Duration::from_millis(2);
 
+/// What a producer of librdkafka's is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Records that go at once: one, a few, and those whose key is the user's.
+    Single,
+    /// Batches where acknowledgements come back at once.
+    NearBatches,
+    /// Batches where they do not, or where that is not known.
+    FarBatches,
+}
+
 /// How much of the time that acknowledgements are expected to take is what the last one took: one part in so many.
 const RECENT: u32 = 8;
+
+impl Purpose {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Single => "single",
+            Self::NearBatches => "near_batches",
+            Self::FarBatches => "far_batches",
+        }
+    }
+}
 
 /// The records of one topic whose partition is not decided by their key.
 #[derive(Debug)]
@@ -42,7 +63,7 @@ pub(super) struct Gather<T> {
     sent_at: Option<Instant>,
     waiting: VecDeque<(T, usize)>,
     bytes: usize,
-    /// How long the acknowledgement of a few records takes, as far as was seen. That of many says how large they are.
+    /// How long an acknowledgement takes, as far as was seen.
     acknowledged_in: Option<Duration>,
 }
 
@@ -60,8 +81,8 @@ struct Partition {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Batch<T> {
     pub(super) partition: i32,
-    /// Whether the whole of it should be waited for before it is sent.
-    pub(super) lingers: bool,
+    /// Which producer it is for.
+    pub(super) purpose: Purpose,
     /// Each with its bytes.
     pub(super) records: VecDeque<(T, usize)>,
 }
@@ -133,11 +154,11 @@ impl<T> Gather<T> {
             bytes <= FULL
         });
         let count = fitting.count().max(1);
-        let lingers = count > FEW && !self.is_near();
+        let purpose = self.purpose_of(count);
         let partition = self.free_partition(count, now)?;
         let records: VecDeque<(T, usize)> = self.waiting.drain(..count).collect();
         self.bytes -= records.iter().map(|(_, own)| own).sum::<usize>();
-        Some(Batch { partition, lingers, records })
+        Some(Batch { partition, purpose, records })
     }
 
     /// Takes back what could not be sent of a batch: it goes before all that waits, and is not on its way.
@@ -160,26 +181,32 @@ impl<T> Gather<T> {
 
     /// Notes that a record is not on its way to a partition any more; true if none is.
     pub(super) fn arrived(&mut self, partition: i32) -> bool {
-        self.leave(partition).is_some_and(|own| own.in_flight == 0)
+        let own = self.partitions.iter_mut().find(|own| own.id == partition);
+        own.is_some_and(|own| {
+            own.in_flight = own.in_flight.saturating_sub(1);
+            own.in_flight == 0
+        })
     }
 
     /// Notes that all that was on its way to a partition has been acknowledged now.
     pub(super) fn acknowledged(&mut self, partition: i32, now: Instant) {
-        let Some(own) = self.partitions.iter().find(|own| own.id == partition && own.are_few) else { return };
+        let Some(own) = self.partitions.iter().find(|own| own.id == partition) else { return };
         let took = now.saturating_duration_since(own.sent_at);
-        let expected = self.acknowledged_in.unwrap_or(took);
-        self.acknowledged_in = Some((expected * (RECENT - 1) + took) / RECENT);
+        // That many take long may say how large they are, and not how far they go.
+        if own.are_few || took < NEAR {
+            // One that is quick says how near the broker is; one that is slow may have waited for anything.
+            let most = NEAR * 2;
+            let expected = self.acknowledged_in.unwrap_or(took).min(most);
+            self.acknowledged_in = Some(took.min((expected * (RECENT - 1) + took.min(most)) / RECENT));
+        }
     }
 
-    fn leave(&mut self, partition: i32) -> Option<&Partition> {
-        let own = self.partitions.iter_mut().find(|own| own.id == partition)?;
-        own.in_flight = own.in_flight.saturating_sub(1);
-        Some(own)
-    }
-
-    /// Whether acknowledgements come back so soon that a batch need not be waited for.
-    fn is_near(&self) -> bool {
-        self.acknowledged_in.is_some_and(|expected| expected < NEAR)
+    fn purpose_of(&self, records: usize) -> Purpose {
+        match self.acknowledged_in {
+            _ if records <= FEW => Purpose::Single,
+            Some(expected) if expected < NEAR => Purpose::NearBatches,
+            _ => Purpose::FarBatches,
+        }
     }
 
     /// When to look again, if nothing arrives before.
@@ -235,7 +262,8 @@ mod tests {
     /// Of records of a hundred bytes each.
     fn batch(partition: i32, records: impl IntoIterator<Item = u32>) -> Batch<u32> {
         let records: VecDeque<_> = records.into_iter().map(|record| (record, 100)).collect();
-        Batch { partition, lingers: records.len() > FEW, records }
+        let purpose = if records.len() > FEW { Purpose::FarBatches } else { Purpose::Single };
+        Batch { partition, purpose, records }
     }
 
     #[test]
@@ -286,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_is_waited_for_where_acknowledgements_take_long_and_not_where_they_are_quick() {
+    fn a_batch_goes_as_acknowledgements_say_how_near_the_broker_is() {
         let (mut gather, mut now) = gather();
         let mut sent_after = |took: Duration, records: u32| {
             for record in 0..records {
@@ -294,21 +322,25 @@ mod tests {
             }
             let batch = gather.take(now).expect("nothing is on its way");
             now += took;
-            while !gather.arrived(batch.partition) {}
+            let free = (0..records).filter(|_| gather.arrived(batch.partition)).count();
+            assert_eq!(free, 1, "once the last has arrived");
             gather.acknowledged(batch.partition, now);
-            batch.lingers
+            batch.purpose
         };
-        let (few, many, quick, slow) = (5, 6, NEAR / 2, NEAR * 10);
-        assert!(sent_after(quick, many), "nothing is known");
-        assert!(!sent_after(quick, few), "a few are sent at once wherever they go");
-        assert!(!sent_after(slow, many));
-        assert!(!sent_after(slow, few), "how long many take says nothing");
-        assert!(sent_after(quick, many));
-        let again = (1..20).find(|_| {
-            sent_after(quick, few);
-            !sent_after(slow, many)
+        let (few, many, quick, slow) = (5, 6, NEAR / 2, NEAR * 100);
+        assert_eq!(sent_after(slow, many), Purpose::FarBatches, "nothing is known");
+        assert_eq!(sent_after(quick, few), Purpose::Single);
+        assert_eq!(sent_after(slow, many), Purpose::NearBatches);
+        assert_eq!(sent_after(slow, many), Purpose::NearBatches, "how long many take says nothing");
+        assert_eq!(sent_after(slow, few), Purpose::Single);
+        assert_eq!(sent_after(slow, many), Purpose::NearBatches, "one of a few may have waited for anything");
+        let far = (0..20).find(|_| {
+            sent_after(slow, few);
+            sent_after(slow, many) == Purpose::FarBatches
         });
-        assert!(again.is_some_and(|round| round > 1), "{again:?}: what is expected follows slowly");
+        assert!(far.is_some(), "several have not");
+        assert_eq!(sent_after(quick, many), Purpose::FarBatches);
+        assert_eq!(sent_after(slow, many), Purpose::NearBatches, "nothing far is as quick as that");
     }
 
     #[test]
@@ -340,7 +372,13 @@ mod tests {
         assert_eq!(taken(&mut gather), Some(vec![0, 1]));
         assert_eq!(taken(&mut gather), Some(vec![2, 3]));
         assert_eq!(taken(&mut gather), None, "what is left is not full");
-        assert_eq!((gather.take_all(), gather.waiting_bytes()), (vec![4], 0));
+        gather.wait(5, FULL + 1);
+        gather.arrived(3);
+        assert_eq!(taken(&mut gather), Some(vec![4]), "no request holds both");
+        gather.arrived(3);
+        assert_eq!(taken(&mut gather), Some(vec![5]));
+        gather.wait(6, 100);
+        assert_eq!((gather.take_all(), gather.waiting_bytes()), (vec![6], 0));
     }
 
     #[test]

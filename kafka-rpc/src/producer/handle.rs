@@ -15,7 +15,10 @@ use std::{
 
 use rdkafka::{ClientConfig, producer::BaseProducer};
 
-use super::events::{Deliveries, Events, Purpose};
+use super::{
+    events::{Deliveries, Events},
+    gather::Purpose,
+};
 use crate::{Error, kafka};
 
 /// How long a poll waits for something to tell: the grain of ending.

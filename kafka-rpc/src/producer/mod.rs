@@ -2,18 +2,20 @@
 //!
 //! - [`gather`]: which records are sent together, and to which partition
 //! - [`topic`]: the records of a topic that wait for that
+//! - [`batches`]: the producers of batches, each made when there is one for it
 //! - [`renewed`]: a producer of librdkafka's that is made anew when it must be
 //! - [`handle`]: such a producer, with a thread that polls it
 //! - [`events`]: what it tells, deliveries above all
 //! - [`refusal`]: why a record was not delivered
 //! - [`properties`]: what librdkafka is told
 //!
-//! There are two of librdkafka's, unless a preset says otherwise. The one for single records sends what it is given at
-//! once. The one for batches waits a millisecond for the whole of one: librdkafka wakes up at the first record, and sends
-//! what it finds then; once five records are on their way to a partition, its idempotent producer sends no more there
-//! until they are acknowledged, and spins meanwhile. Where acknowledgements come back as soon as that, batches too go
-//! through the first.
+//! Underneath is one of librdkafka's for single records, which sends what it is given at once, and one for batches, unless
+//! a preset says otherwise. librdkafka wakes up at the first record of a batch, and sends what it finds then; once five
+//! records are on their way to a partition, its idempotent producer sends no more there until they are acknowledged, and
+//! spins meanwhile. So the one for batches has one request on the way, where that is not long; elsewhere it waits a
+//! millisecond for the whole of a batch.
 
+mod batches;
 mod events;
 mod gather;
 mod handle;
@@ -36,15 +38,16 @@ use rdkafka::{
 };
 use tokio::sync::oneshot;
 
+use self::{
+    batches::Batches,
+    events::{Events, InFlight},
+    gather::{Batch, Purpose},
+    renewed::Renewed,
+    topic::{Placed, Topic, Waiting},
+};
 pub(crate) use self::{
     events::OnDelivery,
     refusal::{DeliveryError, QueueError, Refusal},
-};
-use self::{
-    events::{Events, InFlight, Purpose},
-    gather::Batch,
-    renewed::Renewed,
-    topic::{Placed, Topic, Waiting},
 };
 use crate::{
     Config, Error, Headers,
@@ -57,8 +60,8 @@ const ASK_FOR: Duration = Duration::from_secs(5);
 /// The producer of a process. Cheap to share; delivery callbacks run on threads of its own.
 pub(crate) struct Producer {
     single: Renewed,
-    /// For batches, where that is another.
-    batches: Option<Renewed>,
+    /// For batches, where those have others.
+    batches: Option<Batches>,
     events: Arc<Events>,
     topics: RwLock<HashMap<Arc<str>, Arc<Topic>>>,
     runtime: tokio::runtime::Handle,
@@ -69,10 +72,8 @@ impl Producer {
     pub(crate) fn new(config: &Config) -> Result<Arc<Self>, Error> {
         let events = Arc::<Events>::default();
         let runtime = tokio::runtime::Handle::current();
-        let make = |purpose, properties| Renewed::make(purpose, properties, &events, &runtime);
-        let single = make(Purpose::Single, properties::single(config))?;
-        let batches = properties::batches(config);
-        let batches = batches.map(|properties| make(Purpose::Batches, properties)).transpose()?;
+        let single = Renewed::make(Purpose::Single, properties::single(config), &events, &runtime)?;
+        let batches = Batches::new(config);
         let topics = RwLock::new(HashMap::new());
         Ok(Arc::new(Self { single, batches, events, topics, runtime }))
     }
@@ -155,21 +156,57 @@ impl Producer {
 
     /// Sends records that were gathered. What librdkafka has no room for waits on; whoever waits for one that it refuses
     /// is told so.
-    fn send_batch(&self, topic: &Arc<Topic>, batch: Batch<Waiting>) {
-        let Batch { partition, lingers, mut records } = batch;
-        let through = self.batches.as_ref().filter(|_| lingers).unwrap_or(&self.single);
+    fn send_batch(self: &Arc<Self>, topic: &Arc<Topic>, batch: Batch<Waiting>) {
+        let Batch { partition, purpose, mut records } = batch;
+        let through = self.through(purpose);
         while let Some((waiting, bytes)) = records.pop_front() {
             match send_chosen(through, topic, Some(partition), waiting) {
                 Ok(()) => {}
                 Err((QueueError::Full, waiting)) => {
                     records.push_front((waiting, bytes));
-                    return topic.put_back(Batch { partition, lingers, records });
+                    return topic.put_back(Batch { partition, purpose, records });
                 }
                 Err((error, waiting)) => {
                     topic.not_sent(partition, &error);
                     (waiting.told)(Err(error.into()));
                 }
             }
+        }
+    }
+
+    /// The producer for this purpose; that of single records until it is there.
+    fn through(self: &Arc<Self>, purpose: Purpose) -> &Renewed {
+        let own = self.batches.as_ref().and_then(|batches| batches.of(purpose));
+        let Some(own) = own else { return &self.single };
+        if own.is_first_wanted() {
+            let producer = Arc::clone(self);
+            self.runtime.spawn_blocking(move || producer.make_for(purpose));
+        }
+        own.ready().unwrap_or(&self.single)
+    }
+
+    /// Makes a producer of batches. It is used once it has learned of the topics. Blocks.
+    fn make_for(&self, purpose: Purpose) {
+        let Some(own) = self.batches.as_ref().and_then(|batches| batches.of(purpose)) else { return };
+        let made = match own.make(&self.events, &self.runtime) {
+            Ok(made) => made,
+            Err(error) => {
+                tracing::error!(producer = ?purpose, %error, "batches go through the producer of single records");
+                return;
+            }
+        };
+        let mut learned = HashSet::new();
+        loop {
+            // The lock under which topics are added: whoever adds one later finds this producer, and has it learn of it.
+            let topics = self.topics.write().unwrap_or_else(PoisonError::into_inner);
+            let Some(topic) = topics.keys().find(|topic| !learned.contains(*topic)).map(Arc::clone) else {
+                return own.set_ready(made);
+            };
+            drop(topics);
+            if let Err(error) = made.ask_partitions(&topic, ASK_FOR) {
+                tracing::debug!(producer = ?purpose, %topic, %error, "it learns of a topic as it goes");
+            }
+            learned.insert(topic);
         }
     }
 
@@ -225,8 +262,8 @@ impl Producer {
         self.runtime.spawn_blocking(move || {
             let Ok(asked) = producer.ask_partitions(&topic.name, ASK_FOR) else { return };
             // Asking is how a producer learns of partitions, and one that does not know a partition sends nothing there.
-            if producer.batches.as_ref().is_some_and(|own| own.ask_partitions(&topic.name, ASK_FOR).is_err())
-            {
+            let mut others = producer.batches.iter().flat_map(Batches::ready);
+            if others.any(|other| other.ask_partitions(&topic.name, ASK_FOR).is_err()) {
                 return;
             }
             let ids: Vec<i32> = asked.iter().filter(|(_, leader)| *leader >= 0).map(|(id, _)| *id).collect();
@@ -247,7 +284,7 @@ impl Producer {
             for topic in &topics {
                 self.send_by_key(topic.take_all());
             }
-            for producer in self.batches.iter().chain([&self.single]) {
+            for producer in self.batches.iter().flat_map(Batches::ready).chain([&self.single]) {
                 let left = until.saturating_duration_since(Instant::now());
                 producer.handle().flush(left).map_err(|error| unsent(error.to_string()))?;
             }
@@ -256,7 +293,7 @@ impl Producer {
                 return Ok(());
             }
             if Instant::now() >= until {
-                return Err(unsent("some were being sent when the time was up".to_owned()));
+                return Err(unsent("some were not acknowledged in time".to_owned()));
             }
             thread::sleep(Duration::from_millis(1));
         }

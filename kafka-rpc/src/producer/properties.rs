@@ -20,13 +20,20 @@ pub(super) fn single(config: &Config) -> ClientConfig {
     match config.tuning {
         Tuning::Latency => properties(config, "0", "5"),
         Tuning::Throughput => properties(config, "1", "5"),
-        Tuning::NearBroker => properties(config, "0", "1"),
+        Tuning::NearBroker => near_batches(config),
     }
 }
 
-/// What the producer of batches is told, where it is not the same.
-pub(super) fn batches(config: &Config) -> Option<ClientConfig> {
-    (config.tuning == Tuning::Latency).then(|| properties(config, "1", "5"))
+/// What the producer of batches near a broker is told. A broker sees to one request of a connection after the other, so
+/// that more on the way save only the way, which is short; and what a producer with five may not send yet, it asks for
+/// again and again without a pause.
+pub(super) fn near_batches(config: &Config) -> ClientConfig {
+    properties(config, "0", "1")
+}
+
+/// What the producer of batches far from a broker is told: to wait for the whole of one.
+pub(super) fn far_batches(config: &Config) -> ClientConfig {
+    properties(config, "1", "5")
 }
 
 fn properties(config: &Config, linger_millis: &str, in_flight: &str) -> ClientConfig {

@@ -14,7 +14,8 @@ use rdkafka::{
 };
 
 use super::{
-    events::{Events, InFlight, Purpose},
+    events::{Events, InFlight},
+    gather::Purpose,
     handle::Handle,
 };
 use crate::{Error, telemetry};
@@ -88,7 +89,7 @@ impl Renewed {
         let new = Handle::create(self.purpose, &self.properties, &self.events)?;
         let old = std::mem::replace(&mut *current, Arc::new(new));
         drop(current);
-        telemetry::producer_replaced();
+        telemetry::producer_replaced(self.purpose.name());
         tracing::error!(
             producer = ?self.purpose, error = ?old.client().fatal_error(), "a producer met a fatal error, and was made anew"
         );

@@ -102,8 +102,9 @@ impl Running {
         self.tasks.close();
     }
 
-    /// Ends pending calls, but those of handlers; stops taking records, lets handlers end within `drain_timeout`, commits, leaves the groups,
-    /// and sends what is queued, in this order: a handler that ends may still call and reply.
+    /// Ends pending calls, but those of handlers; stops taking records, lets handlers end within `drain_timeout`, commits,
+    /// leaves the groups, and sends what is queued, in this order: a handler that ends may still call and reply. What Kafka
+    /// has not acknowledged within five seconds then is an error.
     pub async fn shutdown(mut self) -> Result<(), Error> {
         self.pending.close_to_others();
         for consumer in &self.consumers {

@@ -143,9 +143,7 @@ mod tests {
 
     #[test]
     fn a_letter_is_the_record_byte_for_byte_with_our_headers_after_its_own() {
-        let mut own = Headers::new();
-        own.push("error", "theirs");
-        own.push_nullable("null", None);
+        let own = Headers::as_received([("error".to_owned(), Some("theirs")), ("null".to_owned(), None)]);
         let letter = written(&RpcError::internal("database is gone"), own);
         assert_eq!(letter.key.as_deref(), Some(b"\x00key".as_slice()));
         assert_eq!(letter.value.as_deref(), Some(b"\xffpoison".as_slice()));

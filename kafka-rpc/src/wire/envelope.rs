@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use super::codec::{self, CodecError};
 
-/// What a receiver needs of a command envelope. `payload` is a slice of the value it was read from.
+/// What a receiver needs of a command envelope. It is parts of the value it was read from.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Envelope<'a> {
     /// Selects the handler; `None` where it is missing or empty.

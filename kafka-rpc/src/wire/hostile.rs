@@ -54,13 +54,7 @@ fn headers() -> impl Strategy<Value = Headers> {
         vec(any::<u8>(), 0..40),
         any::<i128>().prop_map(|number| number.to_string().into_bytes()),
     ]);
-    vec((name, value), 0..12).prop_map(|pairs| {
-        let mut headers = Headers::new();
-        for (name, value) in pairs {
-            headers.push_nullable(name, value.map(Bytes::from));
-        }
-        headers
-    })
+    vec((name, value), 0..12).prop_map(Headers::as_received)
 }
 
 fn records() -> impl Strategy<Value = Received> {

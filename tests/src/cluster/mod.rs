@@ -132,10 +132,10 @@ impl Cluster {
         }
     }
 
-    /// Deletes a topic that was made here. Those of the embedded broker go with it.
+    /// Deletes a topic that was made here, if the brokers let it be deleted. Those of the embedded broker go with it.
     pub async fn delete_topic(&self, topic: &str) {
         if !self.is_embedded() {
-            self.topics().delete(&self.name(topic)).await;
+            self.topics().ask_to_delete(&self.name(topic)).await;
         }
     }
 

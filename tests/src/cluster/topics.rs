@@ -11,7 +11,7 @@ use crate::{BOUND, eventually};
 
 /// The topics of a cluster, by the names that they have there.
 ///
-/// Every method panics where the cluster refuses, and returns once the brokers know what has changed.
+/// Every method that does not ask panics where the cluster refuses, and returns once the brokers know what has changed.
 pub struct Topics {
     admin: AdminClient<DefaultClientContext>,
 }
@@ -43,14 +43,18 @@ impl Topics {
         self.until(name, partitions).await;
     }
 
-    /// Deletes a topic: brokers may know it for a while yet.
-    pub async fn delete(&self, name: &str) {
-        accepted(self.admin.delete_topics(&[name], &options()).await);
+    /// Asks for a topic to be deleted; brokers may refuse, and may know it for a while yet.
+    pub async fn ask_to_delete(&self, name: &str) {
+        let asked = self.admin.delete_topics(&[name], &options()).await;
+        let refused = asked.map(|topics| topics.into_iter().find_map(Result::err));
+        if !matches!(refused, Ok(None)) {
+            tracing::warn!(topic = name, ?refused, "not deleted");
+        }
     }
 
     /// Deletes a topic, and makes it anew.
     pub async fn recreate(&self, name: &str, partitions: i32) {
-        self.delete(name).await;
+        accepted(self.admin.delete_topics(&[name], &options()).await);
         self.until(name, 0).await;
         self.create(name, partitions).await;
     }

@@ -138,11 +138,7 @@ mod tests {
         }
 
         pub(crate) fn received(pairs: &[(&str, &'static [u8])]) -> Headers {
-            let mut headers = Headers::new();
-            for (name, value) in pairs {
-                headers.push((*name).to_owned(), *value);
-            }
-            headers
+            Headers::as_received(pairs.iter().map(|(name, value)| ((*name).to_owned(), Some(*value))))
         }
 
         /// Every partition of a reply topic.

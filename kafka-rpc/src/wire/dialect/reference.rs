@@ -135,8 +135,8 @@ mod tests {
 
     #[test]
     fn without_both_ids_there_is_no_return_address() {
-        let mut null = received(&[("reply-to", b"t")]);
-        null.push_nullable("correlation-id".to_owned(), None);
+        let null =
+            Headers::as_received([("reply-to".to_owned(), Some("t")), ("correlation-id".to_owned(), None)]);
         for headers in [
             received(&[("correlation-id", b"c-1")]),
             received(&[("reply-to", b"t")]),
