@@ -33,10 +33,10 @@ fn allocations(what: &str, expected: u64, mut step: impl FnMut()) {
 #[test]
 fn the_cost_of_each_stage_in_allocations_does_not_grow() {
     let request = Bytes::from_static(REQUEST.as_bytes());
-    allocations("reading an envelope", 1, || assert!(decode_envelope(&request).is_some()));
+    allocations("reading an envelope", 0, || assert!(decode_envelope(&request).is_some()));
 
     let dispatch = Dispatch::of(32);
-    allocations("finding a handler", 1, || assert!(dispatch.find(&request)));
+    allocations("finding a handler", 0, || assert!(dispatch.find(&request)));
 
     let reply = encode_reply(b"{}");
     allocations("writing a reply", 3, || assert!(!encode_reply(b"{}").is_empty()));
