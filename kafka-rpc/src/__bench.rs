@@ -56,25 +56,28 @@ impl Dispatch {
     }
 }
 
-pub struct Lanes(lanes::Lanes<u64>);
+pub struct Lanes {
+    keys: lanes::Keys,
+    lanes: lanes::Lanes<u64>,
+}
 pub struct Job(lanes::Job<u64>);
 
 impl Lanes {
     pub fn by_key(concurrency: usize) -> Self {
-        Self(lanes::Lanes::new(Ordering::Key, concurrency))
+        Self { keys: lanes::Keys::new(Ordering::Key), lanes: lanes::Lanes::new(concurrency) }
     }
 
     /// Adds an item; the job that may run now.
     pub fn push(&mut self, key: &Bytes, item: u64) -> Option<Job> {
-        self.0.push(self.0.lane(0, Some(key)), item);
-        self.0.next().map(Job)
+        self.lanes.push(self.keys.lane(0, Some(key)), item);
+        self.lanes.next().map(Job)
     }
 
     /// Ends a job; the one that may run in its place.
     #[expect(clippy::needless_pass_by_value, reason = "a job is over with this")]
     pub fn finish(&mut self, job: Job) -> Option<Job> {
-        self.0.finish(job.0.lane);
-        self.0.next().map(Job)
+        self.lanes.finish(job.0.lane);
+        self.lanes.next().map(Job)
     }
 }
 

@@ -4,6 +4,7 @@
 //! - [`cluster`]: the Kafka that a test runs on, with topics and groups of its own
 //! - [`mod@counted`]: what the runtime has counted
 //! - [`interop`]: programs of other languages on the other side
+//! - [`mocked`]: a caller on a broker that is told to fail
 //! - [`orders`]: a contract, and a service that notes what it does
 //! - [`peer`]: somebody on the other side, who speaks bytes
 //! - [`service`]: the service as a process of its own, which can be killed
@@ -13,6 +14,7 @@ pub mod chaos;
 pub mod cluster;
 pub mod counted;
 pub mod interop;
+pub mod mocked;
 pub mod orders;
 pub mod peer;
 mod process;

@@ -3,17 +3,16 @@
 use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt as _, future::join_all, stream};
-use kafka_rpc::{CallError, Client, Config, Progress, Running, Runtime, WhenFull, testing::EmbeddedBroker};
+use kafka_rpc::{CallError, Client, Progress, Running, Runtime, WhenFull, testing::EmbeddedBroker};
 use rdkafka::{
     mocking::MockCluster,
-    producer::DefaultProducerContext,
     types::{RDKafkaApiKey, RDKafkaRespErr},
 };
 use tests::{
     BOUND, Cluster, Peer,
     cluster::started,
-    counted::{self, counted},
     eventually,
+    mocked::caller_on,
     orders::{OrderService, Orders, OrdersClient, REPLIES, TOPIC, order},
 };
 
@@ -204,49 +203,6 @@ async fn a_fatal_error_of_the_producer_ends_its_calls_and_the_next_ones_are_sent
     running.shutdown().await.expect("a clean shutdown");
 }
 
-/// More than go without waiting for company.
-const MANY: usize = 20;
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_fatal_error_of_the_producer_of_batches_ends_its_calls_and_the_next_ones_are_sent() {
-    counted::record();
-    let of_far_batches =
-        |count| counted(&format!("kafka_rpc_producers_{count}_total"), &[("purpose", "far_batches")]);
-    let broker = MockCluster::new(1).expect("an embedded broker");
-    let running = caller_on(&broker).await;
-    let client = running.client();
-    // So far away that all that is called while the first is on its way is gathered.
-    broker.broker_round_trip_time(1, Duration::from_millis(50)).expect("a delay");
-    let sent = || (0..=MANY).map(|_| client.echo("sent".to_owned()).notify());
-    let began = Instant::now();
-    while of_far_batches("made") == 0 {
-        assert!(began.elapsed() < BOUND, "no producer of batches is made");
-        for sent in join_all(sent()).await {
-            sent.expect("a broker that takes it");
-        }
-    }
-    let after_the_first = [
-        RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR,
-        RDKafkaRespErr::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER,
-    ];
-    broker.request_errors(RDKafkaApiKey::Produce, &after_the_first);
-    let called = Instant::now();
-    let calls = (0..=MANY).map(|_| client.echo("lost".to_owned()).timeout(Duration::from_secs(2)));
-    let mut ended = join_all(calls).await.into_iter();
-    let first = ended.next();
-    assert!(matches!(first, Some(Err(CallError::DeadlineExceeded { .. }))), "nobody answers: {first:?}");
-    for lost in ended {
-        assert!(matches!(lost, Err(CallError::Undeliverable { .. })), "{lost:?}");
-    }
-    assert!(called.elapsed() < Duration::from_secs(2) + AT_ONCE, "they ended after {:?}", called.elapsed());
-
-    for sent in join_all(sent()).await {
-        sent.expect("there is a new producer");
-    }
-    assert_eq!(of_far_batches("replaced"), 1);
-    running.shutdown().await.expect("a clean shutdown");
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn where_the_queue_of_the_producer_is_full_records_wait_for_space_and_none_of_them_for_ever() {
     let cluster = Cluster::start();
@@ -262,19 +218,6 @@ async fn where_the_queue_of_the_producer_is_full_records_wait_for_space_and_none
     }
     assert_eq!(cluster.peer().read(&cluster.name(TOPIC), 200).await.len(), 200);
     running.shutdown().await.expect("a clean shutdown");
-}
-
-/// A caller whose reply topic is being read already.
-async fn caller_on(broker: &MockCluster<'_, DefaultProducerContext>) -> Running {
-    for topic in [TOPIC, REPLIES] {
-        broker.create_topic(topic, 1, 1).expect("a topic");
-    }
-    let config = Config::new(broker.bootstrap_servers()).property("fetch.wait.max.ms", "1");
-    let runtime = Runtime::builder().config(config).without_registry().client_only().build();
-    let running = runtime.expect("nothing is wrong").start().await.expect("the broker is there");
-    let first = running.client().echo("first".to_owned()).timeout(Duration::from_millis(500)).await;
-    assert!(matches!(first, Err(CallError::DeadlineExceeded { .. })), "nobody answers");
-    running
 }
 
 /// Every call gets its own reply.

@@ -1,5 +1,5 @@
 //! The producers of batches: one for brokers that are near, and one for those that are not. Each is made when there is a
-//! batch for it, since brokers are one or the other, and seldom both.
+//! batch for it, since the brokers of a process are one or the other, and seldom both.
 
 use std::sync::{
     Arc, OnceLock,
@@ -73,8 +73,8 @@ impl OnDemand {
 
     /// Notes that it may be used from now on.
     pub(super) fn set_ready(&self, made: Renewed) {
-        telemetry::producer_made(self.purpose.name());
-        // Whoever wanted it first has made it, and nobody else.
-        let _made_twice = self.ready.set(made);
+        if self.ready.set(made).is_ok() {
+            telemetry::producer_made(self.purpose.name());
+        }
     }
 }

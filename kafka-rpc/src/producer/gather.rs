@@ -30,19 +30,19 @@ const FEW: usize = 5;
 /// for: librdkafka waits a millisecond (`linger.ms`), and up to one more.
 const NEAR: Duration = Duration::from_millis(2);
 
+/// How much of the time that an acknowledgement is expected to take is what the last slow one took: one part in so many.
+const RECENT: u32 = 8;
+
 /// What a producer of librdkafka's is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
-    /// Records that go at once: one, a few, and those whose key is the user's.
+    /// Records that go at once: one, a few, and those whose key is the user's. Batches too while nothing is known.
     Single,
     /// Batches where acknowledgements come back at once.
     NearBatches,
-    /// Batches where they do not, or where that is not known.
+    /// Batches where they do not.
     FarBatches,
 }
-
-/// How much of the time that acknowledgements are expected to take is what the last one took: one part in so many.
-const RECENT: u32 = 8;
 
 impl Purpose {
     pub(super) fn name(self) -> &'static str {
@@ -63,7 +63,8 @@ pub(super) struct Gather<T> {
     sent_at: Option<Instant>,
     waiting: VecDeque<(T, usize)>,
     bytes: usize,
-    /// How long an acknowledgement takes, as far as was seen.
+    /// How long the acknowledgement of a few records is expected to take: as long as a quick one took, and longer as slow
+    /// ones follow. `None` before the first.
     acknowledged_in: Option<Duration>,
 }
 
@@ -203,9 +204,9 @@ impl<T> Gather<T> {
 
     fn purpose_of(&self, records: usize) -> Purpose {
         match self.acknowledged_in {
-            _ if records <= FEW => Purpose::Single,
-            Some(expected) if expected < NEAR => Purpose::NearBatches,
-            _ => Purpose::FarBatches,
+            Some(expected) if records > FEW && expected < NEAR => Purpose::NearBatches,
+            Some(_) if records > FEW => Purpose::FarBatches,
+            _ => Purpose::Single,
         }
     }
 
@@ -262,8 +263,7 @@ mod tests {
     /// Of records of a hundred bytes each.
     fn batch(partition: i32, records: impl IntoIterator<Item = u32>) -> Batch<u32> {
         let records: VecDeque<_> = records.into_iter().map(|record| (record, 100)).collect();
-        let purpose = if records.len() > FEW { Purpose::FarBatches } else { Purpose::Single };
-        Batch { partition, purpose, records }
+        Batch { partition, purpose: Purpose::Single, records }
     }
 
     #[test]
@@ -328,7 +328,7 @@ mod tests {
             batch.purpose
         };
         let (few, many, quick, slow) = (5, 6, NEAR / 2, NEAR * 100);
-        assert_eq!(sent_after(slow, many), Purpose::FarBatches, "nothing is known");
+        assert_eq!(sent_after(slow, many), Purpose::Single, "nothing is known");
         assert_eq!(sent_after(quick, few), Purpose::Single);
         assert_eq!(sent_after(slow, many), Purpose::NearBatches);
         assert_eq!(sent_after(slow, many), Purpose::NearBatches, "how long many take says nothing");

@@ -9,10 +9,10 @@
 //! - [`refusal`]: why a record was not delivered
 //! - [`properties`]: what librdkafka is told
 //!
-//! Underneath is one of librdkafka's for single records, which sends what it is given at once, and one for batches, unless
-//! a preset says otherwise. librdkafka wakes up at the first record of a batch, and sends what it finds then; once five
+//! Underneath is one of librdkafka's for single records, which sends what it is given at once, and others for batches,
+//! unless a preset says otherwise. librdkafka wakes up at the first record of a batch, and sends what it finds then; once five
 //! records are on their way to a partition, its idempotent producer sends no more there until they are acknowledged, and
-//! spins meanwhile. So the one for batches has one request on the way, where that is not long; elsewhere it waits a
+//! spins meanwhile. So the one for batches to brokers that are near has one request on the way, and the other waits a
 //! millisecond for the whole of a batch.
 
 mod batches;
@@ -158,13 +158,21 @@ impl Producer {
     /// is told so.
     fn send_batch(self: &Arc<Self>, topic: &Arc<Topic>, batch: Batch<Waiting>) {
         let Batch { partition, purpose, mut records } = batch;
-        let through = self.through(purpose);
+        let mut through = self.through(purpose);
         while let Some((waiting, bytes)) = records.pop_front() {
             match send_chosen(through, topic, Some(partition), waiting) {
                 Ok(()) => {}
                 Err((QueueError::Full, waiting)) => {
                     records.push_front((waiting, bytes));
                     return topic.put_back(Batch { partition, purpose, records });
+                }
+                // A producer of batches may not have learned of a partition yet.
+                Err((QueueError::Refused(error), waiting))
+                    if error.kind == Refusal::NoPartition
+                        && !std::ptr::eq(through, &raw const self.single) =>
+                {
+                    through = &self.single;
+                    records.push_front((waiting, bytes));
                 }
                 Err((error, waiting)) => {
                     topic.not_sent(partition, &error);
@@ -178,11 +186,14 @@ impl Producer {
     fn through(self: &Arc<Self>, purpose: Purpose) -> &Renewed {
         let own = self.batches.as_ref().and_then(|batches| batches.of(purpose));
         let Some(own) = own else { return &self.single };
+        if let Some(ready) = own.ready() {
+            return ready;
+        }
         if own.is_first_wanted() {
             let producer = Arc::clone(self);
             self.runtime.spawn_blocking(move || producer.make_for(purpose));
         }
-        own.ready().unwrap_or(&self.single)
+        &self.single
     }
 
     /// Makes a producer of batches. It is used once it has learned of the topics. Blocks.
@@ -195,16 +206,20 @@ impl Producer {
                 return;
             }
         };
+        let until = Instant::now() + ASK_FOR;
         let mut learned = HashSet::new();
         loop {
             // The lock under which topics are added: whoever adds one later finds this producer, and has it learn of it.
             let topics = self.topics.write().unwrap_or_else(PoisonError::into_inner);
-            let Some(topic) = topics.keys().find(|topic| !learned.contains(*topic)).map(Arc::clone) else {
+            let unknown = topics.keys().find(|topic| !learned.contains(*topic)).map(Arc::clone);
+            let left = until.saturating_duration_since(Instant::now());
+            let Some(topic) = unknown.filter(|_| !left.is_zero()) else {
                 return own.set_ready(made);
             };
             drop(topics);
-            if let Err(error) = made.ask_partitions(&topic, ASK_FOR) {
-                tracing::debug!(producer = ?purpose, %topic, %error, "it learns of a topic as it goes");
+            if let Err(error) = made.ask_partitions(&topic, left) {
+                tracing::debug!(producer = ?purpose, %topic, %error, "it learns of its topics as it goes");
+                return own.set_ready(made);
             }
             learned.insert(topic);
         }

@@ -26,7 +26,7 @@ const MOST_BYTES: usize = 256 << 20;
 /// A record that waits for a partition.
 ///
 /// Its headers are as librdkafka takes them, made by whoever has it wait: the records of a batch are given to librdkafka
-/// as fast as can be, since it waits but a millisecond for them.
+/// as fast as can be, since it waits but a millisecond for them, or not at all.
 pub(super) struct Waiting {
     pub(super) record: Arc<OutgoingRecord>,
     pub(super) headers: OwnedHeaders,

@@ -10,7 +10,7 @@ use tokio::time;
 use super::{
     lanes::Job,
     outcome,
-    runners::Ended,
+    runners::EndedJob,
     worker::{Task, Worker},
 };
 use crate::{
@@ -73,7 +73,7 @@ impl Worker {
     fn replied(self: &Arc<Self>, job: &Job<Task>) {
         self.metrics.replied.increment(1);
         let mut delivered = self.delivered.lock().unwrap_or_else(PoisonError::into_inner);
-        delivered.push(Ended::new(job, true));
+        delivered.push(EndedJob::new(job, true));
         if delivered.len() == 1 {
             drop(delivered);
             let worker = Arc::clone(self);
@@ -87,7 +87,7 @@ impl Worker {
         self.go();
     }
 
-    pub(super) fn take_delivered(&self) -> Vec<Ended> {
+    pub(super) fn take_delivered(&self) -> Vec<EndedJob> {
         std::mem::take(&mut *self.delivered.lock().unwrap_or_else(PoisonError::into_inner))
     }
 

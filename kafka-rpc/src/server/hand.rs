@@ -22,11 +22,11 @@ const MOST: usize = 32;
 #[derive(Debug)]
 pub(super) struct Hand<J, E> {
     id: usize,
-    held: Mutex<Held<J, E>>,
+    contents: Mutex<Contents<J, E>>,
 }
 
 #[derive(Debug)]
-pub(super) struct Held<J, E> {
+pub(super) struct Contents<J, E> {
     /// Those that have not been started.
     pub(super) jobs: VecDeque<Job<J>>,
     /// Those that have ended, which the lanes do not know yet.
@@ -40,12 +40,12 @@ pub(super) struct Held<J, E> {
 }
 
 impl<J, E> Hand<J, E> {
-    pub(super) fn held(&self) -> MutexGuard<'_, Held<J, E>> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn contents(&self) -> MutexGuard<'_, Contents<J, E>> {
+        self.contents.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<J, E> Held<J, E> {
+impl<J, E> Contents<J, E> {
     /// The next job, as one that is started.
     pub(super) fn start(&mut self) -> Option<Job<J>> {
         let job = self.jobs.pop_front()?;
@@ -100,9 +100,15 @@ impl<J, E> Hands<J, E> {
     /// A hand for one more runner.
     pub(super) fn add(&mut self, now: Instant) -> Arc<Hand<J, E>> {
         let entry = self.taken.vacant_entry();
-        let held =
-            Held { jobs: VecDeque::new(), ended: Vec::new(), started: 0, seen: 0, size: 1, filled_at: now };
-        let hand = Hand { id: entry.key(), held: Mutex::new(held) };
+        let contents = Contents {
+            jobs: VecDeque::new(),
+            ended: Vec::new(),
+            started: 0,
+            seen: 0,
+            size: 1,
+            filled_at: now,
+        };
+        let hand = Hand { id: entry.key(), contents: Mutex::new(contents) };
         Arc::clone(entry.insert(Arc::new(hand)))
     }
 
@@ -118,22 +124,22 @@ impl<J, E> Hands<J, E> {
 
     /// Those whose runners have not come back to them since the last look.
     pub(super) fn stuck(&self) -> Vec<Arc<Hand<J, E>>> {
-        self.iter().filter(|hand| hand.held().is_stuck()).map(Arc::clone).collect()
+        self.iter().filter(|hand| hand.contents().is_stuck()).map(Arc::clone).collect()
     }
 
     /// How many jobs were started by those who look now.
     pub(super) fn started(&self) -> u64 {
-        self.iter().map(|hand| hand.held().started).sum()
+        self.iter().map(|hand| hand.contents().started).sum()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{handler::Ordering, server::lanes::Lanes};
+    use crate::server::lanes::Lanes;
 
     fn job() -> Job<u32> {
-        let mut lanes = Lanes::new(Ordering::None, 1);
+        let mut lanes = Lanes::new(1);
         lanes.push(None, 0);
         lanes.next().expect("one may run")
     }
@@ -143,11 +149,11 @@ mod tests {
         let now = Instant::now();
         let mut hands = Hands::<u32, ()>::new(1);
         let hand = hands.add(now);
-        let mut held = hand.held();
+        let mut contents = hand.contents();
         let quick = now + Duration::from_micros(1);
-        let sizes: Vec<usize> = (0..6).map(|_| held.next_size(quick)).collect();
+        let sizes: Vec<usize> = (0..6).map(|_| contents.next_size(quick)).collect();
         assert_eq!(sizes, [2, 4, 8, 16, 32, MOST]);
-        let slow: Vec<usize> = (1..7).map(|turn| held.next_size(quick + turn * HANDFUL)).collect();
+        let slow: Vec<usize> = (1..7).map(|turn| contents.next_size(quick + turn * HANDFUL)).collect();
         assert_eq!(slow, [16, 8, 4, 2, 1, 1]);
     }
 
@@ -156,13 +162,13 @@ mod tests {
         let mut hands = Hands::<u32, ()>::new(2);
         let hand = hands.add(Instant::now());
         assert!(hands.stuck().is_empty(), "nothing is in it");
-        hand.held().jobs.extend([job(), job()]);
+        hand.contents().jobs.extend([job(), job()]);
         assert_eq!(hands.stuck().len(), 1);
-        assert!(hand.held().start().is_some());
+        assert!(hand.contents().start().is_some());
         assert!(hands.stuck().is_empty(), "one was started since");
         assert_eq!(hands.stuck().len(), 1);
-        hand.held().jobs.clear();
-        hand.held().ended.push(());
+        hand.contents().jobs.clear();
+        hand.contents().ended.push(());
         assert_eq!(hands.stuck().len(), 1, "what has ended must be told too");
         hands.remove(&hand);
         assert!(hands.stuck().is_empty() && hands.has_room());

@@ -27,19 +27,20 @@ pub(crate) struct Room {
 impl Worker {
     /// Notes a record that was received, until it is [taken](Self::take_received) with others.
     pub(crate) fn receive(&self, record: Arc<Received>) {
-        self.received.lock().unwrap_or_else(PoisonError::into_inner).push(record);
+        // Here and not below, where the state is locked.
+        let lane = self.keys.lane(record.partition, record.key.as_deref());
+        self.received.lock().unwrap_or_else(PoisonError::into_inner).push((lane, record));
     }
 
     /// Takes what was received. It waits for [`go`](Self::go), and partitions that are full now for [`flow`](Self::flow).
     pub(crate) fn take_received(&self) {
         let mut received = self.received.lock().unwrap_or_else(PoisonError::into_inner);
         let mut state = self.state();
-        for record in received.drain(..) {
+        for (lane, record) in received.drain(..) {
             let partition = record.partition;
             let Some(generation) = state.partitions.take(partition, record.offset, record.weight()) else {
                 continue;
             };
-            let lane = state.lanes.lane(partition, record.key.as_deref());
             state.lanes.push(lane, Task { record, generation, retries: 0 });
             if state.partitions.is_full(partition) {
                 self.flow_has_changed();

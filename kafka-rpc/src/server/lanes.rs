@@ -21,6 +21,28 @@ pub(crate) struct Lane(u64);
 /// A lane is a hash already, and is not hashed again.
 impl IsEnabled for Lane {}
 
+/// Tells the lane of a record.
+#[derive(Debug)]
+pub(crate) struct Keys {
+    ordering: Ordering,
+    hashes: RandomState,
+}
+
+impl Keys {
+    pub(crate) fn new(ordering: Ordering) -> Self {
+        Self { ordering, hashes: RandomState::new() }
+    }
+
+    /// The lane of a record; `None` where nothing is ordered.
+    pub(crate) fn lane(&self, partition: i32, key: Option<&[u8]>) -> Option<Lane> {
+        match self.ordering {
+            Ordering::Key => Some(Lane(self.hashes.hash_one((partition, key)))),
+            Ordering::Partition => Some(Lane(self.hashes.hash_one(partition))),
+            Ordering::None => None,
+        }
+    }
+}
+
 /// An item that may run now. Its lane is busy until it is handed back to [`Lanes::finish`].
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Job<T> {
@@ -36,35 +58,16 @@ pub(crate) struct Job<T> {
 /// A lane is in the map while an item of it runs or is ready to; what came after waits in its queue.
 #[derive(Debug)]
 pub(crate) struct Lanes<T> {
-    ordering: Ordering,
     concurrency: usize,
     running: usize,
-    keys: RandomState,
     arrived: u64,
     waiting: IntMap<Lane, VecDeque<(u64, T)>>,
     ready: Queue<T>,
 }
 
 impl<T> Lanes<T> {
-    pub(crate) fn new(ordering: Ordering, concurrency: usize) -> Self {
-        Self {
-            ordering,
-            concurrency,
-            running: 0,
-            keys: RandomState::new(),
-            arrived: 0,
-            waiting: IntMap::default(),
-            ready: Queue::default(),
-        }
-    }
-
-    /// The lane of a record; `None` where nothing is ordered.
-    pub(crate) fn lane(&self, partition: i32, key: Option<&[u8]>) -> Option<Lane> {
-        match self.ordering {
-            Ordering::Key => Some(Lane(self.keys.hash_one((partition, key)))),
-            Ordering::Partition => Some(Lane(self.keys.hash_one(partition))),
-            Ordering::None => None,
-        }
+    pub(crate) fn new(concurrency: usize) -> Self {
+        Self { concurrency, running: 0, arrived: 0, waiting: IntMap::default(), ready: Queue::default() }
     }
 
     /// Adds an item to its lane.
@@ -231,9 +234,9 @@ mod tests {
 
     /// Adds items of partition 0, each with its key.
     fn pushed(ordering: Ordering, concurrency: usize, items: &[(&'static str, u32)]) -> Lanes<u32> {
-        let mut lanes = Lanes::new(ordering, concurrency);
+        let (keys, mut lanes) = (Keys::new(ordering), Lanes::new(concurrency));
         for (name, item) in items {
-            lanes.push(lanes.lane(0, Some(name.as_bytes())), *item);
+            lanes.push(keys.lane(0, Some(name.as_bytes())), *item);
         }
         lanes
     }
@@ -297,11 +300,11 @@ mod tests {
 
     #[test]
     fn one_key_in_two_partitions_is_two_lanes_and_a_null_key_is_one_of_its_own() {
-        let mut lanes = Lanes::new(Ordering::Key, 8);
+        let (keys, mut lanes) = (Keys::new(Ordering::Key), Lanes::new(8));
         for (item, (partition, key)) in
             [(0, Some("a")), (1, Some("a")), (0, None), (0, None), (0, Some(""))].into_iter().enumerate()
         {
-            lanes.push(lanes.lane(partition, key.map(str::as_bytes)), item);
+            lanes.push(keys.lane(partition, key.map(str::as_bytes)), item);
         }
         let mut at_once = Vec::new();
         while let Some(job) = lanes.next() {

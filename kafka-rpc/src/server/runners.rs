@@ -23,12 +23,12 @@ use super::{
 };
 
 /// What a runner has taken.
-type Hand = hand::Hand<Task, Ended>;
+type Hand = hand::Hand<Task, EndedJob>;
 
 /// The runners of a subscription.
 #[derive(Debug)]
 pub(super) struct Runners {
-    pub(super) hands: hand::Hands<Task, Ended>,
+    pub(super) hands: hand::Hands<Task, EndedJob>,
     /// How many jobs were started by those who look for them, as of the last look.
     seen: u64,
 }
@@ -41,7 +41,7 @@ impl Runners {
 
 /// What is left of a job that has ended: what its lane and its partition are to be told.
 #[derive(Debug)]
-pub(super) struct Ended {
+pub(super) struct EndedJob {
     lane: Option<Lane>,
     partition: i32,
     generation: Generation,
@@ -50,7 +50,7 @@ pub(super) struct Ended {
     is_final: bool,
 }
 
-impl Ended {
+impl EndedJob {
     pub(super) fn new(job: &Job<Task>, is_final: bool) -> Self {
         let Task { record, generation, .. } = &job.item;
         Self {
@@ -87,13 +87,13 @@ impl State {
     fn fill(&mut self, hand: &Hand) -> Option<Job<Task>> {
         let share = self.lanes.runnable() / self.runners.hands.most();
         let first = self.next()?;
-        let mut held = hand.held();
-        for _ in 1..held.next_size(Instant::now()).min(share) {
+        let mut contents = hand.contents();
+        for _ in 1..contents.next_size(Instant::now()).min(share) {
             let Some(job) = self.next() else { break };
-            held.jobs.push_back(job);
+            contents.jobs.push_back(job);
         }
-        held.jobs.push_front(first);
-        held.start()
+        contents.jobs.push_front(first);
+        contents.start()
     }
 }
 
@@ -140,12 +140,12 @@ impl Worker {
     }
 
     fn take_back(&self, state: &mut State, hand: &Hand) {
-        let mut held = hand.held();
-        for job in held.jobs.drain(..) {
+        let mut contents = hand.contents();
+        for job in contents.jobs.drain(..) {
             state.stop(&job);
             state.lanes.put_back(job);
         }
-        self.end(state, held.ended.drain(..));
+        self.end(state, contents.ended.drain(..));
     }
 
     fn spawn_runner(self: &Arc<Self>, hand: Arc<Hand>) {
@@ -180,7 +180,7 @@ impl Worker {
 
     /// Lets another runner look for jobs in this one's place, if there are any.
     fn hand_on(self: &Arc<Self>, hand: Arc<Hand>) {
-        if hand.held().jobs.is_empty() {
+        if hand.contents().jobs.is_empty() {
             let mut state = self.state();
             self.take_back(&mut state, &hand);
             if !state.lanes.has_next() {
@@ -191,12 +191,12 @@ impl Worker {
     }
 
     /// Notes a job that has ended, and takes the next; `None` where there is none, or others see to it.
-    fn next(self: &Arc<Self>, hand: &mut Option<Arc<Hand>>, ended: Option<Ended>) -> Option<Job<Task>> {
+    fn next(self: &Arc<Self>, hand: &mut Option<Arc<Hand>>, ended: Option<EndedJob>) -> Option<Job<Task>> {
         let mut ended = ended;
         if let Some(hand) = hand {
-            let mut held = hand.held();
-            held.ended.extend(ended.take());
-            if let Some(job) = held.start() {
+            let mut contents = hand.contents();
+            contents.ended.extend(ended.take());
+            if let Some(job) = contents.start() {
                 return Some(job);
             }
         }
@@ -214,7 +214,7 @@ impl Worker {
         let next = state.fill(own);
         if next.is_none() {
             state.runners.hands.remove(own);
-        } else if own.held().takes_one() {
+        } else if own.contents().takes_one() {
             // Jobs take long: others need not wait until the consumer thread comes round.
             let has_room = state.runners.hands.has_room();
             self.start_runner_if(has_room, &mut state);
@@ -224,10 +224,10 @@ impl Worker {
     }
 
     /// What is left to do for a job after its handler: `None` where others see to it.
-    pub(super) fn conclude(self: &Arc<Self>, job: Job<Task>, step: Step) -> Option<Ended> {
+    pub(super) fn conclude(self: &Arc<Self>, job: Job<Task>, step: Step) -> Option<EndedJob> {
         match step {
-            Step::Final => Some(Ended::new(&job, true)),
-            Step::Left => Some(Ended::new(&job, false)),
+            Step::Final => Some(EndedJob::new(&job, true)),
+            Step::Left => Some(EndedJob::new(&job, false)),
             Step::Again(after) => {
                 self.park(job, after);
                 None
@@ -240,9 +240,9 @@ impl Worker {
     }
 
     /// Ends jobs, and with each its turn in its lane.
-    pub(super) fn end(&self, state: &mut State, ended: impl IntoIterator<Item = Ended>) {
+    pub(super) fn end(&self, state: &mut State, ended: impl IntoIterator<Item = EndedJob>) {
         let mut finished = 0;
-        for Ended { lane, partition, generation, offset, weight, is_final } in ended {
+        for EndedJob { lane, partition, generation, offset, weight, is_final } in ended {
             finished += usize::from(is_final);
             if state.partitions.end(partition, generation, offset, weight, is_final) {
                 self.flow_has_changed();

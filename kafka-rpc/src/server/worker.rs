@@ -17,11 +17,11 @@ use super::{
     Served,
     delivery::Sent,
     handle::Handling,
-    lanes::Lanes,
+    lanes::{Keys, Lane, Lanes},
     outcome::{self, Outcome},
     partitions::{Bounds, Generation, Partitions},
     received::Received,
-    runners::{Ended, Runners},
+    runners::{EndedJob, Runners},
 };
 use crate::{
     Config, RpcError,
@@ -45,15 +45,16 @@ pub(crate) struct Worker {
     pub(super) tasks: TaskTracker,
     /// Ends what only waits, such as for a retry.
     pub(super) stopping: CancellationToken,
-    /// What the consumer thread has received since it last took records: only that thread locks it.
-    pub(super) received: Mutex<Vec<Arc<Received>>>,
+    pub(super) keys: Keys,
+    /// What the consumer thread has received since it last took records, and its lanes: only that thread locks it.
+    pub(super) received: Mutex<Vec<(Option<Lane>, Arc<Received>)>>,
     state: Mutex<State>,
     /// Told whenever a handler ends, for whoever drains.
     pub(super) ended: Condvar,
     /// Told when few jobs are ready, for the consumer thread.
     pub(super) few_ready: Condvar,
     /// The jobs whose replies were delivered, and that are not ended yet.
-    pub(super) delivered: Mutex<Vec<Ended>>,
+    pub(super) delivered: Mutex<Vec<EndedJob>>,
     /// How many records were finished since the last commit.
     pub(super) finished: AtomicUsize,
     /// Whether a partition was held or may go on: the consumer thread looks only then.
@@ -105,13 +106,14 @@ impl Worker {
         let runtime = Handle::current();
         let state = State {
             partitions: Partitions::new(bounds),
-            lanes: Lanes::new(served.ordering, served.concurrency),
+            lanes: Lanes::new(served.concurrency),
             runners: Runners::new(runtime.metrics().num_workers()),
             is_draining: false,
             awaits_few_ready: false,
         };
         Arc::new(Self {
             metrics: SubscriptionMetrics::new(&served.topic, &served.group),
+            keys: Keys::new(served.ordering),
             served,
             source,
             handling,

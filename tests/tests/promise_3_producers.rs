@@ -1,0 +1,80 @@
+//! Promise 3, of the producers of batches: what they do is seen in metrics, which a process has but once.
+
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use kafka_rpc::{CallError, Client};
+use rdkafka::{
+    mocking::MockCluster,
+    types::{RDKafkaApiKey, RDKafkaRespErr},
+};
+use tests::{
+    BOUND,
+    counted::{self, counted},
+    mocked::caller_on,
+    orders::OrdersClient as _,
+};
+
+/// More than go without a producer of their own.
+const MANY: usize = 20;
+
+/// How many producers for this were `made` or `replaced`.
+fn producers(what: &str, purpose: &str) -> u64 {
+    counted(&format!("kafka_rpc_producers_{what}_total"), &[("purpose", purpose)])
+}
+
+/// Sends one, and many while it is on its way.
+async fn send_many(client: &Client) {
+    let sent = (0..=MANY).map(|_| client.echo("sent".to_owned()).notify());
+    for sent in join_all(sent).await {
+        sent.expect("a broker that takes it");
+    }
+}
+
+async fn send_until_made(client: &Client, purpose: &str) {
+    let began = Instant::now();
+    while producers("made", purpose) == 0 {
+        assert!(began.elapsed() < BOUND, "no producer of {purpose} is made");
+        send_many(client).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn near_a_broker_batches_get_a_producer_of_their_own_and_arrive_through_it() {
+    counted::record();
+    let broker = MockCluster::new(1).expect("an embedded broker");
+    let running = caller_on(&broker).await;
+    send_until_made(&running.client(), "near_batches").await;
+    send_many(&running.client()).await;
+    running.shutdown().await.expect("a clean shutdown");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fatal_error_of_the_producer_of_batches_ends_its_calls_and_the_next_ones_are_sent() {
+    counted::record();
+    let broker = MockCluster::new(1).expect("an embedded broker");
+    // So far away that all that is called while the first is on its way is gathered.
+    broker.broker_round_trip_time(1, Duration::from_millis(50)).expect("a delay");
+    let running = caller_on(&broker).await;
+    let client = running.client();
+    send_until_made(&client, "far_batches").await;
+    let after_the_first = [
+        RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR,
+        RDKafkaRespErr::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER,
+    ];
+    broker.request_errors(RDKafkaApiKey::Produce, &after_the_first);
+    let (called, within) = (Instant::now(), Duration::from_secs(2));
+    let calls = (0..=MANY).map(|_| client.echo("lost".to_owned()).timeout(within));
+    let mut ended = join_all(calls).await.into_iter();
+    let first = ended.next();
+    assert!(matches!(first, Some(Err(CallError::DeadlineExceeded { .. }))), "nobody answers: {first:?}");
+    for lost in ended {
+        assert!(matches!(lost, Err(CallError::Undeliverable { .. })), "{lost:?}");
+    }
+    let took = called.elapsed();
+    assert!(took < within + Duration::from_secs(1), "they ended after {took:?}");
+
+    send_many(&client).await;
+    assert_eq!(producers("replaced", "far_batches"), 1);
+    running.shutdown().await.expect("a clean shutdown");
+}
