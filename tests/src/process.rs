@@ -1,13 +1,45 @@
 //! Processes of this machine, and what is done to them.
 
 use std::{
-    io,
+    fs, io,
     process::{Child, Command},
+    thread,
+    time::{Duration, Instant},
 };
+
+/// How long a process may take to freeze.
+const FREEZE_WITHIN: Duration = Duration::from_secs(5);
 
 /// Sends a signal by its name, such as `TERM`, `STOP` or `CONT`.
 pub(crate) fn signal(process: &Child, name: &str) -> io::Result<()> {
     run(Command::new("kill").arg(format!("-{name}")).arg(process.id().to_string()))
+}
+
+/// Freezes a process, and returns once it is frozen: when `kill` ends, a thread may still run for a moment, and answer.
+pub(crate) fn freeze(process: &Child) -> io::Result<()> {
+    signal(process, "STOP")?;
+    let until = Instant::now() + FREEZE_WITHIN;
+    while !is_frozen(process.id())? {
+        if Instant::now() >= until {
+            return Err(io::Error::other(format!("process {} runs on", process.id())));
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    Ok(())
+}
+
+/// Whether every thread of a process is stopped, as far as this system tells.
+fn is_frozen(id: u32) -> io::Result<bool> {
+    let Ok(threads) = fs::read_dir(format!("/proc/{id}/task")) else { return Ok(true) };
+    for thread in threads {
+        let stat = fs::read_to_string(thread?.path().join("stat"))?;
+        // The state stands after the name, which may hold anything, in parentheses.
+        let is_stopped = stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with(['T', 't']));
+        if !is_stopped {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Runs a command to its end; an error holds what it said.
