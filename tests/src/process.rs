@@ -32,7 +32,8 @@ pub(crate) fn freeze(process: &Child) -> io::Result<()> {
 fn is_frozen(id: u32) -> io::Result<bool> {
     let Ok(threads) = fs::read_dir(format!("/proc/{id}/task")) else { return Ok(true) };
     for thread in threads {
-        let stat = fs::read_to_string(thread?.path().join("stat"))?;
+        // One that has just ended has no state; it is looked again.
+        let Ok(stat) = fs::read_to_string(thread?.path().join("stat")) else { return Ok(false) };
         // The state stands after the name, which may hold anything, in parentheses.
         let is_stopped = stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with(['T', 't']));
         if !is_stopped {
