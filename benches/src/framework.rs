@@ -4,10 +4,8 @@ use kafka_rpc::{Client, NoReply, RpcError, Running, RuntimeBuilder, Tuning, kafk
 use tests::Cluster;
 
 use crate::{
-    contract::{
-        Bench, BenchClient as _, BenchEventsClient as _, COMMANDS, FORGET, GROUP, Order, REPLIES, TOPICS,
-    },
-    kafka::Topology,
+    contract::{Bench, BenchClient as _, BenchEventsClient as _, COMMANDS, FORGET, GROUP, Order, REPLIES},
+    kafka::{Topology, delete_topics},
 };
 
 /// The handler.
@@ -47,10 +45,7 @@ pub(crate) struct Framework {
 
 impl Framework {
     pub(crate) async fn start(topology: &Topology<'_>, tuning: Tuning) -> anyhow::Result<Self> {
-        let cluster = topology.cluster();
-        for topic in TOPICS {
-            cluster.create_topic(topic, topology.partitions).await;
-        }
+        let cluster = topology.with_topics().await;
         let running = served(cluster.runtime(cluster.config().tuning(tuning))).build()?.start().await?;
         Ok(Self { client: running.client(), running, cluster })
     }
@@ -70,9 +65,7 @@ impl Framework {
 
     pub(crate) async fn stop(self) -> anyhow::Result<()> {
         self.running.shutdown().await?;
-        for topic in TOPICS {
-            self.cluster.delete_topic(topic).await;
-        }
+        delete_topics(&self.cluster).await;
         Ok(())
     }
 }

@@ -8,7 +8,7 @@ use tests::{
     cluster::{Brokers, Extras},
 };
 
-use crate::proxied::Proxy;
+use crate::{contract::TOPICS, proxied::Proxy};
 
 /// Where brokers are.
 #[derive(Debug)]
@@ -87,9 +87,20 @@ impl Kafka {
 }
 
 impl Topology<'_> {
-    /// Topics and groups that nobody else has.
-    pub(crate) fn cluster(&self) -> Cluster {
-        self.kafka.cluster(self.round_trip_millis > 0)
+    /// A side's topics, which nobody else has.
+    pub(crate) async fn with_topics(&self) -> Cluster {
+        let cluster = self.kafka.cluster(self.round_trip_millis > 0);
+        for topic in TOPICS {
+            cluster.create_topic(topic, self.partitions).await;
+        }
+        cluster
+    }
+}
+
+/// Deletes a side's topics.
+pub(crate) async fn delete_topics(cluster: &Cluster) {
+    for topic in TOPICS {
+        cluster.delete_topic(topic).await;
     }
 }
 

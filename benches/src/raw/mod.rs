@@ -23,8 +23,8 @@ use ::tests::Cluster;
 
 use self::{caller::Caller, service::Service, sticky::Sticky};
 use crate::{
-    contract::{COMMANDS, GROUP, Order, TOPICS},
-    kafka::Topology,
+    contract::{COMMANDS, GROUP, Order},
+    kafka::{Topology, delete_topics},
 };
 
 /// A caller and a service. As in the framework they share a producer.
@@ -37,10 +37,7 @@ pub(crate) struct Raw {
 
 impl Raw {
     pub(crate) async fn start(topology: &Topology<'_>, sticky: bool) -> anyhow::Result<Self> {
-        let cluster = topology.cluster();
-        for topic in TOPICS {
-            cluster.create_topic(topic, topology.partitions).await;
-        }
+        let cluster = topology.with_topics().await;
         let producer = Arc::new(properties::producer(&cluster).create()?);
         let sticky = sticky.then(|| Sticky::new(i32::from(topology.partitions)));
         let (topic, group) = (cluster.name(COMMANDS), cluster.name(GROUP));
@@ -60,9 +57,7 @@ impl Raw {
     pub(crate) async fn stop(self) -> anyhow::Result<()> {
         self.service.stop().await?;
         self.caller.stop().await?;
-        for topic in TOPICS {
-            self.cluster.delete_topic(topic).await;
-        }
+        delete_topics(&self.cluster).await;
         Ok(())
     }
 }

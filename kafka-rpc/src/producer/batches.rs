@@ -8,7 +8,7 @@ use std::sync::{
 
 use rdkafka::ClientConfig;
 
-use super::{events::Events, gather::Purpose, properties, renewed::Renewed};
+use super::{distance::Purpose, events::Events, properties, renewed::Renewed};
 use crate::{Config, Error, Tuning, telemetry};
 
 pub(super) struct Batches {

@@ -9,7 +9,7 @@ use rdkafka::{
 };
 use tokio::sync::Notify;
 
-use super::{gather::Purpose, refusal::DeliveryError, topic::Topic};
+use super::{distance::Purpose, refusal::DeliveryError, topic::Topic};
 
 /// What is told when a record was delivered, or not.
 pub(crate) type OnDelivery = Box<dyn FnOnce(Result<(), DeliveryError>) + Send + Sync>;

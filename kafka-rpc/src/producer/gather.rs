@@ -6,13 +6,15 @@
 //! are used while acknowledgements come back quickly. Where they take long (a broker far away, or one that is busy or
 //! gone), the next partition is used, and then the next.
 //!
-//! How long they take also says how a batch is sent: near a broker at once, in as many parts as librdkafka makes of it;
-//! elsewhere as a whole, which has to be waited for. Each has a [producer of its own](super).
+//! How long they take also says [how far the brokers are](super::distance), and so how a batch is sent: near at once, in as
+//! many parts as librdkafka makes of it; far as a whole, which has to be waited for.
 
 use std::{
     collections::VecDeque,
     time::{Duration, Instant},
 };
+
+use super::distance::{Distance, Purpose};
 
 /// After so long without an acknowledgement another partition is used. Near a broker acknowledgements are faster, and
 /// a batch is worth more than this wait.
@@ -21,38 +23,6 @@ const APART: Duration = Duration::from_millis(1);
 /// Of so many bytes a batch is full, and goes to any partition that is free: a request of librdkafka's holds little more
 /// (`batch.size` is 1,000,000), and what it cannot hold would wait for it.
 const FULL: usize = 960_000;
-
-/// A batch of up to so many records goes as single ones do: librdkafka keeps none of five waiting for another, see
-/// [the producer](super).
-const FEW: usize = 5;
-
-/// Where an acknowledgement takes less than this, a batch that is sent in two parts is there before one that was waited
-/// for: librdkafka waits a millisecond (`linger.ms`), and up to one more.
-const NEAR: Duration = Duration::from_millis(2);
-
-/// How much of the time that an acknowledgement is expected to take is what the last slow one took: one part in so many.
-const RECENT: u32 = 8;
-
-/// What a producer of librdkafka's is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Purpose {
-    /// Records that go at once: one, a few, and those whose key is the user's. Batches too while nothing is known.
-    Single,
-    /// Batches where acknowledgements come back at once.
-    NearBatches,
-    /// Batches where they do not.
-    FarBatches,
-}
-
-impl Purpose {
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Single => "single",
-            Self::NearBatches => "near_batches",
-            Self::FarBatches => "far_batches",
-        }
-    }
-}
 
 /// The records of one topic whose partition is not decided by their key.
 #[derive(Debug)]
@@ -63,9 +33,7 @@ pub(super) struct Gather<T> {
     sent_at: Option<Instant>,
     waiting: VecDeque<(T, usize)>,
     bytes: usize,
-    /// How long the acknowledgement of a few records is expected to take: as long as a quick one took, and longer as slow
-    /// ones follow. `None` before the first.
-    acknowledged_in: Option<Duration>,
+    distance: Distance,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -73,9 +41,8 @@ struct Partition {
     id: i32,
     /// How many records are on their way to it.
     in_flight: usize,
-    /// When the last of them were given to the producer, and whether they were few.
-    sent_at: Instant,
-    are_few: bool,
+    /// How many were last given to the producer at a time, and when.
+    sent: Option<(usize, Instant)>,
 }
 
 /// Records that are to be sent now, to this partition.
@@ -96,16 +63,16 @@ impl<T> Default for Gather<T> {
             sent_at: None,
             waiting: VecDeque::new(),
             bytes: 0,
-            acknowledged_in: None,
+            distance: Distance::default(),
         }
     }
 }
 
 impl<T> Gather<T> {
     /// Says which partitions there are to choose from.
-    pub(super) fn set_partitions(&mut self, ids: impl IntoIterator<Item = i32>, now: Instant) {
+    pub(super) fn set_partitions(&mut self, ids: impl IntoIterator<Item = i32>) {
         let known = |id| self.partitions.iter().find(|known| known.id == id).copied();
-        let unused = |id| Partition { id, in_flight: 0, sent_at: now, are_few: false };
+        let unused = |id| Partition { id, in_flight: 0, sent: None };
         self.partitions = ids.into_iter().map(|id| known(id).unwrap_or_else(|| unused(id))).collect();
     }
 
@@ -155,7 +122,7 @@ impl<T> Gather<T> {
             bytes <= FULL
         });
         let count = fitting.count().max(1);
-        let purpose = self.purpose_of(count);
+        let purpose = self.distance.purpose_of(count);
         let partition = self.free_partition(count, now)?;
         let records: VecDeque<(T, usize)> = self.waiting.drain(..count).collect();
         self.bytes -= records.iter().map(|(_, own)| own).sum::<usize>();
@@ -191,22 +158,9 @@ impl<T> Gather<T> {
 
     /// Notes that all that was on its way to a partition has been acknowledged now.
     pub(super) fn acknowledged(&mut self, partition: i32, now: Instant) {
-        let Some(own) = self.partitions.iter().find(|own| own.id == partition) else { return };
-        let took = now.saturating_duration_since(own.sent_at);
-        // That many take long may say how large they are, and not how far they go.
-        if own.are_few || took < NEAR {
-            // One that is quick says how near the broker is; one that is slow may have waited for anything.
-            let most = NEAR * 2;
-            let expected = self.acknowledged_in.unwrap_or(took).min(most);
-            self.acknowledged_in = Some(took.min((expected * (RECENT - 1) + took.min(most)) / RECENT));
-        }
-    }
-
-    fn purpose_of(&self, records: usize) -> Purpose {
-        match self.acknowledged_in {
-            Some(expected) if records > FEW && expected < NEAR => Purpose::NearBatches,
-            Some(_) if records > FEW => Purpose::FarBatches,
-            _ => Purpose::Single,
+        let own = self.partitions.iter().find(|own| own.id == partition);
+        if let Some((records, sent_at)) = own.and_then(|own| own.sent) {
+            self.distance.acknowledged(records, now.saturating_duration_since(sent_at));
         }
     }
 
@@ -243,8 +197,7 @@ impl<T> Gather<T> {
         self.sent_at = Some(now);
         let chosen = &mut self.partitions[index];
         chosen.in_flight += records;
-        chosen.sent_at = now;
-        chosen.are_few = records <= FEW;
+        chosen.sent = Some((records, now));
         Some(chosen.id)
     }
 }
@@ -255,9 +208,8 @@ mod tests {
 
     fn gather() -> (Gather<u32>, Instant) {
         let mut gather = Gather::default();
-        let now = Instant::now();
-        gather.set_partitions([3, 5, 8], now);
-        (gather, now)
+        gather.set_partitions([3, 5, 8]);
+        (gather, Instant::now())
     }
 
     /// Of records of a hundred bytes each.
@@ -314,33 +266,19 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_goes_as_acknowledgements_say_how_near_the_broker_is() {
-        let (mut gather, mut now) = gather();
-        let mut sent_after = |took: Duration, records: u32| {
+    fn a_batch_goes_as_the_last_one_has_told_once_the_whole_of_it_is_acknowledged() {
+        let (mut gather, now) = gather();
+        let mut sent = |records: u32| {
             for record in 0..records {
                 gather.wait(record, 100);
             }
             let batch = gather.take(now).expect("nothing is on its way");
-            now += took;
             let free = (0..records).filter(|_| gather.arrived(batch.partition)).count();
             assert_eq!(free, 1, "once the last has arrived");
             gather.acknowledged(batch.partition, now);
             batch.purpose
         };
-        let (few, many, quick, slow) = (5, 6, NEAR / 2, NEAR * 100);
-        assert_eq!(sent_after(slow, many), Purpose::Single, "nothing is known");
-        assert_eq!(sent_after(quick, few), Purpose::Single);
-        assert_eq!(sent_after(slow, many), Purpose::NearBatches);
-        assert_eq!(sent_after(slow, many), Purpose::NearBatches, "how long many take says nothing");
-        assert_eq!(sent_after(slow, few), Purpose::Single);
-        assert_eq!(sent_after(slow, many), Purpose::NearBatches, "one of a few may have waited for anything");
-        let far = (0..20).find(|_| {
-            sent_after(slow, few);
-            sent_after(slow, many) == Purpose::FarBatches
-        });
-        assert!(far.is_some(), "several have not");
-        assert_eq!(sent_after(quick, many), Purpose::FarBatches);
-        assert_eq!(sent_after(slow, many), Purpose::NearBatches, "nothing far is as quick as that");
+        assert_eq!([sent(1), sent(6)], [Purpose::Single, Purpose::NearBatches]);
     }
 
     #[test]
@@ -413,9 +351,9 @@ mod tests {
     fn what_is_on_its_way_stays_so_when_partitions_come_and_go() {
         let (mut gather, now) = gather();
         assert_eq!(gather.send_at_once(now), Some(3));
-        gather.set_partitions([3, 5, 8, 9], now);
+        gather.set_partitions([3, 5, 8, 9]);
         assert_eq!(gather.send_at_once(now), None);
-        gather.set_partitions([5], now);
+        gather.set_partitions([5]);
         assert_eq!(gather.send_at_once(now), Some(5), "of one that has gone nothing is awaited");
         gather.arrived(3);
         assert!(!gather.knows_none());

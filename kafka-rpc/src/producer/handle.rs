@@ -16,8 +16,8 @@ use std::{
 use rdkafka::{ClientConfig, producer::BaseProducer};
 
 use super::{
+    distance::Purpose,
     events::{Deliveries, Events},
-    gather::Purpose,
 };
 use crate::{Error, kafka};
 

@@ -2,6 +2,7 @@
 //!
 //! - [`gather`]: which records are sent together, and to which partition
 //! - [`topic`]: the records of a topic that wait for that
+//! - [`distance`]: through which producer, as acknowledgements say
 //! - [`batches`]: the producers of batches, each made when there is one for it
 //! - [`renewed`]: a producer of librdkafka's that is made anew when it must be
 //! - [`handle`]: such a producer, with a thread that polls it
@@ -16,6 +17,7 @@
 //! millisecond for the whole of a batch.
 
 mod batches;
+mod distance;
 mod events;
 mod gather;
 mod handle;
@@ -39,9 +41,10 @@ use rdkafka::{
 use tokio::sync::oneshot;
 
 use self::{
-    batches::Batches,
+    batches::{Batches, OnDemand},
+    distance::Purpose,
     events::{Events, InFlight},
-    gather::{Batch, Purpose},
+    gather::Batch,
     renewed::Renewed,
     topic::{Placed, Topic, Waiting},
 };
@@ -73,8 +76,7 @@ impl Producer {
         let events = Arc::<Events>::default();
         let runtime = tokio::runtime::Handle::current();
         let single = Renewed::make(Purpose::Single, properties::single(config), &events, &runtime)?;
-        let batches = Batches::new(config);
-        let topics = RwLock::new(HashMap::new());
+        let (batches, topics) = (Batches::new(config), RwLock::default());
         Ok(Arc::new(Self { single, batches, events, topics, runtime }))
     }
 
@@ -182,10 +184,13 @@ impl Producer {
         }
     }
 
+    fn on_demand(&self, purpose: Purpose) -> Option<&OnDemand> {
+        self.batches.as_ref()?.of(purpose)
+    }
+
     /// The producer for this purpose; that of single records until it is there.
     fn through(self: &Arc<Self>, purpose: Purpose) -> &Renewed {
-        let own = self.batches.as_ref().and_then(|batches| batches.of(purpose));
-        let Some(own) = own else { return &self.single };
+        let Some(own) = self.on_demand(purpose) else { return &self.single };
         if let Some(ready) = own.ready() {
             return ready;
         }
@@ -198,7 +203,7 @@ impl Producer {
 
     /// Makes a producer of batches. It is used once it has learned of the topics. Blocks.
     fn make_for(&self, purpose: Purpose) {
-        let Some(own) = self.batches.as_ref().and_then(|batches| batches.of(purpose)) else { return };
+        let Some(own) = self.on_demand(purpose) else { return };
         let made = match own.make(&self.events, &self.runtime) {
             Ok(made) => made,
             Err(error) => {

@@ -14,8 +14,8 @@ use rdkafka::{
 };
 
 use super::{
+    distance::Purpose,
     events::{Events, InFlight},
-    gather::Purpose,
     handle::Handle,
 };
 use crate::{Error, telemetry};

@@ -74,9 +74,8 @@ impl Topic {
     /// Notes the partitions that have a leader.
     pub(super) fn answered(&self, ids: impl IntoIterator<Item = i32>) {
         let mut state = self.state();
-        let now = Instant::now();
-        state.gather.set_partitions(ids, now);
-        state.believed_until = now + BELIEVED_FOR;
+        state.gather.set_partitions(ids);
+        state.believed_until = Instant::now() + BELIEVED_FOR;
         drop(state);
         self.look.notify_one();
     }

@@ -41,11 +41,8 @@ impl Dispatch {
             Ok(envelope) => {
                 let handler = self.of_command(envelope.command.as_deref())?;
                 let (user_id, payload) = (envelope.user_id.map(UserId), envelope.payload);
-                let payload = if matches!(handler.source, PayloadSource::Envelope) {
-                    Encoded::json(payload)
-                } else {
-                    value
-                };
+                let payload =
+                    if handler.source == PayloadSource::Envelope { Encoded::json(payload) } else { value };
                 Ok(Dispatched { handler, payload, user_id })
             }
             // Not an envelope, so only a handler of whole values can take it.
