@@ -6,7 +6,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use rdkafka::{
     ClientConfig, Message as _,
     error::KafkaError,
@@ -62,23 +62,29 @@ pub(crate) fn creation_error(what: &str, error: &KafkaError) -> Error {
     }
 }
 
-/// What is copied of a received record.
-#[derive(Debug)]
-pub(crate) struct Copied {
-    pub(crate) key: Option<Bytes>,
-    pub(crate) headers: Result<Headers, UnreadableHeaders>,
-    /// `None` where it is null, or was not asked for.
-    pub(crate) value: Option<Bytes>,
+/// Reads the headers of a record, in order.
+///
+/// rust-rdkafka panics at a header's name that is not UTF-8, which Kafka stores and anybody can send. The panic is
+/// caught here, in the one place that reads names.
+pub(crate) fn read_headers<'a>(
+    message: &'a BorrowedMessage<'_>,
+    mut each: impl FnMut(&'a str, Option<&'a [u8]>),
+) -> Result<(), UnreadableHeaders> {
+    let Some(headers) = message.headers() else { return Ok(()) };
+    catch_unwind(AssertUnwindSafe(|| {
+        for header in headers.iter() {
+            each(header.key, header.value);
+        }
+    }))
+    .map_err(|_panic| UnreadableHeaders)
 }
 
-/// How much is set aside for the copies of records at a time. Whoever keeps part of one, such as a key, keeps what was
-/// set aside with it: no more than this, or what is larger itself.
+/// How much is set aside for the headers of replies at a time. Whoever keeps those of one keeps what was set aside with
+/// them: no more than this, or what is larger itself.
 const CHUNK: usize = 16 << 10;
 
-/// A value that is larger than this is a copy of its own.
-const SMALL: usize = 2 << 10;
-
-/// Copies records, many into one allocation: none may be held, since a consumer does not close while one is.
+/// Copies the headers of records, those of many into one allocation: no record may be held, since a consumer does not
+/// close while one is.
 #[derive(Debug, Default)]
 pub(crate) struct Copier {
     chunk: BytesMut,
@@ -86,25 +92,11 @@ pub(crate) struct Copier {
 }
 
 impl Copier {
-    /// Copies a record.
-    pub(crate) fn copy(&mut self, message: &BorrowedMessage<'_>) -> Copied {
-        let value = message.payload();
-        let small = value.filter(|value| value.len() <= SMALL);
-        let mut copied = self.copy_with(message, small);
-        if small.is_none() {
-            copied.value = value.map(Bytes::copy_from_slice);
-        }
-        copied
-    }
-
-    /// Copies the key and the headers of a record, and not its value.
-    pub(crate) fn copy_key_and_headers(&mut self, message: &BorrowedMessage<'_>) -> Copied {
-        self.copy_with(message, None)
-    }
-
-    /// rust-rdkafka panics at a header's name that is not UTF-8, which Kafka stores and anybody can send. The panic is
-    /// caught here, in the one place that reads names.
-    fn copy_with(&mut self, message: &BorrowedMessage<'_>, value: Option<&[u8]>) -> Copied {
+    /// Copies the headers of a record.
+    pub(crate) fn copy_headers(
+        &mut self,
+        message: &BorrowedMessage<'_>,
+    ) -> Result<Headers, UnreadableHeaders> {
         let Self { chunk, headers } = self;
         headers.clear();
         let mut append = |part: &[u8]| {
@@ -115,20 +107,11 @@ impl Copier {
             chunk.extend_from_slice(part);
             start..chunk.len()
         };
-        let key = message.key().map(&mut append);
-        let found = message.headers().map_or(Ok(()), |found| {
-            catch_unwind(AssertUnwindSafe(|| {
-                for header in found.iter() {
-                    headers.push((names::known(header.key), header.value.map(&mut append)));
-                }
-            }))
+        let read = read_headers(message, |name, value| {
+            let name = names::usual(name).map_or_else(|| Cow::Owned(name.to_owned()), Cow::Borrowed);
+            headers.push((name, value.map(&mut append)));
         });
-        let value = value.map(append);
         let all = chunk.split().freeze();
-        let headers = found
-            .map(|()| Headers::received(all.clone(), headers.drain(..)))
-            .map_err(|_panic| UnreadableHeaders);
-        let part = |range| all.slice(range);
-        Copied { key: key.map(part), headers, value: value.map(part) }
+        read.map(|()| Headers::received(all, headers.drain(..)))
     }
 }

@@ -270,7 +270,7 @@ impl Replies {
             match self.consumer.poll(POLL_FOR) {
                 None => {}
                 Some(Ok(message)) => {
-                    let headers = copier.copy_key_and_headers(&message).headers.unwrap_or_default();
+                    let headers = copier.copy_headers(&message).unwrap_or_default();
                     // Most replies of a shared topic are somebody else's: their values are not even copied.
                     let mut is_reply = false;
                     let own = dialect::reply_ids(&headers).find_map(|id| {

@@ -48,7 +48,7 @@ impl Worker {
     /// Does what the consumer thread cannot do while it drains, and what tasks may be kept from doing.
     fn look_while_draining(self: &Arc<Self>, state: &mut State, partitions: &[i32]) {
         self.take_back_all(state);
-        state.lanes.retain(|task| !partitions.contains(&task.record.partition));
+        state.lanes.retain(|task| !partitions.contains(&task.record.partition()));
         self.end(state, self.take_delivered());
         self.start_one_more(state);
     }
@@ -61,7 +61,7 @@ impl Worker {
         for partition in partitions {
             state.partitions.revoke(*partition);
         }
-        state.lanes.retain(|task| !partitions.contains(&task.record.partition));
+        state.lanes.retain(|task| !partitions.contains(&task.record.partition()));
         drop(state);
         self.metrics.redelivered.increment(unfinished as u64);
     }

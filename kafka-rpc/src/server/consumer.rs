@@ -22,15 +22,11 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{
     intake::Room,
+    pack::{Packing, Place},
     rebalance::{Rebalances, as_list},
-    received::Received,
     worker::Worker,
 };
-use crate::{
-    Config, Error,
-    kafka::{self, Copied, Copier},
-    telemetry,
-};
+use crate::{Config, Error, kafka, telemetry};
 
 /// How often watermarks are committed, and after how many finished records at the latest.
 const COMMIT_EVERY: Duration = Duration::from_millis(100);
@@ -89,7 +85,6 @@ impl ConsumerThread {
             unblocked_at: Instant::now(),
             reported_at: Instant::now(),
             slow_handler: config.slow_handler,
-            copier: Copier::default(),
         };
         thread::Builder::new()
             .name("kafka-rpc-consumer".to_owned())
@@ -130,7 +125,6 @@ struct Polling {
     unblocked_at: Instant,
     reported_at: Instant,
     slow_handler: Duration,
-    copier: Copier,
 }
 
 impl Polling {
@@ -156,11 +150,7 @@ impl Polling {
             match self.consumer.poll(wait) {
                 None => break,
                 Some(Ok(message)) => {
-                    let record = received(&self.worker, &mut self.copier, &message);
-                    // The message goes before the record is at work: a held one keeps the consumer from closing.
-                    drop(message);
-                    bytes += record.weight();
-                    self.worker.receive(record);
+                    bytes += self.worker.receive(|packing| pack(packing, &message));
                     if bytes >= most_bytes {
                         break;
                     }
@@ -272,10 +262,9 @@ impl Polling {
     }
 }
 
-fn received(worker: &Worker, copier: &mut Copier, message: &BorrowedMessage<'_>) -> Arc<Received> {
-    let Copied { key, headers, value } = copier.copy(message);
-    Arc::new(Received {
-        topic: Arc::clone(&worker.source),
+/// Packs a record, and gives its weight. The message goes then: a held one keeps the consumer from closing.
+fn pack(packing: &mut Packing, message: &BorrowedMessage<'_>) -> usize {
+    let place = Place {
         partition: message.partition(),
         offset: message.offset(),
         timestamp: match message.timestamp() {
@@ -285,8 +274,10 @@ fn received(worker: &Worker, copier: &mut Copier, message: &BorrowedMessage<'_>)
                 .and_then(|millis| SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(millis))),
         },
         is_append_time: matches!(message.timestamp(), Timestamp::LogAppendTime(_)),
-        key,
-        value,
-        headers,
-    })
+    };
+    let weight = packing.add(place, message.key(), message.payload());
+    if kafka::read_headers(message, |name, value| packing.add_header(name, value)).is_err() {
+        packing.headers_are_unreadable();
+    }
+    weight
 }

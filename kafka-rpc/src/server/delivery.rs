@@ -112,12 +112,12 @@ impl Worker {
             Some(DeliveryError { kind: Refusal::TooLarge, reason }) => {
                 telemetry::reply_replaced(&reply.topic);
                 tracing::error!(
-                    topic = %reply.topic, partition = task.record.partition, offset = task.record.offset, %reason,
+                    topic = %reply.topic, partition = task.record.partition(), offset = task.record.offset(), %reason,
                     "a reply is larger than the broker takes; the caller gets an error instead"
                 );
                 let error = RpcError::internal("the reply is larger than the broker takes")
                     .with_name("ReplyTooLarge");
-                match outcome::error_reply(&self.served, &task.record, &error) {
+                match outcome::error_reply(&self.served, &task.record.unpack(), &error) {
                     Some(instead) => ended(self.send_while_ours(task, &Arc::new(instead)).await),
                     None => Sent::Refused(error),
                 }
@@ -137,7 +137,7 @@ impl Worker {
         match self.send_while_ours(task, &record).await {
             Err(Some(DeliveryError { kind: Refusal::TooLarge, reason })) if record.value.is_some() => {
                 tracing::error!(
-                    topic = %record.topic, partition = task.record.partition, offset = task.record.offset, %reason,
+                    topic = %record.topic, partition = task.record.partition(), offset = task.record.offset(), %reason,
                     "a dead letter is larger than the broker takes; it goes without its value (`{}`)", names::VALUE_OMITTED
                 );
                 let without = dead_letter::without_value(Arc::unwrap_or_clone(record));
@@ -155,7 +155,7 @@ impl Worker {
         task: &Task,
         record: &Arc<OutgoingRecord>,
     ) -> Result<(), Option<DeliveryError>> {
-        let (partition, generation) = (task.record.partition, task.generation);
+        let (partition, generation) = (task.record.partition(), task.generation);
         let mut held = false;
         let sent = loop {
             match self.producer.deliver(record).await {
@@ -172,7 +172,7 @@ impl Worker {
                         held = true;
                         self.hold(|state| state.partitions.hold(partition, generation));
                         tracing::error!(
-                            topic = %record.topic, from = %task.record.topic, partition, offset = task.record.offset,
+                            topic = %record.topic, from = %self.source, partition, offset = task.record.offset(),
                             %reason,
                             "what a record leads to cannot be delivered; the record stays uncommitted, its partition \
                              pauses, and goes on by itself once it can"
@@ -188,7 +188,7 @@ impl Worker {
         };
         if held {
             self.hold(|state| state.partitions.release(partition, generation));
-            tracing::info!(topic = %record.topic, from = %task.record.topic, partition, "deliveries work again");
+            tracing::info!(topic = %record.topic, from = %self.source, partition, "deliveries work again");
         }
         sent
     }

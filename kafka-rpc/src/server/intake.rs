@@ -1,12 +1,13 @@
 //! How much the consumer thread takes, and when it waits or lets a partition pause.
 
 use std::{
-    sync::{Arc, PoisonError, atomic::Ordering},
+    sync::{MutexGuard, PoisonError, atomic::Ordering},
     time::Duration,
 };
 
 use super::{
-    received::Received,
+    lanes::Lane,
+    pack::{Packed, Packing},
     worker::{State, Task, Worker},
 };
 
@@ -24,21 +25,39 @@ pub(crate) struct Room {
     pub(crate) bytes: usize,
 }
 
+/// What the consumer thread has received since it last took records.
+#[derive(Debug, Default)]
+pub(super) struct Intake {
+    packing: Packing,
+    sealed: Vec<(Option<Lane>, Packed)>,
+}
+
 impl Worker {
-    /// Notes a record that was received, until it is [taken](Self::take_received) with others.
-    pub(crate) fn receive(&self, record: Arc<Received>) {
-        // Here and not below, where the state is locked.
-        let lane = self.keys.lane(record.partition, record.key.as_deref());
-        self.received.lock().unwrap_or_else(PoisonError::into_inner).push((lane, record));
+    /// Packs a record that was received, until it is [taken](Self::take_received) with others; gives what packing it does.
+    pub(crate) fn receive<T>(&self, pack: impl FnOnce(&mut Packing) -> T) -> T {
+        let mut received = self.received();
+        let packed = pack(&mut received.packing);
+        if received.packing.is_full() {
+            self.seal(&mut received);
+        }
+        packed
+    }
+
+    /// Tells the lanes of what was packed, which the state need not be locked for.
+    fn seal(&self, received: &mut Intake) {
+        let Intake { packing, sealed } = received;
+        let lane = |record: &Packed| self.keys.lane(record.partition(), record.key());
+        sealed.extend(packing.seal(&self.source).map(|record| (lane(&record), record)));
     }
 
     /// Takes what was received. It waits for [`go`](Self::go), and partitions that are full now for [`flow`](Self::flow).
     pub(crate) fn take_received(&self) {
-        let mut received = self.received.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut received = self.received();
+        self.seal(&mut received);
         let mut state = self.state();
-        for (lane, record) in received.drain(..) {
-            let partition = record.partition;
-            let Some(generation) = state.partitions.take(partition, record.offset, record.weight()) else {
+        for (lane, record) in received.sealed.drain(..) {
+            let partition = record.partition();
+            let Some(generation) = state.partitions.take(partition, record.offset(), record.weight()) else {
                 continue;
             };
             state.lanes.push(lane, Task { record, generation, retries: 0 });
@@ -46,6 +65,10 @@ impl Worker {
                 self.flow_has_changed();
             }
         }
+    }
+
+    fn received(&self) -> MutexGuard<'_, Intake> {
+        self.received.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How much may be received before it is to be taken.

@@ -4,13 +4,14 @@
 //! - [`consumer`]: polls a subscription, on a thread of its own
 //! - [`rebalance`]: what that thread does when partitions come and go
 //! - [`intake`]: how much it takes, and when it waits
+//! - [`pack`]: what was taken together, in memory that it shares
 //! - [`assignment`]: what becomes of what was taken: commits, and partitions that go
 //! - [`partitions`]: the partitions that are assigned, and how far each has come
 //! - [`lanes`]: which record may run now
 //! - [`hand`]: what is taken from there at a time
 //! - [`runners`]: runs one after another, and hands on what would have to wait
 //! - [`worker`]: what a run leads to
-//! - [`received`]: the record, owned
+//! - [`received`]: the record, by itself
 //! - [`dispatch`]: which handler takes it
 //! - [`handle`]: runs that handler, bounded and caught
 //! - [`limits`]: what a record may be at most
@@ -40,6 +41,8 @@ pub(crate) mod limits;
 #[cfg(feature = "kafka")]
 pub(crate) mod offsets;
 pub(crate) mod outcome;
+#[cfg(feature = "kafka")]
+mod pack;
 #[cfg(feature = "kafka")]
 pub(crate) mod partitions;
 #[cfg(feature = "kafka")]

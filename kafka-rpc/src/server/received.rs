@@ -1,4 +1,4 @@
-//! A record as it was received, owned.
+//! A record as it was received, by itself.
 
 use std::{sync::Arc, time::SystemTime};
 
@@ -40,10 +40,5 @@ impl Received {
     pub(crate) fn headers(&self) -> &Headers {
         static NONE: Headers = Headers::new();
         self.headers.as_ref().unwrap_or(&NONE)
-    }
-
-    /// What it takes in memory while it waits.
-    pub(crate) fn weight(&self) -> usize {
-        self.value.as_ref().map_or(0, Bytes::len) + self.key.as_ref().map_or(0, Bytes::len) + 256
     }
 }

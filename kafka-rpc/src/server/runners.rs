@@ -55,9 +55,9 @@ impl EndedJob {
         let Task { record, generation, .. } = &job.item;
         Self {
             lane: job.lane,
-            partition: record.partition,
+            partition: record.partition(),
             generation: *generation,
-            offset: record.offset,
+            offset: record.offset(),
             weight: record.weight(),
             is_final,
         }
@@ -69,7 +69,7 @@ impl State {
     fn next(&mut self) -> Option<Job<Task>> {
         while let Some(job) = self.lanes.next() {
             let Task { record, generation, .. } = &job.item;
-            if self.partitions.start(record.partition, *generation) {
+            if self.partitions.start(record.partition(), *generation) {
                 return Some(job);
             }
             self.lanes.finish(job.lane);
@@ -80,7 +80,7 @@ impl State {
     /// Notes that a job does not run any more, without an outcome.
     fn stop(&mut self, job: &Job<Task>) {
         let Task { record, generation, .. } = &job.item;
-        self.partitions.end(record.partition, *generation, record.offset, record.weight(), false);
+        self.partitions.end(record.partition(), *generation, record.offset(), record.weight(), false);
     }
 
     /// Fills an empty hand with a fair share of what may run, and takes the first of it.
@@ -258,7 +258,7 @@ impl Worker {
     /// Puts a job aside for a while: its lane waits for it, and nothing else does.
     fn park(self: &Arc<Self>, mut job: Job<Task>, after: Duration) {
         // What waits for its time on the retry topic is not tried again by that.
-        job.item.retries += u32::from(job.item.record.topic == self.served.topic);
+        job.item.retries += u32::from(!self.reads_retries());
         let mut state = self.state();
         state.stop(&job);
         state.lanes.park();
@@ -278,7 +278,7 @@ impl Worker {
     /// Brings a parked job back, or lets it go where its partition has gone.
     fn unpark(&self, job: Job<Task>, has_waited: bool) {
         let mut state = self.state();
-        if has_waited && state.partitions.holds(job.item.record.partition, job.item.generation) {
+        if has_waited && state.partitions.holds(job.item.record.partition(), job.item.generation) {
             state.lanes.unpark(job);
         } else {
             state.lanes.abandon(job.lane);

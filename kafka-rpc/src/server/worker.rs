@@ -17,8 +17,10 @@ use super::{
     Served,
     delivery::Sent,
     handle::Handling,
-    lanes::{Keys, Lane, Lanes},
+    intake::Intake,
+    lanes::{Keys, Lanes},
     outcome::{self, Outcome},
+    pack::Packed,
     partitions::{Bounds, Generation, Partitions},
     received::Received,
     runners::{EndedJob, Runners},
@@ -46,8 +48,8 @@ pub(crate) struct Worker {
     /// Ends what only waits, such as for a retry.
     pub(super) stopping: CancellationToken,
     pub(super) keys: Keys,
-    /// What the consumer thread has received since it last took records, and its lanes: only that thread locks it.
-    pub(super) received: Mutex<Vec<(Option<Lane>, Arc<Received>)>>,
+    /// Only the consumer thread locks it.
+    pub(super) received: Mutex<Intake>,
     state: Mutex<State>,
     /// Told whenever a handler ends, for whoever drains.
     pub(super) ended: Condvar,
@@ -74,7 +76,7 @@ pub(super) struct State {
 /// A record that was taken, in the assignment it was taken in.
 #[derive(Debug)]
 pub(super) struct Task {
-    pub(super) record: Arc<Received>,
+    pub(super) record: Packed,
     pub(super) generation: Generation,
     /// How often this process has tried it again.
     pub(super) retries: u32,
@@ -141,7 +143,7 @@ impl Worker {
             Ok(step) => step,
             Err(_panic) => {
                 tracing::error!(
-                    topic = %task.record.topic, partition = task.record.partition, offset = task.record.offset,
+                    topic = %self.source, partition = task.record.partition(), offset = task.record.offset(),
                     "a panic beside a handler; its record goes to the dead-letter topic"
                 );
                 self.dead_letter_refused(task, RpcError::internal("a panic beside the handler")).await
@@ -151,11 +153,11 @@ impl Worker {
 
     /// Runs a record, and does what it leads to.
     async fn run(self: &Arc<Self>, task: &Task) -> Step {
-        let Task { record, retries, .. } = task;
+        let record = &Arc::new(task.record.unpack());
         if let Some(wait) = self.not_yet_due(record) {
             return Step::Again(wait);
         }
-        match self.handling.handle(&self.served, record, *retries).await {
+        match self.handling.handle(&self.served, record, task.retries).await {
             Outcome::Handled => done(&self.metrics.handled),
             Outcome::Expired => {
                 tracing::debug!(
@@ -220,15 +222,20 @@ impl Worker {
 
     /// A reply that was refused for good is not silence: it is a dead letter.
     async fn dead_letter_refused(self: &Arc<Self>, task: &Task, error: RpcError) -> Step {
-        match outcome::letter(&self.served, &task.record, error) {
+        match outcome::letter(&self.served, &task.record.unpack(), error) {
             Some(letter) => sent_or_left(&self.send_letter(task, letter).await, &self.metrics.dead_lettered),
             None => done(&self.metrics.discarded),
         }
     }
 
+    /// Whether it is the retry topic that is read.
+    pub(super) fn reads_retries(&self) -> bool {
+        self.source != self.served.topic
+    }
+
     /// How long a record of the retry topic has still to wait.
     fn not_yet_due(&self, record: &Received) -> Option<Duration> {
-        if record.topic == self.served.topic {
+        if !self.reads_retries() {
             return None;
         }
         let due = retry::due(record.headers.as_ref().ok()?)?;

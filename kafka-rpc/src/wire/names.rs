@@ -1,7 +1,5 @@
 //! The header names of the protocol, written exactly so; matched without regard to case.
 
-use std::borrow::Cow;
-
 pub(crate) const CORRELATION_ID: &str = "correlation-id";
 pub(crate) const REPLY_TO: &str = "reply-to";
 pub(crate) const MESSAGE_TYPE: &str = "message-type";
@@ -62,8 +60,8 @@ pub(crate) const RPC_ERROR: &str = "rpc-error";
 pub(crate) const OF_ALL: &[&str] =
     &[DEADLINE, TRACEPARENT, TRACESTATE, RETRY_COUNT, RETRY_TIMESTAMP, LAST_ERROR];
 
-/// A name that was received: one that comes with nearly every record is not copied.
-pub(crate) fn known(name: &str) -> Cow<'static, str> {
+/// One of the names that come with nearly every record, which need not be copied.
+pub(crate) fn usual(name: &str) -> Option<&'static str> {
     const USUAL: [&str; 10] = [
         CORRELATION_ID,
         REPLY_TO,
@@ -76,8 +74,5 @@ pub(crate) fn known(name: &str) -> Cow<'static, str> {
         KAFKA_REPLY_TOPIC,
         KAFKA_REPLY_PARTITION,
     ];
-    match USUAL.iter().find(|usual| **usual == name) {
-        Some(usual) => Cow::Borrowed(usual),
-        None => Cow::Owned(name.to_owned()),
-    }
+    USUAL.into_iter().find(|usual| *usual == name)
 }
