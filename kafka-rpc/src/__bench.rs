@@ -15,7 +15,7 @@ use crate::{
 
 /// Reads an envelope; the length of its payload.
 pub fn decode_envelope(value: &Bytes) -> Option<usize> {
-    envelope::decode(value).ok().map(|envelope| envelope.payload.len())
+    envelope::decode(value).ok().map(|envelope| envelope.payload.map_or(0, str::len))
 }
 
 pub fn encode_reply(data: &[u8]) -> Bytes {

@@ -32,6 +32,10 @@ use crate::{Config, Error, kafka, telemetry};
 const COMMIT_EVERY: Duration = Duration::from_millis(100);
 const COMMIT_AFTER: usize = 1_000;
 
+/// Two commits are so far apart at least: a thousand of them a second would be work for everybody, and a crash repeats
+/// what was handled meanwhile in any case.
+const COMMIT_NOT_BEFORE: Duration = Duration::from_millis(10);
+
 /// How long a poll waits for a record: the grain of commits, resumption and shutdown.
 const POLL_FOR: Duration = Duration::from_millis(50);
 
@@ -45,7 +49,7 @@ const INSTANCE_ID: &str = "group.instance.id";
 const UNBLOCK_EVERY: Duration = Duration::from_millis(50);
 
 /// How often it is looked for handlers that run long.
-const REPORT_SLOW_EVERY: Duration = Duration::from_secs(1);
+const REPORT_SLOW_EVERY: Duration = Duration::from_millis(250);
 
 /// A consumer thread, as the runtime sees it.
 pub(crate) struct ConsumerThread {
@@ -238,7 +242,9 @@ impl Polling {
     }
 
     fn commit_if_due(&mut self) {
-        if self.committed_at.elapsed() < COMMIT_EVERY && self.worker.finished() < COMMIT_AFTER {
+        let since = self.committed_at.elapsed();
+        let is_due = since >= COMMIT_EVERY || self.worker.finished() >= COMMIT_AFTER;
+        if !is_due || since < COMMIT_NOT_BEFORE {
             return;
         }
         self.committed_at = Instant::now();
@@ -264,16 +270,15 @@ impl Polling {
 
 /// Packs a record, and gives its weight. The message goes then: a held one keeps the consumer from closing.
 fn pack(packing: &mut Packing, message: &BorrowedMessage<'_>) -> usize {
+    let timestamp = message.timestamp();
     let place = Place {
         partition: message.partition(),
         offset: message.offset(),
-        timestamp: match message.timestamp() {
-            Timestamp::NotAvailable => None,
-            Timestamp::CreateTime(millis) | Timestamp::LogAppendTime(millis) => u64::try_from(millis)
-                .ok()
-                .and_then(|millis| SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(millis))),
-        },
-        is_append_time: matches!(message.timestamp(), Timestamp::LogAppendTime(_)),
+        timestamp: timestamp
+            .to_millis()
+            .and_then(|millis| u64::try_from(millis).ok())
+            .and_then(|millis| SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(millis))),
+        is_append_time: matches!(timestamp, Timestamp::LogAppendTime(_)),
     };
     let weight = packing.add(place, message.key(), message.payload());
     if kafka::read_headers(message, |name, value| packing.add_header(name, value)).is_err() {

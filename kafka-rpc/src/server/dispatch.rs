@@ -1,13 +1,16 @@
 //! Which handler takes a record.
 
-use std::{collections::HashMap, fmt};
+use std::{collections::HashMap, fmt, ops::Range};
 
 use bytes::Bytes;
 
 use crate::{
     RpcError, UserId,
     handler::{Handler, PayloadSource},
-    wire::{Encoded, codec, envelope},
+    wire::{
+        Encoded, codec,
+        envelope::{self, Envelope},
+    },
 };
 
 /// The handlers of a subscription by the command that selects them.
@@ -38,12 +41,14 @@ impl Dispatch {
             return Ok(whole(handler, value));
         }
         match envelope::decode(value.bytes()) {
-            Ok(envelope) => {
-                let handler = self.of_command(envelope.command.as_deref())?;
-                let (user_id, payload) = (envelope.user_id.map(UserId), envelope.payload);
-                let payload =
-                    if handler.source == PayloadSource::Envelope { Encoded::json(payload) } else { value };
-                Ok(Dispatched { handler, payload, user_id })
+            Ok(Envelope { command, user_id, payload }) => {
+                let handler = self.of_command(command.as_deref())?;
+                let payload = match payload.map(|payload| place_in(value.bytes(), payload)) {
+                    _ if handler.source != PayloadSource::Envelope => value,
+                    Some(place) => value.into_part(place),
+                    None => Encoded::json(codec::NULL),
+                };
+                Ok(Dispatched { handler, payload, user_id: user_id.map(UserId) })
             }
             // Not an envelope, so only a handler of whole values can take it.
             Err(error) => match &self.fallback {
@@ -66,6 +71,12 @@ impl Dispatch {
             None => RpcError::bad_request("the command envelope has no `type`"),
         })
     }
+}
+
+/// Where a part of a value lies in it.
+fn place_in(value: &[u8], part: &str) -> Range<usize> {
+    let start = part.as_ptr().addr() - value.as_ptr().addr();
+    start..start + part.len()
 }
 
 fn whole(handler: &Handler, value: Encoded) -> Dispatched<'_> {

@@ -4,12 +4,12 @@
 //! allocator of the first. So what is received together is one allocation, and a runner makes of its part what its
 //! handler needs.
 
-use std::{borrow::Cow, ops::Range, sync::Arc, time::SystemTime};
+use std::{borrow::Cow, mem, ops::Range, sync::Arc, time::SystemTime};
 
 use bytes::Bytes;
 
 use super::received::{Received, UnreadableHeaders};
-use crate::{Headers, wire::names};
+use crate::wire::names;
 
 /// How many bytes are packed together at most. Whoever keeps part of a record, such as its key, keeps the whole pack.
 const FULL: usize = 16 << 10;
@@ -166,10 +166,30 @@ impl Packed {
 
     /// The record by itself.
     pub(crate) fn unpack(&self) -> Received {
+        let mut record = Received::blank();
+        self.unpack_into(&mut record);
+        record
+    }
+
+    /// The record by itself, in the place of one that is not needed any more.
+    pub(crate) fn unpack_into(&self, record: &mut Received) {
         let Pack { topic, bytes, headers, .. } = &*self.pack;
         let Parts { place, key, value, headers: own, .. } = self.parts();
-        let Place { partition, offset, timestamp, is_append_time } = *place;
+        // Counting references to what all records share is a wait for whoever counts on another processor.
+        if !Arc::ptr_eq(&record.topic, topic) {
+            record.topic = Arc::clone(topic);
+        }
+        record.partition = place.partition;
+        record.offset = place.offset;
+        record.timestamp = place.timestamp;
+        record.is_append_time = place.is_append_time;
         let part = |range: &Range<usize>| bytes.slice(range.clone());
+        record.key = key.as_ref().map(part);
+        record.value = match value {
+            Value::Null => None,
+            Value::Small(value) => Some(part(value)),
+            Value::Large(value) => Some(value.clone()),
+        };
         let header = |Header { name, value }: &Header| {
             let name = match name {
                 Name::Usual(name) => Cow::Borrowed(*name),
@@ -177,20 +197,9 @@ impl Packed {
             };
             (name, value.clone())
         };
-        Received {
-            topic: Arc::clone(topic),
-            partition,
-            offset,
-            timestamp,
-            is_append_time,
-            key: key.as_ref().map(part),
-            value: match value {
-                Value::Null => None,
-                Value::Small(value) => Some(part(value)),
-                Value::Large(value) => Some(value.clone()),
-            },
-            headers: own.clone().map(|own| Headers::received(bytes.clone(), headers[own].iter().map(header))),
-        }
+        let before = mem::replace(&mut record.headers, Err(UnreadableHeaders)).unwrap_or_default();
+        record.headers =
+            own.clone().map(|own| before.replaced(bytes.clone(), headers[own].iter().map(header)));
     }
 }
 

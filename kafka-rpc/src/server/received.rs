@@ -26,6 +26,20 @@ pub(crate) struct Received {
 pub(crate) struct UnreadableHeaders;
 
 impl Received {
+    /// A record that says nothing.
+    pub(crate) fn blank() -> Self {
+        Self {
+            topic: Arc::default(),
+            partition: 0,
+            offset: 0,
+            timestamp: None,
+            is_append_time: false,
+            key: None,
+            value: None,
+            headers: Ok(Headers::new()),
+        }
+    }
+
     pub(crate) fn info(&self) -> RecordInfo {
         RecordInfo {
             topic: Arc::clone(&self.topic),

@@ -19,6 +19,7 @@ use super::{
     hand,
     lanes::{Job, Lane},
     partitions::Generation,
+    received::Received,
     worker::{State, Step, Task, Worker},
 };
 
@@ -155,8 +156,9 @@ impl Worker {
     async fn run_jobs(self: Arc<Self>, hand: Arc<Hand>) {
         let mut hand = Some(hand);
         let mut ended = None;
+        let mut record = Arc::new(Received::blank());
         while let Some(job) = self.next(&mut hand, ended) {
-            let step = self.run_or_hand_on(&job.item, &mut hand).await;
+            let step = self.run_or_hand_on(&job.item, &mut record, &mut hand).await;
             ended = self.conclude(job, step);
             // Handlers that never wait must not keep the thread from everybody else.
             coop::consume_budget().await;
@@ -164,8 +166,13 @@ impl Worker {
     }
 
     /// Runs a job. When it first has to wait, another runner gets the hand, with what is in it.
-    async fn run_or_hand_on(self: &Arc<Self>, task: &Task, hand: &mut Option<Arc<Hand>>) -> Step {
-        let mut run = pin!(self.run_caught(task));
+    async fn run_or_hand_on(
+        self: &Arc<Self>,
+        task: &Task,
+        record: &mut Arc<Received>,
+        hand: &mut Option<Arc<Hand>>,
+    ) -> Step {
+        let mut run = pin!(self.run_caught(task, record));
         let step = poll_fn(|cx| {
             let polled = run.as_mut().poll(cx);
             if polled.is_pending()

@@ -27,7 +27,9 @@ pub(crate) struct Watch {
 pub(crate) struct Running {
     pub(crate) handler: Location,
     pub(crate) record: Arc<Received>,
-    pub(crate) since: Instant,
+    /// Since when it is known to run. It is seen at the first look after its start, and most have ended before one: those
+    /// need no clock.
+    pub(crate) since: Option<Instant>,
     reported: bool,
 }
 
@@ -42,18 +44,20 @@ pub(crate) struct Watched<'a> {
 impl Watch {
     /// Watches a handler.
     pub(crate) fn start(&self, handler: Location, record: &Arc<Received>) -> Watched<'_> {
-        let running = Running { handler, record: Arc::clone(record), since: Instant::now(), reported: false };
+        let running = Running { handler, record: Arc::clone(record), since: None, reported: false };
         let list = own_list();
         let id = self.list(list).insert(running);
         Watched { watch: self, list, id }
     }
 
-    /// The handlers that have run for longer than this; each is told once.
+    /// Looks at what runs: the handlers that have run for longer than this as far as is known; each is told once.
     pub(crate) fn longer_than(&self, bound: Duration) -> Vec<Running> {
+        let now = Instant::now();
         let mut found = Vec::new();
         for list in 0..LISTS {
             for (_, running) in self.list(list).iter_mut() {
-                if !running.reported && running.since.elapsed() > bound {
+                let since = *running.since.get_or_insert(now);
+                if !running.reported && now.saturating_duration_since(since) > bound {
                     running.reported = true;
                     found.push(running.clone());
                 }
@@ -104,6 +108,7 @@ mod tests {
         let watched = watch.start(here, &record);
         let ended = watch.start(here, &record);
         drop(ended);
+        assert!(watch.longer_than(Duration::ZERO).is_empty(), "seen for the first time");
         std::thread::sleep(Duration::from_millis(2));
         let slow = watch.longer_than(Duration::from_millis(1));
         assert_eq!(

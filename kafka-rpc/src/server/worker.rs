@@ -138,8 +138,10 @@ impl Worker {
     }
 
     /// Runs a record, whatever panics on its way: what is not caught would keep its lane and its place for ever.
-    pub(super) async fn run_caught(self: &Arc<Self>, task: &Task) -> Step {
-        match AssertUnwindSafe(self.run(task)).catch_unwind().await {
+    ///
+    /// `record` is where it is unpacked.
+    pub(super) async fn run_caught(self: &Arc<Self>, task: &Task, record: &mut Arc<Received>) -> Step {
+        match AssertUnwindSafe(self.run(task, record)).catch_unwind().await {
             Ok(step) => step,
             Err(_panic) => {
                 tracing::error!(
@@ -152,8 +154,9 @@ impl Worker {
     }
 
     /// Runs a record, and does what it leads to.
-    async fn run(self: &Arc<Self>, task: &Task) -> Step {
-        let record = &Arc::new(task.record.unpack());
+    async fn run(self: &Arc<Self>, task: &Task, record: &mut Arc<Received>) -> Step {
+        // In most cases nobody has kept the one before.
+        task.record.unpack_into(Arc::make_mut(record));
         if let Some(wait) = self.not_yet_due(record) {
             return Step::Again(wait);
         }
@@ -257,7 +260,7 @@ impl Worker {
             tracing::warn!(
                 handler = %slow.handler, topic = %slow.record.topic, partition = slow.record.partition,
                 offset = slow.record.offset,
-                running_for = ?slow.since.elapsed(),
+                running_for = ?slow.since.map(|since| since.elapsed()).unwrap_or_default(),
                 "a handler runs for long; its key waits for it"
             );
         }

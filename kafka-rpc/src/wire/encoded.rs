@@ -1,6 +1,8 @@
 //! A value that was read and not yet decoded.
 
-use bytes::Bytes;
+use std::ops::Range;
+
+use bytes::{Buf as _, Bytes};
 use serde::de::DeserializeOwned;
 
 use super::codec::{self, CodecError};
@@ -25,6 +27,14 @@ impl Encoded {
     /// A value of somebody who writes a text without quotes, and `null` as no value.
     pub(crate) fn bare(value: Option<Bytes>) -> Self {
         value.map_or_else(|| Self::json(codec::NULL), |bytes| Self { bytes, may_be_text: true })
+    }
+
+    /// A part of it by itself, which must lie in it and is JSON.
+    pub(crate) fn into_part(self, range: Range<usize>) -> Self {
+        let mut bytes = self.bytes;
+        bytes.truncate(range.end);
+        bytes.advance(range.start.min(bytes.len()));
+        Self::json(bytes)
     }
 
     /// As it was on the wire.

@@ -47,8 +47,20 @@ impl Headers {
         received: Bytes,
         entries: impl IntoIterator<Item = (Cow<'static, str>, Option<Range<usize>>)>,
     ) -> Self {
+        Self::new().replaced(received, entries)
+    }
+
+    /// The same in the memory of these.
+    pub(crate) fn replaced(
+        mut self,
+        received: Bytes,
+        entries: impl IntoIterator<Item = (Cow<'static, str>, Option<Range<usize>>)>,
+    ) -> Self {
         let part = |range: Option<_>| range.map_or(Value::Null, Value::Received);
-        Self { entries: entries.into_iter().map(|(name, range)| (name, part(range))).collect(), received }
+        self.entries.clear();
+        self.entries.extend(entries.into_iter().map(|(name, range)| (name, part(range))));
+        self.received = received;
+        self
     }
 
     /// Headers as they would be received.
