@@ -208,12 +208,12 @@ fn run(item: &Item, handler: &Handler) -> TokenStream {
     let into_reply = assert::into_reply(item, output);
     let answer = match style {
         Style::Contract => {
-            let call = quote_spanned!(output.span()=> Self::#name(&#service, #(#names,)* &#context).await?);
+            let call = quote_spanned!(output.span()=> Self::#name(#service, #(#names,)* &#context).await?);
             quote!(let #reply = #call;)
         }
         Style::Method | Style::Function => {
             let callee = if style == Style::Method { quote!(Self::#name) } else { quote!(#name) };
-            let service = (style == Style::Method).then(|| quote!(&#service,));
+            let service = (style == Style::Method).then(|| quote!(#service,));
             let into_result = assert::into_result(item, output);
             quote! {
                 let #result = #callee(#service #(#names),*).await;

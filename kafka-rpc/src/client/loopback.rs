@@ -14,7 +14,10 @@ use uuid::Uuid;
 use super::{Client, Outgoing, Transport, transport::BoxFuture};
 use crate::{
     CallError, Headers, Progress,
-    handler::state::{Deferred, Provided, States},
+    handler::{
+        context::Run,
+        state::{Deferred, Provided, States},
+    },
     server::{
         Served,
         dedupe::Dedupe,
@@ -114,11 +117,12 @@ impl Handlers {
     /// Takes a record to its outcome; returns the reply, if somebody waits for one. There is no other topic here, so a
     /// retry is always in the process, and a dead letter is only logged.
     async fn handle(&self, index: usize, record: Received) -> Option<OutgoingRecord> {
-        let record = Arc::new(record);
+        let run = Arc::new(Run { record, provided: Arc::clone(&self.handling.provided) });
+        let record = &run.record;
         let served = &self.served[index];
         let mut retries = 0;
         loop {
-            match self.handling.handle(served, &record, retries).await {
+            match self.handling.handle(served, &run, retries).await {
                 Outcome::Handled | Outcome::Expired => return None,
                 Outcome::Reply(reply) => return Some(reply),
                 Outcome::Retry { after, .. } => {

@@ -14,25 +14,31 @@ use crate::{
 /// Made by the runtime. [`FromRecord`] shows how to write an extractor over it.
 #[derive(Debug)]
 pub struct Context {
-    /// Made when it is asked for.
-    pub(crate) info: OnceLock<RecordInfo>,
-    pub(crate) record: Arc<Received>,
+    /// Made when it is asked for, which is seldom: a box keeps a context small.
+    pub(crate) info: OnceLock<Box<RecordInfo>>,
+    pub(crate) run: Arc<Run>,
     pub(crate) payload: Encoded,
     pub(crate) user_id: Option<UserId>,
     pub(crate) correlation_id: Option<CorrelationId>,
     pub(crate) deadline: Option<Deadline>,
+}
+
+/// What a record's handler may ask for: a count of references for all of it, and none that other runners share.
+#[derive(Debug, Clone)]
+pub(crate) struct Run {
+    pub(crate) record: Received,
     pub(crate) provided: Arc<Provided>,
 }
 
 impl Context {
     /// Where the record came from.
     pub fn info(&self) -> &RecordInfo {
-        self.info.get_or_init(|| self.record.info())
+        self.info.get_or_init(|| Box::new(self.run.record.info()))
     }
 
     /// The record's headers, in order.
     pub fn headers(&self) -> &Headers {
-        self.record.headers()
+        self.run.record.headers()
     }
 
     /// The bytes that the payload is read from: the envelope's `payload`, or the whole value.
@@ -57,17 +63,17 @@ impl Context {
 
     /// A client of this process.
     pub fn client(&self) -> &Client {
-        &self.provided.client
+        &self.run.provided.client
     }
 
     /// A value that was provided to the runtime.
-    pub fn state<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
-        self.provided.states.get()
+    pub fn state<T: Send + Sync + 'static>(&self) -> Option<&T> {
+        self.run.provided.states.get()
     }
 
     /// The service whose method is the handler.
     #[doc(hidden)]
-    pub fn service<S: Send + Sync + 'static>(&self) -> Result<Arc<S>, RpcError> {
+    pub fn service<S: Send + Sync + 'static>(&self) -> Result<&S, RpcError> {
         self.state().ok_or_else(|| not_provided::<S>())
     }
 

@@ -86,7 +86,7 @@ impl<T: Clone + Send + Sync + 'static> FromRecord for State<T> {
 
     async fn from_record(context: &Context) -> Result<Self, RpcError> {
         let value = context.state::<T>().ok_or_else(not_provided::<T>)?;
-        Ok(Self(T::clone(&value)))
+        Ok(Self(value.clone()))
     }
 }
 
@@ -94,7 +94,7 @@ impl<T: Clone + Send + Sync + 'static> OptionalFromRecord for State<T> {
     type Rejection = Infallible;
 
     async fn optional_from_record(context: &Context) -> Result<Option<Self>, Infallible> {
-        Ok(context.state::<T>().map(|value| Self(T::clone(&value))))
+        Ok(context.state::<T>().map(|value| Self(value.clone())))
     }
 }
 

@@ -37,10 +37,10 @@ impl States {
         is_new
     }
 
-    pub(crate) fn get<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+    pub(crate) fn get<T: Send + Sync + 'static>(&self) -> Option<&T> {
         let own = TypeId::of::<T>();
         let (.., value) = self.values.iter().find(|(other, ..)| *other == own)?;
-        Arc::clone(value).downcast().ok()
+        value.downcast_ref()
     }
 }
 

@@ -16,7 +16,7 @@ use super::lanes::Job;
 const HANDFUL: Duration = Duration::from_micros(200);
 
 /// How many are taken at most.
-const MOST: usize = 32;
+const MOST: usize = 128;
 
 /// What a runner has taken, shared with those who must be able to take it back.
 #[derive(Debug)]
@@ -151,10 +151,10 @@ mod tests {
         let hand = hands.add(now);
         let mut contents = hand.contents();
         let quick = now + Duration::from_micros(1);
-        let sizes: Vec<usize> = (0..6).map(|_| contents.next_size(quick)).collect();
-        assert_eq!(sizes, [2, 4, 8, 16, 32, MOST]);
-        let slow: Vec<usize> = (1..7).map(|turn| contents.next_size(quick + turn * HANDFUL)).collect();
-        assert_eq!(slow, [16, 8, 4, 2, 1, 1]);
+        let sizes: Vec<usize> = (0..8).map(|_| contents.next_size(quick)).collect();
+        assert_eq!(sizes, [2, 4, 8, 16, 32, 64, MOST, MOST]);
+        let slow: Vec<usize> = (1..9).map(|turn| contents.next_size(quick + turn * HANDFUL)).collect();
+        assert_eq!(slow, [64, 32, 16, 8, 4, 2, 1, 1]);
     }
 
     #[test]

@@ -16,13 +16,12 @@ use super::{
     dispatch::Dispatched,
     limits::Limits,
     outcome::{Attempt, Outcome, ReplyTopics},
-    received::Received,
     scope,
     watch::Watch,
 };
 use crate::{
     Context, CorrelationId, Deadline, Reply, Retry, RetryPolicy, RpcError,
-    handler::state::Provided,
+    handler::{context::Run, state::Provided},
     telemetry,
     wire::{RequestHeaders, retry},
 };
@@ -49,7 +48,8 @@ pub(crate) enum Ended {
 
 impl Handling {
     /// Takes a record from its bytes to its outcome. `retries` is how often this process has tried it again.
-    pub(crate) async fn handle(&self, served: &Served, record: &Arc<Received>, retries: u32) -> Outcome {
+    pub(crate) async fn handle(&self, served: &Served, run: &Arc<Run>, retries: u32) -> Outcome {
+        let record = &run.record;
         let headers = record.headers();
         let peer = served.dialect.sender(headers);
         let (mut request, mut before) = (peer.read_request(headers), retry::count(headers));
@@ -78,19 +78,19 @@ impl Handling {
             Err(error) => return attempt.give_up(error),
         };
         let policy: &dyn RetryPolicy = dispatched.handler.retry;
-        let answer = self.answer(record, &request, deadline, dispatched).await;
+        let answer = self.answer(run, &request, deadline, dispatched).await;
         attempt.conclude(Ended::Answered(answer), policy)
     }
 
     /// The answer that was kept for a repeated request, or the handler's.
     async fn answer(
         &self,
-        record: &Arc<Received>,
+        run: &Arc<Run>,
         request: &RequestHeaders,
         deadline: Option<Deadline>,
         dispatched: Dispatched<'_>,
     ) -> Result<Reply, RpcError> {
-        let handler = dispatched.handler;
+        let (handler, record) = (dispatched.handler, &run.record);
         let repeatable = handler.dedupe.zip(request.correlation_id.clone());
         if let Some((_, id)) = &repeatable
             && let Some(answer) = self.dedupe.answer(handler.location, id, Instant::now())
@@ -100,18 +100,17 @@ impl Handling {
         }
         let context = Context {
             info: OnceLock::new(),
-            record: Arc::clone(record),
+            run: Arc::clone(run),
             payload: dispatched.payload,
             user_id: dispatched.user_id,
             correlation_id: request.correlation_id.clone().map(CorrelationId),
             deadline,
-            provided: Arc::clone(&self.provided),
         };
-        let run = handler.run;
+        let start = handler.run;
         // The call itself is inside: a handler's first steps can panic too.
-        let running = AssertUnwindSafe(async move { run(context).await }).catch_unwind();
+        let running = AssertUnwindSafe(async move { start(context).await }).catch_unwind();
         let running = scope::of_handler(deadline.map(|deadline| deadline.instant()), running);
-        let watched = self.watch.start(handler.location, record);
+        let watched = self.watch.start(handler.location, run);
         let ended = match handler.timeout {
             None => Ok(running.await),
             Some(bound) => time::timeout(bound, running).await,

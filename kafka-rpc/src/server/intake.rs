@@ -13,7 +13,7 @@ use super::{
 
 /// How many jobs may wait for their turn before no more records are taken for a moment. Enough to keep every handler
 /// busy until there are more, and few enough for a processor's caches.
-const ENOUGH_READY: usize = 2_048;
+const ENOUGH_READY: usize = 8_192;
 
 /// How long that moment is at most: what else the consumer thread has to do must not wait.
 const MOMENT: Duration = Duration::from_millis(5);

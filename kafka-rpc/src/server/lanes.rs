@@ -61,9 +61,14 @@ pub(crate) struct Lanes<T> {
     concurrency: usize,
     running: usize,
     arrived: u64,
-    waiting: IntMap<Lane, VecDeque<(u64, T)>>,
+    waiting: IntMap<Lane, Waiting<T>>,
     ready: Queue<T>,
 }
+
+/// What waits in a lane, which is nothing for most: a box of its own keeps the map small, and it is written to for every
+/// record by two threads.
+#[expect(clippy::box_collection, reason = "see above")]
+type Waiting<T> = Option<Box<VecDeque<(u64, T)>>>;
 
 impl<T> Lanes<T> {
     pub(crate) fn new(concurrency: usize) -> Self {
@@ -76,8 +81,10 @@ impl<T> Lanes<T> {
         self.arrived += 1;
         if let Some(lane) = lane {
             match self.waiting.entry(lane) {
-                Entry::Occupied(mut queue) => return queue.get_mut().push_back((arrived, item)),
-                Entry::Vacant(entry) => drop(entry.insert(VecDeque::new())),
+                Entry::Occupied(mut waiting) => {
+                    return waiting.get_mut().get_or_insert_default().push_back((arrived, item));
+                }
+                Entry::Vacant(entry) => drop(entry.insert(None)),
             }
         }
         self.ready.push_newest(Job { lane, item, arrived });
@@ -132,18 +139,18 @@ impl<T> Lanes<T> {
     /// Frees the lane of a parked job that will not come back.
     pub(crate) fn abandon(&mut self, lane: Option<Lane>) {
         if let Some(lane) = lane
-            && let Entry::Occupied(mut queue) = self.waiting.entry(lane)
+            && let Entry::Occupied(mut waiting) = self.waiting.entry(lane)
         {
-            match queue.get_mut().pop_front() {
+            match waiting.get_mut().as_mut().and_then(|queue| queue.pop_front()) {
                 Some((arrived, item)) => self.ready.push(Job { lane: Some(lane), item, arrived }),
-                None => drop(queue.remove()),
+                None => drop(waiting.remove()),
             }
         }
     }
 
     /// Drops what waits and is not to be kept, such as the records of a partition that has gone.
     pub(crate) fn retain(&mut self, keep: impl Fn(&T) -> bool) {
-        for queue in self.waiting.values_mut() {
+        for queue in self.waiting.values_mut().flatten() {
             queue.retain(|(_, item)| keep(item));
         }
         let mut ready = std::mem::take(&mut self.ready);

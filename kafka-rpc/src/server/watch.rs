@@ -11,8 +11,7 @@ use std::{
 
 use slab::Slab;
 
-use super::received::Received;
-use crate::handler::Location;
+use crate::handler::{Location, context::Run};
 
 /// How many lists there are: each thread writes to one, so that threads do not wait for each other's records.
 const LISTS: usize = 16;
@@ -26,7 +25,7 @@ pub(crate) struct Watch {
 #[derive(Debug, Clone)]
 pub(crate) struct Running {
     pub(crate) handler: Location,
-    pub(crate) record: Arc<Received>,
+    pub(crate) run: Arc<Run>,
     /// Since when it is known to run. It is seen at the first look after its start, and most have ended before one: those
     /// need no clock.
     pub(crate) since: Option<Instant>,
@@ -43,8 +42,8 @@ pub(crate) struct Watched<'a> {
 
 impl Watch {
     /// Watches a handler.
-    pub(crate) fn start(&self, handler: Location, record: &Arc<Received>) -> Watched<'_> {
-        let running = Running { handler, record: Arc::clone(record), since: None, reported: false };
+    pub(crate) fn start(&self, handler: Location, run: &Arc<Run>) -> Watched<'_> {
+        let running = Running { handler, run: Arc::clone(run), since: None, reported: false };
         let list = own_list();
         let id = self.list(list).insert(running);
         Watched { watch: self, list, id }
@@ -90,29 +89,27 @@ impl Drop for Watched<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        Stub,
+        handler::state::{Provided, States},
+        server::received::Received,
+    };
 
     #[test]
     fn a_handler_that_runs_too_long_is_told_once_and_not_after_it_has_ended() {
         let watch = Watch::default();
-        let record = Arc::new(Received {
-            topic: "t".into(),
-            partition: 3,
-            offset: 7,
-            timestamp: None,
-            is_append_time: false,
-            key: None,
-            value: None,
-            headers: Ok(crate::Headers::new()),
-        });
+        let provided = Arc::new(Provided { states: States::default(), client: Stub::new().client() });
+        let record = Received { offset: 7, ..Received::blank() };
+        let run = Arc::new(Run { record, provided });
         let here = Location { file: file!(), line: line!() };
-        let watched = watch.start(here, &record);
-        let ended = watch.start(here, &record);
+        let watched = watch.start(here, &run);
+        let ended = watch.start(here, &run);
         drop(ended);
         assert!(watch.longer_than(Duration::ZERO).is_empty(), "seen for the first time");
         std::thread::sleep(Duration::from_millis(2));
         let slow = watch.longer_than(Duration::from_millis(1));
         assert_eq!(
-            slow.iter().map(|slow| (slow.handler, slow.record.offset)).collect::<Vec<_>>(),
+            slow.iter().map(|slow| (slow.handler, slow.run.record.offset)).collect::<Vec<_>>(),
             [(here, 7)]
         );
         assert!(watch.longer_than(Duration::from_millis(1)).is_empty());

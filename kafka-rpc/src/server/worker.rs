@@ -27,6 +27,7 @@ use super::{
 };
 use crate::{
     Config, RpcError,
+    handler::context::Run,
     producer::Producer,
     telemetry::{self, SubscriptionMetrics},
     wire::{OutgoingRecord, retry},
@@ -139,9 +140,9 @@ impl Worker {
 
     /// Runs a record, whatever panics on its way: what is not caught would keep its lane and its place for ever.
     ///
-    /// `record` is where it is unpacked.
-    pub(super) async fn run_caught(self: &Arc<Self>, task: &Task, record: &mut Arc<Received>) -> Step {
-        match AssertUnwindSafe(self.run(task, record)).catch_unwind().await {
+    /// `run` is where it is unpacked.
+    pub(super) async fn run_caught(self: &Arc<Self>, task: &Task, run: &mut Arc<Run>) -> Step {
+        match AssertUnwindSafe(self.run(task, run)).catch_unwind().await {
             Ok(step) => step,
             Err(_panic) => {
                 tracing::error!(
@@ -154,13 +155,14 @@ impl Worker {
     }
 
     /// Runs a record, and does what it leads to.
-    async fn run(self: &Arc<Self>, task: &Task, record: &mut Arc<Received>) -> Step {
+    async fn run(self: &Arc<Self>, task: &Task, run: &mut Arc<Run>) -> Step {
         // In most cases nobody has kept the one before.
-        task.record.unpack_into(Arc::make_mut(record));
+        task.record.unpack_into(&mut Arc::make_mut(run).record);
+        let record = &run.record;
         if let Some(wait) = self.not_yet_due(record) {
             return Step::Again(wait);
         }
-        match self.handling.handle(&self.served, record, task.retries).await {
+        match self.handling.handle(&self.served, run, task.retries).await {
             Outcome::Handled => done(&self.metrics.handled),
             Outcome::Expired => {
                 tracing::debug!(
@@ -256,10 +258,11 @@ impl Worker {
     /// Reports the handlers that have run for longer than this, by name.
     pub(crate) fn report_slow(&self, bound: Duration) {
         for slow in self.handling.watch.longer_than(bound) {
-            telemetry::slow(&slow.record.topic);
+            let record = &slow.run.record;
+            telemetry::slow(&record.topic);
             tracing::warn!(
-                handler = %slow.handler, topic = %slow.record.topic, partition = slow.record.partition,
-                offset = slow.record.offset,
+                handler = %slow.handler, topic = %record.topic, partition = record.partition,
+                offset = record.offset,
                 running_for = ?slow.since.map(|since| since.elapsed()).unwrap_or_default(),
                 "a handler runs for long; its key waits for it"
             );
