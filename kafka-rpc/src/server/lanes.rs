@@ -67,7 +67,6 @@ pub(crate) struct Lanes<T> {
 
 /// What waits in a lane, which is nothing for most: a box of its own keeps the map small, and it is written to for every
 /// record by two threads.
-#[expect(clippy::box_collection, reason = "see above")]
 type Waiting<T> = Option<Box<VecDeque<(u64, T)>>>;
 
 impl<T> Lanes<T> {
