@@ -138,7 +138,14 @@ impl Packing {
             headers: self.headers.drain(..).collect(),
         });
         self.bytes.clear();
+        self.forget_the_largest();
         (0..pack.records.len()).map(move |index| Packed { pack: Arc::clone(&pack), index })
+    }
+
+    /// Keeps no more room than packs take in most cases: a stranger's record may have been of any size.
+    fn forget_the_largest(&mut self) {
+        self.bytes.shrink_to(4 * FULL);
+        self.headers.shrink_to(FULL / 4);
     }
 }
 
