@@ -1,19 +1,14 @@
 //! What every librdkafka client of a process has in common.
 
-use std::{
-    borrow::Cow,
-    ops::Range,
-    panic::{AssertUnwindSafe, catch_unwind},
-};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use bytes::BytesMut;
 use rdkafka::{
     ClientConfig, Message as _,
     error::KafkaError,
     message::{BorrowedMessage, Headers as _},
 };
 
-use crate::{Config, Error, Headers, server::received::UnreadableHeaders, wire::names};
+use crate::{Config, Error, server::received::UnreadableHeaders};
 
 /// The properties of any client: who we are and how we talk to brokers.
 pub(crate) fn client_config(config: &Config) -> ClientConfig {
@@ -65,7 +60,7 @@ pub(crate) fn creation_error(what: &str, error: &KafkaError) -> Error {
 /// Reads the headers of a record, in order.
 ///
 /// rust-rdkafka panics at a header's name that is not UTF-8, which Kafka stores and anybody can send. The panic is
-/// caught here, in the one place that reads names.
+/// caught here, in the one place that reads names, with any of `each`.
 pub(crate) fn read_headers<'a>(
     message: &'a BorrowedMessage<'_>,
     mut each: impl FnMut(&'a str, Option<&'a [u8]>),
@@ -77,41 +72,4 @@ pub(crate) fn read_headers<'a>(
         }
     }))
     .map_err(|_panic| UnreadableHeaders)
-}
-
-/// How much is set aside for the headers of replies at a time. Whoever keeps those of one keeps what was set aside with
-/// them: no more than this, or what is larger itself.
-const CHUNK: usize = 16 << 10;
-
-/// Copies the headers of records, those of many into one allocation: no record may be held, since a consumer does not
-/// close while one is.
-#[derive(Debug, Default)]
-pub(crate) struct Copier {
-    chunk: BytesMut,
-    headers: Vec<(Cow<'static, str>, Option<Range<usize>>)>,
-}
-
-impl Copier {
-    /// Copies the headers of a record.
-    pub(crate) fn copy_headers(
-        &mut self,
-        message: &BorrowedMessage<'_>,
-    ) -> Result<Headers, UnreadableHeaders> {
-        let Self { chunk, headers } = self;
-        headers.clear();
-        let mut append = |part: &[u8]| {
-            if chunk.capacity() - chunk.len() < part.len() {
-                chunk.reserve(part.len().max(CHUNK));
-            }
-            let start = chunk.len();
-            chunk.extend_from_slice(part);
-            start..chunk.len()
-        };
-        let read = read_headers(message, |name, value| {
-            let name = names::usual(name).map_or_else(|| Cow::Owned(name.to_owned()), Cow::Borrowed);
-            headers.push((name, value.map(&mut append)));
-        });
-        let all = chunk.split().freeze();
-        read.map(|()| Headers::received(all, headers.drain(..)))
-    }
 }

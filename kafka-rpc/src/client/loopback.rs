@@ -14,10 +14,7 @@ use uuid::Uuid;
 use super::{Client, Outgoing, Transport, transport::BoxFuture};
 use crate::{
     CallError, Headers, Progress,
-    handler::{
-        context::Run,
-        state::{Deferred, Provided, States},
-    },
+    handler::state::{Deferred, Provided, States},
     server::{
         Served,
         dedupe::Dedupe,
@@ -117,12 +114,12 @@ impl Handlers {
     /// Takes a record to its outcome; returns the reply, if somebody waits for one. There is no other topic here, so a
     /// retry is always in the process, and a dead letter is only logged.
     async fn handle(&self, index: usize, record: Received) -> Option<OutgoingRecord> {
-        let run = Arc::new(Run { record, provided: Arc::clone(&self.handling.provided) });
-        let record = &run.record;
+        let input = Arc::new(self.handling.input(record));
+        let record = &input.record;
         let served = &self.served[index];
         let mut retries = 0;
         loop {
-            match self.handling.handle(served, &run, retries).await {
+            match self.handling.handle(served, &input, retries).await {
                 Outcome::Handled | Outcome::Expired => return None,
                 Outcome::Reply(reply) => return Some(reply),
                 Outcome::Retry { after, .. } => {

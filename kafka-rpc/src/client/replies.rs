@@ -4,7 +4,9 @@
 //! to any of them. It joins no group (a group shared by two instances would split their replies) and commits nothing.
 
 use std::{
+    borrow::Cow,
     collections::{HashMap, HashSet},
+    ops::Range,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -13,11 +15,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use rdkafka::{
     Message as _, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer as _},
     error::KafkaError,
+    message::BorrowedMessage,
 };
 use tokio::{
     sync::{Notify, OnceCell, oneshot},
@@ -28,11 +31,11 @@ use uuid::Uuid;
 
 use super::pending::Pending;
 use crate::{
-    CallError, Config, Error, ReplyReading,
-    kafka::{self, Copier},
+    CallError, Config, Error, Headers, ReplyReading, kafka,
     producer::Producer,
+    server::received::UnreadableHeaders,
     telemetry,
-    wire::{Incoming, ReplyTo, dialect},
+    wire::{Incoming, ReplyTo, dialect, names},
 };
 
 /// How often a reply topic's partitions are counted again. A partition that is added is read from its beginning,
@@ -305,4 +308,38 @@ enum Start {
 enum Unpositioned {
     Missing,
     Unreachable(String),
+}
+
+/// How much is set aside for the headers of replies at a time. Whoever keeps those of one keeps what was set aside with
+/// them: no more than this, or what is larger itself.
+const CHUNK: usize = 16 << 10;
+
+/// Copies the headers of records, those of many into one allocation: no record may be held, since a consumer does not
+/// close while one is.
+#[derive(Debug, Default)]
+struct Copier {
+    chunk: BytesMut,
+    headers: Vec<(Cow<'static, str>, Option<Range<usize>>)>,
+}
+
+impl Copier {
+    /// Copies the headers of a record.
+    fn copy_headers(&mut self, message: &BorrowedMessage<'_>) -> Result<Headers, UnreadableHeaders> {
+        let Self { chunk, headers } = self;
+        headers.clear();
+        let mut append = |part: &[u8]| {
+            if chunk.capacity() - chunk.len() < part.len() {
+                chunk.reserve(part.len().max(CHUNK));
+            }
+            let start = chunk.len();
+            chunk.extend_from_slice(part);
+            start..chunk.len()
+        };
+        let read = kafka::read_headers(message, |name, value| {
+            let name = names::usual(name).map_or_else(|| Cow::Owned(name.to_owned()), Cow::Borrowed);
+            headers.push((name, value.map(&mut append)));
+        });
+        let all = chunk.split().freeze();
+        read.map(|()| Headers::received(all, headers.drain(..)))
+    }
 }

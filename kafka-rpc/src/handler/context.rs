@@ -16,16 +16,19 @@ use crate::{
 pub struct Context {
     /// Made when it is asked for, which is seldom: a box keeps a context small.
     pub(crate) info: OnceLock<Box<RecordInfo>>,
-    pub(crate) run: Arc<Run>,
+    pub(crate) input: Arc<Input>,
     pub(crate) payload: Encoded,
     pub(crate) user_id: Option<UserId>,
     pub(crate) correlation_id: Option<CorrelationId>,
     pub(crate) deadline: Option<Deadline>,
 }
 
-/// What a record's handler may ask for: a count of references for all of it, and none that other runners share.
-#[derive(Debug, Clone)]
-pub(crate) struct Run {
+/// What the handler of a record is run on.
+///
+/// A runner has one, and uses it for one record after another: what handlers on several threads share would be counted on
+/// all of them for every record.
+#[derive(Debug)]
+pub(crate) struct Input {
     pub(crate) record: Received,
     pub(crate) provided: Arc<Provided>,
 }
@@ -33,12 +36,12 @@ pub(crate) struct Run {
 impl Context {
     /// Where the record came from.
     pub fn info(&self) -> &RecordInfo {
-        self.info.get_or_init(|| Box::new(self.run.record.info()))
+        self.info.get_or_init(|| Box::new(self.input.record.info()))
     }
 
     /// The record's headers, in order.
     pub fn headers(&self) -> &Headers {
-        self.run.record.headers()
+        self.input.record.headers()
     }
 
     /// The bytes that the payload is read from: the envelope's `payload`, or the whole value.
@@ -63,12 +66,12 @@ impl Context {
 
     /// A client of this process.
     pub fn client(&self) -> &Client {
-        &self.run.provided.client
+        &self.input.provided.client
     }
 
     /// A value that was provided to the runtime.
     pub fn state<T: Send + Sync + 'static>(&self) -> Option<&T> {
-        self.run.provided.states.get()
+        self.input.provided.states.get()
     }
 
     /// The service whose method is the handler.

@@ -111,7 +111,7 @@ impl Payload for DeadLetter {
     fn from_context(context: &Context) -> Result<Self, RpcError> {
         Ok(Self {
             key: context.info().key.clone(),
-            value: context.run.record.value.clone(),
+            value: context.input.record.value.clone(),
             headers: context.headers().clone(),
         })
     }

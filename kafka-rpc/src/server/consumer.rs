@@ -22,13 +22,14 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{
     intake::Room,
-    pack::{Packing, Place},
+    pack::Place,
+    packing::Packing,
     rebalance::{Rebalances, as_list},
     worker::Worker,
 };
 use crate::{Config, Error, kafka, telemetry};
 
-/// How often watermarks are committed, and after how many finished records at the latest.
+/// How often watermarks are committed, and after how many finished records they are sooner.
 const COMMIT_EVERY: Duration = Duration::from_millis(100);
 const COMMIT_AFTER: usize = 1_000;
 
@@ -154,6 +155,7 @@ impl Polling {
             match self.consumer.poll(wait) {
                 None => break,
                 Some(Ok(message)) => {
+                    // What is packed is a copy: a message that is held keeps the consumer from closing.
                     bytes += self.worker.receive(|packing| pack(packing, &message));
                     if bytes >= most_bytes {
                         break;
@@ -268,8 +270,7 @@ impl Polling {
     }
 }
 
-/// Packs a record, and gives its weight. The message goes then: a held one keeps the consumer from closing.
-fn pack(packing: &mut Packing, message: &BorrowedMessage<'_>) -> usize {
+fn pack(packing: &mut Packing, message: &BorrowedMessage<'_>) {
     let timestamp = message.timestamp();
     let place = Place {
         partition: message.partition(),
@@ -280,9 +281,8 @@ fn pack(packing: &mut Packing, message: &BorrowedMessage<'_>) -> usize {
             .and_then(|millis| SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(millis))),
         is_append_time: matches!(timestamp, Timestamp::LogAppendTime(_)),
     };
-    let weight = packing.add(place, message.key(), message.payload());
+    packing.add(place, message.key(), message.payload());
     if kafka::read_headers(message, |name, value| packing.add_header(name, value)).is_err() {
         packing.headers_are_unreadable();
     }
-    weight
 }

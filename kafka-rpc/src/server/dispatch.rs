@@ -1,6 +1,6 @@
 //! Which handler takes a record.
 
-use std::{collections::HashMap, fmt, ops::Range};
+use std::{collections::HashMap, fmt};
 
 use bytes::Bytes;
 
@@ -43,12 +43,15 @@ impl Dispatch {
         match envelope::decode(value.bytes()) {
             Ok(Envelope { command, user_id, payload }) => {
                 let handler = self.of_command(command.as_deref())?;
-                let payload = match payload.map(|payload| place_in(value.bytes(), payload)) {
-                    _ if handler.source != PayloadSource::Envelope => value,
-                    Some(place) => value.into_part(place),
-                    None => Encoded::json(codec::NULL),
+                let user_id = user_id.map(UserId);
+                let payload = if handler.source != PayloadSource::Envelope {
+                    value
+                } else if let Some(place) = payload.map(|payload| value.place_of(payload)) {
+                    value.into_part(place)
+                } else {
+                    Encoded::json(codec::NULL)
                 };
-                Ok(Dispatched { handler, payload, user_id: user_id.map(UserId) })
+                Ok(Dispatched { handler, payload, user_id })
             }
             // Not an envelope, so only a handler of whole values can take it.
             Err(error) => match &self.fallback {
@@ -71,12 +74,6 @@ impl Dispatch {
             None => RpcError::bad_request("the command envelope has no `type`"),
         })
     }
-}
-
-/// Where a part of a value lies in it.
-fn place_in(value: &[u8], part: &str) -> Range<usize> {
-    let start = part.as_ptr().addr() - value.as_ptr().addr();
-    start..start + part.len()
 }
 
 fn whole(handler: &Handler, value: Encoded) -> Dispatched<'_> {

@@ -31,12 +31,12 @@ pub(super) struct Contents<J, E> {
     pub(super) jobs: VecDeque<Job<J>>,
     /// Those that have ended, which the lanes do not know yet.
     pub(super) ended: Vec<E>,
-    /// How many were started, and as of the last look.
+    /// How many were started.
     started: u64,
-    seen: u64,
-    /// How many to take the next time, and when it was last taken.
+    /// How many to take the next time, when it was last taken, and when it had been as of the last look.
     size: usize,
     filled_at: Instant,
+    seen: Option<Instant>,
 }
 
 impl<J, E> Hand<J, E> {
@@ -66,11 +66,11 @@ impl<J, E> Contents<J, E> {
         self.size == 1
     }
 
-    /// Whether nothing was started since the last look although something could be, or could be told.
+    /// Whether it was not filled since the last look, although something in it could be started, or told. It takes longer
+    /// than was thought when it was filled, whether at one job or at each.
     fn is_stuck(&mut self) -> bool {
-        let stuck = self.started == self.seen && !(self.jobs.is_empty() && self.ended.is_empty());
-        self.seen = self.started;
-        stuck
+        let seen = self.seen.replace(self.filled_at);
+        seen == Some(self.filled_at) && !(self.jobs.is_empty() && self.ended.is_empty())
     }
 }
 
@@ -104,9 +104,9 @@ impl<J, E> Hands<J, E> {
             jobs: VecDeque::new(),
             ended: Vec::new(),
             started: 0,
-            seen: 0,
             size: 1,
             filled_at: now,
+            seen: None,
         };
         let hand = Hand { id: entry.key(), contents: Mutex::new(contents) };
         Arc::clone(entry.insert(Arc::new(hand)))
@@ -122,7 +122,7 @@ impl<J, E> Hands<J, E> {
         self.taken.iter().map(|(_, hand)| hand)
     }
 
-    /// Those whose runners have not come back to them since the last look.
+    /// Those whose runners have not come to their end since the last look.
     pub(super) fn stuck(&self) -> Vec<Arc<Hand<J, E>>> {
         self.iter().filter(|hand| hand.contents().is_stuck()).map(Arc::clone).collect()
     }
@@ -158,18 +158,22 @@ mod tests {
     }
 
     #[test]
-    fn a_hand_is_stuck_where_its_runner_has_not_come_back_and_something_is_left_in_it() {
+    fn a_hand_is_stuck_where_its_runner_has_not_come_to_its_end_and_something_is_left_in_it() {
+        let now = Instant::now();
         let mut hands = Hands::<u32, ()>::new(2);
-        let hand = hands.add(Instant::now());
+        let hand = hands.add(now);
         assert!(hands.stuck().is_empty(), "nothing is in it");
-        hand.contents().jobs.extend([job(), job()]);
+        hand.contents().next_size(now + HANDFUL);
+        hand.contents().jobs.extend([job(), job(), job()]);
+        assert!(hands.stuck().is_empty(), "it was filled just now");
         assert_eq!(hands.stuck().len(), 1);
         assert!(hand.contents().start().is_some());
-        assert!(hands.stuck().is_empty(), "one was started since");
-        assert_eq!(hands.stuck().len(), 1);
+        assert_eq!(hands.stuck().len(), 1, "those after the one that was started wait too long already");
         hand.contents().jobs.clear();
         hand.contents().ended.push(());
         assert_eq!(hands.stuck().len(), 1, "what has ended must be told too");
+        hand.contents().next_size(now + 2 * HANDFUL);
+        assert!(hands.stuck().is_empty());
         hands.remove(&hand);
         assert!(hands.stuck().is_empty() && hands.has_room());
     }

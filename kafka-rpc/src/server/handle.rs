@@ -16,12 +16,13 @@ use super::{
     dispatch::Dispatched,
     limits::Limits,
     outcome::{Attempt, Outcome, ReplyTopics},
+    received::Received,
     scope,
     watch::Watch,
 };
 use crate::{
     Context, CorrelationId, Deadline, Reply, Retry, RetryPolicy, RpcError,
-    handler::{context::Run, state::Provided},
+    handler::{context::Input, state::Provided},
     telemetry,
     wire::{RequestHeaders, retry},
 };
@@ -47,9 +48,14 @@ pub(crate) enum Ended {
 }
 
 impl Handling {
+    /// What the handler of a record is run on.
+    pub(crate) fn input(&self, record: Received) -> Input {
+        Input { record, provided: Arc::clone(&self.provided) }
+    }
+
     /// Takes a record from its bytes to its outcome. `retries` is how often this process has tried it again.
-    pub(crate) async fn handle(&self, served: &Served, run: &Arc<Run>, retries: u32) -> Outcome {
-        let record = &run.record;
+    pub(crate) async fn handle(&self, served: &Served, input: &Arc<Input>, retries: u32) -> Outcome {
+        let record = &input.record;
         let headers = record.headers();
         let peer = served.dialect.sender(headers);
         let (mut request, mut before) = (peer.read_request(headers), retry::count(headers));
@@ -78,19 +84,19 @@ impl Handling {
             Err(error) => return attempt.give_up(error),
         };
         let policy: &dyn RetryPolicy = dispatched.handler.retry;
-        let answer = self.answer(run, &request, deadline, dispatched).await;
+        let answer = self.answer(input, &request, deadline, dispatched).await;
         attempt.conclude(Ended::Answered(answer), policy)
     }
 
     /// The answer that was kept for a repeated request, or the handler's.
     async fn answer(
         &self,
-        run: &Arc<Run>,
+        input: &Arc<Input>,
         request: &RequestHeaders,
         deadline: Option<Deadline>,
         dispatched: Dispatched<'_>,
     ) -> Result<Reply, RpcError> {
-        let (handler, record) = (dispatched.handler, &run.record);
+        let (handler, record) = (dispatched.handler, &input.record);
         let repeatable = handler.dedupe.zip(request.correlation_id.clone());
         if let Some((_, id)) = &repeatable
             && let Some(answer) = self.dedupe.answer(handler.location, id, Instant::now())
@@ -100,17 +106,17 @@ impl Handling {
         }
         let context = Context {
             info: OnceLock::new(),
-            run: Arc::clone(run),
+            input: Arc::clone(input),
             payload: dispatched.payload,
             user_id: dispatched.user_id,
             correlation_id: request.correlation_id.clone().map(CorrelationId),
             deadline,
         };
-        let start = handler.run;
+        let run = handler.run;
         // The call itself is inside: a handler's first steps can panic too.
-        let running = AssertUnwindSafe(async move { start(context).await }).catch_unwind();
+        let running = AssertUnwindSafe(async move { run(context).await }).catch_unwind();
         let running = scope::of_handler(deadline.map(|deadline| deadline.instant()), running);
-        let watched = self.watch.start(handler.location, run);
+        let watched = self.watch.start(handler.location, input);
         let ended = match handler.timeout {
             None => Ok(running.await),
             Some(bound) => time::timeout(bound, running).await,

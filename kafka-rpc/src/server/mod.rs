@@ -4,6 +4,7 @@
 //! - [`consumer`]: polls a subscription, on a thread of its own
 //! - [`rebalance`]: what that thread does when partitions come and go
 //! - [`intake`]: how much it takes, and when it waits
+//! - [`packing`]: copies what it takes
 //! - [`pack`]: what was taken together, in memory that it shares
 //! - [`assignment`]: what becomes of what was taken: commits, and partitions that go
 //! - [`partitions`]: the partitions that are assigned, and how far each has come
@@ -43,6 +44,8 @@ pub(crate) mod offsets;
 pub(crate) mod outcome;
 #[cfg(feature = "kafka")]
 mod pack;
+#[cfg(feature = "kafka")]
+mod packing;
 #[cfg(feature = "kafka")]
 pub(crate) mod partitions;
 #[cfg(feature = "kafka")]

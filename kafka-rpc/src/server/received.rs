@@ -1,13 +1,13 @@
 //! A record as it was received, by itself.
 
-use std::{sync::Arc, time::SystemTime};
+use std::{fmt, sync::Arc, time::SystemTime};
 
 use bytes::Bytes;
 
 use crate::{Headers, RecordInfo};
 
 /// A record as it was received. Its value can be null.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Received {
     pub(crate) topic: Arc<str>,
     pub(crate) partition: i32,
@@ -54,5 +54,36 @@ impl Received {
     pub(crate) fn headers(&self) -> &Headers {
         static NONE: Headers = Headers::new();
         self.headers.as_ref().unwrap_or(&NONE)
+    }
+}
+
+/// Where it was found and how much it is: what it says is not ours to show.
+impl fmt::Debug for Received {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let len = |part: &Option<Bytes>| part.as_ref().map(Bytes::len);
+        f.debug_struct("Received")
+            .field("topic", &self.topic)
+            .field("partition", &self.partition)
+            .field("offset", &self.offset)
+            .field("key_bytes", &len(&self.key))
+            .field("value_bytes", &len(&self.value))
+            .field("headers", &self.headers)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_does_not_show_what_a_record_says() {
+        let secret = || Some(Bytes::from_static(b"hunter2"));
+        let mut record = Received { key: secret(), value: secret(), ..Received::blank() };
+        if let Ok(headers) = &mut record.headers {
+            headers.push("authorization", "hunter2");
+        }
+        let shown = format!("{record:?}");
+        assert!(!shown.contains("hunter2") && shown.contains("value_bytes: Some(7)"), "{shown}");
     }
 }

@@ -22,7 +22,7 @@ use super::{
     received::Received,
     worker::{State, Step, Task, Worker},
 };
-use crate::handler::context::Run;
+use crate::handler::context::Input;
 
 /// What a runner has taken.
 type Hand = hand::Hand<Task, EndedJob>;
@@ -157,10 +157,9 @@ impl Worker {
     async fn run_jobs(self: Arc<Self>, hand: Arc<Hand>) {
         let mut hand = Some(hand);
         let mut ended = None;
-        let provided = Arc::clone(&self.handling.provided);
-        let mut run = Arc::new(Run { record: Received::blank(), provided });
+        let mut input = Arc::new(self.handling.input(Received::blank()));
         while let Some(job) = self.next(&mut hand, ended) {
-            let step = self.run_or_hand_on(&job.item, &mut run, &mut hand).await;
+            let step = self.run_or_hand_on(&job.item, &mut input, &mut hand).await;
             ended = self.conclude(job, step);
             // Handlers that never wait must not keep the thread from everybody else.
             coop::consume_budget().await;
@@ -171,12 +170,12 @@ impl Worker {
     async fn run_or_hand_on(
         self: &Arc<Self>,
         task: &Task,
-        run: &mut Arc<Run>,
+        input: &mut Arc<Input>,
         hand: &mut Option<Arc<Hand>>,
     ) -> Step {
-        let mut running = pin!(self.run_caught(task, run));
+        let mut run = pin!(self.run_caught(task, input));
         let step = poll_fn(|cx| {
-            let polled = running.as_mut().poll(cx);
+            let polled = run.as_mut().poll(cx);
             if polled.is_pending()
                 && let Some(hand) = hand.take()
             {

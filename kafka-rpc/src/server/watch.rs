@@ -11,7 +11,7 @@ use std::{
 
 use slab::Slab;
 
-use crate::handler::{Location, context::Run};
+use crate::handler::{Location, context::Input};
 
 /// How many lists there are: each thread writes to one, so that threads do not wait for each other's records.
 const LISTS: usize = 16;
@@ -22,14 +22,22 @@ pub(crate) struct Watch {
     running: [Mutex<Slab<Running>>; LISTS],
 }
 
-#[derive(Debug, Clone)]
-pub(crate) struct Running {
-    pub(crate) handler: Location,
-    pub(crate) run: Arc<Run>,
-    /// Since when it is known to run. It is seen at the first look after its start, and most have ended before one: those
-    /// need no clock.
-    pub(crate) since: Option<Instant>,
+#[derive(Debug)]
+struct Running {
+    handler: Location,
+    input: Arc<Input>,
+    /// The first look after its start. Most have ended before one, and need no clock.
+    seen_at: Option<Instant>,
     reported: bool,
+}
+
+/// A handler that runs for long.
+#[derive(Debug)]
+pub(crate) struct Slow {
+    pub(crate) handler: Location,
+    pub(crate) input: Arc<Input>,
+    /// For how long it is known to run, and it may be longer by the time between two looks.
+    pub(crate) seen_for: Duration,
 }
 
 /// A handler that is watched until this is dropped.
@@ -42,23 +50,24 @@ pub(crate) struct Watched<'a> {
 
 impl Watch {
     /// Watches a handler.
-    pub(crate) fn start(&self, handler: Location, run: &Arc<Run>) -> Watched<'_> {
-        let running = Running { handler, run: Arc::clone(run), since: None, reported: false };
+    pub(crate) fn start(&self, handler: Location, input: &Arc<Input>) -> Watched<'_> {
+        let running = Running { handler, input: Arc::clone(input), seen_at: None, reported: false };
         let list = own_list();
         let id = self.list(list).insert(running);
         Watched { watch: self, list, id }
     }
 
-    /// Looks at what runs: the handlers that have run for longer than this as far as is known; each is told once.
-    pub(crate) fn longer_than(&self, bound: Duration) -> Vec<Running> {
+    /// Looks at what runs: the handlers that are known to have run for longer than this; each is told once.
+    pub(crate) fn longer_than(&self, bound: Duration) -> Vec<Slow> {
         let now = Instant::now();
         let mut found = Vec::new();
         for list in 0..LISTS {
             for (_, running) in self.list(list).iter_mut() {
-                let since = *running.since.get_or_insert(now);
-                if !running.reported && now.saturating_duration_since(since) > bound {
+                let seen_for = now.saturating_duration_since(*running.seen_at.get_or_insert(now));
+                if !running.reported && seen_for > bound {
                     running.reported = true;
-                    found.push(running.clone());
+                    let (handler, input) = (running.handler, Arc::clone(&running.input));
+                    found.push(Slow { handler, input, seen_for });
                 }
             }
         }
@@ -100,16 +109,16 @@ mod tests {
         let watch = Watch::default();
         let provided = Arc::new(Provided { states: States::default(), client: Stub::new().client() });
         let record = Received { offset: 7, ..Received::blank() };
-        let run = Arc::new(Run { record, provided });
+        let input = Arc::new(Input { record, provided });
         let here = Location { file: file!(), line: line!() };
-        let watched = watch.start(here, &run);
-        let ended = watch.start(here, &run);
+        let watched = watch.start(here, &input);
+        let ended = watch.start(here, &input);
         drop(ended);
         assert!(watch.longer_than(Duration::ZERO).is_empty(), "seen for the first time");
         std::thread::sleep(Duration::from_millis(2));
         let slow = watch.longer_than(Duration::from_millis(1));
         assert_eq!(
-            slow.iter().map(|slow| (slow.handler, slow.run.record.offset)).collect::<Vec<_>>(),
+            slow.iter().map(|slow| (slow.handler, slow.input.record.offset)).collect::<Vec<_>>(),
             [(here, 7)]
         );
         assert!(watch.longer_than(Duration::from_millis(1)).is_empty());

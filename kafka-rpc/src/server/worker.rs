@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     Config, RpcError,
-    handler::context::Run,
+    handler::context::Input,
     producer::Producer,
     telemetry::{self, SubscriptionMetrics},
     wire::{OutgoingRecord, retry},
@@ -49,8 +49,8 @@ pub(crate) struct Worker {
     /// Ends what only waits, such as for a retry.
     pub(super) stopping: CancellationToken,
     pub(super) keys: Keys,
-    /// Only the consumer thread locks it.
-    pub(super) received: Mutex<Intake>,
+    /// What the consumer thread has received since it last took records: only that thread locks it.
+    pub(super) intake: Mutex<Intake>,
     state: Mutex<State>,
     /// Told whenever a handler ends, for whoever drains.
     pub(super) ended: Condvar,
@@ -124,7 +124,7 @@ impl Worker {
             runtime,
             tasks,
             stopping,
-            received: Mutex::default(),
+            intake: Mutex::default(),
             state: Mutex::new(state),
             ended: Condvar::new(),
             few_ready: Condvar::new(),
@@ -140,9 +140,9 @@ impl Worker {
 
     /// Runs a record, whatever panics on its way: what is not caught would keep its lane and its place for ever.
     ///
-    /// `run` is where it is unpacked.
-    pub(super) async fn run_caught(self: &Arc<Self>, task: &Task, run: &mut Arc<Run>) -> Step {
-        match AssertUnwindSafe(self.run(task, run)).catch_unwind().await {
+    /// `input` is where it is unpacked, in the place of the one before.
+    pub(super) async fn run_caught(self: &Arc<Self>, task: &Task, input: &mut Arc<Input>) -> Step {
+        match AssertUnwindSafe(self.run(task, input)).catch_unwind().await {
             Ok(step) => step,
             Err(_panic) => {
                 tracing::error!(
@@ -155,14 +155,17 @@ impl Worker {
     }
 
     /// Runs a record, and does what it leads to.
-    async fn run(self: &Arc<Self>, task: &Task, run: &mut Arc<Run>) -> Step {
-        // In most cases nobody has kept the one before.
-        task.record.unpack_into(&mut Arc::make_mut(run).record);
-        let record = &run.record;
+    async fn run(self: &Arc<Self>, task: &Task, input: &mut Arc<Input>) -> Step {
+        match Arc::get_mut(input) {
+            Some(before) => task.record.unpack_into(&mut before.record),
+            // Somebody reads of it that it has run for long.
+            None => *input = Arc::new(self.handling.input(task.record.unpack())),
+        }
+        let record = &input.record;
         if let Some(wait) = self.not_yet_due(record) {
             return Step::Again(wait);
         }
-        match self.handling.handle(&self.served, run, task.retries).await {
+        match self.handling.handle(&self.served, input, task.retries).await {
             Outcome::Handled => done(&self.metrics.handled),
             Outcome::Expired => {
                 tracing::debug!(
@@ -258,12 +261,12 @@ impl Worker {
     /// Reports the handlers that have run for longer than this, by name.
     pub(crate) fn report_slow(&self, bound: Duration) {
         for slow in self.handling.watch.longer_than(bound) {
-            let record = &slow.run.record;
+            let record = &slow.input.record;
             telemetry::slow(&record.topic);
             tracing::warn!(
                 handler = %slow.handler, topic = %record.topic, partition = record.partition,
                 offset = record.offset,
-                running_for = ?slow.since.map(|since| since.elapsed()).unwrap_or_default(),
+                running_for_at_least = ?slow.seen_for,
                 "a handler runs for long; its key waits for it"
             );
         }

@@ -13,7 +13,7 @@ pub(crate) const NULL: Bytes = Bytes::from_static(b"null");
 
 /// Reads a value. Nesting is bounded by `serde_json` at 128 levels, so a hostile value cannot overflow the stack.
 ///
-/// What is not UTF-8 is not JSON (RFC 8259, 8.1), and looking at all of it once is faster than at each text in it.
+/// What is not UTF-8 is not JSON (RFC 8259, 8.1), and looking at all of it at once is faster than at each text in it.
 pub(crate) fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, CodecError> {
     serde_json::from_str(str::from_utf8(bytes).map_err(CodecError::custom)?)
 }

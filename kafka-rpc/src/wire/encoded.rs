@@ -1,6 +1,6 @@
 //! A value that was read and not yet decoded.
 
-use std::ops::Range;
+use std::{fmt, ops::Range};
 
 use bytes::{Buf as _, Bytes};
 use serde::de::DeserializeOwned;
@@ -11,7 +11,7 @@ use super::codec::{self, CodecError};
 const NO_TEXT: Bytes = Bytes::from_static(br#""""#);
 
 /// A value that was read and not yet decoded.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Encoded {
     bytes: Bytes,
     /// Whether it may be text as well as JSON: nobody says which.
@@ -29,11 +29,17 @@ impl Encoded {
         value.map_or_else(|| Self::json(codec::NULL), |bytes| Self { bytes, may_be_text: true })
     }
 
-    /// A part of it by itself, which must lie in it and is JSON.
-    pub(crate) fn into_part(self, range: Range<usize>) -> Self {
+    /// Where a part that was read of it lies.
+    pub(crate) fn place_of(&self, part: &str) -> Range<usize> {
+        let start = part.as_ptr().addr().wrapping_sub(self.bytes.as_ptr().addr());
+        start..start.saturating_add(part.len())
+    }
+
+    /// The part of it that lies there, which is JSON. Unlike a slice it is counted as this was, and not beside it.
+    pub(crate) fn into_part(self, place: Range<usize>) -> Self {
         let mut bytes = self.bytes;
-        bytes.truncate(range.end);
-        bytes.advance(range.start.min(bytes.len()));
+        bytes.truncate(place.end);
+        bytes.advance(place.start.min(bytes.len()));
         Self::json(bytes)
     }
 
@@ -62,6 +68,13 @@ impl Encoded {
         }
         let text = std::str::from_utf8(&self.bytes).ok()?;
         Some(codec::encode(text).unwrap_or(NO_TEXT))
+    }
+}
+
+/// How long it is: what it says is not ours to show.
+impl fmt::Debug for Encoded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Encoded({} bytes)", self.bytes.len())
     }
 }
 

@@ -4,6 +4,9 @@ use std::{borrow::Cow, fmt, ops::Range};
 
 use bytes::Bytes;
 
+/// How many headers there stays room for: a stranger's record may have had any number.
+const MOST_KEPT: usize = 64;
+
 /// The headers of a record, in their order.
 ///
 /// Names are matched without regard to case, and where one occurs more than once the first counts.
@@ -58,6 +61,7 @@ impl Headers {
     ) -> Self {
         let part = |range: Option<_>| range.map_or(Value::Null, Value::Received);
         self.entries.clear();
+        self.entries.shrink_to(MOST_KEPT);
         self.entries.extend(entries.into_iter().map(|(name, range)| (name, part(range))));
         self.received = received;
         self
