@@ -15,7 +15,8 @@ use super::received::{Received, UnreadableHeaders};
 pub(crate) struct Packed {
     pub(super) pack: Arc<Pack>,
     pub(super) index: usize,
-    pub(super) large_value: Option<Bytes>,
+    /// In a box, since most have none, and records are moved from one queue to the next.
+    pub(super) large_value: Option<Box<Bytes>>,
 }
 
 pub(super) struct Pack {
@@ -131,7 +132,10 @@ impl Packed {
         *timestamp = parts.place.timestamp;
         *is_append_time = parts.place.is_append_time;
         *key = parts.key.as_ref().map(|key| pack.part(key));
-        *value = self.large_value.clone().or_else(|| parts.value.as_ref().map(|value| pack.part(value)));
+        *value = match &self.large_value {
+            Some(large) => Some(Bytes::clone(large)),
+            None => parts.value.as_ref().map(|value| pack.part(value)),
+        };
         let before = mem::replace(headers, Err(UnreadableHeaders)).unwrap_or_default();
         *headers = parts.headers.as_ref().map_err(|unreadable| *unreadable).map(|own| {
             let own = pack.headers(own).iter().map(|header| pack.header(header));

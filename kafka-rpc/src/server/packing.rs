@@ -33,7 +33,7 @@ pub(crate) struct Packing {
     records: Vec<Parts>,
     headers: Vec<Header>,
     /// Of each record.
-    large_values: Vec<Option<Bytes>>,
+    large_values: Vec<Option<Box<Bytes>>>,
     /// Where the last record begins.
     last: Position,
 }
@@ -49,7 +49,7 @@ impl Packing {
         let value = small.map(|value| self.append(value));
         let headers = Ok(self.headers.len()..self.headers.len());
         self.records.push(Parts { place, weight, key, value, headers });
-        self.large_values.push(large.map(Bytes::copy_from_slice));
+        self.large_values.push(large.map(|large| Box::new(Bytes::copy_from_slice(large))));
     }
 
     /// Adds a header to the last record.
