@@ -155,14 +155,16 @@ impl Config {
     }
 
     /// How many records of a partition may lie behind the first unfinished one before the partition pauses: by
-    /// default 10,000. As many are delivered again, at most, when a process dies.
+    /// default 10,000. As many are delivered again, at most, when a process dies, beside what was finished since the last
+    /// commit (10 to 100 ms).
     #[must_use]
     pub fn max_uncommitted(mut self, records: usize) -> Self {
         self.max_uncommitted = records;
         self
     }
 
-    /// How many bytes of records of a partition may wait in memory before the partition pauses: by default 64 MiB.
+    /// How many bytes of records of a partition may wait in memory before the partition pauses: by default 64 MiB. Small
+    /// records are kept together, so one that waits may hold up to some 30 KiB of others that have ended.
     #[must_use]
     pub fn max_buffered_bytes(mut self, bytes: usize) -> Self {
         self.max_buffered_bytes = bytes;
@@ -205,7 +207,7 @@ impl Config {
         self
     }
 
-    /// After how long a handler that still runs is reported by name: by default a minute.
+    /// After how long a handler that still runs is reported by name: by default a minute. It takes up to half a second more.
     #[must_use]
     pub fn slow_handler(mut self, after: Duration) -> Self {
         self.slow_handler = after;

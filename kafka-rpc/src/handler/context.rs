@@ -1,6 +1,9 @@
 //! One record on its way to its handler.
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
 
 use super::{CorrelationId, Deadline, FromRecord, Payload, RecordInfo, UserId, state::Provided};
 use crate::{
@@ -11,8 +14,8 @@ use crate::{
 
 /// A record that is about to be handled: what an extractor reads.
 ///
-/// Made by the runtime. [`FromRecord`] shows how to write an extractor over it.
-#[derive(Debug)]
+/// Made by the runtime. [`FromRecord`] shows how to write an extractor over it. Its `Debug` shows where the record was found
+/// and how much it is, and nothing of what it says.
 pub struct Context {
     /// Made when it is asked for, which is seldom: a box keeps a context small.
     pub(crate) info: OnceLock<Box<RecordInfo>>,
@@ -90,6 +93,12 @@ impl Context {
     #[doc(hidden)]
     pub async fn extract<X: FromRecord>(&self) -> Result<X, RpcError> {
         X::from_record(self).await.map_err(Into::into)
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context").field("record", &self.input.record).finish_non_exhaustive()
     }
 }
 

@@ -144,13 +144,21 @@ impl OptionalFromRecord for UserId {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct CorrelationId(pub Bytes);
 
+impl CorrelationId {
+    /// A copy: whoever keeps it must not keep what was received with it.
+    fn copied(&self) -> Self {
+        Self(Bytes::copy_from_slice(&self.0))
+    }
+}
+
 impl FromRecord for CorrelationId {
     type Rejection = RpcError;
 
     async fn from_record(context: &Context) -> Result<Self, RpcError> {
         context
             .correlation_id
-            .clone()
+            .as_ref()
+            .map(CorrelationId::copied)
             .ok_or_else(|| RpcError::bad_request("the record has no `correlation-id`"))
     }
 }
@@ -159,7 +167,7 @@ impl OptionalFromRecord for CorrelationId {
     type Rejection = Infallible;
 
     async fn optional_from_record(context: &Context) -> Result<Option<Self>, Infallible> {
-        Ok(context.correlation_id.clone())
+        Ok(context.correlation_id.as_ref().map(CorrelationId::copied))
     }
 }
 

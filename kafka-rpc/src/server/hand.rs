@@ -122,7 +122,7 @@ impl<J, E> Hands<J, E> {
         self.taken.iter().map(|(_, hand)| hand)
     }
 
-    /// Those whose runners have not come to their end since the last look.
+    /// Those that were not filled since the last look, and have something to start or to tell.
     pub(super) fn stuck(&self) -> Vec<Arc<Hand<J, E>>> {
         self.iter().filter(|hand| hand.contents().is_stuck()).map(Arc::clone).collect()
     }

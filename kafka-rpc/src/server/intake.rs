@@ -21,9 +21,9 @@ const MOMENT: Duration = Duration::from_millis(5);
 
 /// How much may be received at once, so that no partition takes more than its bounds.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Room {
-    pub(crate) records: usize,
-    pub(crate) bytes: usize,
+pub(super) struct Room {
+    pub(super) records: usize,
+    pub(super) bytes: usize,
 }
 
 /// What the consumer thread has received since it last took records.
@@ -34,11 +34,11 @@ pub(super) struct Intake {
 }
 
 impl Worker {
-    /// Packs a record that was received, until it is [taken](Self::take_received) with others; gives its weight.
-    pub(crate) fn receive(&self, pack: impl FnOnce(&mut Packing)) -> usize {
+    /// Packs a record that was received until it is [taken](Self::take_received) with others; gives its weight.
+    pub(super) fn receive(&self, pack: impl FnOnce(&mut Packing)) -> usize {
         let mut intake = self.intake();
         pack(&mut intake.packing);
-        let weight = intake.packing.last_weight();
+        let weight = intake.packing.end_record();
         if intake.packing.is_full() {
             self.seal(&mut intake);
         }
@@ -54,7 +54,7 @@ impl Worker {
     }
 
     /// Takes what was received. It waits for [`go`](Self::go), and partitions that are full now for [`flow`](Self::flow).
-    pub(crate) fn take_received(&self) {
+    pub(super) fn take_received(&self) {
         let mut intake = self.intake();
         self.seal(&mut intake);
         let mut state = self.state();
@@ -75,13 +75,13 @@ impl Worker {
     }
 
     /// How much may be received before it is to be taken.
-    pub(crate) fn room(&self) -> Room {
+    pub(super) fn room(&self) -> Room {
         let state = self.state();
         Room { records: state.partitions.room(), bytes: state.partitions.room_in_bytes() }
     }
 
     /// Waits while more jobs are ready than can be seen to soon, for a moment at most.
-    pub(crate) fn wait_for_runners(&self) {
+    pub(super) fn wait_for_runners(&self) {
         let mut state = self.state();
         state.awaits_few_ready = state.lanes.ready() >= ENOUGH_READY;
         if state.awaits_few_ready {
@@ -104,7 +104,7 @@ impl Worker {
     }
 
     /// The partitions to pause and those to resume, if anything has changed.
-    pub(crate) fn flow(&self) -> (Vec<i32>, Vec<i32>) {
+    pub(super) fn flow(&self) -> (Vec<i32>, Vec<i32>) {
         if !self.flow_changed.swap(false, Ordering::AcqRel) {
             return (Vec::new(), Vec::new());
         }

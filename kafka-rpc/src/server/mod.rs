@@ -29,7 +29,7 @@ mod assignment;
 pub(crate) mod consumer;
 pub(crate) mod dedupe;
 #[cfg(feature = "kafka")]
-pub(crate) mod delivery;
+mod delivery;
 pub(crate) mod dispatch;
 #[cfg(feature = "kafka")]
 mod hand;
@@ -47,12 +47,12 @@ mod pack;
 #[cfg(feature = "kafka")]
 mod packing;
 #[cfg(feature = "kafka")]
-pub(crate) mod partitions;
+mod partitions;
 #[cfg(feature = "kafka")]
 mod rebalance;
 pub(crate) mod received;
 #[cfg(feature = "kafka")]
-pub(crate) mod runners;
+mod runners;
 pub(crate) mod scope;
 pub(crate) mod watch;
 #[cfg(feature = "kafka")]

@@ -1,8 +1,8 @@
 //! Records as the consumer thread hands them over: many in memory that they share.
 //!
 //! A record that is made on one thread and dropped on another costs more than its bytes: both threads wait for the
-//! allocator of the first. So what is received together is one allocation, and a runner makes of its part what its
-//! handler needs.
+//! allocator of the first. So what is received together is a few allocations for all of it, and a runner makes of its part
+//! what its handler needs.
 
 use std::{borrow::Cow, fmt, mem, ops::Range, sync::Arc, time::SystemTime};
 
@@ -11,8 +11,7 @@ use bytes::Bytes;
 use super::received::{Received, UnreadableHeaders};
 
 /// A record in its pack.
-#[derive(Debug, Clone)]
-pub(crate) struct Packed {
+pub(super) struct Packed {
     pub(super) pack: Arc<Pack>,
     pub(super) index: usize,
     /// In a box, since most have none, and records are moved from one queue to the next.
@@ -21,7 +20,8 @@ pub(crate) struct Packed {
 
 pub(super) struct Pack {
     pub(super) topic: Arc<str>,
-    /// Where it began while it was packed: what the ranges of its parts are counted from is before that.
+    /// Where it began in the [`Packing`](super::packing::Packing): the ranges of its parts are counted from the start of
+    /// that.
     pub(super) start: Position,
     pub(super) bytes: Bytes,
     pub(super) records: Box<[Parts]>,
@@ -37,12 +37,12 @@ pub(super) struct Position {
 
 /// Where a record was found.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Place {
-    pub(crate) partition: i32,
-    pub(crate) offset: i64,
-    pub(crate) timestamp: Option<SystemTime>,
+pub(super) struct Place {
+    pub(super) partition: i32,
+    pub(super) offset: i64,
+    pub(super) timestamp: Option<SystemTime>,
     /// Whether the timestamp is the broker's, and not the producer's.
-    pub(crate) is_append_time: bool,
+    pub(super) is_append_time: bool,
 }
 
 /// A record as parts of its pack.
@@ -94,33 +94,33 @@ impl Packed {
         &self.pack.records[self.index]
     }
 
-    pub(crate) fn partition(&self) -> i32 {
+    pub(super) fn partition(&self) -> i32 {
         self.parts().place.partition
     }
 
-    pub(crate) fn offset(&self) -> i64 {
+    pub(super) fn offset(&self) -> i64 {
         self.parts().place.offset
     }
 
     /// What it takes in memory while it waits, about.
-    pub(crate) fn weight(&self) -> usize {
+    pub(super) fn weight(&self) -> usize {
         self.parts().weight
     }
 
-    pub(crate) fn key(&self) -> Option<&[u8]> {
+    pub(super) fn key(&self) -> Option<&[u8]> {
         let key = self.parts().key.as_ref()?;
         self.pack.bytes.get(self.pack.within(key))
     }
 
     /// The record by itself.
-    pub(crate) fn unpack(&self) -> Received {
+    pub(super) fn unpack(&self) -> Received {
         let mut record = Received::blank();
         self.unpack_into(&mut record);
         record
     }
 
     /// The record by itself, in the place of one that is not needed any more.
-    pub(crate) fn unpack_into(&self, record: &mut Received) {
+    pub(super) fn unpack_into(&self, record: &mut Received) {
         let Received { topic, partition, offset, timestamp, is_append_time, key, value, headers } = record;
         let (pack, parts) = (&*self.pack, self.parts());
         // Counting references to what all records share is a wait for whoever counts on another processor.
@@ -141,6 +141,17 @@ impl Packed {
             let own = pack.headers(own).iter().map(|header| pack.header(header));
             before.replaced(pack.bytes.clone(), own)
         });
+    }
+}
+
+/// Where it was found, and nothing of what it says.
+impl fmt::Debug for Packed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Packed")
+            .field("partition", &self.partition())
+            .field("offset", &self.offset())
+            .field("weight", &self.weight())
+            .finish_non_exhaustive()
     }
 }
 

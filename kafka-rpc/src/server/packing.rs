@@ -10,8 +10,8 @@ use super::{
 };
 use crate::wire::names;
 
-/// A pack of so many bytes takes no more records.
-const FULL: usize = 16 << 10;
+/// A pack that takes so much takes no more records.
+const FULL: usize = 24 << 10;
 
 /// A value that is larger than this has memory of its own.
 const LARGE_VALUE: usize = 2 << 10;
@@ -20,65 +20,72 @@ const LARGE_VALUE: usize = 2 << 10;
 /// one that waits for long must not hold a stranger's megabyte of headers.
 const LARGE: usize = 2 * LARGE_VALUE;
 
-/// How many headers there is always room for: those of a full pack, in most cases.
+/// How many headers there is always room for: more than those of a full pack.
 const USUAL_HEADERS: usize = 1_024;
 
 /// What a record takes beside its key, value and headers, about.
 const OVERHEAD: usize = 256;
 
-/// A pack that is not sealed yet. Its room is used again for the next.
+/// What a header takes beside its name and value.
+const HEADER_OVERHEAD: usize = size_of::<Header>();
+
+/// Packs that are not sealed yet. Their room is used again for the next.
 #[derive(Default)]
-pub(crate) struct Packing {
+pub(super) struct Packing {
     bytes: Vec<u8>,
     records: Vec<Parts>,
     headers: Vec<Header>,
     /// Of each record.
     large_values: Vec<Option<Box<Bytes>>>,
-    /// Where the last record begins.
+    /// Where the last record begins, and where its headers do.
     last: Position,
+    last_headers: Position,
 }
 
 impl Packing {
     /// Adds a record that has no headers yet.
-    pub(crate) fn add(&mut self, place: Place, key: Option<&[u8]>, value: Option<&[u8]>) {
-        self.last = self.position();
+    pub(super) fn add(&mut self, place: Place, key: Option<&[u8]>, value: Option<&[u8]>) {
+        self.last = self.end();
         let weight = OVERHEAD + key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len);
         let key = key.map(|key| self.append(key));
         let large = value.filter(|value| value.len() > LARGE_VALUE);
         let small = if large.is_some() { None } else { value };
         let value = small.map(|value| self.append(value));
+        self.last_headers = self.end();
         let headers = Ok(self.headers.len()..self.headers.len());
         self.records.push(Parts { place, weight, key, value, headers });
         self.large_values.push(large.map(|large| Box::new(Bytes::copy_from_slice(large))));
     }
 
     /// Adds a header to the last record.
-    pub(crate) fn add_header(&mut self, name: &str, value: Option<&[u8]>) {
-        let weight = name.len() + value.map_or(0, <[u8]>::len);
+    pub(super) fn add_header(&mut self, name: &str, value: Option<&[u8]>) {
         let name = match names::usual(name) {
             Some(usual) => Name::Usual(usual),
             None => Name::Own(self.append(name.as_bytes())),
         };
         let value = value.map(|value| self.append(value));
         self.headers.push(Header { name, value });
-        if let Some(last) = self.records.last_mut() {
-            last.weight += weight;
-            if let Ok(headers) = &mut last.headers {
-                headers.end = self.headers.len();
-            }
+        if let Some(Parts { headers: Ok(headers), .. }) = self.records.last_mut() {
+            headers.end = self.headers.len();
         }
     }
 
-    /// Notes that the headers of the last record cannot be read.
-    pub(crate) fn headers_are_unreadable(&mut self) {
+    /// Notes that the headers of the last record cannot be read: nothing is kept of those that could be.
+    pub(super) fn headers_are_unreadable(&mut self) {
+        self.bytes.truncate(self.last_headers.byte);
+        self.headers.truncate(self.last_headers.header);
         if let Some(last) = self.records.last_mut() {
             last.headers = Err(UnreadableHeaders);
         }
     }
 
-    /// What the last record takes in memory while it waits.
-    pub(crate) fn last_weight(&self) -> usize {
-        self.records.last().map_or(0, |last| last.weight)
+    /// Notes that the last record is whole; gives what it takes in memory while it waits.
+    pub(super) fn end_record(&mut self) -> usize {
+        let headers = self.taken_since(self.last_headers);
+        self.records.last_mut().map_or(0, |last| {
+            last.weight += headers;
+            last.weight
+        })
     }
 
     fn append(&mut self, part: &[u8]) -> Range<usize> {
@@ -87,29 +94,36 @@ impl Packing {
         start..self.bytes.len()
     }
 
-    fn position(&self) -> Position {
+    fn end(&self) -> Position {
         Position { byte: self.bytes.len(), header: self.headers.len() }
     }
 
+    /// How much is taken by what was added since then.
+    fn taken_since(&self, start: Position) -> usize {
+        let Position { byte, header } = self.end();
+        (byte - start.byte) + (header - start.header) * HEADER_OVERHEAD
+    }
+
     fn last_is_large(&self) -> bool {
-        self.bytes.len() - self.last.byte > LARGE
+        self.taken_since(self.last) > LARGE
     }
 
     /// Whether it is to be sealed before more is added.
-    pub(crate) fn is_full(&self) -> bool {
-        self.bytes.len() >= FULL || self.last_is_large()
+    pub(super) fn is_full(&self) -> bool {
+        self.taken_since(Position::default()) >= FULL || self.last_is_large()
     }
 
     /// Packs what was added, of this topic; hands on its records in order.
-    pub(crate) fn seal(&mut self, topic: &Arc<str>, mut each: impl FnMut(Packed)) {
-        let (mut start, end) = (Position::default(), self.position());
+    pub(super) fn seal(&mut self, topic: &Arc<str>, mut each: impl FnMut(Packed)) {
+        let (mut start, end) = (Position::default(), self.end());
         if self.last_is_large() {
-            self.seal_some(self.records.len() - 1, topic, start..self.last, &mut each);
+            self.seal_some(self.records.len().saturating_sub(1), topic, start..self.last, &mut each);
             start = self.last;
         }
         self.seal_some(self.records.len(), topic, start..end, &mut each);
         self.bytes.clear();
-        self.last = Position::default();
+        self.headers.clear();
+        (self.last, self.last_headers) = (Position::default(), Position::default());
         // A stranger's record may have been of any size.
         self.bytes.shrink_to(4 * FULL);
         self.headers.shrink_to(USUAL_HEADERS);
@@ -178,16 +192,22 @@ mod tests {
         packing.add_header("correlation-id", Some(b"c-1"));
         packing.add_header("X-Tenant", Some(b""));
         packing.add_header("X-Tenant", None);
-        assert_eq!(packing.last_weight(), OVERHEAD + 8 + 17 + 16);
+        assert_eq!(
+            packing.end_record(),
+            OVERHEAD + 8 + 3 + 16 + 3 * HEADER_OVERHEAD,
+            "no usual name is kept"
+        );
         packing.add(Place { timestamp: None, is_append_time: false, ..place(2) }, None, None);
         packing.add(place(4), Some(b""), Some(&[1; LARGE_VALUE + 1]));
         packing.add_header("deadline", Some(b"1"));
         packing.add(place(5), None, Some(b""));
         packing.add_header("a", Some(b"1"));
         packing.headers_are_unreadable();
+        assert_eq!(packing.end_record(), OVERHEAD);
         packing.add(place(6), Some(b"6"), Some(b"last"));
         packing.add_header("large", Some(&[2; LARGE]));
         packing.add_header("deadline", Some(b"2"));
+        assert!(packing.is_full());
     }
 
     #[test]
@@ -237,7 +257,7 @@ mod tests {
             added(&mut packing);
             sealed(&mut packing)
         });
-        let records = records.concat();
+        let records: Vec<Packed> = records.into_iter().flatten().collect();
         let told = |record: &Received| {
             let Received { topic, partition, offset, timestamp, is_append_time, key, value, headers } =
                 record.clone();
@@ -263,22 +283,36 @@ mod tests {
     }
 
     #[test]
-    fn it_is_full_by_its_bytes_or_by_one_large_record_and_has_no_more_room_than_usual_afterwards() {
+    fn many_headers_are_large_though_they_say_nothing() {
+        let mut packing = Packing::default();
+        packing.add(place(0), None, None);
+        packing.end_record();
+        packing.add(place(1), None, None);
+        for _ in 0..100_000 {
+            packing.add_header("", None);
+        }
+        assert!(packing.end_record() > 100_000 * HEADER_OVERHEAD && packing.is_full());
+        let records = sealed(&mut packing);
+        let headers: Vec<usize> = records.iter().map(|record| record.pack.headers.len()).collect();
+        assert_eq!(headers, [0, 100_000]);
+        assert_eq!(records[1].unpack().headers().len(), 100_000);
+        assert!(packing.headers.capacity() <= USUAL_HEADERS);
+    }
+
+    #[test]
+    fn it_is_full_by_what_it_takes_and_has_no_more_room_than_usual_afterwards() {
         let mut packing = Packing::default();
         packing.add(place(0), None, Some(&vec![0; 1 << 20]));
-        for offset in 1..9 {
+        for offset in 1..=12 {
             assert!(!packing.is_full());
             packing.add(place(offset), None, Some(&[0; LARGE_VALUE]));
         }
         assert!(packing.is_full());
-        assert_eq!(sealed(&mut packing).len(), 9);
+        assert_eq!(sealed(&mut packing).len(), 13);
         assert!(!packing.is_full());
-        packing.add(place(9), None, None);
-        for _ in 0..100_000 {
-            packing.add_header("of a stranger", Some(&[0; 10]));
-        }
+        packing.add(place(20), Some(&vec![0; 1 << 20]), None);
         assert!(packing.is_full());
-        assert_eq!(unpacked(&mut packing)[0].headers().len(), 100_000);
-        assert!(packing.bytes.capacity() <= 4 * FULL && packing.headers.capacity() <= USUAL_HEADERS);
+        assert_eq!(sealed(&mut packing).len(), 1);
+        assert!(packing.bytes.capacity() <= 4 * FULL);
     }
 }

@@ -46,7 +46,8 @@ impl Received {
             partition: self.partition,
             offset: self.offset,
             timestamp: self.timestamp,
-            key: self.key.clone(),
+            // A copy: whoever keeps it must not keep what was received with it.
+            key: self.key.as_deref().map(Bytes::copy_from_slice),
         }
     }
 

@@ -107,8 +107,8 @@ impl Worker {
         self.start_runner_if(has_room, &mut state);
     }
 
-    /// Sees to what handlers that do not yield hold up: takes back what their runners have taken beside them, and
-    /// starts one more runner where jobs are ready and none was started since the last look.
+    /// Sees to what handlers that do not yield, or take long, hold up: takes back what their runners have taken beside
+    /// them, and starts one more runner where jobs are ready and none was started since the last look.
     pub(crate) fn unblock(self: &Arc<Self>) {
         let mut state = self.state();
         for hand in state.runners.hands.stuck() {

@@ -158,7 +158,7 @@ impl Worker {
     async fn run(self: &Arc<Self>, task: &Task, input: &mut Arc<Input>) -> Step {
         match Arc::get_mut(input) {
             Some(before) => task.record.unpack_into(&mut before.record),
-            // Somebody reads of it that it has run for long.
+            // Whoever reports a handler that runs for long reads of it.
             None => *input = Arc::new(self.handling.input(task.record.unpack())),
         }
         let record = &input.record;

@@ -11,6 +11,9 @@ const MOST_KEPT: usize = 64;
 ///
 /// Names are matched without regard to case, and where one occurs more than once the first counts.
 ///
+/// Those of a received record share memory with what was received with it, up to some 30 KiB: copy what is to be kept for
+/// long.
+///
 /// ```
 /// use kafka_rpc::Headers;
 ///
