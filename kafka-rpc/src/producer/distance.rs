@@ -10,6 +10,9 @@ pub(super) const FEW: usize = 5;
 /// for: librdkafka waits a millisecond (`linger.ms`), and up to one more.
 const NEAR: Duration = Duration::from_millis(2);
 
+/// What a batch waits for company at least before it is sent far (`linger.ms`): that says nothing of the distance.
+const LINGER: Duration = Duration::from_millis(1);
+
 /// How much of the time that an acknowledgement is expected to take is what the last slow one took: one part in so many.
 const RECENT: u32 = 8;
 
@@ -43,8 +46,10 @@ pub(super) struct Distance {
 }
 
 impl Distance {
-    /// Notes how long the acknowledgement of so many records took.
-    pub(super) fn acknowledged(&mut self, records: usize, took: Duration) {
+    /// Notes how long the acknowledgement of so many records took, which were sent for this purpose.
+    pub(super) fn acknowledged(&mut self, records: usize, purpose: Purpose, took: Duration) {
+        // With it, no broker would ever be found to be near again while there are only batches.
+        let took = if purpose == Purpose::FarBatches { took.saturating_sub(LINGER) } else { took };
         // That many take long may say how large they are, and not how far they go.
         if records <= FEW || took < NEAR {
             // One that is quick says how near the broker is; one that is slow may have waited for anything.
@@ -73,7 +78,7 @@ mod tests {
         let mut distance = Distance::default();
         let mut sent_after = |took: Duration, records: usize| {
             let purpose = distance.purpose_of(records);
-            distance.acknowledged(records, took);
+            distance.acknowledged(records, purpose, took);
             purpose
         };
         let (few, many, quick, slow) = (5, 6, NEAR / 2, NEAR * 100);
@@ -88,7 +93,8 @@ mod tests {
             sent_after(slow, many) == Purpose::FarBatches
         });
         assert!(far.is_some(), "several have not");
-        assert_eq!(sent_after(quick, many), Purpose::FarBatches);
+        assert_eq!(sent_after(NEAR + LINGER, many), Purpose::FarBatches);
+        assert_eq!(sent_after(quick + LINGER, many), Purpose::FarBatches);
         assert_eq!(sent_after(slow, many), Purpose::NearBatches, "nothing far is as quick as that");
     }
 }

@@ -41,8 +41,8 @@ struct Partition {
     id: i32,
     /// How many records are on their way to it.
     in_flight: usize,
-    /// How many were last given to the producer at a time, and when.
-    sent: Option<(usize, Instant)>,
+    /// How many were last given to a producer at a time, to which, and when.
+    sent: Option<(usize, Purpose, Instant)>,
 }
 
 /// Records that are to be sent now, to this partition.
@@ -102,7 +102,7 @@ impl<T> Gather<T> {
         if !self.waiting.is_empty() || !self.may_send(now) {
             return None;
         }
-        self.free_partition(1, now)
+        self.free_partition(1, Purpose::Single, now)
     }
 
     /// Adds a record that waits.
@@ -123,7 +123,7 @@ impl<T> Gather<T> {
         });
         let count = fitting.count().max(1);
         let purpose = self.distance.purpose_of(count);
-        let partition = self.free_partition(count, now)?;
+        let partition = self.free_partition(count, purpose, now)?;
         let records: VecDeque<(T, usize)> = self.waiting.drain(..count).collect();
         self.bytes -= records.iter().map(|(_, own)| own).sum::<usize>();
         Some(Batch { partition, purpose, records })
@@ -159,8 +159,8 @@ impl<T> Gather<T> {
     /// Notes that all that was on its way to a partition has been acknowledged now.
     pub(super) fn acknowledged(&mut self, partition: i32, now: Instant) {
         let own = self.partitions.iter().find(|own| own.id == partition);
-        if let Some((records, sent_at)) = own.and_then(|own| own.sent) {
-            self.distance.acknowledged(records, now.saturating_duration_since(sent_at));
+        if let Some((records, purpose, sent_at)) = own.and_then(|own| own.sent) {
+            self.distance.acknowledged(records, purpose, now.saturating_duration_since(sent_at));
         }
     }
 
@@ -188,8 +188,8 @@ impl<T> Gather<T> {
         self.partitions.iter().any(|own| own.in_flight == 0)
     }
 
-    /// A partition that nothing is on its way to, for so many records.
-    fn free_partition(&mut self, records: usize, now: Instant) -> Option<i32> {
+    /// A partition that nothing is on its way to, for so many records that are sent for this purpose.
+    fn free_partition(&mut self, records: usize, purpose: Purpose, now: Instant) -> Option<i32> {
         let count = self.partitions.len();
         let mut turns = (0..count).map(|turn| (self.next + turn) % count);
         let index = turns.find(|index| self.partitions[*index].in_flight == 0)?;
@@ -197,7 +197,7 @@ impl<T> Gather<T> {
         self.sent_at = Some(now);
         let chosen = &mut self.partitions[index];
         chosen.in_flight += records;
-        chosen.sent = Some((records, now));
+        chosen.sent = Some((records, purpose, now));
         Some(chosen.id)
     }
 }
