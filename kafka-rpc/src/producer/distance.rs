@@ -4,14 +4,14 @@ use std::time::Duration;
 
 /// A batch of up to so many records goes as single ones do: librdkafka keeps none of five waiting for another, see
 /// [the producer](super).
-pub(super) const FEW: usize = 5;
+const FEW: usize = 5;
 
 /// Where an acknowledgement takes less than this, a batch that is sent in two parts is there before one that was waited
 /// for: librdkafka waits a millisecond (`linger.ms`), and up to one more.
 const NEAR: Duration = Duration::from_millis(2);
 
 /// What a batch waits for company at least before it is sent far (`linger.ms`): that says nothing of the distance.
-const LINGER: Duration = Duration::from_millis(1);
+pub(super) const LINGER: Duration = Duration::from_millis(1);
 
 /// How much of the time that an acknowledgement is expected to take is what the last slow one took: one part in so many.
 const RECENT: u32 = 8;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use rdkafka::ClientConfig;
 
+use super::distance::LINGER;
 use crate::{Config, Tuning, kafka::client_config};
 
 /// The largest record this side sends. librdkafka's default of 1,000,000 is below the broker's 1,048,588, so a
@@ -33,7 +34,7 @@ pub(super) fn near_batches(config: &Config) -> ClientConfig {
 
 /// What the producer of batches far from a broker is told: to wait for the whole of one.
 pub(super) fn far_batches(config: &Config) -> ClientConfig {
-    properties(config, "1", "5")
+    properties(config, &LINGER.as_millis().to_string(), "5")
 }
 
 fn properties(config: &Config, linger_millis: &str, in_flight: &str) -> ClientConfig {

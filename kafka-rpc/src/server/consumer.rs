@@ -9,7 +9,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 use rdkafka::{
@@ -27,7 +27,7 @@ use super::{
     rebalance::{Rebalances, as_list},
     worker::Worker,
 };
-use crate::{Config, Error, kafka, telemetry};
+use crate::{Config, Error, kafka, telemetry, wire::clock};
 
 /// How often watermarks are committed, and after how many finished records they are sooner.
 const COMMIT_EVERY: Duration = Duration::from_millis(100);
@@ -278,7 +278,7 @@ fn pack(packing: &mut Packing, message: &BorrowedMessage<'_>) {
         timestamp: timestamp
             .to_millis()
             .and_then(|millis| u64::try_from(millis).ok())
-            .and_then(|millis| SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(millis))),
+            .and_then(clock::from_millis),
         is_append_time: matches!(timestamp, Timestamp::LogAppendTime(_)),
     };
     packing.add(place, message.key(), message.payload());

@@ -52,16 +52,7 @@ mod tests {
         for (name, value) in headers {
             own.push(*name, *value);
         }
-        let record = Received {
-            topic: "t".into(),
-            partition: 0,
-            offset: 0,
-            timestamp: None,
-            is_append_time: false,
-            key: None,
-            value: Some(value.into()),
-            headers: Ok(own),
-        };
+        let record = Received { value: Some(value.into()), headers: Ok(own), ..Received::blank() };
         LIMITS.check(&record).map_or_else(|error| error.status().as_u16(), |()| 200)
     }
 

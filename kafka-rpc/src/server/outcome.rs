@@ -194,16 +194,7 @@ mod tests {
     }
 
     fn record() -> Received {
-        Received {
-            topic: "orders".into(),
-            partition: 0,
-            offset: 0,
-            timestamp: None,
-            is_append_time: false,
-            key: None,
-            value: Some(Bytes::from_static(b"{}")),
-            headers: Ok(Headers::new()),
-        }
+        Received { topic: "orders".into(), value: Some(Bytes::from_static(b"{}")), ..Received::blank() }
     }
 
     fn waited_for() -> RequestHeaders {
