@@ -113,7 +113,7 @@ impl Handlers {
 
     /// Takes a record to its outcome; returns the reply, if somebody waits for one. There is no other topic here, so a
     /// retry is always in the process, and a dead letter is only logged.
-    async fn handle(&self, index: usize, record: Received) -> Option<OutgoingRecord> {
+    async fn handle(&self, index: usize, record: Received) -> Option<Arc<OutgoingRecord>> {
         let input = Arc::new(self.handling.input(record));
         let record = &input.record;
         let served = &self.served[index];
@@ -182,7 +182,7 @@ impl Transport for Carrier {
             let running = tokio::spawn(async move { handlers.handle(index, record).await });
             let answered = time::timeout_at(deadline.into(), async {
                 match running.await {
-                    Ok(Some(reply)) => reply,
+                    Ok(Some(reply)) => Arc::unwrap_or_clone(reply),
                     // As on Kafka: whoever gets no reply waits until the deadline.
                     Ok(None) | Err(_) => std::future::pending().await,
                 }

@@ -198,17 +198,17 @@ fn became(attempt: &Attempt<'_>, error: &RpcError, outcome: Outcome) {
             }
             let own = record.headers.clone().unwrap_or_default();
             assert!(letter.headers.iter().take(own.len()).eq(own.iter()));
-            assert_eq!((letter.key, letter.value), (record.key.clone(), record.value.clone()));
+            assert_eq!((&letter.key, &letter.value), (&record.key, &record.value));
         }
         Outcome::Discarded(_) => assert!(!waits && served.dead_letter_topic.is_none()),
         Outcome::Handled | Outcome::Expired => unreachable!("it has failed"),
     }
 }
 
-fn answered(attempt: &Attempt<'_>, error: &RpcError, reply: OutgoingRecord) {
+fn answered(attempt: &Attempt<'_>, error: &RpcError, reply: Arc<OutgoingRecord>) {
     let (to, id) = attempt.request.return_address().expect("somebody waits");
     assert_eq!(*reply.topic, *String::from_utf8_lossy(to));
     assert!(dialect::reply_ids(&reply.headers).eq([id]));
-    let reply = Incoming { value: reply.value, headers: reply.headers };
+    let reply = Incoming { value: reply.value.clone(), headers: reply.headers.clone() };
     assert_eq!(attempt.peer.read_reply(reply).ok(), Some(Err(error.clone())));
 }

@@ -270,7 +270,8 @@ impl Polling {
     }
 }
 
-fn pack(packing: &mut Packing, message: &BorrowedMessage<'_>) {
+/// Packs a record; gives its weight.
+fn pack(packing: &mut Packing, message: &BorrowedMessage<'_>) -> usize {
     let timestamp = message.timestamp();
     let place = Place {
         partition: message.partition(),
@@ -281,8 +282,5 @@ fn pack(packing: &mut Packing, message: &BorrowedMessage<'_>) {
             .and_then(clock::from_millis),
         is_append_time: matches!(timestamp, Timestamp::LogAppendTime(_)),
     };
-    packing.add(place, message.key(), message.payload());
-    if kafka::read_headers(message, |name, value| packing.add_header(name, value)).is_err() {
-        packing.headers_are_unreadable();
-    }
+    packing.add(place, message.key(), message.payload(), |each| kafka::read_headers(message, each))
 }

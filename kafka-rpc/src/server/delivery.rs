@@ -63,8 +63,7 @@ impl Drop for OnItsWay {
 
 impl Worker {
     /// Sends a reply; its job ends once it is delivered.
-    pub(super) fn send_off(self: &Arc<Self>, job: Job<Task>, reply: OutgoingRecord) {
-        let reply = Arc::new(reply);
+    pub(super) fn send_off(self: &Arc<Self>, job: Job<Task>, reply: Arc<OutgoingRecord>) {
         let sent = OnItsWay { worker: Arc::clone(self), sent: Some((job, Arc::clone(&reply))) };
         let _seen_to = self.producer.queue(&reply, Box::new(move |delivered| sent.told(&delivered)));
     }
@@ -118,7 +117,7 @@ impl Worker {
                 let error = RpcError::internal("the reply is larger than the broker takes")
                     .with_name("ReplyTooLarge");
                 match outcome::error_reply(&self.served, &task.record.unpack(), &error) {
-                    Some(instead) => ended(self.send_while_ours(task, &Arc::new(instead)).await),
+                    Some(instead) => ended(self.send_while_ours(task, &instead).await),
                     None => Sent::Refused(error),
                 }
             }
@@ -127,13 +126,12 @@ impl Worker {
     }
 
     /// Sends a record to its retry topic.
-    pub(super) async fn send_retry(self: &Arc<Self>, task: &Task, record: OutgoingRecord) -> Sent {
-        ended(self.send_while_ours(task, &Arc::new(record)).await)
+    pub(super) async fn send_retry(self: &Arc<Self>, task: &Task, record: Arc<OutgoingRecord>) -> Sent {
+        ended(self.send_while_ours(task, &record).await)
     }
 
     /// Sends a dead letter. One that is larger than the broker takes goes without its value.
-    pub(super) async fn send_letter(self: &Arc<Self>, task: &Task, record: OutgoingRecord) -> Sent {
-        let record = Arc::new(record);
+    pub(super) async fn send_letter(self: &Arc<Self>, task: &Task, record: Arc<OutgoingRecord>) -> Sent {
         match self.send_while_ours(task, &record).await {
             Err(Some(DeliveryError { kind: Refusal::TooLarge, reason })) if record.value.is_some() => {
                 tracing::error!(

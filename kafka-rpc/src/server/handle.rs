@@ -113,8 +113,7 @@ impl Handling {
             deadline,
         };
         let run = handler.run;
-        // The call itself is inside: a handler's first steps can panic too.
-        let running = AssertUnwindSafe(async move { run(context).await }).catch_unwind();
+        let running = AssertUnwindSafe(run(context)).catch_unwind();
         let running = scope::of_handler(deadline.map(|deadline| deadline.instant()), running);
         let watched = self.watch.start(handler.location, input);
         let ended = match handler.timeout {

@@ -35,10 +35,9 @@ pub(super) struct Intake {
 
 impl Worker {
     /// Packs a record that was received until it is [taken](Self::take_received) with others; gives its weight.
-    pub(super) fn receive(&self, pack: impl FnOnce(&mut Packing)) -> usize {
+    pub(super) fn receive(&self, pack: impl FnOnce(&mut Packing) -> usize) -> usize {
         let mut intake = self.intake();
-        pack(&mut intake.packing);
-        let weight = intake.packing.end_record();
+        let weight = pack(&mut intake.packing);
         if intake.packing.is_full() {
             self.seal(&mut intake);
         }

@@ -25,13 +25,13 @@ pub(crate) enum Outcome {
     /// Nobody waited any more, so it was not handled.
     Expired,
     /// Somebody waits: this must be acknowledged first.
-    Reply(OutgoingRecord),
+    Reply(Arc<OutgoingRecord>),
     /// It failed, and is handled once more after a while, in the process.
     Retry { after: Duration, error: RpcError },
     /// It failed, and is handled once more from another topic: this must be acknowledged first.
-    RetryLater { record: OutgoingRecord, error: RpcError },
+    RetryLater { record: Arc<OutgoingRecord>, error: RpcError },
     /// It failed for good: the letter must be acknowledged first, and then the reply, if somebody waits.
-    DeadLetter { letter: OutgoingRecord, reply: Option<OutgoingRecord>, error: RpcError },
+    DeadLetter { letter: Arc<OutgoingRecord>, reply: Option<Arc<OutgoingRecord>>, error: RpcError },
     /// It failed for good, nobody waits, and `dead_letter = none` says that this is all.
     Discarded(RpcError),
 }
@@ -72,7 +72,7 @@ impl Attempt<'_> {
                 // A policy of the user's own may wait for longer than there are dates: that is for ever.
                 Some(topic) => {
                     if let Some(due) = SystemTime::now().checked_add(after) {
-                        let record = retry::again(topic, self.record, next, due, &error);
+                        let record = Arc::new(retry::again(topic, self.record, next, due, &error));
                         return Outcome::RetryLater { record, error };
                     }
                 }
@@ -98,15 +98,15 @@ impl Attempt<'_> {
                     group: &self.served.group,
                     at: SystemTime::now(),
                 };
-                let letter = dead_letter::letter(topic, self.record, &failure);
+                let letter = Arc::new(dead_letter::letter(topic, self.record, &failure));
                 Outcome::DeadLetter { letter, reply, error }
             }
         }
     }
 
     /// The reply, if somebody waits for one.
-    fn reply(&self, answer: Answer<'_>) -> Option<OutgoingRecord> {
-        self.peer.reply(self.request, self.record.key.as_ref(), answer)
+    fn reply(&self, answer: Answer<'_>) -> Option<Arc<OutgoingRecord>> {
+        self.peer.reply(self.request, self.record.key.as_ref(), answer).map(Arc::new)
     }
 }
 
@@ -120,7 +120,7 @@ fn delay_by(policy: &dyn RetryPolicy, error: &RpcError, retry: u32) -> Option<Du
 
 /// The letter of a record whose reply was refused for good, so that nobody can be told.
 #[cfg_attr(not(feature = "kafka"), expect(dead_code, reason = "only a broker refuses"))]
-pub(crate) fn letter(served: &Served, record: &Received, error: RpcError) -> Option<OutgoingRecord> {
+pub(crate) fn letter(served: &Served, record: &Received, error: RpcError) -> Option<Arc<OutgoingRecord>> {
     let (peer, headers) = sender(served, record);
     let unaddressed = RequestHeaders::default();
     let retries = headers.map_or(0, retry::count);
@@ -133,9 +133,13 @@ pub(crate) fn letter(served: &Served, record: &Received, error: RpcError) -> Opt
 
 /// What a caller is told in place of a reply that was refused.
 #[cfg_attr(not(feature = "kafka"), expect(dead_code, reason = "only a broker refuses"))]
-pub(crate) fn error_reply(served: &Served, record: &Received, error: &RpcError) -> Option<OutgoingRecord> {
+pub(crate) fn error_reply(
+    served: &Served,
+    record: &Received,
+    error: &RpcError,
+) -> Option<Arc<OutgoingRecord>> {
     let (peer, headers) = sender(served, record);
-    peer.reply(&peer.read_request(headers?), record.key.as_ref(), Answer::Failure(error))
+    peer.reply(&peer.read_request(headers?), record.key.as_ref(), Answer::Failure(error)).map(Arc::new)
 }
 
 fn sender<'a>(served: &Served, record: &'a Received) -> (Peer, Option<&'a Headers>) {
@@ -252,7 +256,9 @@ mod tests {
         assert_eq!(&*record.topic, "orders-responses");
         assert_eq!(record.headers.text("correlation-id"), Some("c-1"));
         assert_eq!(record.key.as_deref(), record.headers.get("message-id"));
-        assert!(record.value.is_some_and(|value| value.starts_with(br#"{"success":true,"data":1,"#)));
+        assert!(
+            record.value.as_ref().is_some_and(|value| value.starts_with(br#"{"success":true,"data":1,"#))
+        );
     }
 
     #[test]

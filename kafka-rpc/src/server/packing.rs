@@ -29,6 +29,9 @@ const OVERHEAD: usize = 256;
 /// What a header takes beside its name and value.
 const HEADER_OVERHEAD: usize = size_of::<Header>();
 
+/// Told of each header of a record, in order.
+pub(super) type EachHeader<'a> = dyn FnMut(&str, Option<&[u8]>) + 'a;
+
 /// Packs that are not sealed yet. Their room is used again for the next.
 #[derive(Default)]
 pub(super) struct Packing {
@@ -37,55 +40,47 @@ pub(super) struct Packing {
     headers: Vec<Header>,
     /// Of each record.
     large_values: Vec<Option<Box<Bytes>>>,
-    /// Where the last record begins, and where its headers do.
+    /// Where the last record begins.
     last: Position,
-    last_headers: Position,
 }
 
 impl Packing {
-    /// Adds a record that has no headers yet.
-    pub(super) fn add(&mut self, place: Place, key: Option<&[u8]>, value: Option<&[u8]>) {
+    /// Adds a record, with the headers that `read_headers` tells; gives what it takes in memory while it waits.
+    ///
+    /// Nothing is kept of headers of which some cannot be read.
+    pub(super) fn add(
+        &mut self,
+        place: Place,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        read_headers: impl FnOnce(&mut EachHeader<'_>) -> Result<(), UnreadableHeaders>,
+    ) -> usize {
         self.last = self.end();
         let weight = OVERHEAD + key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len);
         let key = key.map(|key| self.append(key));
         let large = value.filter(|value| value.len() > LARGE_VALUE);
         let small = if large.is_some() { None } else { value };
         let value = small.map(|value| self.append(value));
-        self.last_headers = self.end();
-        let headers = Ok(self.headers.len()..self.headers.len());
+        let start = self.end();
+        let headers = read_headers(&mut |name, value| self.add_header(name, value));
+        if headers.is_err() {
+            self.bytes.truncate(start.byte);
+            self.headers.truncate(start.header);
+        }
+        let weight = weight + self.taken_since(start);
+        let headers = headers.map(|()| start.header..self.headers.len());
         self.records.push(Parts { place, weight, key, value, headers });
         self.large_values.push(large.map(|large| Box::new(Bytes::copy_from_slice(large))));
+        weight
     }
 
-    /// Adds a header to the last record.
-    pub(super) fn add_header(&mut self, name: &str, value: Option<&[u8]>) {
+    fn add_header(&mut self, name: &str, value: Option<&[u8]>) {
         let name = match names::usual(name) {
             Some(usual) => Name::Usual(usual),
             None => Name::Own(self.append(name.as_bytes())),
         };
         let value = value.map(|value| self.append(value));
         self.headers.push(Header { name, value });
-        if let Some(Parts { headers: Ok(headers), .. }) = self.records.last_mut() {
-            headers.end = self.headers.len();
-        }
-    }
-
-    /// Notes that the headers of the last record cannot be read: nothing is kept of those that could be.
-    pub(super) fn headers_are_unreadable(&mut self) {
-        self.bytes.truncate(self.last_headers.byte);
-        self.headers.truncate(self.last_headers.header);
-        if let Some(last) = self.records.last_mut() {
-            last.headers = Err(UnreadableHeaders);
-        }
-    }
-
-    /// Notes that the last record is whole; gives what it takes in memory while it waits.
-    pub(super) fn end_record(&mut self) -> usize {
-        let headers = self.taken_since(self.last_headers);
-        self.records.last_mut().map_or(0, |last| {
-            last.weight += headers;
-            last.weight
-        })
     }
 
     fn append(&mut self, part: &[u8]) -> Range<usize> {
@@ -123,7 +118,7 @@ impl Packing {
         self.seal_some(self.records.len(), topic, start..end, &mut each);
         self.bytes.clear();
         self.headers.clear();
-        (self.last, self.last_headers) = (Position::default(), Position::default());
+        self.last = Position::default();
         // A stranger's record may have been of any size.
         self.bytes.shrink_to(4 * FULL);
         self.headers.shrink_to(USUAL_HEADERS);
@@ -185,28 +180,35 @@ mod tests {
         sealed(packing).iter().map(Packed::unpack).collect()
     }
 
+    fn add(
+        packing: &mut Packing,
+        place: Place,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        headers: &[(&str, Option<&[u8]>)],
+    ) -> usize {
+        packing.add(place, key, value, |each| {
+            headers.iter().for_each(|(name, value)| each(name, *value));
+            Ok(())
+        })
+    }
+
     /// Of everything a record can be: whole, without anything, of a large value, with headers that cannot be read, and of
     /// large headers.
     fn added(packing: &mut Packing) {
-        packing.add(place(1), Some(b"key"), Some(b"value"));
-        packing.add_header("correlation-id", Some(b"c-1"));
-        packing.add_header("X-Tenant", Some(b""));
-        packing.add_header("X-Tenant", None);
-        assert_eq!(
-            packing.end_record(),
-            OVERHEAD + 8 + 3 + 16 + 3 * HEADER_OVERHEAD,
-            "no usual name is kept"
-        );
-        packing.add(Place { timestamp: None, is_append_time: false, ..place(2) }, None, None);
-        packing.add(place(4), Some(b""), Some(&[1; LARGE_VALUE + 1]));
-        packing.add_header("deadline", Some(b"1"));
-        packing.add(place(5), None, Some(b""));
-        packing.add_header("a", Some(b"1"));
-        packing.headers_are_unreadable();
-        assert_eq!(packing.end_record(), OVERHEAD);
-        packing.add(place(6), Some(b"6"), Some(b"last"));
-        packing.add_header("large", Some(&[2; LARGE]));
-        packing.add_header("deadline", Some(b"2"));
+        let three = [("correlation-id", Some(&b"c-1"[..])), ("X-Tenant", Some(b"")), ("X-Tenant", None)];
+        let weight = add(packing, place(1), Some(b"key"), Some(b"value"), &three);
+        assert_eq!(weight, OVERHEAD + 8 + 3 + 16 + 3 * HEADER_OVERHEAD, "no usual name is kept");
+        let nowhen = Place { timestamp: None, is_append_time: false, ..place(2) };
+        add(packing, nowhen, None, None, &[]);
+        add(packing, place(4), Some(b""), Some(&[1; LARGE_VALUE + 1]), &[("deadline", Some(b"1"))]);
+        let weight = packing.add(place(5), None, Some(b""), |each| {
+            each("a", Some(b"1"));
+            Err(UnreadableHeaders)
+        });
+        assert_eq!(weight, OVERHEAD);
+        let large = [("large", Some(&[2; LARGE][..])), ("deadline", Some(b"2"))];
+        add(packing, place(6), Some(b"6"), Some(b"last"), &large);
         assert!(packing.is_full());
     }
 
@@ -285,13 +287,9 @@ mod tests {
     #[test]
     fn many_headers_are_large_though_they_say_nothing() {
         let mut packing = Packing::default();
-        packing.add(place(0), None, None);
-        packing.end_record();
-        packing.add(place(1), None, None);
-        for _ in 0..100_000 {
-            packing.add_header("", None);
-        }
-        assert!(packing.end_record() > 100_000 * HEADER_OVERHEAD && packing.is_full());
+        add(&mut packing, place(0), None, None, &[]);
+        let weight = add(&mut packing, place(1), None, None, &vec![("", None); 100_000]);
+        assert!(weight > 100_000 * HEADER_OVERHEAD && packing.is_full());
         let records = sealed(&mut packing);
         let headers: Vec<usize> = records.iter().map(|record| record.pack.headers.len()).collect();
         assert_eq!(headers, [0, 100_000]);
@@ -302,15 +300,15 @@ mod tests {
     #[test]
     fn it_is_full_by_what_it_takes_and_has_no_more_room_than_usual_afterwards() {
         let mut packing = Packing::default();
-        packing.add(place(0), None, Some(&vec![0; 1 << 20]));
+        add(&mut packing, place(0), None, Some(&vec![0; 1 << 20]), &[]);
         for offset in 1..=12 {
             assert!(!packing.is_full());
-            packing.add(place(offset), None, Some(&[0; LARGE_VALUE]));
+            add(&mut packing, place(offset), None, Some(&[0; LARGE_VALUE]), &[]);
         }
         assert!(packing.is_full());
         assert_eq!(sealed(&mut packing).len(), 13);
         assert!(!packing.is_full());
-        packing.add(place(20), Some(&vec![0; 1 << 20]), None);
+        add(&mut packing, place(20), Some(&vec![0; 1 << 20]), None, &[]);
         assert!(packing.is_full());
         assert_eq!(sealed(&mut packing).len(), 1);
         assert!(packing.bytes.capacity() <= 4 * FULL);

@@ -88,7 +88,7 @@ pub(super) enum Step {
     /// Its outcome is final: its offset may be committed.
     Final,
     /// Somebody waits for this: its outcome is final once it is delivered.
-    Reply(OutgoingRecord),
+    Reply(Arc<OutgoingRecord>),
     /// It runs once more after this.
     Again(Duration),
     /// It was given up without an outcome: somebody else gets it.
@@ -202,7 +202,7 @@ impl Worker {
                     return Step::Left;
                 }
                 if let Some(reply) = reply
-                    && let Sent::Left = self.send_reply(task, &Arc::new(reply)).await
+                    && let Sent::Left = self.send_reply(task, &reply).await
                 {
                     return Step::Left;
                 }
