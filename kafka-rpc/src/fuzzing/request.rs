@@ -177,7 +177,7 @@ fn became(attempt: &Attempt<'_>, error: &RpcError, outcome: Outcome) {
     match outcome {
         Outcome::Reply(reply) => {
             assert!(error.is_final() || served.dead_letter_topic.is_none());
-            answered(attempt, error, reply);
+            answered(attempt, error, &reply);
         }
         Outcome::Retry { .. } => assert!(served.retry_topic.is_none()),
         Outcome::RetryLater { record: again, .. } => {
@@ -193,7 +193,7 @@ fn became(attempt: &Attempt<'_>, error: &RpcError, outcome: Outcome) {
         }
         Outcome::DeadLetter { letter, reply, .. } => {
             assert_eq!(reply.is_some(), waits);
-            if let Some(reply) = reply {
+            if let Some(reply) = &reply {
                 answered(attempt, error, reply);
             }
             let own = record.headers.clone().unwrap_or_default();
@@ -205,7 +205,7 @@ fn became(attempt: &Attempt<'_>, error: &RpcError, outcome: Outcome) {
     }
 }
 
-fn answered(attempt: &Attempt<'_>, error: &RpcError, reply: Arc<OutgoingRecord>) {
+fn answered(attempt: &Attempt<'_>, error: &RpcError, reply: &OutgoingRecord) {
     let (to, id) = attempt.request.return_address().expect("somebody waits");
     assert_eq!(*reply.topic, *String::from_utf8_lossy(to));
     assert!(dialect::reply_ids(&reply.headers).eq([id]));

@@ -63,9 +63,9 @@ impl Drop for OnItsWay {
 
 impl Worker {
     /// Sends a reply; its job ends once it is delivered.
-    pub(super) fn send_off(self: &Arc<Self>, job: Job<Task>, reply: Arc<OutgoingRecord>) {
-        let sent = OnItsWay { worker: Arc::clone(self), sent: Some((job, Arc::clone(&reply))) };
-        let _seen_to = self.producer.queue(&reply, Box::new(move |delivered| sent.told(&delivered)));
+    pub(super) fn send_off(self: &Arc<Self>, job: Job<Task>, reply: &Arc<OutgoingRecord>) {
+        let sent = OnItsWay { worker: Arc::clone(self), sent: Some((job, Arc::clone(reply))) };
+        let _seen_to = self.producer.queue(reply, Box::new(move |delivered| sent.told(&delivered)));
     }
 
     /// Notes a job whose reply was delivered. Many are told of at once, and are ended together.

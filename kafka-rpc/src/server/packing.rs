@@ -188,7 +188,9 @@ mod tests {
         headers: &[(&str, Option<&[u8]>)],
     ) -> usize {
         packing.add(place, key, value, |each| {
-            headers.iter().for_each(|(name, value)| each(name, *value));
+            for (name, value) in headers {
+                each(name, *value);
+            }
             Ok(())
         })
     }

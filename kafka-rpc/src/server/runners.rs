@@ -241,7 +241,7 @@ impl Worker {
                 None
             }
             Step::Reply(reply) => {
-                self.send_off(job, reply);
+                self.send_off(job, &reply);
                 None
             }
         }
