@@ -68,7 +68,8 @@ use proc_macro::TokenStream;
 /// - `retry`, `timeout` and `dedupe`: as for [`macro@command`], for every command of the item that does not state
 ///   its own; of a free function without `#[command]`, for every record.
 /// - `dead_letters_of = "..."`: only on a free function without `#[command]`, and instead of `topic`. The
-///   function handles the dead letters of that topic; its payload is a `DeadLetter`. What it cannot handle stays
+///   function handles the dead letters of that topic, which lie where the `dead_letter` of its handlers says, if their crate
+///   is linked, and else in `<topic>.dlq`; its payload is a `DeadLetter`. What it cannot handle stays
 ///   in the dead-letter topic. It is not answered and has no client, so it takes none of `replies`,
 ///   `dead_letter`, `retry_topic`, `dialect`, `dedupe`, `envelope` and `client`.
 /// - `client = Name`, or `none`: the name of the generated client trait, or that there is none. By default the

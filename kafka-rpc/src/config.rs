@@ -46,6 +46,9 @@ pub struct Config {
     pub(crate) properties: BTreeMap<String, String>,
 }
 
+/// How long a call waits unless somebody says otherwise.
+pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// librdkafka properties that the runtime's promises rest on, and what to use instead.
 const OWNED: [(&str, &str); 9] = [
     ("bootstrap.servers", "give the brokers to `Config::new` or KAFKA_BROKERS"),
@@ -70,7 +73,7 @@ impl Config {
             brokers: brokers.into(),
             client_id: "kafka-rpc".to_owned(),
             connection_timeout: Duration::from_secs(10),
-            call_timeout: Duration::from_secs(30),
+            call_timeout: CALL_TIMEOUT,
             drain_timeout: Duration::from_secs(20),
             clock_skew: Duration::from_secs(1),
             max_uncommitted: 10_000,
@@ -156,7 +159,7 @@ impl Config {
 
     /// How many records of a partition may lie behind the first unfinished one before the partition pauses: by
     /// default 10,000. As many are delivered again, at most, when a process dies, beside what was finished since the last
-    /// commit (10 to 100 ms).
+    /// commit (150 ms at most).
     #[must_use]
     pub fn max_uncommitted(mut self, records: usize) -> Self {
         self.max_uncommitted = records;
@@ -214,8 +217,9 @@ impl Config {
         self
     }
 
-    /// Creates the topics of what is served where they are missing, with 3 partitions and the cluster's
-    /// replication: by default `false`, and a missing topic is an error at `start()`.
+    /// Creates the topics of what is served where they are missing, with 3 partitions (dead letters: 1) and the cluster's
+    /// replication. By default `false`: a missing topic of commands is an error at `start()`, and a missing one of replies,
+    /// retries or dead letters a warning.
     #[must_use]
     pub fn create_topics(mut self, create: bool) -> Self {
         self.create_topics = create;

@@ -2,22 +2,27 @@
 //!
 //! | metric | labels | what it counts |
 //! | --- | --- | --- |
-//! | `kafka_rpc_records_total` | `topic`, `group`, `outcome` | records whose outcome is final: `handled`, `replied`, `expired`, `dead_lettered`, `discarded` |
+//! | `kafka_rpc_records_total` | `topic`, `group`, `outcome` | records whose outcome is final: `handled`, `replied` (also with an error), `expired`, `dead_lettered`, `discarded`, and `lost` where the broker refused even the dead letter for good |
+//! | `kafka_rpc_failures_total` | `topic`, `group`, `status` | runs of records that failed, whatever became of them; of a record that is tried again, each |
 //! | `kafka_rpc_retries_total` | `topic`, `group`, `through` | failed records that are tried again: in the `process`, or through the retry `topic` |
 //! | `kafka_rpc_redelivered_total` | `topic`, `group` | records that will be delivered again: taken and not finished when their partition went, or finished and not in a commit that worked |
-//! | `kafka_rpc_handler_panics_total` | `topic` | handlers that panicked |
-//! | `kafka_rpc_handler_timeouts_total` | `topic` | handlers that were stopped at their `timeout` |
-//! | `kafka_rpc_handler_slow_total` | `topic` | handlers that were reported for running long |
-//! | `kafka_rpc_repeated_requests_total` | `topic` | requests that were answered with a kept answer (`dedupe`) |
-//! | `kafka_rpc_replies_replaced_total` | `topic` | replies that the broker refused for their size, and that became an error |
-//! | `kafka_rpc_deliveries_refused_total` | `topic` | replies, letters and retries that could not be delivered for now, each time |
+//! | `kafka_rpc_handler_panics_total` | `topic`, `group` | handlers that panicked |
+//! | `kafka_rpc_handler_timeouts_total` | `topic`, `group` | handlers that were stopped at their `timeout` |
+//! | `kafka_rpc_handler_slow_total` | `topic` | handlers that were reported for running long, by the topic that is read |
+//! | `kafka_rpc_repeated_requests_total` | `topic`, `group` | requests that were answered with a kept answer (`dedupe`) |
+//! | `kafka_rpc_replies_replaced_total` | `to` | replies that the broker refused for their size, and that became an error |
+//! | `kafka_rpc_deliveries_refused_total` | `to` | replies, letters and retries that could not be delivered to this topic for now, each time |
 //! | `kafka_rpc_partitions_held` | `topic`, `group` | gauge: partitions that wait for a delivery to work again |
+//! | `kafka_rpc_partitions_paused` | `topic`, `group` | gauge: partitions that take no records, those included |
+//! | `kafka_rpc_consumers_ended_total` | `topic`, `group` | consumers that met an error that consuming cannot go on after: what they read is not served any more |
 //! | `kafka_rpc_joins_refused_total` | `topic`, `group` | attempts to join a group whose members share no assignment strategy with this process, such as those of another client library |
-//! | `kafka_rpc_calls_total` | `topic`, `outcome` | calls that have ended: `replied`, `remote_error`, `deadline`, `undeliverable`, `overloaded`, `shutting_down`, `invalid`, `decode`, and `dropped` by their caller |
+//! | `kafka_rpc_calls_total` | `topic`, `outcome` | calls that have ended: `replied` (or acknowledged, with `notify`), `remote_error`, `deadline`, `undeliverable`, `overloaded`, `shutting_down`, `invalid`, `decode`, and `dropped` by their caller |
 //! | `kafka_rpc_calls_in_flight` | | gauge: calls that wait for a reply |
 //! | `kafka_rpc_replies_dropped_total` | `reason` | records of reply topics that end no call: `not_waited_for` (late, repeated, or another instance's), `not_a_reply` |
 //! | `kafka_rpc_producers_made_total` | `purpose` | producers of librdkafka's beside that of `single` records: for `near_batches` and `far_batches`, made when there is a batch for it |
 //! | `kafka_rpc_producers_replaced_total` | `purpose` | producers that met a fatal error and were made anew |
+
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use metrics::{Counter, Gauge, counter, gauge};
 
@@ -29,16 +34,18 @@ pub(crate) struct SubscriptionMetrics {
     pub(crate) expired: Counter,
     pub(crate) dead_lettered: Counter,
     pub(crate) discarded: Counter,
+    pub(crate) lost: Counter,
     pub(crate) retried: Counter,
     pub(crate) retried_later: Counter,
     pub(crate) redelivered: Counter,
-    pub(crate) held: Gauge,
+    pub(crate) held: Share,
+    pub(crate) paused: Share,
 }
 
 #[cfg_attr(not(feature = "kafka"), expect(dead_code, reason = "only a cluster has subscriptions"))]
 impl SubscriptionMetrics {
     pub(crate) fn new(topic: &str, group: &str) -> Self {
-        let labels = [("topic", topic.to_owned()), ("group", group.to_owned())];
+        let labels = of_subscription(topic, group);
         let outcome =
             |outcome: &'static str| counter!("kafka_rpc_records_total", &with(&labels, "outcome", outcome));
         let retried =
@@ -49,11 +56,33 @@ impl SubscriptionMetrics {
             expired: outcome("expired"),
             dead_lettered: outcome("dead_lettered"),
             discarded: outcome("discarded"),
+            lost: outcome("lost"),
             retried: retried("process"),
             retried_later: retried("topic"),
             redelivered: counter!("kafka_rpc_redelivered_total", &labels),
-            held: gauge!("kafka_rpc_partitions_held", &labels),
+            held: Share::of(gauge!("kafka_rpc_partitions_held", &labels)),
+            paused: Share::of(gauge!("kafka_rpc_partitions_paused", &labels)),
         }
+    }
+}
+
+/// What one of several adds to a gauge: a topic and its retry topic are read apart, and counted as one subscription.
+pub(crate) struct Share {
+    gauge: Gauge,
+    told: AtomicUsize,
+}
+
+#[cfg_attr(not(feature = "kafka"), expect(dead_code, reason = "only a cluster has subscriptions"))]
+impl Share {
+    fn of(gauge: Gauge) -> Self {
+        Self { gauge, told: AtomicUsize::new(0) }
+    }
+
+    pub(crate) fn set(&self, value: usize) {
+        let told = self.told.swap(value, Ordering::Relaxed);
+        // A gauge is a float, and partitions are few.
+        #[expect(clippy::cast_precision_loss, reason = "see above")]
+        self.gauge.increment(value as f64 - told as f64);
     }
 }
 
@@ -65,16 +94,20 @@ fn with(
     labels.iter().cloned().chain([(name, value.to_owned())]).collect()
 }
 
-pub(crate) fn panicked(topic: &str) {
-    counter!("kafka_rpc_handler_panics_total", "topic" => topic.to_owned()).increment(1);
+fn of_subscription(topic: &str, group: &str) -> [(&'static str, String); 2] {
+    [("topic", topic.to_owned()), ("group", group.to_owned())]
 }
 
-pub(crate) fn timed_out(topic: &str) {
-    counter!("kafka_rpc_handler_timeouts_total", "topic" => topic.to_owned()).increment(1);
+pub(crate) fn panicked(topic: &str, group: &str) {
+    counter!("kafka_rpc_handler_panics_total", &of_subscription(topic, group)).increment(1);
 }
 
-pub(crate) fn repeated(topic: &str) {
-    counter!("kafka_rpc_repeated_requests_total", "topic" => topic.to_owned()).increment(1);
+pub(crate) fn timed_out(topic: &str, group: &str) {
+    counter!("kafka_rpc_handler_timeouts_total", &of_subscription(topic, group)).increment(1);
+}
+
+pub(crate) fn repeated(topic: &str, group: &str) {
+    counter!("kafka_rpc_repeated_requests_total", &of_subscription(topic, group)).increment(1);
 }
 
 /// What only a cluster can count.
@@ -82,25 +115,35 @@ pub(crate) fn repeated(topic: &str) {
 mod of_cluster {
     use std::fmt;
 
+    use http::StatusCode;
     use metrics::{Counter, Gauge, counter, gauge};
 
+    use super::{of_subscription, with};
     use crate::CallError;
+
+    pub(crate) fn failed(topic: &str, group: &str, status: StatusCode) {
+        let labels = with(&of_subscription(topic, group), "status", status.as_str());
+        counter!("kafka_rpc_failures_total", &labels).increment(1);
+    }
 
     pub(crate) fn slow(topic: &str) {
         counter!("kafka_rpc_handler_slow_total", "topic" => topic.to_owned()).increment(1);
     }
 
     pub(crate) fn reply_replaced(topic: &str) {
-        counter!("kafka_rpc_replies_replaced_total", "topic" => topic.to_owned()).increment(1);
+        counter!("kafka_rpc_replies_replaced_total", "to" => topic.to_owned()).increment(1);
     }
 
     pub(crate) fn delivery_refused(topic: &str) {
-        counter!("kafka_rpc_deliveries_refused_total", "topic" => topic.to_owned()).increment(1);
+        counter!("kafka_rpc_deliveries_refused_total", "to" => topic.to_owned()).increment(1);
     }
 
     pub(crate) fn join_refused(topic: &str, group: &str) {
-        let labels = [("topic", topic.to_owned()), ("group", group.to_owned())];
-        counter!("kafka_rpc_joins_refused_total", &labels).increment(1);
+        counter!("kafka_rpc_joins_refused_total", &of_subscription(topic, group)).increment(1);
+    }
+
+    pub(crate) fn consumer_ended(topic: &str, group: &str) {
+        counter!("kafka_rpc_consumers_ended_total", &of_subscription(topic, group)).increment(1);
     }
 
     pub(crate) fn producer_made(purpose: &'static str) {
@@ -189,6 +232,6 @@ mod of_cluster {
 
 #[cfg(feature = "kafka")]
 pub(crate) use of_cluster::{
-    CallMetrics, CallsInFlight, delivery_refused, join_refused, producer_made, producer_replaced,
-    reply_dropped, reply_replaced, slow,
+    CallMetrics, CallsInFlight, consumer_ended, delivery_refused, failed, join_refused, producer_made,
+    producer_replaced, reply_dropped, reply_replaced, slow,
 };

@@ -31,12 +31,13 @@ pub struct EmbeddedBroker {
 }
 
 impl EmbeddedBroker {
-    /// Starts a cluster of one broker. It ends when this is dropped.
+    /// Starts a cluster of one broker. It ends when this is dropped. An error where librdkafka cannot make one, such as for
+    /// want of ports.
     pub fn start() -> Result<Self, Error> {
         Self::with_brokers(1)
     }
 
-    /// Starts a cluster of so many brokers.
+    /// Starts a cluster of so many brokers, with the same errors.
     pub fn with_brokers(count: u8) -> Result<Self, Error> {
         let failed =
             |reason: String| Error::Kafka { action: "starting the embedded broker".to_owned(), reason };
@@ -72,7 +73,7 @@ impl EmbeddedBroker {
             .property("heartbeat.interval.ms", "200")
     }
 
-    /// Makes a topic with so many partitions, where the number matters.
+    /// Makes a topic with so many partitions, where the number matters. An error where it is there already.
     pub fn create_topic(&self, topic: &str, partitions: u16) -> Result<(), Error> {
         let made = self
             .host

@@ -44,7 +44,7 @@ pub(crate) async fn ensure(
     let commands = |topic: &Arc<str>| served.iter().any(|served| served.topic == *topic);
     let (fatal, later): (Vec<Arc<str>>, Vec<Arc<str>>) = missing.into_keys().partition(commands);
     if !later.is_empty() {
-        tracing::warn!(topics = ?later, "reply or dead-letter topics are missing; what is sent there will have to wait");
+        tracing::warn!(topics = ?later, "topics of replies, retries or dead letters are missing; what is sent there will have to wait");
     }
     if fatal.is_empty() {
         return Ok(());

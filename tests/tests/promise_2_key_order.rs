@@ -6,6 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
     },
+    time::Duration,
 };
 
 use futures_util::{FutureExt as _, TryFutureExt as _, future::join_all, poll};
@@ -13,8 +14,8 @@ use kafka_rpc::{Client, Config, Running, WhenFull, kafka_handler};
 use tests::{
     Cluster, Record,
     cluster::started,
-    eventually,
-    orders::{Note, Order, OrderService, Orders, OrdersClient as _, TOPIC, order, place},
+    counted, eventually,
+    orders::{GROUP, Note, Order, OrderService, Orders, OrdersClient as _, TOPIC, order, place},
 };
 
 async fn serve(cluster: &Cluster, config: Config, service: &OrderService) -> Running {
@@ -110,6 +111,34 @@ async fn a_partition_pauses_at_its_bound_and_goes_on() {
 
     service.release("held");
     eventually("all are handled", || (service.ended().len() == 202).then_some(())).await;
+    running.shutdown().await.expect("a clean shutdown");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partition_that_moves_while_it_is_paused_goes_on_when_it_comes_back() {
+    counted::record();
+    let cluster = Cluster::start();
+    cluster.create_topic(TOPIC, 1).await;
+    let (peer, topic) = (cluster.peer(), cluster.name(TOPIC));
+    for number in 0..100 {
+        let account = if number == 0 { "held".to_owned() } else { format!("a{number}") };
+        peer.send(&topic, &Record::new(place(&account, number)).key(&account)).await;
+    }
+    let (service, other) = (OrderService::default(), OrderService::default());
+    service.hold("held");
+    other.hold("held");
+    let config = || cluster.config().max_uncommitted(20).drain_timeout(Duration::from_millis(100));
+    let paused = || counted("kafka_rpc_partitions_paused", &[("topic", &topic)]);
+    let revoked = || counted("kafka_rpc_redelivered_total", &[("topic", &topic)]) > 0;
+
+    let running = serve(&cluster, config(), &service).await;
+    eventually("it is paused", || (paused() == 1).then_some(())).await;
+    let beside = serve(&cluster, config(), &other).await;
+    eventually("it was revoked", || revoked().then_some(())).await;
+    beside.shutdown().await.expect("a clean shutdown");
+    service.release("held");
+    eventually("all are handled", || (cluster.committed_sum(GROUP, TOPIC, 1) == 100).then_some(())).await;
+    assert_eq!(paused(), 0);
     running.shutdown().await.expect("a clean shutdown");
 }
 

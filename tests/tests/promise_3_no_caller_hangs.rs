@@ -10,7 +10,7 @@ use rdkafka::{
 };
 use tests::{
     BOUND, Cluster, Peer,
-    cluster::started,
+    cluster::{real_kafka, started},
     eventually,
     mocked::caller_on,
     orders::{OrderService, Orders, OrdersClient, REPLIES, TOPIC, order},
@@ -92,11 +92,8 @@ async fn shutdown_ends_pending_calls() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_without_a_reply_topic_ends_with_an_error_that_names_it() {
-    let cluster = Cluster::start();
-    if cluster.is_embedded() {
-        // The embedded broker makes a topic when it is asked for one, so none can be missing.
-        return;
-    }
+    // The embedded broker makes a topic when it is asked for one, so none can be missing.
+    let Some(cluster) = real_kafka() else { return };
     let running = caller(&cluster).await;
     let Err(CallError::Undeliverable { topic, .. }) = running.client().echo("hello".to_owned()).await else {
         panic!("it was delivered")
@@ -166,6 +163,35 @@ async fn lost_brokers_end_pending_calls() {
     let ended = tokio::time::timeout(BOUND, pending).await.expect("long before its deadline of 30 s");
     assert!(matches!(ended, Ok(Err(CallError::Undeliverable { .. }))), "{ended:?}");
     assert!(lost.elapsed() < AT_ONCE, "it ended after {:?}", lost.elapsed());
+}
+
+/// How many threads of this process have a name.
+#[cfg(target_os = "linux")]
+fn threads(name: &str) -> usize {
+    let tasks = std::fs::read_dir("/proc/self/task").expect("the threads").flatten();
+    let names = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("comm")).ok());
+    names.filter(|own| own.trim_end() == name).count()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn calls_that_end_while_brokers_are_away_leave_no_threads_behind() {
+    const NAME: &str = "one-of-a-few";
+    let mut own = tokio::runtime::Builder::new_multi_thread();
+    let own = own.worker_threads(2).thread_name(NAME).enable_all().build().expect("a runtime");
+    own.block_on(async {
+        let broker = EmbeddedBroker::start().expect("an embedded broker");
+        let runtime = Runtime::builder().config(broker.config()).without_registry().client_only().build();
+        let running = runtime.expect("nothing is wrong").start().await.expect("the broker is there");
+        drop(broker);
+        for _ in 0..20 {
+            let ended = running.client().echo("hello".to_owned()).timeout(Duration::from_millis(20)).await;
+            assert!(ended.is_err(), "{ended:?}");
+        }
+        let threads = threads(NAME);
+        assert!((2..10).contains(&threads), "{threads}");
+    });
+    own.shutdown_background();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,22 +2,19 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
-use kafka_rpc::{CallError, DeadLetter, RpcError, Running, State, kafka_handler};
+use kafka_rpc::{CallError, RpcError, Running, State, kafka_handler};
 use tests::{
     Cluster, Record,
     cluster::started,
-    counted, eventually,
-    orders::{
-        DEAD_LETTERS, Failure, GROUP, OrderService, Orders, OrdersClient, REPLIES, TOPIC, order, place,
-    },
+    eventually,
+    orders::{DEAD_LETTERS, Failure, GROUP, OrderService, Orders, OrdersClient, TOPIC},
 };
-use tokio::sync::mpsc;
 
 async fn serving(cluster: &Cluster, service: &OrderService) -> Running {
     let runtime = cluster.runtime(cluster.config()).provide(service.clone());
@@ -239,6 +236,45 @@ async fn a_repeated_request_is_answered_with_the_first_answer() {
     running.shutdown().await.expect("a clean shutdown");
 }
 
+/// The numbers that came, each time.
+#[derive(Clone, Default)]
+struct Came(Arc<Mutex<Vec<u64>>>);
+
+#[kafka_handler(topic = "sums-commands", group = "sums", retry(max = 1, base = "15s"), register = false)]
+mod sums {
+    use super::{Came, RpcError, State};
+
+    #[command("ADD")]
+    pub(super) async fn add(number: u64, State(came): State<Came>) -> Result<(), RpcError> {
+        let mut came = came.0.lock().expect("nobody panicked");
+        came.push(number);
+        if came.len() == 1 { Err(RpcError::unavailable("not yet")) } else { Ok(()) }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_behind_a_record_that_waits_for_its_retry_does_not_run_before_it_where_the_runtime_is_dropped()
+ {
+    let cluster = Cluster::start();
+    cluster.create_topic("sums-commands", 1).await;
+    for number in [1, 2] {
+        let add = Record::new(format!(r#"{{"type":"ADD","payload":{number}}}"#)).key("k");
+        cluster.peer().send(&cluster.name("sums-commands"), &add).await;
+    }
+    let came = Came::default();
+    let serve =
+        || started(cluster.runtime(cluster.config()).provide(came.clone()).handlers(sums::handlers()));
+    let running = serve().await;
+    eventually("the first has failed", || (came.0.lock().expect("nobody panicked").len() == 1).then_some(()))
+        .await;
+    drop(running);
+    let running = serve().await;
+    eventually("both are final", || (cluster.committed_sum("sums", "sums-commands", 1) == 2).then_some(()))
+        .await;
+    assert_eq!(*came.0.lock().expect("nobody panicked"), [1, 1, 2]);
+    running.shutdown().await.expect("a clean shutdown");
+}
+
 #[kafka_handler(
     topic = "later-commands",
     group = "later",
@@ -269,6 +305,7 @@ async fn a_retry_through_kafka_waits_on_its_topic_and_answers_the_caller() {
     assert_eq!(running.client().second_time("Ada".to_owned()).await, Ok("Ada".to_owned()));
     let retry = cluster.peer().read(&cluster.name("later-retries"), 1).await.remove(0);
     assert_eq!((retry.text("retry-count"), retry.text("last-error")), (Some("1"), Some("not yet")));
+    assert!(retry.text("retry-origin").is_some_and(|origin| origin.contains(":0:create:")));
     assert!(retry.text("correlation-id").is_some());
     eventually("both are final", || (cluster.committed_sum("later", "later-retries", 1) == 1).then_some(()))
         .await;
@@ -293,70 +330,5 @@ async fn a_written_decision_discards_what_cannot_be_handled() {
     let running = started(cluster.runtime(cluster.config()).handlers(careless::handlers())).await;
     let committed = || cluster.committed_sum("careless", "careless-commands", 1) == 1;
     eventually("it is final", || committed().then_some(())).await;
-    running.shutdown().await.expect("a clean shutdown");
-}
-
-#[derive(Clone)]
-struct Letters(mpsc::UnboundedSender<DeadLetter>);
-
-#[kafka_handler(dead_letters_of = "orders-commands", group = "undertaker", register = false)]
-async fn on_dead_letter(letter: DeadLetter, State(letters): State<Letters>) -> Result<(), RpcError> {
-    letters.0.send(letter).map_err(|_test_has_ended| RpcError::unavailable("nobody reads the letters"))
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn dead_letters_have_a_handler_of_their_own() {
-    let cluster = Cluster::start();
-    cluster.create_topic(TOPIC, 1).await;
-    cluster.peer().send(&cluster.name(TOPIC), &Record::new(fail(400)).key("k")).await;
-    let (letters, mut received) = mpsc::unbounded_channel();
-    let runtime = cluster
-        .runtime(cluster.config())
-        .provide(OrderService::default())
-        .provide(Letters(letters))
-        .handlers(<OrderService as Orders>::handlers())
-        .handlers(on_dead_letter_handlers());
-    let running = started(runtime).await;
-    let letter =
-        tokio::time::timeout(tests::BOUND, received.recv()).await.expect("in time").expect("a letter");
-    assert_eq!(letter.key.as_deref(), Some(b"k".as_slice()));
-    assert_eq!(letter.value.as_deref(), Some(fail(400).as_bytes()));
-    assert_eq!(letter.original_topic(), Some(&*cluster.name(TOPIC)));
-    assert_eq!((letter.error(), letter.error_name()), (Some("no luck"), Some("Down")));
-    assert_eq!(letter.status().map(|status| status.as_u16()), Some(400));
-    assert_eq!((letter.total_retries(), letter.original_offset()), (Some(0), Some(0)));
-    running.shutdown().await.expect("a clean shutdown");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_missing_dead_letter_topic_holds_the_partition_until_it_is_there() {
-    let cluster = Cluster::start();
-    if cluster.is_embedded() {
-        // The embedded broker makes a topic when it is asked for one, so none can be missing.
-        return;
-    }
-    counted::record();
-    cluster.create_topic(TOPIC, 1).await;
-    cluster.create_topic(REPLIES, 1).await;
-    let (peer, topic) = (cluster.peer(), cluster.name(TOPIC));
-    peer.send(&topic, &Record::new("poison").key("a")).await;
-    let service = OrderService::default();
-    let runtime = cluster.runtime(cluster.config().create_topics(false)).provide(service.clone());
-    let running = started(runtime.handlers(<OrderService as Orders>::handlers())).await;
-    // What follows on the partition, taken before it pauses or after, does not let the poison be passed over.
-    peer.send(&topic, &Record::new(place("b", 1)).key("b")).await;
-    let letters = cluster.name(DEAD_LETTERS);
-    let refused = || counted("kafka_rpc_deliveries_refused_total", &[("topic", &letters)]);
-    eventually("the letter was refused, and sent again", || (refused() >= 2).then_some(())).await;
-    assert_eq!(counted("kafka_rpc_partitions_held", &[("topic", &topic)]), 1);
-    assert_eq!(cluster.committed_sum(GROUP, TOPIC, 1), 0);
-
-    cluster.create_topic(DEAD_LETTERS, 1).await;
-    assert_eq!(
-        peer.read(&cluster.name(DEAD_LETTERS), 1).await[0].value.as_deref(),
-        Some(b"poison".as_slice())
-    );
-    eventually("the partition goes on", || (cluster.committed_sum(GROUP, TOPIC, 1) == 2).then_some(())).await;
-    assert_eq!(service.ended(), [order("b", 1)]);
     running.shutdown().await.expect("a clean shutdown");
 }

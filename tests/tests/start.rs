@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use kafka_rpc::{Config, Error, RpcError, Runtime, State, kafka_handler};
 use tests::{
     Cluster,
+    cluster::real_kafka,
     orders::{OrderService, Orders, TOPIC},
 };
 
@@ -132,11 +133,8 @@ async fn brokers_that_cannot_be_reached_are_an_error_that_names_them_and_not_a_h
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_missing_topic_is_an_error_that_names_it() {
-    let cluster = Cluster::start();
-    if cluster.is_embedded() {
-        // The embedded broker makes a topic when it is asked for one, so none can be missing.
-        return;
-    }
+    // The embedded broker makes a topic when it is asked for one, so none can be missing.
+    let Some(cluster) = real_kafka() else { return };
     let runtime = cluster.runtime(cluster.config().create_topics(false));
     let runtime = runtime.provide(OrderService::default()).handlers(<OrderService as Orders>::handlers());
     let error = runtime.build().expect("nothing is wrong yet").start().await.expect_err("no topic");

@@ -147,7 +147,7 @@ impl<T> Call<T> {
         })
     }
 
-    /// Says who the call is for: the envelope's `userId`.
+    /// Says who the call is for: the envelope's `userId`. Where values have no envelope, it is not sent.
     pub fn user_id(self, user_id: impl Into<String>) -> Self {
         self.with(|request| {
             request.user_id = Some(user_id.into());

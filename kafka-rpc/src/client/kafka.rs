@@ -101,7 +101,11 @@ impl KafkaTransport {
             self.replies.look_for_partitions();
             return Err(late(call.journey().progress()));
         };
-        match outgoing.callee.read_reply(answer?) {
+        let answer = answer.map_err(|error| match error {
+            CallError::Undeliverable { reason, .. } => undeliverable(&topic.name, reason),
+            error => error,
+        })?;
+        match outgoing.callee.read_reply(answer) {
             Ok(reply) => reply.map_err(CallError::Remote),
             Err(error) => {
                 Err(CallError::Decode { topic: outgoing.topic.into_owned(), reason: codec::explain(&error) })

@@ -14,21 +14,14 @@ use uuid::Uuid;
 use super::{Client, Outgoing, Transport, transport::BoxFuture};
 use crate::{
     CallError, Headers, Progress,
+    config::CALL_TIMEOUT,
     handler::state::{Deferred, Provided, States},
     server::{
-        Served,
-        dedupe::Dedupe,
-        handle::Handling,
-        limits::Limits,
-        outcome::{Outcome, ReplyTopics},
-        received::Received,
-        watch::Watch,
+        Served, dedupe::Dedupe, handle::Handling, limits::Limits, outcome::Outcome, received::Received,
+        reply_topics::ReplyTopics, watch::Watch,
     },
     wire::{Encoded, Incoming, OutgoingRecord, ReplyTo, clock, codec},
 };
-
-/// How long a call waits in process unless it says otherwise: as on Kafka.
-const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The handlers of a runtime, called in the process: no broker, the same bytes.
 ///
@@ -121,17 +114,17 @@ impl Handlers {
         loop {
             match self.handling.handle(served, &input, retries).await {
                 Outcome::Handled | Outcome::Expired => return None,
-                Outcome::Reply(reply) => return Some(reply),
+                Outcome::Reply(reply) | Outcome::ErrorReply { reply, .. } => return Some(reply),
                 Outcome::Retry { after, .. } => {
                     retries += 1;
                     time::sleep(after).await;
                 }
-                Outcome::DeadLetter { error, reply, .. } => {
-                    tracing::warn!(topic = %record.topic, name = error.name(), "a dead letter, which a loopback drops");
+                Outcome::DeadLetter { failed, reply, .. } => {
+                    tracing::warn!(topic = %record.topic, name = failed.error.name(), "a dead letter, which a loopback drops");
                     return reply;
                 }
-                Outcome::RetryLater { error, .. } | Outcome::Discarded(error) => {
-                    tracing::warn!(topic = %record.topic, name = error.name(), "a record failed for good");
+                Outcome::RetryLater { failed, .. } | Outcome::Discarded(failed) => {
+                    tracing::warn!(topic = %record.topic, name = failed.error.name(), "a record failed for good");
                     return None;
                 }
             }

@@ -7,12 +7,15 @@
 //! - [`pending`]: the calls that wait for a reply
 //! - [`kafka`]: the transport over a cluster
 //! - [`replies`]: the consumer of reply topics
+//! - [`copier`]: what it keeps of their headers
 //! - [`reading`]: which of their partitions it reads
 //! - [`loopback`]: the transport to the handlers of this process
 //! - [`stub`]: the transport to canned answers
 
 pub(crate) mod call;
 pub(crate) mod command;
+#[cfg(feature = "kafka")]
+mod copier;
 #[cfg(feature = "kafka")]
 pub(crate) mod kafka;
 pub(crate) mod loopback;

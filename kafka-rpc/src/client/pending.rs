@@ -184,7 +184,8 @@ impl Pending {
 
     /// Ends every call: no broker can be reached.
     pub(crate) fn brokers_lost(&self, reason: &str) {
-        let error = CallError::Undeliverable { topic: "any topic".to_owned(), reason: reason.to_owned() };
+        // Whoever waits knows its topic.
+        let error = CallError::Undeliverable { topic: String::new(), reason: reason.to_owned() };
         self.end_all(|_| true, &error);
     }
 

@@ -4,38 +4,38 @@
 //! to any of them. It joins no group (a group shared by two instances would split their replies) and commits nothing.
 
 use std::{
-    borrow::Cow,
     collections::{HashMap, HashSet},
-    ops::Range,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     thread,
     time::{Duration, Instant},
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
+use futures_util::{
+    FutureExt as _,
+    future::{BoxFuture, Shared},
+};
 use rdkafka::{
     Message as _, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer as _},
     error::KafkaError,
-    message::BorrowedMessage,
 };
 use tokio::{
-    sync::{Notify, OnceCell, oneshot},
+    sync::{Notify, oneshot},
     task, time,
 };
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-use super::pending::Pending;
+use super::{copier::Copier, pending::Pending};
 use crate::{
-    CallError, Config, Error, Headers, ReplyReading, kafka,
+    CallError, Config, Error, ReplyReading, kafka,
     producer::Producer,
-    server::received::UnreadableHeaders,
     telemetry,
-    wire::{Incoming, ReplyTo, dialect, names},
+    wire::{Incoming, ReplyTo, dialect},
 };
 
 /// How often a reply topic's partitions are counted again. A partition that is added is read from its beginning,
@@ -68,12 +68,22 @@ impl Route {
     }
 }
 
+/// What is known of the way to a reply topic.
+enum Routing {
+    Known(Route),
+    /// It is asked for: once for all who wait.
+    Asked(Asked),
+}
+
+type Asked = Shared<BoxFuture<'static, Result<Route, CallError>>>;
+
 /// The reply topics of a process.
 pub(crate) struct Replies {
     reading: ReplyReading,
-    consumer: Arc<BaseConsumer>,
+    /// `None` once the reading has ended.
+    consumer: Mutex<Option<Arc<BaseConsumer>>>,
     producer: Arc<Producer>,
-    routes: Mutex<HashMap<Arc<str>, Arc<OnceCell<Route>>>>,
+    routes: Mutex<HashMap<Arc<str>, Routing>>,
     read: Mutex<HashSet<(Arc<str>, i32)>>,
     look: Notify,
     stop: AtomicBool,
@@ -96,9 +106,10 @@ impl Replies {
         }
         let consumer: BaseConsumer =
             properties.create().map_err(|error| kafka::creation_error("the reply consumer", &error))?;
+        let consumer = Arc::new(consumer);
         let replies = Arc::new(Self {
             reading,
-            consumer: Arc::new(consumer),
+            consumer: Mutex::new(Some(Arc::clone(&consumer))),
             producer,
             routes: Mutex::default(),
             read: Mutex::default(),
@@ -110,9 +121,10 @@ impl Replies {
         thread::Builder::new()
             .name("kafka-rpc-replies".to_owned())
             .spawn(move || {
-                reader.read_until_stopped(&pending);
-                // Closes the consumer here where nobody waits, if this is the last to have it.
-                drop(reader);
+                reader.read_until_stopped(&consumer, &pending);
+                // Closing it can take long, so it is closed here, or on a thread that waits for brokers just now.
+                reader.lock_consumer().take();
+                drop(consumer);
                 let _nobody_waits = ended.send(());
             })
             .map_err(|source| Error::System {
@@ -134,22 +146,51 @@ impl Replies {
 
     /// The route to a reply topic, if it is read already.
     pub(crate) fn known_route(&self, topic: &Arc<str>) -> Option<Route> {
-        self.routes.lock().unwrap_or_else(PoisonError::into_inner).get(topic)?.get().cloned()
+        match self.lock_routes().get(topic)? {
+            Routing::Known(route) => Some(route.clone()),
+            Routing::Asked(_) => None,
+        }
     }
 
     /// The route to a reply topic, which is read from now on at the latest.
     pub(crate) async fn route(self: &Arc<Self>, topic: &Arc<str>) -> Result<Route, CallError> {
-        let cell = {
-            let mut routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
-            match routes.get(topic) {
-                Some(cell) => Arc::clone(cell),
-                None => Arc::clone(routes.entry(Arc::clone(topic)).or_default()),
+        let asked = {
+            let mut routes = self.lock_routes();
+            let asked = || Routing::Asked(self.ask(Arc::clone(topic)));
+            match routes.entry(Arc::clone(topic)).or_insert_with(asked) {
+                Routing::Known(route) => return Ok(route.clone()),
+                Routing::Asked(asked) => asked.clone(),
             }
         };
-        cell.get_or_try_init(|| self.position(topic)).await.cloned()
+        asked.await
     }
 
-    /// Begins to read a topic at its end. Waits for brokers that do not answer: the call's deadline bounds it.
+    /// Asks for a route in a task of its own: whoever waits for it and goes neither ends that nor lets the next one begin
+    /// again, each with a thread that waits for brokers.
+    fn ask(self: &Arc<Self>, topic: Arc<str>) -> Asked {
+        let replies = Arc::clone(self);
+        let asking = task::spawn(async move {
+            let found = replies.position(&topic).await;
+            let mut routes = replies.lock_routes();
+            match &found {
+                Ok(route) => drop(routes.insert(topic, Routing::Known(route.clone()))),
+                Err(_) => drop(routes.remove(&topic)),
+            }
+            found
+        });
+        // The task ends before it has an answer only with the runtime it is on.
+        asking.map(|found| found.unwrap_or(Err(CallError::ShuttingDown))).boxed().shared()
+    }
+
+    fn lock_routes(&self) -> MutexGuard<'_, HashMap<Arc<str>, Routing>> {
+        self.routes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock_consumer(&self) -> MutexGuard<'_, Option<Arc<BaseConsumer>>> {
+        self.consumer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins to read a topic at its end. Waits for brokers that do not answer, until the reading ends.
     async fn position(self: &Arc<Self>, topic: &Arc<str>) -> Result<Route, CallError> {
         let began = Instant::now();
         loop {
@@ -225,12 +266,15 @@ impl Replies {
         if new.count() == 0 {
             return Ok(());
         }
-        self.consumer.incremental_assign(&new).map_err(unreachable)?;
+        let Some(consumer) = self.lock_consumer().clone() else {
+            return Err(Unpositioned::Unreachable("the reading has ended".to_owned()));
+        };
+        consumer.incremental_assign(&new).map_err(unreachable)?;
         // Before anything else can fail: what is assigned cannot be assigned again.
         read.extend(new.elements().iter().map(|element| (Arc::clone(topic), element.partition())));
         // Tells the consumer who leads the new partitions: by itself it looks once a second, and the first call to
         // every service would wait for that.
-        self.consumer.fetch_metadata(Some(topic), ASK_FOR).map_err(unreachable)?;
+        consumer.fetch_metadata(Some(topic), ASK_FOR).map_err(unreachable)?;
         tracing::debug!(%topic, partitions = new.count(), "reading replies");
         Ok(())
     }
@@ -248,12 +292,9 @@ impl Replies {
                 return;
             }
             let topics: Vec<Arc<str>> = {
-                let routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
-                routes
-                    .iter()
-                    .filter(|(_, cell)| cell.initialized())
-                    .map(|(topic, _)| Arc::clone(topic))
-                    .collect()
+                let routes = self.lock_routes();
+                let known = routes.iter().filter(|(_, routing)| matches!(routing, Routing::Known(_)));
+                known.map(|(topic, _)| Arc::clone(topic)).collect()
             };
             for topic in topics {
                 let (replies, asked) = (Arc::clone(&self), Arc::clone(&topic));
@@ -267,10 +308,10 @@ impl Replies {
         }
     }
 
-    fn read_until_stopped(&self, pending: &Pending) {
+    fn read_until_stopped(&self, consumer: &BaseConsumer, pending: &Pending) {
         let mut copier = Copier::default();
         while !self.stop.load(Ordering::Acquire) {
-            match self.consumer.poll(POLL_FOR) {
+            match consumer.poll(POLL_FOR) {
                 None => {}
                 Some(Ok(message)) => {
                     let headers = copier.copy_headers(&message).unwrap_or_default();
@@ -308,54 +349,4 @@ enum Start {
 enum Unpositioned {
     Missing,
     Unreachable(String),
-}
-
-/// How much is set aside for the headers of replies at a time. Whoever keeps those of one keeps what was set aside with
-/// them.
-const CHUNK: usize = 16 << 10;
-
-/// What the headers of one reply may take of it: those that take more have memory of their own.
-const LARGE: usize = CHUNK / 4;
-
-/// How many headers there stays room for: a stranger's record may have had any number.
-const USUAL_HEADERS: usize = 64;
-
-/// Copies the headers of records, those of many into one allocation: no record may be held, since a consumer does not
-/// close while one is.
-#[derive(Debug, Default)]
-struct Copier {
-    chunk: BytesMut,
-    values: Vec<u8>,
-    headers: Vec<(Cow<'static, str>, Option<Range<usize>>)>,
-}
-
-impl Copier {
-    /// Copies the headers of a record.
-    fn copy_headers(&mut self, message: &BorrowedMessage<'_>) -> Result<Headers, UnreadableHeaders> {
-        let Self { chunk, values, headers } = self;
-        let read = kafka::read_headers(message, |name, value| {
-            let name = names::usual(name).map_or_else(|| Cow::Owned(name.to_owned()), Cow::Borrowed);
-            let value = value.map(|value| {
-                let start = values.len();
-                values.extend_from_slice(value);
-                start..values.len()
-            });
-            headers.push((name, value));
-        });
-        let copied = if values.len() > LARGE {
-            Bytes::copy_from_slice(values)
-        } else {
-            if chunk.capacity() - chunk.len() < values.len() {
-                *chunk = BytesMut::with_capacity(CHUNK);
-            }
-            chunk.extend_from_slice(values);
-            chunk.split().freeze()
-        };
-        let read = read.map(|()| Headers::received(copied, headers.drain(..)));
-        values.clear();
-        values.shrink_to(CHUNK);
-        headers.clear();
-        headers.shrink_to(USUAL_HEADERS);
-        read
-    }
 }

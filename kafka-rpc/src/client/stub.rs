@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     fmt,
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use bytes::Bytes;
@@ -13,6 +13,7 @@ use serde::Serialize;
 use super::{Client, Outgoing, Transport, command::Body, transport::BoxFuture};
 use crate::{
     CallError, RpcError,
+    config::CALL_TIMEOUT,
     handler::registry::wire_name,
     wire::{Encoded, codec},
 };
@@ -118,7 +119,7 @@ impl Stub {
 
     /// A client that gets these answers.
     pub fn client(&self) -> Client {
-        Client::new(Arc::new(self.clone()), Duration::from_secs(30))
+        Client::new(Arc::new(self.clone()), CALL_TIMEOUT)
     }
 
     /// The commands that were called and notified, in order; an empty name is a record without a command.

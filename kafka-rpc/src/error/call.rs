@@ -29,7 +29,8 @@ pub enum CallError {
         progress: Progress,
     },
 
-    /// The request did not reach the broker, and the call cannot be answered.
+    /// The request did not reach the broker; or it may have, and no broker can be reached any more, so that nobody hears of
+    /// it: then the command may have been executed.
     #[error("the request could not be delivered to `{topic}`: {reason}")]
     Undeliverable {
         /// The topic that the request was for.

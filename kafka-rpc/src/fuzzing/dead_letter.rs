@@ -10,7 +10,7 @@ use crate::{
     DeadLetter, Headers, RpcError,
     server::received::Received,
     wire::{
-        OutgoingRecord, Peer, clock,
+        Origin, OutgoingRecord, Peer, clock,
         dead_letter::{self, Failure},
     },
 };
@@ -77,7 +77,8 @@ fn written(peer: Peer, record: &Received, own: &DeadLetter) {
         .with_name(name.clone())
         .with_source(message.clone().into_owned());
     let at = SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_000_123);
-    let failure = Failure { error: &error, peer, retries: 3, topic: "orders", group: "group", at };
+    let origin = Origin::of(record);
+    let failure = Failure { error: &error, peer, retries: 3, topic: "orders", origin, group: "group", at };
     let letter = dead_letter::letter(&"orders.dlq".into(), record, &failure);
     assert!(letter.headers.iter().take(own.headers.len()).eq(own.headers.iter()));
     assert_eq!((&letter.key, &letter.value), (&own.key, &own.value));

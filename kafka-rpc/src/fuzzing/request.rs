@@ -1,22 +1,19 @@
 //! The headers of a request, and what becomes of it.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant, SystemTime},
-};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 
 use super::{PEERS, envelope, record};
 use crate::{
     Deadline, Dialect, Headers, Retry, RetryPolicy, RpcError,
-    handler::Ordering,
     server::{
         Served,
         handle::Ended,
         limits::Limits,
-        outcome::{Attempt, Outcome, ReplyTopics},
+        outcome::{Attempt, Outcome},
         received::Received,
+        reply_topics::ReplyTopics,
     },
     wire::{Incoming, OutgoingRecord, Peer, ReplyTo, RequestHeaders, clock, dialect, retry},
 };
@@ -39,7 +36,11 @@ pub(crate) fn check(record: &Received) {
     for dialect in [Dialect::Reference, Dialect::Nest, Dialect::Spring, Dialect::Any] {
         for dead_letter in [false, true] {
             for retry_topic in [false, true] {
-                concluded(&served(dialect, dead_letter, retry_topic), record, headers);
+                concluded(
+                    &Served { dialect, ..Served::of_orders(dead_letter, retry_topic) },
+                    record,
+                    headers,
+                );
             }
         }
     }
@@ -127,23 +128,6 @@ fn measured(record: &Received, headers: &Headers) {
     }
 }
 
-fn served(dialect: Dialect, dead_letter: bool, retry_topic: bool) -> Served {
-    Served {
-        topic: "orders".into(),
-        group: "group".into(),
-        contract_topic: "orders",
-        reply_topic: Some("orders-responses".into()),
-        dead_letter_topic: dead_letter.then(|| "orders.dlq".into()),
-        retry_topic: retry_topic.then(|| "orders-retry".into()),
-        dialect,
-        of_dead_letters: false,
-        ordering: Ordering::Key,
-        concurrency: 1,
-        dispatch: Arc::default(),
-        locations: Vec::new(),
-    }
-}
-
 /// Never ends, and waits so long.
 struct Always(Duration);
 
@@ -158,8 +142,15 @@ fn concluded(served: &Served, record: &Received, headers: &Headers) {
     let request = peer.read_request(headers);
     let allowed = request.return_address().is_none_or(|(to, _)| **to == *b"orders-responses");
     assert_eq!(ReplyTopics::default().check(served, &request).is_ok(), allowed);
-    let attempt =
-        Attempt { served, record, peer, request: &request, deadline: None, retries: retry::count(headers) };
+    let attempt = Attempt {
+        served,
+        record,
+        peer,
+        request: &request,
+        deadline: None,
+        handler: None,
+        retries: retry::count(headers),
+    };
     let text = String::from_utf8_lossy(record.value.as_deref().unwrap_or_default());
     let policies: [&dyn RetryPolicy; 4] =
         [&Retry::new(), &Retry::OFF, &Always(Duration::from_millis(1)), &Always(Duration::MAX)];
@@ -175,7 +166,7 @@ fn became(attempt: &Attempt<'_>, error: &RpcError, outcome: Outcome) {
     let (served, record) = (attempt.served, attempt.record);
     let waits = attempt.request.return_address().is_some();
     match outcome {
-        Outcome::Reply(reply) => {
+        Outcome::ErrorReply { reply, .. } => {
             assert!(error.is_final() || served.dead_letter_topic.is_none());
             answered(attempt, error, &reply);
         }
@@ -183,7 +174,7 @@ fn became(attempt: &Attempt<'_>, error: &RpcError, outcome: Outcome) {
         Outcome::RetryLater { record: again, .. } => {
             assert_eq!(retry::count(&again.headers), attempt.retries.saturating_add(1));
             assert!(retry::due(&again.headers).is_some());
-            let of_retry = ["retry-count", "retry-timestamp", "last-error"];
+            let of_retry = ["retry-count", "retry-timestamp", "last-error", "retry-origin"];
             let own = |(name, _): &(&str, _)| !of_retry.iter().any(|other| name.eq_ignore_ascii_case(other));
             assert_eq!(
                 again.headers.iter().filter(own).collect::<Vec<_>>(),
@@ -201,7 +192,7 @@ fn became(attempt: &Attempt<'_>, error: &RpcError, outcome: Outcome) {
             assert_eq!((&letter.key, &letter.value), (&record.key, &record.value));
         }
         Outcome::Discarded(_) => assert!(!waits && served.dead_letter_topic.is_none()),
-        Outcome::Handled | Outcome::Expired => unreachable!("it has failed"),
+        Outcome::Handled | Outcome::Expired | Outcome::Reply(_) => unreachable!("it has failed"),
     }
 }
 

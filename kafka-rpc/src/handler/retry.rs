@@ -25,7 +25,8 @@ use crate::RpcError;
     note = "write `retry(max = 3, base = \"1s\")` for backoff, or `retry = none`"
 )]
 pub trait RetryPolicy: Send + Sync {
-    /// How long to wait before retry number `retry`, the first being 1; `None` ends it.
+    /// How long to wait before retry number `retry`, the first being 1; `None` ends it. Asked of every failure, final ones
+    /// ([`RpcError::is_final`]) too.
     fn delay(&self, error: &RpcError, retry: u32) -> Option<Duration>;
 
     /// The longest delay that it will ever give, if it knows: a longer one than the runtime drains for cannot be
@@ -63,21 +64,22 @@ impl Retry {
         }
     }
 
-    /// How many retries there are at most.
+    /// How many retries there are at most: by default 3.
     #[must_use]
     pub const fn max(mut self, retries: u32) -> Self {
         self.max = retries;
         self
     }
 
-    /// The delay before the first retry.
+    /// The delay before the first retry: by default 1 s.
     #[must_use]
     pub const fn base(mut self, delay: Duration) -> Self {
         self.base = delay;
         self
     }
 
-    /// By how much each delay is longer than the one before.
+    /// By how much each delay is longer than the one before: by default 2. Below 1, or no number, they grow shorter, or are
+    /// `max_delay`.
     #[must_use]
     pub const fn factor(mut self, factor: f64) -> Self {
         self.factor = factor;
@@ -92,7 +94,7 @@ impl Retry {
     }
 
     /// Whether each delay is between half of itself and itself, by chance, so that what failed together is not
-    /// retried together.
+    /// retried together: by default `false`.
     #[must_use]
     pub const fn jitter(mut self, jitter: bool) -> Self {
         self.jitter = jitter;

@@ -119,7 +119,7 @@ impl Subscription {
         self
     }
 
-    /// How many handlers run at once: by default 256.
+    /// How many handlers run at once: by default 256, and as many again of the retry topic.
     #[must_use]
     pub const fn concurrency(mut self, concurrency: usize) -> Self {
         self.concurrency = Some(concurrency);

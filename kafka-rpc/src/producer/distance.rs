@@ -1,6 +1,6 @@
 //! How far a topic's brokers are, as acknowledgements say, and through which producer its batches go for that.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 /// A batch of up to so many records goes as single ones do: librdkafka keeps none of five waiting for another, see
 /// [the producer](super).
@@ -34,6 +34,12 @@ impl Purpose {
             Self::NearBatches => "near_batches",
             Self::FarBatches => "far_batches",
         }
+    }
+}
+
+impl fmt::Display for Purpose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 

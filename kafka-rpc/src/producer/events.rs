@@ -52,7 +52,7 @@ impl ClientContext for Deliveries {
     fn error(&self, error: KafkaError, reason: &str) {
         if error.rdkafka_error_code() != Some(RDKafkaErrorCode::AllBrokersDown) {
             // A fatal one too: whoever sends next meets it, and makes a new producer.
-            tracing::warn!(producer = ?self.purpose, %error, reason, "a producer met an error");
+            tracing::warn!(purpose = %self.purpose, %error, reason, "a producer met an error");
             *self.events.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.to_owned());
             return;
         }

@@ -207,7 +207,7 @@ impl Producer {
         let made = match own.make(&self.events, &self.runtime) {
             Ok(made) => made,
             Err(error) => {
-                tracing::error!(producer = ?purpose, %error, "batches go through the producer of single records");
+                tracing::error!(purpose = %purpose, %error, "batches go through the producer of single records");
                 return;
             }
         };
@@ -223,7 +223,7 @@ impl Producer {
             };
             drop(topics);
             if let Err(error) = made.ask_partitions(&topic, left) {
-                tracing::debug!(producer = ?purpose, %topic, %error, "it learns of its topics as it goes");
+                tracing::debug!(purpose = %purpose, %topic, %error, "it learns of its topics as it goes");
                 return own.set_ready(made);
             }
             learned.insert(topic);

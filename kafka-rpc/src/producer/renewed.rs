@@ -68,7 +68,7 @@ impl Renewed {
                     Ok(()) => self.handle().send(record),
                     Err(made) => {
                         tracing::error!(
-                            producer = ?self.purpose, error = %made,
+                            purpose = %self.purpose, error = %made,
                             "a producer met a fatal error, and none could be made anew"
                         );
                         Err((error, record))
@@ -91,7 +91,7 @@ impl Renewed {
         drop(current);
         telemetry::producer_replaced(self.purpose.name());
         tracing::error!(
-            producer = ?self.purpose, error = ?old.client().fatal_error(), "a producer met a fatal error, and was made anew"
+            purpose = %self.purpose, error = ?old.client().fatal_error(), "a producer met a fatal error, and was made anew"
         );
         // What is on its way may arrive: told of as lost, it would be sent twice.
         self.runtime.spawn_blocking(move || {

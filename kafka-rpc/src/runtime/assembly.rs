@@ -42,9 +42,19 @@ pub(super) fn keep_groups(registered: &mut Vec<Handlers>, groups: &[String]) -> 
     problems
 }
 
+/// Where dead letters lie that do not lie where they usually do, by the topic they are of.
+pub(super) fn stated_dead_letters(registered: &[Handlers]) -> HashMap<&'static str, Replies> {
+    let stated =
+        |handlers: &Handlers| Some((handlers.subscription.topic, handlers.subscription.dead_letter?));
+    registered.iter().filter_map(stated).collect()
+}
+
 /// Merges registrations into subscriptions, in the order of topic and group.
+///
+/// `dead_letters` are those of all that is registered: a process may serve the letters of what another serves.
 pub(super) fn assemble(
     registered: Vec<Handlers>,
+    dead_letters: &HashMap<&'static str, Replies>,
     names: Names<'_>,
     provided: &HashMap<TypeId, &'static str>,
     drain_timeout: Duration,
@@ -66,32 +76,36 @@ pub(super) fn assemble(
     }
     problems.extend(missing.problems());
     let mut served: Vec<Served> = Vec::new();
-    // Dead letters after the subscriptions they are of, which say where the letters lie.
-    let (letters, own): (Vec<_>, Vec<_>) = merged.into_values().partition(|merged| merged.of_dead_letters);
-    for merged in own {
-        served.push(merged.serve(names, drain_timeout, problems));
-    }
-    for merged in letters {
-        let of = served.iter().find(|served| served.contract_topic == merged.topic);
-        let topic = match of.map(|served| &served.dead_letter_topic) {
-            Some(Some(topic)) => Arc::clone(topic),
-            Some(None) => {
-                problems.push(Problem {
-                    message: format!(
-                        "`{}` has no dead letters (`dead_letter = none`), so nothing can handle them",
-                        merged.topic
-                    ),
-                    places: places(&merged.options),
-                });
-                continue;
-            }
-            None => renamed(names.topics, &format!("{}.dlq", merged.topic)),
+    for merged in merged.into_values() {
+        if !merged.of_dead_letters {
+            served.push(merged.serve(names, drain_timeout, problems));
+            continue;
+        }
+        let Some(topic) = dead_letter_topic(dead_letters.get(merged.topic).copied(), merged.topic, names)
+        else {
+            problems.push(Problem {
+                message: format!(
+                    "`{}` has no dead letters (`dead_letter = none`), so nothing can handle them",
+                    merged.topic
+                ),
+                places: places(&merged.options),
+            });
+            continue;
         };
         let handled = merged.serve(names, drain_timeout, problems);
         // What cannot be handled stays where it is: there is no dead letter of a dead letter.
         served.push(Served { topic, reply_topic: None, dead_letter_topic: None, ..handled });
     }
     served
+}
+
+/// Where the dead letters of a topic lie, if they are kept.
+fn dead_letter_topic(stated: Option<Replies>, topic: &str, names: Names<'_>) -> Option<Arc<str>> {
+    match stated {
+        Some(Replies::None) => None,
+        Some(Replies::Topic(stated)) => Some(renamed(names.topics, stated)),
+        None => Some(renamed(names.topics, &format!("{topic}.dlq"))),
+    }
 }
 
 /// The registrations of one topic and group.
@@ -200,11 +214,7 @@ impl Merged {
             }
         }
         let reply_topic = reply_topic.map(|topic| renamed(names.topics, &topic));
-        let dead_letter_topic = match dead_letter {
-            Some(Replies::None) => None,
-            Some(Replies::Topic(topic)) => Some(renamed(names.topics, topic)),
-            None => Some(renamed(names.topics, &format!("{}.dlq", self.topic))),
-        };
+        let dead_letter_topic = dead_letter_topic(dead_letter, self.topic, names);
         Served {
             topic: renamed(names.topics, self.topic),
             group: renamed(names.groups, self.group),

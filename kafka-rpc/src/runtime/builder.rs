@@ -16,7 +16,7 @@ use crate::{
         Handlers, Registration,
         state::{Deferred, States},
     },
-    server::outcome::ReplyTopics,
+    server::reply_topics::ReplyTopics,
 };
 
 /// Describes a [`Runtime`].
@@ -164,12 +164,20 @@ impl RuntimeBuilder {
         if !self.without_registry {
             registered.extend(inventory::iter::<Registration>.into_iter().map(|item| (item.handlers)()));
         }
+        let dead_letters = assembly::stated_dead_letters(&registered);
         if let Some(groups) = &self.groups {
             problems.extend(assembly::keep_groups(&mut registered, groups));
         }
         let names = assembly::Names { topics: self.map_topics.as_ref(), groups: self.map_groups.as_ref() };
         let drain_timeout = self.config.as_ref().map_or(Duration::MAX, |config| config.drain_timeout);
-        let served = assembly::assemble(registered, names, &self.provided, drain_timeout, &mut problems);
+        let served = assembly::assemble(
+            registered,
+            &dead_letters,
+            names,
+            &self.provided,
+            drain_timeout,
+            &mut problems,
+        );
         Problems::check(problems)?;
 
         Ok(Runtime {

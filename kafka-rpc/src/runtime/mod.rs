@@ -22,7 +22,7 @@ use crate::{
     Config, ReplyReading,
     client::loopback::Loopback,
     handler::state::{Deferred, States},
-    server::{Served, outcome::ReplyTopics},
+    server::{Served, reply_topics::ReplyTopics},
 };
 
 /// A renaming of topics or groups, the same on all sides of a deployment.
@@ -49,8 +49,8 @@ impl Runtime {
 
     /// Runs the handlers in this process, without a broker, behind the same generated clients.
     ///
-    /// Requests and replies go through the same bytes as on Kafka; there is no order of keys, and nothing is
-    /// kept.
+    /// Requests and replies go through the same bytes as on Kafka; there is no order of keys, nothing is kept, and what the
+    /// [`Config`] says is not asked: bounds and timeouts are the defaults.
     pub fn loopback(self) -> Loopback {
         Loopback::new(self.served, self.states, self.deferred, self.reply_topics)
     }

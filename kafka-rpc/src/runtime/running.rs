@@ -110,7 +110,7 @@ impl Running {
         for consumer in &self.consumers {
             consumer.stop();
         }
-        let within = self.config.drain_timeout + CLOSE_WITHIN;
+        let within = self.config.drain_timeout.saturating_add(CLOSE_WITHIN);
         for consumer in std::mem::take(&mut self.consumers) {
             consumer.ended(within).await;
         }

@@ -26,7 +26,7 @@ impl Runtime {
     /// Starts to serve and to call, and returns as soon as both work.
     ///
     /// Ends with an error that names it where a setting cannot work, no broker answers within
-    /// `connection_timeout`, or a topic is missing.
+    /// `connection_timeout`, or a topic of commands is missing. What ends serving later, [`Running::until_signal`] tells.
     pub async fn start(self) -> Result<Running, Error> {
         let config = self.config.ok_or_else(|| {
             Error::config(
@@ -111,6 +111,8 @@ fn log_what_is_served(served: &[Served]) {
         tracing::info!(
             topic = %served.topic, group = %served.group,
             replies = served.reply_topic.as_deref().unwrap_or("none"),
+            dead_letter = served.dead_letter_topic.as_deref().unwrap_or("none"),
+            retry_topic = served.retry_topic.as_deref().unwrap_or("none"),
             dialect = %served.dialect, ordering = %served.ordering, concurrency = served.concurrency,
             handlers = ?served.dispatch, places = places.join(", "),
             "serving"

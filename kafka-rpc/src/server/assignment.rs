@@ -18,13 +18,18 @@ impl Worker {
         for partition in partitions {
             state.partitions.assign(partition, now);
         }
+        drop(state);
+        // One that went while it was paused is to go on.
+        self.flow_has_changed();
     }
 
     /// Forgets what waits of these partitions, and lets what runs end, for so long at most. Blocks.
     ///
     /// Returns the watermarks to commit, and how many handlers still ran when the time was up.
     pub(crate) fn drain(self: &Arc<Self>, partitions: &[i32], within: Duration) -> (Vec<(i32, i64)>, usize) {
-        let until = Instant::now() + within;
+        let now = Instant::now();
+        // A time too far for the clock is as good as a day.
+        let until = now.checked_add(within).unwrap_or(now + Duration::from_hours(24));
         let mut looked_at = None;
         let mut state = self.state();
         loop {
@@ -62,6 +67,8 @@ impl Worker {
             state.partitions.revoke(*partition);
         }
         state.lanes.retain(|task| !partitions.contains(&task.record.partition()));
+        self.metrics.held.set(state.partitions.held());
+        self.metrics.paused.set(state.partitions.paused());
         drop(state);
         self.metrics.redelivered.increment(unfinished as u64);
     }

@@ -4,6 +4,7 @@
 //! commits and revocations never race.
 
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -24,6 +25,7 @@ use super::{
     intake::Room,
     pack::Place,
     packing::Packing,
+    pausing::Paused,
     rebalance::{Rebalances, as_list},
     worker::Worker,
 };
@@ -84,7 +86,7 @@ impl ConsumerThread {
         let (tell, ended) = oneshot::channel();
         let polling = Polling {
             consumer,
-            worker,
+            worker: Arc::clone(&worker),
             stop: Arc::clone(&stop),
             committed_at: Instant::now(),
             unblocked_at: Instant::now(),
@@ -94,7 +96,13 @@ impl ConsumerThread {
         thread::Builder::new()
             .name("kafka-rpc-consumer".to_owned())
             .spawn(move || {
-                if let Err(error) = polling.run() {
+                let ended = catch_unwind(AssertUnwindSafe(|| polling.run()));
+                if let Err(error) = ended.unwrap_or_else(|_panic| Err(panicked(&worker))) {
+                    telemetry::consumer_ended(&worker.served.topic, &worker.served.group);
+                    tracing::error!(
+                        topic = %worker.source, group = %worker.served.group, %error,
+                        "consuming has ended: what is read here is not served any more"
+                    );
                     let _nobody_listens = failed.send(error);
                 }
                 let _nobody_waits = tell.send(());
@@ -181,10 +189,10 @@ impl Polling {
         }
     }
 
-    fn pause(&self, partition: i32) {
+    fn pause(&self, Paused { partition, because, unfinished }: Paused) {
         tracing::warn!(
-            topic = %self.worker.source, partition,
-            "paused: too much is taken and not finished (`max_uncommitted`, `max_buffered_bytes`), or cannot be delivered"
+            topic = %self.worker.source, partition, group = %self.worker.served.group, unfinished,
+            "paused: {because}"
         );
         self.of_assigned("pausing", &[partition], |list| self.consumer.pause(list));
     }
@@ -195,7 +203,10 @@ impl Polling {
             self.pause(partition);
         }
         if !resume.is_empty() {
-            tracing::info!(topic = %self.worker.source, partitions = ?resume, "resumed");
+            tracing::info!(
+                topic = %self.worker.source, partitions = ?resume, group = %self.worker.served.group,
+                "resumed"
+            );
             self.of_assigned("resuming", &resume, |list| self.consumer.resume(list));
         }
     }
@@ -238,7 +249,7 @@ impl Polling {
             list.add_partition(&self.worker.source, *partition);
         }
         if let Err(error) = act(&list) {
-            // A partition that was revoked meanwhile; its next assignment starts unpaused.
+            // A partition that was revoked meanwhile; where it comes again, it is seen to then.
             tracing::warn!(topic = %self.worker.source, ?partitions, %error, "{what} failed");
         }
     }
@@ -267,6 +278,14 @@ impl Polling {
         let assigned = self.worker.assigned();
         context.give_up(&self.consumer, &assigned);
         drop(self.consumer);
+    }
+}
+
+/// What a recorder of metrics or a subscriber of logs does on this thread may panic.
+fn panicked(worker: &Worker) -> Error {
+    Error::Kafka {
+        action: format!("consuming `{}` in group `{}` cannot go on", worker.source, worker.served.group),
+        reason: "its thread panicked; the panic itself says where".to_owned(),
     }
 }
 

@@ -15,7 +15,7 @@ use crate::{Reply, handler::Location};
 /// What the kept answers take at most, in bytes; the oldest go first.
 const MOST_BYTES: usize = 64 << 20;
 
-/// What an answer takes besides its data: a guess at the tables' share.
+/// What an answer takes besides its data and its id: a guess at the tables' share.
 const OVERHEAD: usize = 256;
 
 /// Whose answer it is: two handlers may get the same correlation id.
@@ -43,8 +43,8 @@ struct Kept {
 }
 
 impl Kept {
-    fn weight(&self) -> usize {
-        OVERHEAD + if let Reply::Data(data) = &self.reply { data.len() } else { 0 }
+    fn weight(&self, (_, id): &Request) -> usize {
+        OVERHEAD + id.len() + if let Reply::Data(data) = &self.reply { data.len() } else { 0 }
     }
 }
 
@@ -71,10 +71,11 @@ impl Dedupe {
 impl Answers {
     fn insert(&mut self, request: Request, kept: Kept) {
         self.order.push_back((request.clone(), kept.at));
-        self.bytes += kept.weight();
-        if let Some(replaced) = self.kept.insert(request, kept) {
-            self.bytes -= replaced.weight();
+        self.bytes += kept.weight(&request);
+        if let Some(replaced) = self.kept.get(&request) {
+            self.bytes -= replaced.weight(&request);
         }
+        self.kept.insert(request, kept);
     }
 
     /// Drops what has had its time, oldest first, and more where it is too much.
@@ -84,7 +85,7 @@ impl Answers {
                 if now <= kept.until && self.bytes <= MOST_BYTES {
                     return;
                 }
-                self.bytes -= kept.weight();
+                self.bytes -= kept.weight(oldest);
                 self.kept.remove(oldest);
             }
             self.order.pop_front();
@@ -122,6 +123,17 @@ mod tests {
     }
 
     #[test]
+    fn a_long_correlation_id_takes_its_own_room() {
+        let dedupe = Dedupe::default();
+        let now = Instant::now();
+        for number in 0..5_u8 {
+            let id = Bytes::from(vec![number; MOST_BYTES / 4]);
+            dedupe.keep(HERE, &id, Reply::Empty, Duration::from_mins(1), now);
+        }
+        assert_eq!(dedupe.answers.lock().expect("no panic").kept.len(), 3);
+    }
+
+    #[test]
     fn what_has_had_its_time_takes_no_room() {
         let dedupe = Dedupe::default();
         let (mut now, lasts) = (Instant::now(), Duration::from_secs(1));
@@ -130,6 +142,7 @@ mod tests {
             now += lasts / 2;
         }
         let answers = dedupe.answers.lock().expect("no panic");
-        assert_eq!((answers.kept.len(), answers.order.len(), answers.bytes), (3, 3, 3 * OVERHEAD));
+        let bytes = 3 * (OVERHEAD + "997".len());
+        assert_eq!((answers.kept.len(), answers.order.len(), answers.bytes), (3, 3, bytes));
     }
 }

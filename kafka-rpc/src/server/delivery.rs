@@ -111,23 +111,24 @@ impl Worker {
             Some(DeliveryError { kind: Refusal::TooLarge, reason }) => {
                 telemetry::reply_replaced(&reply.topic);
                 tracing::error!(
-                    topic = %reply.topic, partition = task.record.partition(), offset = task.record.offset(), %reason,
+                    to = %reply.topic, topic = %self.source, partition = task.record.partition(),
+                    offset = task.record.offset(), group = %self.served.group, %reason,
                     "a reply is larger than the broker takes; the caller gets an error instead"
                 );
                 let error = RpcError::internal("the reply is larger than the broker takes")
                     .with_name("ReplyTooLarge");
                 match outcome::error_reply(&self.served, &task.record.unpack(), &error) {
-                    Some(instead) => ended(self.send_while_ours(task, &instead).await),
+                    Some(instead) => self.ended(task, self.send_while_ours(task, &instead).await),
                     None => Sent::Refused(error),
                 }
             }
-            refused => ended(Err(refused)),
+            refused => self.ended(task, Err(refused)),
         }
     }
 
     /// Sends a record to its retry topic.
     pub(super) async fn send_retry(self: &Arc<Self>, task: &Task, record: Arc<OutgoingRecord>) -> Sent {
-        ended(self.send_while_ours(task, &record).await)
+        self.ended(task, self.send_while_ours(task, &record).await)
     }
 
     /// Sends a dead letter. One that is larger than the broker takes goes without its value.
@@ -135,13 +136,14 @@ impl Worker {
         match self.send_while_ours(task, &record).await {
             Err(Some(DeliveryError { kind: Refusal::TooLarge, reason })) if record.value.is_some() => {
                 tracing::error!(
-                    topic = %record.topic, partition = task.record.partition(), offset = task.record.offset(), %reason,
+                    to = %record.topic, topic = %self.source, partition = task.record.partition(),
+                    offset = task.record.offset(), group = %self.served.group, %reason,
                     "a dead letter is larger than the broker takes; it goes without its value (`{}`)", names::VALUE_OMITTED
                 );
                 let without = dead_letter::without_value(Arc::unwrap_or_clone(record));
-                ended(self.send_while_ours(task, &Arc::new(without)).await)
+                self.ended(task, self.send_while_ours(task, &Arc::new(without)).await)
             }
-            sent => ended(sent),
+            sent => self.ended(task, sent),
         }
     }
 
@@ -170,8 +172,8 @@ impl Worker {
                         held = true;
                         self.hold(|state| state.partitions.hold(partition, generation));
                         tracing::error!(
-                            topic = %record.topic, from = %self.source, partition, offset = task.record.offset(),
-                            %reason,
+                            to = %record.topic, topic = %self.source, partition, offset = task.record.offset(),
+                            group = %self.served.group, %reason,
                             "what a record leads to cannot be delivered; the record stays uncommitted, its partition \
                              pauses, and goes on by itself once it can"
                         );
@@ -186,7 +188,10 @@ impl Worker {
         };
         if held {
             self.hold(|state| state.partitions.release(partition, generation));
-            tracing::info!(topic = %record.topic, from = %self.source, partition, "deliveries work again");
+            tracing::info!(
+                to = %record.topic, topic = %self.source, partition, group = %self.served.group,
+                "deliveries work again"
+            );
         }
         sent
     }
@@ -194,21 +199,23 @@ impl Worker {
     fn hold(&self, change: impl FnOnce(&mut super::worker::State)) {
         let mut state = self.state();
         change(&mut state);
-        // A gauge is a float, and partitions are few.
-        #[expect(clippy::cast_precision_loss, reason = "see above")]
-        self.metrics.held.set(state.partitions.held() as f64);
+        self.metrics.held.set(state.partitions.held());
         drop(state);
         self.flow_has_changed();
     }
-}
 
-fn ended(sent: Result<(), Option<DeliveryError>>) -> Sent {
-    match sent {
-        Ok(()) => Sent::Done,
-        Err(None) => Sent::Left,
-        Err(Some(error)) => {
-            tracing::error!(reason = %error.reason, "what a record leads to was refused for good");
-            Sent::Refused(RpcError::internal(format!("it was refused by the broker: {}", error.reason)))
+    fn ended(&self, task: &Task, sent: Result<(), Option<DeliveryError>>) -> Sent {
+        match sent {
+            Ok(()) => Sent::Done,
+            Err(None) => Sent::Left,
+            Err(Some(DeliveryError { reason, .. })) => {
+                tracing::error!(
+                    topic = %self.source, partition = task.record.partition(), offset = task.record.offset(),
+                    group = %self.served.group, %reason,
+                    "what a record leads to was refused for good"
+                );
+                Sent::Refused(RpcError::internal(format!("it was refused by the broker: {reason}")))
+            }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Which handler takes a record.
 
-use std::{collections::HashMap, fmt};
+use std::{collections::HashMap, fmt, time::Duration};
 
 use bytes::Bytes;
 
@@ -29,6 +29,16 @@ pub(crate) struct Dispatched<'a> {
 }
 
 impl Dispatch {
+    /// The longest that a record may wait for a retry, as far as its handlers' policies know.
+    pub(crate) fn longest_delay(&self) -> Option<Duration> {
+        let longest = |handler: &Handler| handler.retry.longest_delay();
+        self.commands
+            .values()
+            .chain(&self.fallback)
+            .map(longest)
+            .try_fold(Duration::ZERO, |most, own| Some(most.max(own?)))
+    }
+
     /// Finds the handler of a record's value. What no handler takes is a 400.
     pub(crate) fn find(&self, value: Option<Encoded>) -> Result<Dispatched<'_>, RpcError> {
         if let Some(handler @ Handler { source: PayloadSource::Record, .. }) = &self.fallback {

@@ -66,6 +66,10 @@ impl<J, E> Contents<J, E> {
         self.size == 1
     }
 
+    fn is_new(&self) -> bool {
+        self.started == 0 && self.jobs.is_empty()
+    }
+
     /// Whether it was not filled since the last look, although something in it could be started, or told. It takes longer
     /// than was thought when it was filled, whether at one job or at each.
     fn is_stuck(&mut self) -> bool {
@@ -127,6 +131,11 @@ impl<J, E> Hands<J, E> {
         self.iter().filter(|hand| hand.contents().is_stuck()).map(Arc::clone).collect()
     }
 
+    /// How many have never been filled: their runners wait for a thread.
+    pub(super) fn new_ones(&self) -> usize {
+        self.iter().filter(|hand| hand.contents().is_new()).count()
+    }
+
     /// How many jobs were started by those who look now.
     pub(super) fn started(&self) -> u64 {
         self.iter().map(|hand| hand.contents().started).sum()
@@ -162,12 +171,12 @@ mod tests {
         let now = Instant::now();
         let mut hands = Hands::<u32, ()>::new(2);
         let hand = hands.add(now);
-        assert!(hands.stuck().is_empty(), "nothing is in it");
+        assert!(hands.stuck().is_empty() && hands.new_ones() == 1, "nothing is in it");
         hand.contents().next_size(now + HANDFUL);
         hand.contents().jobs.extend([job(), job(), job()]);
         assert!(hands.stuck().is_empty(), "it was filled just now");
         assert_eq!(hands.stuck().len(), 1);
-        assert!(hand.contents().start().is_some());
+        assert!(hand.contents().start().is_some() && hands.new_ones() == 0);
         assert_eq!(hands.stuck().len(), 1, "those after the one that was started wait too long already");
         hand.contents().jobs.clear();
         hand.contents().ended.push(());

@@ -15,8 +15,9 @@ use super::{
     dedupe::Dedupe,
     dispatch::Dispatched,
     limits::Limits,
-    outcome::{Attempt, Outcome, ReplyTopics},
+    outcome::{Attempt, Outcome},
     received::Received,
+    reply_topics::ReplyTopics,
     scope,
     watch::Watch,
 };
@@ -66,7 +67,7 @@ impl Handling {
         let at = |wall| Deadline::at_wall(wall, (Instant::now(), SystemTime::now()));
         let deadline = request.deadline.and_then(at);
         let retries = before.saturating_add(retries);
-        let attempt = Attempt { served, record, peer, request: &request, deadline, retries };
+        let attempt = Attempt { served, record, peer, request: &request, deadline, handler: None, retries };
 
         if let Err(error) = self.reply_topics.check(served, &request) {
             // Whoever wrote this `reply-to` gets no reply there, and there is nowhere else.
@@ -84,13 +85,15 @@ impl Handling {
             Err(error) => return attempt.give_up(error),
         };
         let policy: &dyn RetryPolicy = dispatched.handler.retry;
-        let answer = self.answer(input, &request, deadline, dispatched).await;
+        let attempt = Attempt { handler: Some(dispatched.handler.location), ..attempt };
+        let answer = self.answer(served, input, &request, deadline, dispatched).await;
         attempt.conclude(Ended::Answered(answer), policy)
     }
 
     /// The answer that was kept for a repeated request, or the handler's.
     async fn answer(
         &self,
+        served: &Served,
         input: &Arc<Input>,
         request: &RequestHeaders,
         deadline: Option<Deadline>,
@@ -101,7 +104,7 @@ impl Handling {
         if let Some((_, id)) = &repeatable
             && let Some(answer) = self.dedupe.answer(handler.location, id, Instant::now())
         {
-            telemetry::repeated(&record.topic);
+            telemetry::repeated(&served.topic, &served.group);
             return Ok(answer);
         }
         let context = Context {
@@ -125,17 +128,17 @@ impl Handling {
             Ok(Ok(answer)) => answer,
             Ok(Err(panic)) => {
                 let panic = panic_message(&*panic);
-                telemetry::panicked(&record.topic);
+                telemetry::panicked(&served.topic, &served.group);
                 tracing::error!(
                     topic = %record.topic, partition = record.partition, offset = record.offset,
-                    handler = %handler.location, panic,
+                    group = %served.group, handler = %handler.location, panic,
                     "a handler panicked"
                 );
                 // What it said is for the dead letter, and not for the caller.
                 Err(RpcError::internal("the handler panicked").with_source(panic))
             }
             Err(_elapsed) => {
-                telemetry::timed_out(&record.topic);
+                telemetry::timed_out(&served.topic, &served.group);
                 let bound = handler.timeout.unwrap_or_default();
                 Err(RpcError::gateway_timeout(format!("the handler did not end within {bound:?}"))
                     .with_name("HandlerTimeout"))

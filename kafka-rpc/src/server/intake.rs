@@ -9,6 +9,7 @@ use super::{
     lanes::Lane,
     pack::Packed,
     packing::Packing,
+    pausing::Paused,
     worker::{State, Task, Worker},
 };
 
@@ -103,14 +104,16 @@ impl Worker {
     }
 
     /// The partitions to pause and those to resume, if anything has changed.
-    pub(super) fn flow(&self) -> (Vec<i32>, Vec<i32>) {
+    pub(super) fn flow(&self) -> (Vec<Paused>, Vec<i32>) {
         if !self.flow_changed.swap(false, Ordering::AcqRel) {
             return (Vec::new(), Vec::new());
         }
         let mut state = self.state();
         let assigned = state.partitions.assigned();
         let pause =
-            assigned.into_iter().filter(|partition| state.partitions.must_pause(*partition)).collect();
-        (pause, state.partitions.may_resume())
+            assigned.into_iter().filter_map(|partition| state.partitions.must_pause(partition)).collect();
+        let resume = state.partitions.may_resume();
+        self.metrics.paused.set(state.partitions.paused());
+        (pause, resume)
     }
 }

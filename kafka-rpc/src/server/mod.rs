@@ -8,6 +8,7 @@
 //! - [`pack`]: what was taken together, in memory that it shares
 //! - [`assignment`]: what becomes of what was taken: commits, and partitions that go
 //! - [`partitions`]: the partitions that are assigned, and how far each has come
+//! - [`pausing`]: when one takes no more
 //! - [`lanes`]: which record may run now
 //! - [`hand`]: what is taken from there at a time
 //! - [`runners`]: runs one after another, and hands on what would have to wait
@@ -15,11 +16,13 @@
 //! - [`received`]: the record, by itself
 //! - [`dispatch`]: which handler takes it
 //! - [`handle`]: runs that handler, bounded and caught
+//! - [`reply_topics`]: where a reply to it may go
 //! - [`limits`]: what a record may be at most
 //! - [`dedupe`]: the answers that are kept for repeated requests
 //! - [`watch`]: the handlers that run, and for how long
 //! - [`scope`]: what a running handler lends to the calls it makes
 //! - [`outcome`]: what became of it
+//! - [`failed`]: why it failed, and who is told
 //! - [`delivery`]: sends what that leads to
 //! - [`offsets`]: what may be committed
 
@@ -31,6 +34,7 @@ pub(crate) mod dedupe;
 #[cfg(feature = "kafka")]
 mod delivery;
 pub(crate) mod dispatch;
+pub(crate) mod failed;
 #[cfg(feature = "kafka")]
 mod hand;
 pub(crate) mod handle;
@@ -49,8 +53,11 @@ mod packing;
 #[cfg(feature = "kafka")]
 mod partitions;
 #[cfg(feature = "kafka")]
+mod pausing;
+#[cfg(feature = "kafka")]
 mod rebalance;
 pub(crate) mod received;
+pub(crate) mod reply_topics;
 #[cfg(feature = "kafka")]
 mod runners;
 pub(crate) mod scope;
@@ -85,4 +92,25 @@ pub(crate) struct Served {
     pub(crate) dispatch: Arc<dispatch::Dispatch>,
     /// Where it was written, for logs.
     pub(crate) locations: Vec<Location>,
+}
+
+#[cfg(any(test, fuzzing))]
+impl Served {
+    /// A subscription to `orders`, without handlers, for tests.
+    pub(crate) fn of_orders(dead_letter: bool, retry_topic: bool) -> Self {
+        Self {
+            topic: "orders".into(),
+            group: "group".into(),
+            contract_topic: "orders",
+            reply_topic: Some("orders-responses".into()),
+            dead_letter_topic: dead_letter.then(|| "orders.dlq".into()),
+            retry_topic: retry_topic.then(|| "orders-retry".into()),
+            dialect: Dialect::Reference,
+            of_dead_letters: false,
+            ordering: Ordering::Key,
+            concurrency: 1,
+            dispatch: Arc::default(),
+            locations: Vec::new(),
+        }
+    }
 }

@@ -1,17 +1,17 @@
 //! What becomes of a record: the one thing that is done about it before its offset may be committed.
 
 use std::{
-    collections::HashSet,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
-use super::{Served, handle::Ended, received::Received};
+use super::{Served, failed::Failed, handle::Ended, received::Received};
 use crate::{
     Deadline, Headers, Reply, RetryPolicy, RpcError,
+    handler::Location,
     wire::{
-        Answer, OutgoingRecord, Peer, RequestHeaders,
+        Answer, Origin, OutgoingRecord, Peer, RequestHeaders,
         dead_letter::{self, Failure},
         retry,
     },
@@ -26,14 +26,16 @@ pub(crate) enum Outcome {
     Expired,
     /// Somebody waits: this must be acknowledged first.
     Reply(Arc<OutgoingRecord>),
+    /// It failed for good, and the reply that says so is all that is owed: this must be acknowledged first.
+    ErrorReply { reply: Arc<OutgoingRecord>, failed: Failed },
     /// It failed, and is handled once more after a while, in the process.
-    Retry { after: Duration, error: RpcError },
+    Retry { after: Duration, failed: Failed },
     /// It failed, and is handled once more from another topic: this must be acknowledged first.
-    RetryLater { record: Arc<OutgoingRecord>, error: RpcError },
+    RetryLater { record: Arc<OutgoingRecord>, failed: Failed },
     /// It failed for good: the letter must be acknowledged first, and then the reply, if somebody waits.
-    DeadLetter { letter: Arc<OutgoingRecord>, reply: Option<Arc<OutgoingRecord>>, error: RpcError },
-    /// It failed for good, nobody waits, and `dead_letter = none` says that this is all.
-    Discarded(RpcError),
+    DeadLetter { letter: Arc<OutgoingRecord>, reply: Option<Arc<OutgoingRecord>>, failed: Failed },
+    /// It failed for good, nobody waits, and there is no dead-letter topic: that is all.
+    Discarded(Failed),
 }
 
 /// A run of a record that has ended.
@@ -44,6 +46,8 @@ pub(crate) struct Attempt<'a> {
     pub(crate) peer: Peer,
     pub(crate) request: &'a RequestHeaders,
     pub(crate) deadline: Option<Deadline>,
+    /// Where its handler was written; `None` where it came to none.
+    pub(crate) handler: Option<Location>,
     /// How often it was tried again before this.
     pub(crate) retries: u32,
 }
@@ -68,12 +72,13 @@ impl Attempt<'_> {
             && self.deadline.is_none_or(|deadline| after < deadline.remaining())
         {
             match &self.served.retry_topic {
-                None => return Outcome::Retry { after, error },
+                None => return Outcome::Retry { after, failed: self.failed(error) },
                 // A policy of the user's own may wait for longer than there are dates: that is for ever.
                 Some(topic) => {
                     if let Some(due) = SystemTime::now().checked_add(after) {
-                        let record = Arc::new(retry::again(topic, self.record, next, due, &error));
-                        return Outcome::RetryLater { record, error };
+                        let record =
+                            Arc::new(retry::again(topic, self.record, next, due, &error, self.origin()));
+                        return Outcome::RetryLater { record, failed: self.failed(error) };
                     }
                 }
             }
@@ -86,22 +91,35 @@ impl Attempt<'_> {
         let reply = self.reply(Answer::Failure(&error));
         match (reply, &self.served.dead_letter_topic) {
             // The caller has been told that it is its own fault, or somebody else's: nothing is left to look at.
-            (Some(reply), _) if error.is_final() => Outcome::Reply(reply),
-            (Some(reply), None) => Outcome::Reply(reply),
-            (None, None) => Outcome::Discarded(error),
+            (Some(reply), _) if error.is_final() => Outcome::ErrorReply { reply, failed: self.failed(error) },
+            (Some(reply), None) => Outcome::ErrorReply { reply, failed: self.failed(error) },
+            (None, None) => Outcome::Discarded(self.failed(error)),
             (reply, Some(topic)) => {
                 let failure = Failure {
                     error: &error,
                     peer: self.peer,
                     retries: self.retries,
                     topic: &self.served.topic,
+                    origin: self.origin(),
                     group: &self.served.group,
                     at: SystemTime::now(),
                 };
                 let letter = Arc::new(dead_letter::letter(topic, self.record, &failure));
-                Outcome::DeadLetter { letter, reply, error }
+                Outcome::DeadLetter { letter, reply, failed: self.failed(error) }
             }
         }
+    }
+
+    /// Where it was first read, in the topic of its subscription.
+    fn origin(&self) -> Origin {
+        let record = self.record;
+        // Anybody can write such a header; on a retry topic it is ours.
+        let kept = (record.topic != self.served.topic).then(|| Origin::read(record.headers())).flatten();
+        kept.unwrap_or_else(|| Origin::of(record))
+    }
+
+    fn failed(&self, error: RpcError) -> Failed {
+        Failed { error, handler: self.handler }
     }
 
     /// The reply, if somebody waits for one.
@@ -124,7 +142,8 @@ pub(crate) fn letter(served: &Served, record: &Received, error: RpcError) -> Opt
     let (peer, headers) = sender(served, record);
     let unaddressed = RequestHeaders::default();
     let retries = headers.map_or(0, retry::count);
-    let attempt = Attempt { served, record, peer, request: &unaddressed, deadline: None, retries };
+    let attempt =
+        Attempt { served, record, peer, request: &unaddressed, deadline: None, handler: None, retries };
     match attempt.give_up(error) {
         Outcome::DeadLetter { letter, .. } => Some(letter),
         _ => None,
@@ -147,30 +166,6 @@ fn sender<'a>(served: &Served, record: &'a Received) -> (Peer, Option<&'a Header
     (served.dialect.sender(headers.unwrap_or(&Headers::new())), headers)
 }
 
-/// The topics that replies may go to: a `reply-to` is a stranger's text, and must not choose where we write.
-#[derive(Debug, Default)]
-pub(crate) struct ReplyTopics {
-    pub(crate) allowed: HashSet<Arc<str>>,
-}
-
-impl ReplyTopics {
-    /// Refuses a request whose reply would go where the subscription's replies do not belong.
-    pub(crate) fn check(&self, served: &Served, request: &RequestHeaders) -> Result<(), RpcError> {
-        let Some((reply_to, _)) = request.return_address() else { return Ok(()) };
-        let named = std::str::from_utf8(reply_to).ok();
-        let allowed = named.is_some_and(|topic| {
-            served.reply_topic.as_deref() == Some(topic) || self.allowed.contains(topic)
-        });
-        if allowed {
-            return Ok(());
-        }
-        Err(RpcError::forbidden(format!(
-            "the reply topic of the request is none that replies of `{}` may go to; allow it with `allow_reply_to`",
-            served.topic
-        )))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Instant;
@@ -178,24 +173,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::{Dialect, Retry, handler::Ordering};
-
-    fn served(dead_letter: bool, retry_topic: bool) -> Served {
-        Served {
-            topic: "orders".into(),
-            group: "g".into(),
-            contract_topic: "orders",
-            reply_topic: Some("orders-responses".into()),
-            dead_letter_topic: dead_letter.then(|| "orders.dlq".into()),
-            retry_topic: retry_topic.then(|| "orders-retry".into()),
-            dialect: Dialect::Reference,
-            of_dead_letters: false,
-            ordering: Ordering::Key,
-            concurrency: 1,
-            dispatch: Arc::default(),
-            locations: Vec::new(),
-        }
-    }
+    use crate::Retry;
 
     fn record() -> Received {
         Received { topic: "orders".into(), value: Some(Bytes::from_static(b"{}")), ..Received::blank() }
@@ -211,6 +189,7 @@ mod tests {
 
     struct Case {
         served: Served,
+        record: Received,
         request: RequestHeaders,
         retries: u32,
         deadline_in: Option<Duration>,
@@ -218,7 +197,13 @@ mod tests {
 
     impl Default for Case {
         fn default() -> Self {
-            Self { served: served(true, false), request: waited_for(), retries: 3, deadline_in: None }
+            Self {
+                served: Served::of_orders(true, false),
+                record: record(),
+                request: waited_for(),
+                retries: 3,
+                deadline_in: None,
+            }
         }
     }
 
@@ -231,10 +216,11 @@ mod tests {
             let now = (Instant::now(), SystemTime::now());
             let attempt = Attempt {
                 served: &self.served,
-                record: &record(),
+                record: &self.record,
                 peer: Peer::Reference,
                 request: &self.request,
                 deadline: self.deadline_in.and_then(|left| Deadline::at_wall(now.1 + left, now)),
+                handler: None,
                 retries: self.retries,
             };
             attempt.conclude(Ended::Answered(answer), policy)
@@ -283,7 +269,7 @@ mod tests {
     fn a_final_error_is_answered_at_once_and_dead_lettered_only_where_nobody_waits() {
         let bad = || Err(RpcError::bad_request("no"));
         let first = Case { retries: 0, ..Case::default() };
-        assert!(matches!(first.concluded(bad()), Outcome::Reply(_)));
+        assert!(matches!(first.concluded(bad()), Outcome::ErrorReply { .. }));
         let unwaited = Case { request: nobody(), ..first };
         assert!(matches!(unwaited.concluded(bad()), Outcome::DeadLetter { reply: None, .. }));
     }
@@ -298,16 +284,30 @@ mod tests {
 
     #[test]
     fn without_a_dead_letter_topic_the_reply_is_all_and_without_a_reply_nothing_is() {
-        let none = || Case { served: served(false, false), ..Case::default() };
-        assert!(matches!(none().concluded(failed()), Outcome::Reply(_)));
+        let none = || Case { served: Served::of_orders(false, false), ..Case::default() };
+        assert!(matches!(none().concluded(failed()), Outcome::ErrorReply { .. }));
         assert!(matches!(Case { request: nobody(), ..none() }.concluded(failed()), Outcome::Discarded(_)));
     }
 
     #[test]
     fn a_retry_through_kafka_carries_its_count_and_when_it_is_due() {
-        let case = Case { served: served(true, true), retries: 1, ..Case::default() };
+        let case = Case { served: Served::of_orders(true, true), retries: 1, ..Case::default() };
         let Outcome::RetryLater { record, .. } = case.concluded(failed()) else { panic!("not retried") };
         assert_eq!((&*record.topic, record.headers.text("retry-count")), ("orders-retry", Some("2")));
+    }
+
+    #[test]
+    fn a_letter_after_a_retry_through_kafka_tells_where_the_record_was_first_read() {
+        let place = |record: Received| {
+            let case = Case { served: Served::of_orders(true, true), record, ..Case::default() };
+            let Outcome::DeadLetter { letter, .. } = case.concluded(failed()) else { panic!("not given up") };
+            letter.headers.text("original-offset").map(str::to_owned)
+        };
+        let mut headers = Headers::new();
+        headers.push("retry-origin", "0:41");
+        let again = Received { offset: 7, headers: Ok(headers), ..record() };
+        assert_eq!(place(again.clone()).as_deref(), Some("7"), "anybody can write it in its own topic");
+        assert_eq!(place(Received { topic: "orders-retry".into(), ..again }).as_deref(), Some("41"));
     }
 
     #[test]
@@ -321,7 +321,7 @@ mod tests {
             }
         }
 
-        let case = Case { served: served(true, true), retries: u32::MAX, ..Case::default() };
+        let case = Case { served: Served::of_orders(true, true), retries: u32::MAX, ..Case::default() };
         let Outcome::RetryLater { record, .. } = case.concluded_by(&Always(Duration::ZERO), failed()) else {
             panic!("not retried")
         };
@@ -344,21 +344,5 @@ mod tests {
             Case::default().concluded_by(&Doubling, failed()),
             Outcome::DeadLetter { reply: Some(_), .. }
         ));
-    }
-
-    #[test]
-    fn a_reply_goes_only_to_the_topic_of_the_subscription_or_one_that_is_allowed() {
-        let served = served(true, false);
-        let topics = ReplyTopics { allowed: [Arc::from("gateway-responses")].into() };
-        let to = |topic: &'static [u8]| RequestHeaders {
-            reply_to: Some(Bytes::from_static(topic)),
-            ..waited_for()
-        };
-        assert_eq!(topics.check(&served, &to(b"orders-responses")), Ok(()));
-        assert_eq!(topics.check(&served, &to(b"gateway-responses")), Ok(()));
-        assert_eq!(topics.check(&served, &nobody()), Ok(()));
-        for hostile in [&b"__consumer_offsets"[..], b"orders", b"\xff\xff"] {
-            assert!(topics.check(&served, &to(hostile)).is_err());
-        }
     }
 }

@@ -2,9 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use nohash_hasher::IntMap;
+use nohash_hasher::{IntMap, IntSet};
 
-use super::offsets::Offsets;
+use super::{
+    offsets::Offsets,
+    pausing::{Because, Bounds, Paused},
+};
 
 /// After so long without progress the last watermark is committed once more: librdkafka does not tell what
 /// became of an asynchronous commit, and the last one of a quiet partition may have failed.
@@ -19,14 +22,9 @@ pub(crate) struct Generation(u64);
 pub(crate) struct Partitions {
     bounds: Bounds,
     assigned: IntMap<i32, Assigned>,
+    /// Those that went while they were paused. librdkafka has them paused still, also when they come again.
+    gone_paused: IntSet<i32>,
     next_generation: u64,
-}
-
-/// When a partition pauses. It goes on at half of each.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Bounds {
-    pub(crate) uncommitted: usize,
-    pub(crate) bytes: usize,
 }
 
 #[derive(Debug)]
@@ -63,24 +61,34 @@ impl Assigned {
         }
     }
 
-    fn is_full(&self, bounds: Bounds) -> bool {
-        self.held > 0 || self.offsets.uncommitted() >= bounds.uncommitted || self.bytes >= bounds.bytes
+    /// Why it takes no more, if it does not.
+    fn why_full(&self, bounds: Bounds) -> Option<Because> {
+        if self.held > 0 {
+            return Some(Because::Held);
+        }
+        bounds.passed_by(self.offsets.uncommitted(), self.bytes)
     }
 }
 
 impl Partitions {
     pub(crate) fn new(bounds: Bounds) -> Self {
-        Self { bounds, assigned: IntMap::default(), next_generation: 0 }
+        Self { bounds, assigned: IntMap::default(), gone_paused: IntSet::default(), next_generation: 0 }
     }
 
     /// Begins a generation. The keeper of a partition is not told again, so one that is assigned stays as it is.
     pub(crate) fn assign(&mut self, partition: i32, now: Instant) {
-        self.assigned.entry(partition).or_insert_with(|| Assigned::new(&mut self.next_generation, now));
+        let Self { gone_paused, next_generation, .. } = self;
+        self.assigned.entry(partition).or_insert_with(|| Assigned {
+            paused: gone_paused.remove(&partition),
+            ..Assigned::new(next_generation, now)
+        });
     }
 
     /// Ends the generation of a partition.
     pub(crate) fn revoke(&mut self, partition: i32) {
-        self.assigned.remove(&partition);
+        if self.assigned.remove(&partition).is_some_and(|own| own.paused) {
+            self.gone_paused.insert(partition);
+        }
     }
 
     /// Whether a generation is still ours.
@@ -198,19 +206,20 @@ impl Partitions {
 
     /// Whether a partition has as much as it may.
     pub(crate) fn is_full(&self, partition: i32) -> bool {
-        self.assigned.get(&partition).is_some_and(|own| own.is_full(self.bounds))
+        self.assigned.get(&partition).is_some_and(|own| own.why_full(self.bounds).is_some())
     }
 
     /// Whether a partition must pause now; says so once.
-    pub(crate) fn must_pause(&mut self, partition: i32) -> bool {
-        let bounds = self.bounds;
-        let Some(own) = self.assigned.get_mut(&partition) else {
-            return false;
-        };
-        let full = own.is_full(bounds);
-        let pause = full && !own.paused;
-        own.paused |= full;
-        pause
+    pub(crate) fn must_pause(&mut self, partition: i32) -> Option<Paused> {
+        let own = self.assigned.get_mut(&partition).filter(|own| !own.paused)?;
+        let because = own.why_full(self.bounds)?;
+        own.paused = true;
+        Some(Paused { partition, because, unfinished: own.offsets.watermark() })
+    }
+
+    /// How many are paused.
+    pub(crate) fn paused(&self) -> usize {
+        self.assigned.values().filter(|own| own.paused).count()
     }
 
     /// The paused partitions that may go on; says each once.
@@ -218,9 +227,7 @@ impl Partitions {
         let bounds = self.bounds;
         let mut resumed = Vec::new();
         for (partition, own) in &mut self.assigned {
-            let light = own.held == 0
-                && own.offsets.uncommitted() <= bounds.uncommitted / 2
-                && own.bytes <= bounds.bytes / 2;
+            let light = own.held == 0 && bounds.leave_room(own.offsets.uncommitted(), own.bytes);
             if own.paused && light {
                 own.paused = false;
                 resumed.push(*partition);
@@ -317,16 +324,33 @@ mod tests {
         let mut partitions = assigned();
         let generation = partitions.take(0, 0, 1).expect("ours");
         for offset in 1..4 {
-            assert!(!partitions.must_pause(0));
+            assert_eq!(partitions.must_pause(0), None);
             partitions.take(0, offset, 1);
         }
-        assert!(partitions.must_pause(0), "four lie behind the watermark");
-        assert!(!partitions.must_pause(0), "said once");
+        let paused = Paused { partition: 0, because: Because::Uncommitted, unfinished: Some(0) };
+        assert_eq!(partitions.must_pause(0), Some(paused), "four lie behind the watermark");
+        assert_eq!((partitions.must_pause(0), partitions.paused()), (None, 1), "said once");
         finish(&mut partitions, generation, 0, 1);
         assert!(partitions.may_resume().is_empty());
         finish(&mut partitions, generation, 1, 1);
         assert_eq!(partitions.may_resume(), [0]);
         assert!(partitions.may_resume().is_empty(), "said once");
+    }
+
+    #[test]
+    fn a_partition_that_went_while_it_was_paused_goes_on_when_it_comes_again() {
+        let mut partitions = assigned();
+        partitions.take(0, 0, 100).expect("ours");
+        assert!(partitions.must_pause(0).is_some());
+        for _ in 0..2 {
+            partitions.revoke(0);
+            partitions.assign(0, Instant::now());
+            assert_eq!(partitions.paused(), 1, "librdkafka has not forgotten it");
+        }
+        assert_eq!(partitions.may_resume(), [0]);
+        partitions.revoke(0);
+        partitions.assign(0, Instant::now());
+        assert!(partitions.may_resume().is_empty(), "it goes on already");
     }
 
     #[test]
@@ -339,7 +363,7 @@ mod tests {
         }
         assert_eq!((partitions.room(), partitions.room_in_bytes()), (1, 40));
         partitions.take(1, 3, 20);
-        assert!(partitions.must_pause(1));
+        assert!(partitions.must_pause(1).is_some());
         assert_eq!(partitions.room(), 4, "it has paused, and no record of it comes");
     }
 
@@ -347,7 +371,7 @@ mod tests {
     fn a_partition_pauses_for_the_bytes_that_wait() {
         let mut partitions = assigned();
         let generation = partitions.take(0, 0, 100).expect("ours");
-        assert!(partitions.must_pause(0));
+        assert_eq!(partitions.must_pause(0).map(|paused| paused.because), Some(Because::Bytes));
         finish(&mut partitions, generation, 0, 100);
         assert_eq!(partitions.may_resume(), [0]);
     }
@@ -357,7 +381,7 @@ mod tests {
         let mut partitions = assigned();
         let generation = partitions.take(0, 0, 1).expect("ours");
         partitions.hold(0, generation);
-        assert!(partitions.must_pause(0));
+        assert_eq!(partitions.must_pause(0).map(|paused| paused.because), Some(Because::Held));
         assert!(partitions.may_resume().is_empty());
         partitions.release(0, generation);
         assert_eq!(partitions.may_resume(), [0]);

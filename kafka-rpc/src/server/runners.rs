@@ -120,7 +120,10 @@ impl Worker {
     /// Starts a runner where jobs may run and none was started since the last look, however many there are.
     pub(super) fn start_one_more(self: &Arc<Self>, state: &mut State) {
         let started = state.runners.hands.started();
-        let is_stuck = started == state.runners.seen;
+        // One that has not begun may be the task that a blocked thread lets nobody take. There is one of those for each
+        // thread at most, and where all are blocked nothing helps.
+        let hands = &state.runners.hands;
+        let is_stuck = started == state.runners.seen && hands.new_ones() <= hands.most();
         state.runners.seen = started;
         let has_room = state.runners.hands.has_room();
         self.start_runner_if(is_stuck || has_room, state);
@@ -286,11 +289,13 @@ impl Worker {
     /// Brings a parked job back, or lets it go where its partition has gone.
     fn unpark(&self, job: Job<Task>, has_waited: bool) {
         let mut state = self.state();
-        if has_waited && state.partitions.holds(job.item.record.partition(), job.item.generation) {
+        let is_ours = state.partitions.holds(job.item.record.partition(), job.item.generation);
+        if is_ours && has_waited {
             state.lanes.unpark(job);
-        } else {
+        } else if !is_ours {
             state.lanes.abandon(job.lane);
         }
+        // Else its lane stays busy: what is behind it must not run before it, here or where it is delivered next.
     }
 
     /// Tells whoever drains. Nobody does in most cases, and telling nobody costs a system call too.

@@ -21,7 +21,8 @@ use super::{
     lanes::{Keys, Lanes},
     outcome::{self, Outcome},
     pack::Packed,
-    partitions::{Bounds, Generation, Partitions},
+    partitions::{Generation, Partitions},
+    pausing::Bounds,
     received::Received,
     runners::{EndedJob, Runners},
 };
@@ -33,6 +34,12 @@ use crate::{
     wire::{OutgoingRecord, retry},
 };
 
+/// How long a record of the retry topic may wait where a handler's policy does not say.
+const LONGEST_DELAY: Duration = Duration::from_hours(7 * 24);
+
+/// How far the clocks of hosts may differ before what they say is nonsense.
+const CLOCKS: Duration = Duration::from_mins(1);
+
 /// Up to which age a record that has expired is a riddle.
 const FRESH: Duration = Duration::from_secs(1);
 
@@ -41,6 +48,8 @@ pub(crate) struct Worker {
     pub(crate) served: Served,
     /// The topic that is read: the subscription's own, or its retry topic.
     pub(crate) source: Arc<str>,
+    /// How long a record of the retry topic waits at most, whatever it says.
+    longest_delay: Duration,
     pub(super) handling: Arc<Handling>,
     pub(super) producer: Arc<Producer>,
     pub(super) metrics: SubscriptionMetrics,
@@ -117,6 +126,7 @@ impl Worker {
         Arc::new(Self {
             metrics: SubscriptionMetrics::new(&served.topic, &served.group),
             keys: Keys::new(served.ordering),
+            longest_delay: served.dispatch.longest_delay().unwrap_or(LONGEST_DELAY),
             served,
             source,
             handling,
@@ -175,45 +185,40 @@ impl Worker {
                 done(&self.metrics.expired)
             }
             Outcome::Reply(reply) => Step::Reply(reply),
-            Outcome::Retry { after, error } => {
+            Outcome::ErrorReply { reply, failed } => {
+                self.report_answered(task, record, &failed);
+                Step::Reply(reply)
+            }
+            Outcome::Retry { after, failed } => {
                 self.metrics.retried.increment(1);
-                self.log_failure(record, &error, "a record failed, and is tried again in the process");
+                let what = "a record failed, and is tried again in the process";
+                self.report(task, record, &failed, what);
                 Step::Again(after)
             }
-            Outcome::RetryLater { record: again, error } => {
-                self.log_failure(
-                    record,
-                    &error,
-                    "a record failed, and is tried again through the retry topic",
-                );
+            Outcome::RetryLater { record: again, failed } => {
+                let what = "a record failed, and is tried again through the retry topic";
+                self.report(task, record, &failed, what);
                 match self.send_retry(task, again).await {
                     Sent::Refused(error) => self.dead_letter_refused(task, error).await,
-                    sent => sent_or_left(&sent, &self.metrics.retried_later),
+                    Sent::Done => done(&self.metrics.retried_later),
+                    Sent::Left => Step::Left,
                 }
             }
-            Outcome::DeadLetter { letter, reply, error } => {
-                self.log_failure(
-                    record,
-                    &error,
-                    "a record failed for good, and goes to the dead-letter topic",
-                );
+            Outcome::DeadLetter { letter, reply, failed } => {
+                let what = "a record failed for good, and goes to the dead-letter topic";
+                self.report(task, record, &failed, what);
                 // The letter first: once the caller has its answer, it may look for it.
-                if let Sent::Left = self.send_letter(task, letter).await {
-                    return Step::Left;
-                }
+                let Some(counter) = self.deliver_letter(task, letter).await else { return Step::Left };
                 if let Some(reply) = reply
                     && let Sent::Left = self.send_reply(task, &reply).await
                 {
                     return Step::Left;
                 }
-                done(&self.metrics.dead_lettered)
+                done(counter)
             }
-            Outcome::Discarded(error) => {
-                self.log_failure(
-                    record,
-                    &error,
-                    "a record failed for good, and is discarded (`dead_letter = none`)",
-                );
+            Outcome::Discarded(failed) => {
+                let what = "a record failed for good, and is discarded: there is no dead-letter topic for it";
+                self.report(task, record, &failed, what);
                 done(&self.metrics.discarded)
             }
         }
@@ -231,8 +236,31 @@ impl Worker {
     /// A reply that was refused for good is not silence: it is a dead letter.
     async fn dead_letter_refused(self: &Arc<Self>, task: &Task, error: RpcError) -> Step {
         match outcome::letter(&self.served, &task.record.unpack(), error) {
-            Some(letter) => sent_or_left(&self.send_letter(task, letter).await, &self.metrics.dead_lettered),
+            Some(letter) => self.deliver_letter(task, letter).await.map_or(Step::Left, done),
             None => done(&self.metrics.discarded),
+        }
+    }
+
+    /// Sends a dead letter; gives what counts its record, or `None` where its partition went.
+    ///
+    /// A letter that is refused for good, such as for the rules of its topic, stops no partition: whoever writes such records
+    /// could stop any.
+    async fn deliver_letter(
+        self: &Arc<Self>,
+        task: &Task,
+        letter: Arc<OutgoingRecord>,
+    ) -> Option<&metrics::Counter> {
+        match self.send_letter(task, letter).await {
+            Sent::Done => Some(&self.metrics.dead_lettered),
+            Sent::Left => None,
+            Sent::Refused(_told) => {
+                tracing::error!(
+                    topic = %self.source, partition = task.record.partition(), offset = task.record.offset(),
+                    group = %self.served.group,
+                    "the dead letter of a record was refused for good: it is nowhere but in its topic"
+                );
+                Some(&self.metrics.lost)
+            }
         }
     }
 
@@ -247,15 +275,9 @@ impl Worker {
             return None;
         }
         let due = retry::due(record.headers.as_ref().ok()?)?;
-        due.duration_since(SystemTime::now()).ok().filter(|wait| !wait.is_zero())
-    }
-
-    fn log_failure(&self, record: &Received, error: &RpcError, what: &str) {
-        tracing::warn!(
-            topic = %record.topic, partition = record.partition, offset = record.offset, group = %self.served.group,
-            status = error.status().as_u16(), name = error.name(),
-            "{what}"
-        );
+        let wait = due.duration_since(SystemTime::now()).ok()?;
+        // One that is due later was not written by us, or by another clock: what is behind it must not wait for that.
+        (!wait.is_zero() && wait <= self.longest_delay.saturating_add(CLOCKS)).then_some(wait)
     }
 
     /// Reports the handlers that have run for longer than this, by name.
@@ -276,13 +298,6 @@ impl Worker {
 fn done(counter: &metrics::Counter) -> Step {
     counter.increment(1);
     Step::Final
-}
-
-fn sent_or_left(sent: &Sent, counter: &metrics::Counter) -> Step {
-    match sent {
-        Sent::Left => Step::Left,
-        Sent::Done | Sent::Refused(_) => done(counter),
-    }
 }
 
 /// A record that was made just now and has expired already was made by another clock than ours, or for a caller who

@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 
-use super::{Headers, OutgoingRecord, Peer, Placement, clock, names};
+use super::{Headers, Origin, OutgoingRecord, Peer, Placement, clock, names};
 use crate::{RpcError, server::received::Received};
 
 /// The most of an error's text that a header holds: a broker refuses records for the size of their headers too.
@@ -21,6 +21,8 @@ pub(crate) struct Failure<'a> {
     pub(crate) retries: u32,
     /// The topic of the subscription: a record that was retried came from another.
     pub(crate) topic: &'a str,
+    /// Where in that topic.
+    pub(crate) origin: Origin,
     pub(crate) group: &'a str,
     pub(crate) at: SystemTime,
 }
@@ -34,8 +36,8 @@ pub(crate) fn letter(
     // Where a header's name is no text it cannot be written again; the rest of the record can.
     let mut headers = record.headers.clone().unwrap_or_default();
     match failure.peer {
-        Peer::Reference | Peer::Nest => explain(&mut headers, record, failure),
-        Peer::Spring => explain_to_spring(&mut headers, record, failure),
+        Peer::Reference | Peer::Nest => explain(&mut headers, failure),
+        Peer::Spring => explain_to_spring(&mut headers, failure),
     }
     OutgoingRecord {
         topic: std::sync::Arc::clone(topic),
@@ -46,17 +48,17 @@ pub(crate) fn letter(
     }
 }
 
-fn explain(headers: &mut Headers, record: &Received, failure: &Failure<'_>) {
-    let error = failure.error;
+fn explain(headers: &mut Headers, failure: &Failure<'_>) {
+    let Failure { error, origin, .. } = failure;
     headers.push(names::ORIGINAL_TOPIC, failure.topic.to_owned());
     headers.push(names::ERROR, cut(error.message()));
     // Where nothing is known it is empty and not absent: a header without a value kills a service of the reference.
     headers.push(names::ERROR_STACK, cut_to(MOST_CAUSES, &error.causes()));
     headers.push(names::FAILED_AT, clock::millis(failure.at).to_string());
     headers.push(names::TOTAL_RETRIES, failure.retries.to_string());
-    headers.push(names::ORIGINAL_PARTITION, record.partition.to_string());
-    headers.push(names::ORIGINAL_OFFSET, record.offset.to_string());
-    if let Some(timestamp) = record.timestamp {
+    headers.push(names::ORIGINAL_PARTITION, origin.partition.to_string());
+    headers.push(names::ORIGINAL_OFFSET, origin.offset.to_string());
+    if let Some(timestamp) = origin.timestamp {
         headers.push(names::ORIGINAL_TIMESTAMP, clock::millis(timestamp).to_string());
     }
     headers.push(names::ORIGINAL_GROUP, failure.group.to_owned());
@@ -66,16 +68,16 @@ fn explain(headers: &mut Headers, record: &Received, failure: &Failure<'_>) {
 
 /// As a `DeadLetterPublishingRecoverer` does it, with numbers as big-endian bytes; and what Spring has no name for
 /// under ours. The class of an error is its name here, and of its causes there are only the messages.
-fn explain_to_spring(headers: &mut Headers, record: &Received, failure: &Failure<'_>) {
-    let error = failure.error;
+fn explain_to_spring(headers: &mut Headers, failure: &Failure<'_>) {
+    let Failure { error, origin, .. } = failure;
     headers.push(names::DLT_EXCEPTION_FQCN, cut(error.name()));
     headers.push(names::DLT_EXCEPTION_MESSAGE, cut(error.message()));
     headers.push(names::DLT_EXCEPTION_STACKTRACE, cut_to(MOST_CAUSES, &error.causes()));
     headers.push(names::DLT_ORIGINAL_TOPIC, failure.topic.to_owned());
-    headers.push(names::DLT_ORIGINAL_PARTITION, bytes(&record.partition.to_be_bytes()));
-    headers.push(names::DLT_ORIGINAL_OFFSET, bytes(&record.offset.to_be_bytes()));
-    let (timestamp, kind) = match record.timestamp {
-        Some(at) if record.is_append_time => (clock::millis(at).cast_signed(), "LogAppendTime"),
+    headers.push(names::DLT_ORIGINAL_PARTITION, bytes(&origin.partition.to_be_bytes()));
+    headers.push(names::DLT_ORIGINAL_OFFSET, bytes(&origin.offset.to_be_bytes()));
+    let (timestamp, kind) = match origin.timestamp {
+        Some(at) if origin.is_append_time => (clock::millis(at).cast_signed(), "LogAppendTime"),
         Some(at) => (clock::millis(at).cast_signed(), "CreateTime"),
         // What the Java client has for a record without one.
         None => (-1, "NoTimestampType"),
@@ -133,7 +135,8 @@ mod tests {
 
     fn written_to(peer: Peer, error: &RpcError, record: &Received) -> OutgoingRecord {
         let at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_005);
-        let failure = Failure { error, peer, retries: 3, topic: "orders", group: "g", at };
+        let origin = Origin::of(record);
+        let failure = Failure { error, peer, retries: 3, topic: "orders", origin, group: "g", at };
         letter(&"orders.dlq".into(), record, &failure)
     }
 

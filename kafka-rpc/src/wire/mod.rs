@@ -7,6 +7,7 @@
 //! - [`envelope`]: the value of a command
 //! - [`reply`]: the value of a reply
 //! - [`dead_letter`]: a record that could not be handled, with why
+//! - [`origin`]: where a record was first read
 //! - [`retry`]: a record that is to be handled once more, through another topic
 //! - [`record`]: records as they go out and come in
 //! - [`dialect`]: what each kind of peer writes, and how it is read
@@ -22,6 +23,7 @@ pub(crate) mod headers;
 #[cfg(test)]
 mod hostile;
 pub(crate) mod names;
+pub(crate) mod origin;
 pub(crate) mod record;
 pub(crate) mod reply;
 pub(crate) mod retry;
@@ -30,4 +32,5 @@ pub use dialect::Dialect;
 pub(crate) use dialect::{Answer, Peer, RequestHeaders};
 pub(crate) use encoded::Encoded;
 pub use headers::Headers;
+pub(crate) use origin::Origin;
 pub(crate) use record::{Incoming, OutgoingRecord, Placement, ReplyTo};

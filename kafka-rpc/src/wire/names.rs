@@ -12,6 +12,7 @@ pub(crate) const TRACESTATE: &str = "tracestate";
 pub(crate) const RETRY_COUNT: &str = "retry-count";
 pub(crate) const RETRY_TIMESTAMP: &str = "retry-timestamp";
 pub(crate) const LAST_ERROR: &str = "last-error";
+pub(crate) const RETRY_ORIGIN: &str = "retry-origin";
 
 pub(crate) const ORIGINAL_TOPIC: &str = "original-topic";
 pub(crate) const ERROR: &str = "error";
@@ -58,7 +59,7 @@ pub(crate) const RPC_ERROR: &str = "rpc-error";
 
 /// What every dialect has: names that a caller's own header may not take, whoever is called. A dialect adds its own.
 pub(crate) const OF_ALL: &[&str] =
-    &[DEADLINE, TRACEPARENT, TRACESTATE, RETRY_COUNT, RETRY_TIMESTAMP, LAST_ERROR];
+    &[DEADLINE, TRACEPARENT, TRACESTATE, RETRY_COUNT, RETRY_TIMESTAMP, LAST_ERROR, RETRY_ORIGIN];
 
 /// One of the names that come with nearly every record, which need not be copied.
 pub(crate) fn usual(name: &str) -> Option<&'static str> {

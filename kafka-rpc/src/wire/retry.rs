@@ -2,24 +2,27 @@
 
 use std::{sync::Arc, time::SystemTime};
 
-use super::{Headers, OutgoingRecord, Placement, clock, dead_letter::cut, names};
+use super::{Headers, Origin, OutgoingRecord, Placement, clock, dead_letter::cut, names};
 use crate::{RpcError, server::received::Received};
 
-/// The record as it goes to the retry topic: its key, value and headers, with the count and the time of the retry.
+/// The record as it goes to the retry topic: its key, value and headers, with the count and the time of the retry, and where it was
+/// first read.
 ///
-/// A count that it came with is replaced, and not kept beside: the first of a name counts.
+/// What it came with of these is replaced, and not kept beside: the first of a name counts.
 pub(crate) fn again(
     topic: &Arc<str>,
     record: &Received,
     retry: u32,
     due: SystemTime,
     error: &RpcError,
+    origin: Origin,
 ) -> OutgoingRecord {
     let mut headers = record.headers.clone().unwrap_or_default();
-    headers.remove(&[names::RETRY_COUNT, names::RETRY_TIMESTAMP, names::LAST_ERROR]);
+    headers.remove(&[names::RETRY_COUNT, names::RETRY_TIMESTAMP, names::LAST_ERROR, names::RETRY_ORIGIN]);
     headers.push(names::RETRY_COUNT, retry.to_string());
     headers.push(names::RETRY_TIMESTAMP, clock::millis(due).to_string());
     headers.push(names::LAST_ERROR, cut(error.message()));
+    headers.push(names::RETRY_ORIGIN, origin.to_string());
     OutgoingRecord {
         topic: Arc::clone(topic),
         placement: Placement::ByKey,
@@ -50,6 +53,7 @@ mod tests {
         let mut own = Headers::new();
         own.push("Retry-Count", "1");
         own.push("correlation-id", "c-1");
+        own.push("retry-origin", "a stranger's");
         let record = Received {
             topic: "orders".into(),
             partition: 0,
@@ -61,7 +65,8 @@ mod tests {
             headers: Ok(own),
         };
         let at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
-        let again = again(&"orders-retry".into(), &record, 2, at, &RpcError::internal("bug"));
+        let error = RpcError::internal("bug");
+        let again = again(&"orders-retry".into(), &record, 2, at, &error, Origin::of(&record));
         let headers: Vec<_> = again.headers.iter().collect();
         assert_eq!(
             headers,
@@ -70,6 +75,7 @@ mod tests {
                 ("retry-count", Some(b"2")),
                 ("retry-timestamp", Some(b"1700000000000")),
                 ("last-error", Some(b"bug")),
+                ("retry-origin", Some(b"0:7")),
             ]
         );
         assert_eq!((count(&again.headers), due(&again.headers)), (2, Some(at)));

@@ -36,6 +36,13 @@ impl Topics {
         self.until(name, partitions).await;
     }
 
+    /// Makes a topic with one partition that keeps the last record of each key, and takes none without a key.
+    pub async fn create_compacted(&self, name: &str) {
+        let topic = NewTopic::new(name, 1, TopicReplication::Fixed(-1)).set("cleanup.policy", "compact");
+        accepted(self.admin.create_topics([&topic], &options()).await);
+        self.until(name, 1).await;
+    }
+
     /// Gives a topic more partitions, so many in all.
     pub async fn grow(&self, name: &str, partitions: i32) {
         let grown = NewPartitions::new(name, usize::try_from(partitions).unwrap_or(0));

@@ -1,0 +1,61 @@
+//! Copies the headers of replies off the records they came in.
+
+use std::{borrow::Cow, ops::Range};
+
+use bytes::{Bytes, BytesMut};
+use rdkafka::message::BorrowedMessage;
+
+use crate::{Headers, kafka, server::received::UnreadableHeaders, wire::names};
+
+/// How much is set aside for the headers of replies at a time. Whoever keeps those of one keeps what was set aside with
+/// them.
+const CHUNK: usize = 16 << 10;
+
+/// What the headers of one reply may take of it: those that take more have memory of their own.
+const LARGE: usize = CHUNK / 4;
+
+/// How many headers there stays room for: a stranger's record may have had any number.
+const USUAL_HEADERS: usize = 64;
+
+/// Copies the headers of records, those of many into one allocation: no record may be held, since a consumer does not
+/// close while one is.
+#[derive(Debug, Default)]
+pub(super) struct Copier {
+    chunk: BytesMut,
+    values: Vec<u8>,
+    headers: Vec<(Cow<'static, str>, Option<Range<usize>>)>,
+}
+
+impl Copier {
+    /// Copies the headers of a record.
+    pub(super) fn copy_headers(
+        &mut self,
+        message: &BorrowedMessage<'_>,
+    ) -> Result<Headers, UnreadableHeaders> {
+        let Self { chunk, values, headers } = self;
+        let read = kafka::read_headers(message, |name, value| {
+            let name = names::usual(name).map_or_else(|| Cow::Owned(name.to_owned()), Cow::Borrowed);
+            let value = value.map(|value| {
+                let start = values.len();
+                values.extend_from_slice(value);
+                start..values.len()
+            });
+            headers.push((name, value));
+        });
+        let copied = if values.len() > LARGE {
+            Bytes::copy_from_slice(values)
+        } else {
+            if chunk.capacity() - chunk.len() < values.len() {
+                *chunk = BytesMut::with_capacity(CHUNK);
+            }
+            chunk.extend_from_slice(values);
+            chunk.split().freeze()
+        };
+        let read = read.map(|()| Headers::received(copied, headers.drain(..)));
+        values.clear();
+        values.shrink_to(CHUNK);
+        headers.clear();
+        headers.shrink_to(USUAL_HEADERS);
+        read
+    }
+}

@@ -1,0 +1,54 @@
+//! Where replies may go.
+
+use std::{collections::HashSet, sync::Arc};
+
+use super::Served;
+use crate::{RpcError, wire::RequestHeaders};
+
+/// The topics that replies may go to: a `reply-to` is a stranger's text, and must not choose where we write.
+#[derive(Debug, Default)]
+pub(crate) struct ReplyTopics {
+    pub(crate) allowed: HashSet<Arc<str>>,
+}
+
+impl ReplyTopics {
+    /// Refuses a request whose reply would go where the subscription's replies do not belong.
+    pub(crate) fn check(&self, served: &Served, request: &RequestHeaders) -> Result<(), RpcError> {
+        let Some((reply_to, _)) = request.return_address() else { return Ok(()) };
+        let named = std::str::from_utf8(reply_to).ok();
+        let allowed = named.is_some_and(|topic| {
+            served.reply_topic.as_deref() == Some(topic) || self.allowed.contains(topic)
+        });
+        if allowed {
+            return Ok(());
+        }
+        Err(RpcError::forbidden(format!(
+            "the reply topic of the request is none that replies of `{}` may go to; allow it with `allow_reply_to`",
+            served.topic
+        )))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    #[test]
+    fn a_reply_goes_only_to_the_topic_of_the_subscription_or_one_that_is_allowed() {
+        let served = Served::of_orders(true, false);
+        let topics = ReplyTopics { allowed: [Arc::from("gateway-responses")].into() };
+        let to = |topic: &'static [u8]| RequestHeaders {
+            reply_to: Some(Bytes::from_static(topic)),
+            correlation_id: Some("c-1".into()),
+            ..RequestHeaders::default()
+        };
+        assert_eq!(topics.check(&served, &to(b"orders-responses")), Ok(()));
+        assert_eq!(topics.check(&served, &to(b"gateway-responses")), Ok(()));
+        assert_eq!(topics.check(&served, &RequestHeaders::default()), Ok(()));
+        for hostile in [&b"__consumer_offsets"[..], b"orders", b"\xff\xff"] {
+            assert!(topics.check(&served, &to(hostile)).is_err());
+        }
+    }
+}

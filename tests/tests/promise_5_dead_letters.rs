@@ -1,0 +1,138 @@
+//! Promise 5: what cannot be handled goes to the dead-letter topic, and is handled from there.
+
+use std::time::Duration;
+
+use kafka_rpc::{DeadLetter, RpcError, State, kafka_handler};
+use tests::{
+    Cluster, Record,
+    cluster::{real_kafka, started},
+    counted, eventually,
+    orders::{DEAD_LETTERS, GROUP, OrderService, Orders, REPLIES, TOPIC, order, place},
+};
+use tokio::sync::mpsc;
+
+fn fail(status: u16) -> String {
+    format!(r#"{{"type":"FAIL","payload":{{"status":{status},"name":"Down","message":"no luck"}}}}"#)
+}
+
+#[derive(Clone)]
+struct Letters(mpsc::UnboundedSender<DeadLetter>);
+
+#[kafka_handler(dead_letters_of = "orders-commands", group = "undertaker", register = false)]
+async fn on_dead_letter(letter: DeadLetter, State(letters): State<Letters>) -> Result<(), RpcError> {
+    letters.0.send(letter).map_err(|_test_has_ended| RpcError::unavailable("nobody reads the letters"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dead_letters_have_a_handler_of_their_own() {
+    let cluster = Cluster::start();
+    cluster.create_topic(TOPIC, 1).await;
+    cluster.peer().send(&cluster.name(TOPIC), &Record::new(fail(400)).key("k")).await;
+    let (letters, mut received) = mpsc::unbounded_channel();
+    let runtime = cluster
+        .runtime(cluster.config())
+        .provide(OrderService::default())
+        .provide(Letters(letters))
+        .handlers(<OrderService as Orders>::handlers())
+        .handlers(on_dead_letter_handlers());
+    let running = started(runtime).await;
+    let letter =
+        tokio::time::timeout(tests::BOUND, received.recv()).await.expect("in time").expect("a letter");
+    assert_eq!(letter.key.as_deref(), Some(b"k".as_slice()));
+    assert_eq!(letter.value.as_deref(), Some(fail(400).as_bytes()));
+    assert_eq!(letter.original_topic(), Some(&*cluster.name(TOPIC)));
+    assert_eq!((letter.error(), letter.error_name()), (Some("no luck"), Some("Down")));
+    assert_eq!(letter.status().map(|status| status.as_u16()), Some(400));
+    assert_eq!((letter.total_retries(), letter.original_offset()), (Some(0), Some(0)));
+    running.shutdown().await.expect("a clean shutdown");
+}
+
+#[kafka_handler(
+    topic = "parcels-commands",
+    group = "parcels",
+    dead_letter = "returned-parcels",
+    register = false
+)]
+mod parcels {
+    use super::RpcError;
+
+    #[command("SEND")]
+    pub(super) async fn send() -> Result<(), RpcError> {
+        Err(RpcError::bad_request("no address"))
+    }
+}
+
+#[kafka_handler(dead_letters_of = "parcels-commands", group = "returns", register = false)]
+async fn on_return(letter: DeadLetter, State(letters): State<Letters>) -> Result<(), RpcError> {
+    letters.0.send(letter).map_err(|_test_has_ended| RpcError::unavailable("nobody reads the letters"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dead_letters_are_found_where_they_are_said_to_lie_also_by_a_process_that_serves_nothing_else() {
+    let cluster = Cluster::start();
+    cluster.create_topic("returned-parcels", 1).await;
+    cluster.peer().send(&cluster.name("returned-parcels"), &Record::new("parcel")).await;
+    let (letters, mut received) = mpsc::unbounded_channel();
+    let runtime = cluster
+        .runtime(cluster.config())
+        .provide(Letters(letters))
+        .handlers(parcels::handlers())
+        .handlers(on_return_handlers())
+        .serve_groups(["returns"]);
+    let running = started(runtime).await;
+    let letter =
+        tokio::time::timeout(tests::BOUND, received.recv()).await.expect("in time").expect("a letter");
+    assert_eq!(letter.value.as_deref(), Some(b"parcel".as_slice()));
+    running.shutdown().await.expect("a clean shutdown");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_dead_letter_topic_holds_the_partition_until_it_is_there() {
+    // The embedded broker makes a topic when it is asked for one, so none can be missing.
+    let Some(cluster) = real_kafka() else { return };
+    counted::record();
+    cluster.create_topic(TOPIC, 1).await;
+    cluster.create_topic(REPLIES, 1).await;
+    let (peer, topic) = (cluster.peer(), cluster.name(TOPIC));
+    peer.send(&topic, &Record::new("poison").key("a")).await;
+    let service = OrderService::default();
+    let runtime = cluster.runtime(cluster.config().create_topics(false)).provide(service.clone());
+    let running = started(runtime.handlers(<OrderService as Orders>::handlers())).await;
+    // What follows on the partition, taken before it pauses or after, does not let the poison be passed over.
+    peer.send(&topic, &Record::new(place("b", 1)).key("b")).await;
+    let letters = cluster.name(DEAD_LETTERS);
+    let refused = || counted("kafka_rpc_deliveries_refused_total", &[("to", &letters)]);
+    eventually("the letter was refused, and sent again", || (refused() >= 2).then_some(())).await;
+    assert_eq!(counted("kafka_rpc_partitions_held", &[("topic", &topic)]), 1);
+    assert_eq!(cluster.committed_sum(GROUP, TOPIC, 1), 0);
+
+    cluster.create_topic(DEAD_LETTERS, 1).await;
+    assert_eq!(
+        peer.read(&cluster.name(DEAD_LETTERS), 1).await[0].value.as_deref(),
+        Some(b"poison".as_slice())
+    );
+    eventually("the partition goes on", || (cluster.committed_sum(GROUP, TOPIC, 1) == 2).then_some(())).await;
+    assert_eq!(service.ended(), [order("b", 1)]);
+    running.shutdown().await.expect("a clean shutdown");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_letter_that_its_topic_refuses_for_good_is_counted_as_lost_and_stops_nothing() {
+    // The embedded broker compacts nothing, and takes records without a key everywhere.
+    let Some(cluster) = real_kafka() else { return };
+    counted::record();
+    cluster.create_topic(TOPIC, 1).await;
+    cluster.topics().create_compacted(&cluster.name(DEAD_LETTERS)).await;
+    let (peer, topic) = (cluster.peer(), cluster.name(TOPIC));
+    peer.send(&topic, &Record::new("poison without a key")).await;
+    peer.send(&topic, &Record::new(place("b", 1)).key("b")).await;
+    let service = OrderService::default();
+    let runtime = cluster.runtime(cluster.config()).provide(service.clone());
+    let running = started(runtime.handlers(<OrderService as Orders>::handlers())).await;
+    eventually("both are final", || (cluster.committed_sum(GROUP, TOPIC, 1) == 2).then_some(())).await;
+    let records = |outcome| counted("kafka_rpc_records_total", &[("topic", &topic), ("outcome", outcome)]);
+    assert_eq!((records("lost"), records("dead_lettered"), records("handled")), (1, 0, 1));
+    assert_eq!(service.ended(), [order("b", 1)]);
+    running.shutdown().await.expect("a clean shutdown");
+    assert!(peer.read_for(&cluster.name(DEAD_LETTERS), 1, Duration::from_millis(500)).await.is_empty());
+}
