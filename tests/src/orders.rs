@@ -206,6 +206,11 @@ impl Orders for OrderService {
     }
 }
 
+/// The value of a command that fails with this status.
+pub fn fail(status: u16) -> String {
+    format!(r#"{{"type":"FAIL","payload":{{"status":{status},"name":"Down","message":"no luck"}}}}"#)
+}
+
 /// The value of a request to place an order, as a peer would write it.
 pub fn place(account: &str, number: u64) -> String {
     format!(

@@ -7,13 +7,9 @@ use tests::{
     Cluster, Record,
     cluster::{real_kafka, started},
     counted, eventually,
-    orders::{DEAD_LETTERS, GROUP, OrderService, Orders, REPLIES, TOPIC, order, place},
+    orders::{DEAD_LETTERS, GROUP, OrderService, Orders, REPLIES, TOPIC, fail, order, place},
 };
 use tokio::sync::mpsc;
-
-fn fail(status: u16) -> String {
-    format!(r#"{{"type":"FAIL","payload":{{"status":{status},"name":"Down","message":"no luck"}}}}"#)
-}
 
 #[derive(Clone)]
 struct Letters(mpsc::UnboundedSender<DeadLetter>);

@@ -13,7 +13,7 @@ use tests::{
     Cluster, Record,
     cluster::started,
     eventually,
-    orders::{DEAD_LETTERS, Failure, GROUP, OrderService, Orders, OrdersClient, TOPIC},
+    orders::{DEAD_LETTERS, Failure, GROUP, OrderService, Orders, OrdersClient, TOPIC, fail},
 };
 
 async fn serving(cluster: &Cluster, service: &OrderService) -> Running {
@@ -23,10 +23,6 @@ async fn serving(cluster: &Cluster, service: &OrderService) -> Running {
 
 fn failure(status: u16) -> Failure {
     Failure { status, name: "Down".to_owned(), message: "no luck".to_owned(), code: None, details: None }
-}
-
-fn fail(status: u16) -> String {
-    format!(r#"{{"type":"FAIL","payload":{{"status":{status},"name":"Down","message":"no luck"}}}}"#)
 }
 
 #[tokio::test(flavor = "multi_thread")]

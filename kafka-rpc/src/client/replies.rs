@@ -24,6 +24,7 @@ use rdkafka::{
     error::KafkaError,
 };
 use tokio::{
+    runtime::Handle,
     sync::{Notify, oneshot},
     task, time,
 };
@@ -87,6 +88,8 @@ pub(crate) struct Replies {
     read: Mutex<HashSet<(Arc<str>, i32)>>,
     look: Notify,
     stop: AtomicBool,
+    /// Where it was started, and not where somebody calls from: that may end sooner.
+    runtime: Handle,
 }
 
 impl Replies {
@@ -115,6 +118,7 @@ impl Replies {
             read: Mutex::default(),
             look: Notify::new(),
             stop: AtomicBool::new(false),
+            runtime: Handle::current(),
         });
         let (ended, end) = oneshot::channel();
         let reader = Arc::clone(&replies);
@@ -169,7 +173,7 @@ impl Replies {
     /// again, each with a thread that waits for brokers.
     fn ask(self: &Arc<Self>, topic: Arc<str>) -> Asked {
         let replies = Arc::clone(self);
-        let asking = task::spawn(async move {
+        let asking = self.runtime.spawn(async move {
             let found = replies.position(&topic).await;
             let mut routes = replies.lock_routes();
             match &found {
