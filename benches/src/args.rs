@@ -2,6 +2,8 @@
 
 use clap::{Args, Parser, ValueEnum};
 
+use crate::only::Only;
+
 /// Measures kafka-rpc beside the plainest correct loop over librdkafka, interleaved in one run.
 ///
 /// Starts brokers of its own (a JDK is needed), or uses those that `KAFKA_BROKERS` names. Without an option it measures
@@ -11,6 +13,9 @@ use clap::{Args, Parser, ValueEnum};
 pub(crate) struct Arguments {
     #[command(flatten)]
     pub(crate) what: What,
+
+    #[command(flatten)]
+    pub(crate) only: Only,
 
     /// Measure on the broker in the process, and not on a real Kafka.
     #[arg(long)]

@@ -1,5 +1,7 @@
 //! What both sides say to each other.
 
+use std::str::FromStr;
+
 use kafka_rpc::{RpcError, kafka_handler};
 use serde::{Deserialize, Serialize};
 
@@ -66,6 +68,20 @@ impl Payload {
             number,
             account: format!("account-{:08}", number % 100_000_000),
             note: "n".repeat(bytes.saturating_sub(AROUND_THE_NOTE)),
+        }
+    }
+}
+
+impl FromStr for Payload {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "mix" => Ok(Self::Mixed),
+            bytes => bytes
+                .parse()
+                .map(Self::Of)
+                .map_err(|_error| format!("`{bytes}` is no number of bytes; give one, as `4096`, or `mix`")),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What kafka-rpc costs, beside the plainest correct loop over librdkafka, interleaved in one run.
 //!
 //! - [`args`]: what can be asked for
-//! - [`plan`]: what is measured then, and for how long
+//! - [`plan`], [`only`]: what is measured then, and for how long
 //! - [`kafka`], [`proxied`], [`proxy`]: the Kafka that is measured on, near or far
 //! - [`contract`]: what both sides say to each other
 //! - [`raw`], [`framework`], [`side`]: the sides
@@ -23,6 +23,7 @@ mod kafka;
 mod load;
 mod measure;
 mod memory;
+mod only;
 mod plan;
 mod plot;
 mod proxied;
@@ -93,13 +94,14 @@ async fn measure(arguments: &Arguments) -> anyhow::Result<()> {
         within,
         longest: LONGEST,
     };
-    let what = &arguments.what;
+    let (what, only) = (&arguments.what, &arguments.only);
     if what.quick {
         let (rows, _kafka) =
             over_table(kafka, plan::quick(), &how("quick", Act::Call, &all, 3, QUICK)).await?;
         println!("\n{}", report::ratios(&rows));
     } else if what.tuning {
-        over_table(kafka, plan::tuning(is_own), &how("tuning", Act::Call, &presets, 3, within)).await?;
+        over_table(kafka, only.of(plan::tuning(is_own)), &how("tuning", Act::Call, &presets, 3, within))
+            .await?;
     } else if what.memory {
         memory::measure(kafka, arguments.calls).await?;
     } else if what.startup {
@@ -113,7 +115,10 @@ async fn measure(arguments: &Arguments) -> anyhow::Result<()> {
         events(kafka, is_own, &how("events", Act::Event, &all, 5, within)).await?;
     } else {
         let calls = how("calls", Act::Call, &all, 5, within.mul_f64(0.9));
-        let (_rows, kafka) = over_table(kafka, plan::whole(is_own), &calls).await?;
+        let (_rows, kafka) = over_table(kafka, only.of(plan::whole(is_own)), &calls).await?;
+        if !only.is_everything() {
+            return Ok(());
+        }
         let kafka = kafka.filter(|_| !is_own);
         events(kafka, is_own, &how("events", Act::Event, &all, 3, within.mul_f64(0.07))).await?;
     }

@@ -5,10 +5,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread,
     time::{Duration, Instant},
 };
@@ -28,7 +25,7 @@ use tokio::{
     sync::{Notify, oneshot},
     task, time,
 };
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
 use super::{copier::Copier, pending::Pending};
@@ -87,7 +84,7 @@ pub(crate) struct Replies {
     routes: Mutex<HashMap<Arc<str>, Routing>>,
     read: Mutex<HashSet<(Arc<str>, i32)>>,
     look: Notify,
-    stop: AtomicBool,
+    stop: CancellationToken,
     /// Where it was started, and not where somebody calls from: that may end sooner.
     runtime: Handle,
 }
@@ -117,7 +114,7 @@ impl Replies {
             routes: Mutex::default(),
             read: Mutex::default(),
             look: Notify::new(),
-            stop: AtomicBool::new(false),
+            stop: CancellationToken::new(),
             runtime: Handle::current(),
         });
         let (ended, end) = oneshot::channel();
@@ -144,8 +141,7 @@ impl Replies {
 
     /// Ends the reading.
     pub(crate) fn stop(&self) {
-        self.stop.store(true, Ordering::Release);
-        self.look.notify_one();
+        self.stop.cancel();
     }
 
     /// The route to a reply topic, if it is read already.
@@ -214,7 +210,7 @@ impl Replies {
                     });
                 }
                 Err(Unpositioned::Unreachable(reason)) => {
-                    if self.stop.load(Ordering::Acquire) {
+                    if self.stop.is_cancelled() {
                         return Err(CallError::ShuttingDown);
                     }
                     tracing::warn!(%topic, %reason, "the reply topic cannot be positioned; trying again");
@@ -291,8 +287,8 @@ impl Replies {
     async fn keep_looking(self: Arc<Self>) {
         loop {
             // Whether it was the time or a call's timeout does not matter.
-            let _elapsed = time::timeout(LOOK_FOR_PARTITIONS_EVERY, self.look.notified()).await;
-            if self.stop.load(Ordering::Acquire) {
+            let look = time::timeout(LOOK_FOR_PARTITIONS_EVERY, self.look.notified());
+            if self.stop.run_until_cancelled(look).await.is_none() {
                 return;
             }
             let topics: Vec<Arc<str>> = {
@@ -308,13 +304,15 @@ impl Replies {
                 }
             }
             // Many calls can time out at once: once a second is often enough.
-            time::sleep(Duration::from_secs(1)).await;
+            if self.stop.run_until_cancelled(time::sleep(Duration::from_secs(1))).await.is_none() {
+                return;
+            }
         }
     }
 
     fn read_until_stopped(&self, consumer: &BaseConsumer, pending: &Pending) {
         let mut copier = Copier::default();
-        while !self.stop.load(Ordering::Acquire) {
+        while !self.stop.is_cancelled() {
             match consumer.poll(POLL_FOR) {
                 None => {}
                 Some(Ok(message)) => {
