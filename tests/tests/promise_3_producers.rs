@@ -2,17 +2,17 @@
 
 use std::time::{Duration, Instant};
 
-use futures_util::future::join_all;
+use futures_util::{FutureExt as _, future::join_all, poll};
 use kafka_rpc::{CallError, Client, Progress};
 use rdkafka::{
     mocking::MockCluster,
     types::{RDKafkaApiKey, RDKafkaRespErr},
 };
 use tests::{
-    BOUND,
+    BOUND, Peer,
     counted::{self, counted},
     mocked::caller_on,
-    orders::OrdersClient as _,
+    orders::{OrdersClient as _, TOPIC},
 };
 
 /// More than go without a producer of their own.
@@ -86,4 +86,24 @@ async fn a_fatal_error_of_the_producer_of_batches_ends_its_calls_and_the_next_on
     send_many(&client).await;
     send_many(&client).await;
     running.shutdown().await.expect("a clean shutdown");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shutdown_sends_what_is_gathered_and_waits_until_the_broker_has_it() {
+    let broker = MockCluster::new(1).expect("an embedded broker");
+    // So far away that all that is sent while the first is on its way is gathered.
+    broker.broker_round_trip_time(1, Duration::from_millis(50)).expect("a delay");
+    let running = caller_on(&broker).await;
+    let client = running.client();
+    let mut sent: Vec<_> = (0..=MANY).map(|_| client.echo("sent".to_owned()).notify()).collect();
+    for sent in &mut sent {
+        assert!(poll!(sent).is_pending(), "the broker has it already");
+    }
+    running.shutdown().await.expect("a clean shutdown");
+    for sent in sent {
+        assert_eq!(sent.now_or_never(), Some(Ok(())), "the shutdown has not waited for it");
+    }
+    // With the call that found the broker there.
+    let peer = Peer::new(&broker.bootstrap_servers());
+    assert_eq!(peer.read(TOPIC, MANY + 2).await.len(), MANY + 2);
 }
