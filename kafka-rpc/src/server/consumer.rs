@@ -4,6 +4,7 @@
 //! commits and revocations never race.
 
 use std::{
+    mem,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
@@ -44,6 +45,10 @@ const POLL_FOR: Duration = Duration::from_millis(50);
 
 /// How many records are taken at most before it is looked what else there is to do.
 const BATCH: usize = 256;
+
+/// librdkafka drops a resumption that another operation of the same partition overtakes, and does not say so. So it is said
+/// again after this, which does nothing where it was heard.
+const RESUME_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// Makes a consumer a static member of its group, which may be away for a while without a rebalance.
 const INSTANCE_ID: &str = "group.instance.id";
@@ -91,6 +96,8 @@ impl ConsumerThread {
             committed_at: Instant::now(),
             unblocked_at: Instant::now(),
             reported_at: Instant::now(),
+            resumed: Vec::new(),
+            resumed_at: Instant::now(),
             slow_handler: config.slow_handler,
         };
         thread::Builder::new()
@@ -137,6 +144,9 @@ struct Polling {
     committed_at: Instant,
     unblocked_at: Instant,
     reported_at: Instant,
+    /// What was resumed, the first of it then, and is to be once more.
+    resumed: Vec<i32>,
+    resumed_at: Instant,
     slow_handler: Duration,
 }
 
@@ -197,7 +207,11 @@ impl Polling {
         self.of_assigned("pausing", &[partition], |list| self.consumer.pause(list));
     }
 
-    fn flow(&self) {
+    fn flow(&mut self) {
+        if !self.resumed.is_empty() && self.resumed_at.elapsed() >= RESUME_AGAIN_AFTER {
+            let again = self.worker.flowing(mem::take(&mut self.resumed));
+            self.of_assigned("resuming once more", &again, |list| self.consumer.resume(list));
+        }
         let (pause, resume) = self.worker.flow();
         for partition in pause {
             self.pause(partition);
@@ -208,6 +222,12 @@ impl Polling {
                 "resumed"
             );
             self.of_assigned("resuming", &resume, |list| self.consumer.resume(list));
+            if self.resumed.is_empty() {
+                self.resumed_at = Instant::now();
+            }
+            self.resumed.extend(resume);
+            self.resumed.sort_unstable();
+            self.resumed.dedup();
         }
     }
 
@@ -244,6 +264,9 @@ impl Polling {
         partitions: &[i32],
         act: impl FnOnce(&TopicPartitionList) -> Result<(), KafkaError>,
     ) {
+        if partitions.is_empty() {
+            return;
+        }
         let mut list = TopicPartitionList::new();
         for partition in partitions {
             list.add_partition(&self.worker.source, *partition);

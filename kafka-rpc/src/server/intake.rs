@@ -103,6 +103,13 @@ impl Worker {
         self.flow_changed.store(true, Ordering::Release);
     }
 
+    /// Those of these partitions that are not paused.
+    pub(super) fn flowing(&self, mut partitions: Vec<i32>) -> Vec<i32> {
+        let state = self.state();
+        partitions.retain(|partition| state.partitions.is_flowing(*partition));
+        partitions
+    }
+
     /// The partitions to pause and those to resume, if anything has changed.
     pub(super) fn flow(&self) -> (Vec<Paused>, Vec<i32>) {
         if !self.flow_changed.swap(false, Ordering::AcqRel) {

@@ -217,6 +217,11 @@ impl Partitions {
         Some(Paused { partition, because, unfinished: own.offsets.watermark() })
     }
 
+    /// Whether a partition is ours and not paused.
+    pub(crate) fn is_flowing(&self, partition: i32) -> bool {
+        self.assigned.get(&partition).is_some_and(|own| !own.paused)
+    }
+
     /// How many are paused.
     pub(crate) fn paused(&self) -> usize {
         self.assigned.values().filter(|own| own.paused).count()
@@ -347,7 +352,9 @@ mod tests {
             partitions.assign(0, Instant::now());
             assert_eq!(partitions.paused(), 1, "librdkafka has not forgotten it");
         }
+        assert!(!partitions.is_flowing(0));
         assert_eq!(partitions.may_resume(), [0]);
+        assert!(partitions.is_flowing(0));
         partitions.revoke(0);
         partitions.assign(0, Instant::now());
         assert!(partitions.may_resume().is_empty(), "it goes on already");
