@@ -70,6 +70,7 @@ pub mod fuzzing;
 mod handler;
 #[cfg(feature = "kafka")]
 mod kafka;
+mod moment;
 #[cfg(feature = "kafka")]
 mod producer;
 mod runtime;

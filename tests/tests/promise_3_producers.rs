@@ -3,9 +3,10 @@
 use std::time::{Duration, Instant};
 
 use futures_util::{FutureExt as _, future::join_all, poll};
-use kafka_rpc::{CallError, Client, Progress};
+use kafka_rpc::{CallError, Client, Progress, Running};
 use rdkafka::{
     mocking::MockCluster,
+    producer::DefaultProducerContext,
     types::{RDKafkaApiKey, RDKafkaRespErr},
 };
 use tests::{
@@ -39,6 +40,14 @@ async fn send_until_made(client: &Client, purpose: &str) {
     }
 }
 
+/// A caller so far away that all that is sent while the first is on its way is gathered, and goes through another producer.
+async fn far_caller_on(broker: &MockCluster<'_, DefaultProducerContext>) -> Running {
+    broker.broker_round_trip_time(1, Duration::from_millis(50)).expect("a delay");
+    let running = caller_on(broker).await;
+    send_until_made(&running.client(), "far_batches").await;
+    running
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn near_a_broker_batches_get_a_producer_of_their_own_and_arrive_through_it() {
     counted::record();
@@ -53,11 +62,8 @@ async fn near_a_broker_batches_get_a_producer_of_their_own_and_arrive_through_it
 async fn a_fatal_error_of_the_producer_of_batches_ends_its_calls_and_the_next_ones_are_sent() {
     counted::record();
     let broker = MockCluster::new(1).expect("an embedded broker");
-    // So far away that all that is called while the first is on its way is gathered.
-    broker.broker_round_trip_time(1, Duration::from_millis(50)).expect("a delay");
-    let running = caller_on(&broker).await;
+    let running = far_caller_on(&broker).await;
     let client = running.client();
-    send_until_made(&client, "far_batches").await;
     let after_the_first = [
         RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR,
         RDKafkaRespErr::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER,
@@ -92,12 +98,8 @@ async fn a_fatal_error_of_the_producer_of_batches_ends_its_calls_and_the_next_on
 async fn a_shutdown_sends_what_is_gathered_and_waits_until_the_broker_has_it() {
     counted::record();
     let broker = MockCluster::new(1).expect("an embedded broker");
-    // So far away that all that is sent while the first is on its way is gathered.
-    broker.broker_round_trip_time(1, Duration::from_millis(50)).expect("a delay");
-    let running = caller_on(&broker).await;
+    let running = far_caller_on(&broker).await;
     let client = running.client();
-    // The first goes through another producer than those that are gathered meanwhile.
-    send_until_made(&client, "far_batches").await;
     // Longer than the rest of a shutdown takes.
     broker.broker_round_trip_time(1, Duration::from_secs(1)).expect("a delay");
     let mut sent: Vec<_> = (0..=MANY).map(|_| client.echo("sent".to_owned()).notify()).collect();

@@ -19,7 +19,7 @@ use super::{
     transport::{BoxFuture, NO_PAYLOAD},
 };
 use crate::{
-    CallError, Headers,
+    CallError, Headers, moment,
     server::scope,
     wire::{Encoded, codec},
 };
@@ -177,9 +177,7 @@ impl<T> Call<T> {
 
 impl Building {
     fn deadline(&self) -> Instant {
-        let now = Instant::now();
-        // A timeout too far for the clock is as good as a day.
-        let own = now.checked_add(self.timeout).unwrap_or(now + Duration::from_hours(24));
+        let own = moment::after(Instant::now(), self.timeout);
         self.inherited.map_or(own, |inherited| inherited.min(own))
     }
 

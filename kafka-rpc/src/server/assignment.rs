@@ -6,6 +6,7 @@ use std::{
 };
 
 use super::worker::{State, Worker};
+use crate::moment;
 
 /// How often it is looked, while partitions are drained, whether handlers hold up what was taken with them.
 const DRAIN_LOOKS_EVERY: Duration = Duration::from_millis(50);
@@ -27,9 +28,7 @@ impl Worker {
     ///
     /// Returns the watermarks to commit, and how many handlers still ran when the time was up.
     pub(crate) fn drain(self: &Arc<Self>, partitions: &[i32], within: Duration) -> (Vec<(i32, i64)>, usize) {
-        let now = Instant::now();
-        // A time too far for the clock is as good as a day.
-        let until = now.checked_add(within).unwrap_or(now + Duration::from_hours(24));
+        let until = moment::after(Instant::now(), within);
         let mut looked_at = None;
         let mut state = self.state();
         loop {

@@ -103,8 +103,11 @@ impl ConsumerThread {
         thread::Builder::new()
             .name("kafka-rpc-consumer".to_owned())
             .spawn(move || {
-                let ended = catch_unwind(AssertUnwindSafe(|| polling.run()));
-                if let Err(error) = ended.unwrap_or_else(|_panic| Err(panicked(&worker))) {
+                // What a recorder of metrics or a subscriber of logs does on this thread may panic.
+                let ended = catch_unwind(AssertUnwindSafe(|| polling.run())).unwrap_or_else(|_panic| {
+                    Err(cannot_go_on(&worker, "its thread panicked; the panic itself says where".to_owned()))
+                });
+                if let Err(error) = ended {
                     telemetry::consumer_ended(&worker.served.topic, &worker.served.group);
                     tracing::error!(
                         topic = %worker.source, group = %worker.served.group, %error,
@@ -190,13 +193,7 @@ impl Polling {
 
     fn fatal(&self, code: RDKafkaErrorCode) -> Error {
         let reason = self.consumer.client().fatal_error().map_or_else(|| code.to_string(), |(_, text)| text);
-        Error::Kafka {
-            action: format!(
-                "consuming `{}` in group `{}` cannot go on",
-                self.worker.source, self.worker.served.group
-            ),
-            reason,
-        }
+        cannot_go_on(&self.worker, reason)
     }
 
     fn pause(&self, Paused { partition, because, unfinished }: Paused) {
@@ -304,11 +301,10 @@ impl Polling {
     }
 }
 
-/// What a recorder of metrics or a subscriber of logs does on this thread may panic.
-fn panicked(worker: &Worker) -> Error {
+fn cannot_go_on(worker: &Worker, reason: String) -> Error {
     Error::Kafka {
         action: format!("consuming `{}` in group `{}` cannot go on", worker.source, worker.served.group),
-        reason: "its thread panicked; the panic itself says where".to_owned(),
+        reason,
     }
 }
 

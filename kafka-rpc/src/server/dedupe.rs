@@ -10,7 +10,7 @@ use std::{
 
 use bytes::Bytes;
 
-use crate::{Reply, handler::Location};
+use crate::{Reply, handler::Location, moment};
 
 /// What the kept answers take at most, in bytes; the oldest go first.
 const MOST_BYTES: usize = 64 << 20;
@@ -61,8 +61,7 @@ impl Dedupe {
         let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         // A copy: what came with the record must not be kept for the sake of its id.
         let request = (handler, Bytes::copy_from_slice(id));
-        // A time too far for the clock is as good as a day.
-        let until = now.checked_add(lasts).unwrap_or(now + Duration::from_hours(24));
+        let until = moment::after(now, lasts);
         answers.insert(request, Kept { reply, at: now, until });
         answers.make_room(now);
     }
