@@ -2,10 +2,12 @@
 
 use bytes::Bytes;
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::json::{Members, TwoOfAName};
 use crate::{
     Handler, Location, PayloadSource,
+    handler::payload::Unread,
     server::dispatch::Dispatch,
     wire::{
         Encoded, codec,
@@ -25,8 +27,19 @@ pub fn envelope(value: &[u8]) {
         let again = envelope::encode("id", read.command.as_deref(), read.user_id.as_deref(), payload, 1);
         assert_eq!(envelope::decode(&again).ok().as_ref(), Some(read));
     }
+    told_ahead(value, read.as_ref());
     dispatched(Some(&Encoded::json(Bytes::copy_from_slice(value))));
     nothing_is_told(&String::from_utf8_lossy(value));
+}
+
+/// What is told of an envelope before it was read, and read of it in one, is what it says.
+fn told_ahead(value: &[u8], read: Option<&Envelope<'_>>) {
+    let command = envelope::command_ahead(value);
+    let payload = envelope::decode_payload::<Value>(value);
+    let Some(read) = read else { return assert!(payload.is_err()) };
+    assert!(command.is_none_or(|command| read.command.as_deref() == Some(command)), "{command:?}");
+    let alone = codec::decode(read.payload.unwrap_or("null").as_bytes()).ok();
+    assert_eq!(payload.map(Result::ok).ok(), Some(alone));
 }
 
 fn expected(value: &[u8]) -> Option<Envelope<'_>> {
@@ -85,10 +98,22 @@ fn taken(dispatch: &Dispatch, has_command: bool, fallback: Option<PayloadSource>
         Ok(found) => {
             let by_command = has_command && command == Some(KNOWN) && fallback != Some(PayloadSource::Record);
             let of_envelope = by_command || fallback == Some(PayloadSource::Envelope);
-            let payload = envelope.as_ref().map(|envelope| envelope.payload.unwrap_or("null").as_bytes());
             let whole = value.map_or(&b""[..], |value| value.bytes());
-            assert_eq!(Some(&**found.payload.bytes()), if of_envelope { payload } else { Some(whole) });
-            assert_eq!(found.handler.source == PayloadSource::Envelope, of_envelope);
+            match (&found.payload, &envelope) {
+                (Unread::Value(read), _) => assert_eq!(read.bytes(), whole),
+                // It shows when its payload is read.
+                (Unread::Envelope(_), None) => assert!(found.payload.read::<Value>().is_err()),
+                (Unread::Envelope(_), Some(envelope)) => {
+                    assert_eq!(found.payload.bytes(), envelope.payload.unwrap_or("null").as_bytes());
+                    assert!(of_envelope);
+                    let user_id = found.user_id.get_or_init(|| found.payload.user_id());
+                    assert_eq!(user_id.as_ref().map(|user_id| &user_id.0), envelope.user_id.as_ref());
+                }
+            }
+            assert_eq!(
+                found.handler.source == PayloadSource::Envelope,
+                matches!(found.payload, Unread::Envelope(_))
+            );
         }
         Err(error) => {
             assert!(error.status() == 400 && error.is_final(), "{error}");

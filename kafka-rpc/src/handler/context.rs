@@ -5,12 +5,10 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use super::{CorrelationId, Deadline, FromRecord, Payload, RecordInfo, UserId, state::Provided};
-use crate::{
-    Client, RpcError,
-    server::received::Received,
-    wire::{Encoded, Headers},
+use super::{
+    CorrelationId, Deadline, FromRecord, Payload, RecordInfo, UserId, payload::Unread, state::Provided,
 };
+use crate::{Client, RpcError, server::received::Received, wire::Headers};
 
 /// A record that is about to be handled: what an extractor reads.
 ///
@@ -20,8 +18,9 @@ pub struct Context {
     /// Made when it is asked for, which is seldom: a box keeps a context small.
     pub(crate) info: OnceLock<Box<RecordInfo>>,
     pub(crate) input: Arc<Input>,
-    pub(crate) payload: Encoded,
-    pub(crate) user_id: Option<UserId>,
+    pub(crate) payload: Unread,
+    /// Read when it is asked for, unless it was on the way to the command.
+    pub(crate) user_id: OnceLock<Option<UserId>>,
     pub(crate) correlation_id: Option<CorrelationId>,
     pub(crate) deadline: Option<Deadline>,
 }
@@ -54,7 +53,7 @@ impl Context {
 
     /// Who the caller acts for, if it says so.
     pub fn user_id(&self) -> Option<&UserId> {
-        self.user_id.as_ref()
+        self.user_id.get_or_init(|| self.payload.user_id()).as_ref()
     }
 
     /// The correlation id, if the record has one.

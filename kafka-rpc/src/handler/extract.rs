@@ -128,7 +128,7 @@ impl FromRecord for UserId {
     type Rejection = RpcError;
 
     async fn from_record(context: &Context) -> Result<Self, RpcError> {
-        context.user_id.clone().ok_or_else(|| RpcError::bad_request("the command has no `userId`"))
+        context.user_id().cloned().ok_or_else(|| RpcError::bad_request("the command has no `userId`"))
     }
 }
 
@@ -136,7 +136,7 @@ impl OptionalFromRecord for UserId {
     type Rejection = Infallible;
 
     async fn optional_from_record(context: &Context) -> Result<Option<Self>, Infallible> {
-        Ok(context.user_id.clone())
+        Ok(context.user_id().cloned())
     }
 }
 

@@ -1,9 +1,19 @@
 //! The first argument of a handler.
 
+use std::fmt;
+
+use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
-use super::Context;
-use crate::{RpcError, wire::codec};
+use super::{Context, UserId};
+use crate::{
+    RpcError,
+    wire::{
+        Encoded,
+        codec::{self, CodecError},
+        envelope,
+    },
+};
 
 /// What the first argument of a handler can be: anything that serde can deserialise without borrowing.
 #[diagnostic::on_unimplemented(
@@ -20,8 +30,61 @@ pub trait Payload: Sized {
 #[diagnostic::do_not_recommend]
 impl<T: DeserializeOwned> Payload for T {
     fn from_context(context: &Context) -> Result<Self, RpcError> {
-        context.payload.decode().map_err(|error| {
+        context.payload.read()
+    }
+}
+
+/// A payload that was not read yet.
+pub(crate) enum Unread {
+    /// It is all of this.
+    Value(Encoded),
+    /// It is that of this command envelope, which nobody has read, or not to its end: both are read in one.
+    Envelope(Bytes),
+}
+
+impl Unread {
+    /// Reads it; a 400 where it is something else.
+    pub(crate) fn read<T: DeserializeOwned>(&self) -> Result<T, RpcError> {
+        let payload = match self {
+            Self::Value(value) => value.decode(),
+            Self::Envelope(value) => envelope::decode_payload(value).map_err(|error| no_envelope(&error))?,
+        };
+        payload.map_err(|error| {
             RpcError::bad_request(format!("the payload does not fit the command: {}", codec::explain(&error)))
         })
     }
+
+    /// What it is read from: of an envelope the payload alone, and `null` where there is none.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Value(value) => value.bytes(),
+            Self::Envelope(value) => {
+                let payload = envelope::decode(value).ok().and_then(|envelope| envelope.payload);
+                payload.unwrap_or("null").as_bytes()
+            }
+        }
+    }
+
+    /// Who the caller acts for, as the envelope says.
+    pub(crate) fn user_id(&self) -> Option<UserId> {
+        match self {
+            Self::Value(_) => None,
+            Self::Envelope(value) => envelope::decode(value).ok()?.user_id.map(UserId),
+        }
+    }
+}
+
+/// How long what it is read from is, and nothing of what it says.
+impl fmt::Debug for Unread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Value(value) => value.fmt(f),
+            Self::Envelope(value) => write!(f, "Envelope({} bytes)", value.len()),
+        }
+    }
+}
+
+/// Says what is wrong with a value that should be a command envelope.
+pub(crate) fn no_envelope(error: &CodecError) -> RpcError {
+    RpcError::bad_request(format!("the record is not a command envelope: {}", codec::explain(error)))
 }

@@ -1,14 +1,17 @@
 //! Which handler takes a record.
 
-use std::{collections::HashMap, fmt, time::Duration};
+use std::{collections::HashMap, fmt, sync::OnceLock, time::Duration};
 
 use bytes::Bytes;
 
 use crate::{
     RpcError, UserId,
-    handler::{Handler, PayloadSource},
+    handler::{
+        Handler, PayloadSource,
+        payload::{Unread, no_envelope},
+    },
     wire::{
-        Encoded, codec,
+        Encoded,
         envelope::{self, Envelope},
     },
 };
@@ -24,8 +27,9 @@ pub(crate) struct Dispatch {
 #[derive(Debug)]
 pub(crate) struct Dispatched<'a> {
     pub(crate) handler: &'a Handler,
-    pub(crate) payload: Encoded,
-    pub(crate) user_id: Option<UserId>,
+    pub(crate) payload: Unread,
+    /// Where it is known already.
+    pub(crate) user_id: OnceLock<Option<UserId>>,
 }
 
 impl Dispatch {
@@ -42,35 +46,33 @@ impl Dispatch {
     /// Finds the handler of a record's value. What no handler takes is a 400.
     pub(crate) fn find(&self, value: Option<Encoded>) -> Result<Dispatched<'_>, RpcError> {
         if let Some(handler @ Handler { source: PayloadSource::Record, .. }) = &self.fallback {
-            return Ok(whole(handler, value.unwrap_or_else(|| Encoded::json(Bytes::new()))));
+            return Ok(of(handler, value.unwrap_or_else(|| Encoded::json(Bytes::new()))));
         }
         let value = value.ok_or_else(|| RpcError::bad_request("the record has no value"))?;
-        if let (true, Some(handler @ Handler { source: PayloadSource::Value, .. })) =
-            (self.commands.is_empty(), &self.fallback)
-        {
-            return Ok(whole(handler, value));
+        if let Some(handler) = self.known_ahead(&value) {
+            return Ok(of(handler, value));
         }
         match envelope::decode(value.bytes()) {
-            Ok(Envelope { command, user_id, payload }) => {
+            Ok(Envelope { command, user_id, .. }) => {
                 let handler = self.of_command(command.as_deref())?;
-                let user_id = user_id.map(UserId);
-                let payload = if handler.source != PayloadSource::Envelope {
-                    value
-                } else if let Some(place) = payload.map(|payload| value.place_of(payload)) {
-                    value.into_part(place)
-                } else {
-                    Encoded::json(codec::NULL)
-                };
-                Ok(Dispatched { handler, payload, user_id })
+                let user_id = OnceLock::from(user_id.map(UserId));
+                Ok(Dispatched { user_id, ..of(handler, value) })
             }
             // Not an envelope, so only a handler of whole values can take it.
             Err(error) => match &self.fallback {
-                Some(handler @ Handler { source: PayloadSource::Value, .. }) => Ok(whole(handler, value)),
-                _ => Err(RpcError::bad_request(format!(
-                    "the record is not a command envelope: {}",
-                    codec::explain(&error)
-                ))),
+                Some(handler @ Handler { source: PayloadSource::Value, .. }) => Ok(of(handler, value)),
+                _ => Err(no_envelope(&error)),
             },
+        }
+    }
+
+    /// The handler, where it is known before the whole value was read: who reads the payload reads the rest with it.
+    fn known_ahead(&self, value: &Encoded) -> Option<&Handler> {
+        match &self.fallback {
+            Some(only) if self.commands.is_empty() => Some(only),
+            // It takes what is no envelope too, and that shows at the end.
+            Some(Handler { source: PayloadSource::Value, .. }) => None,
+            _ => self.commands.get(envelope::command_ahead(value.bytes())?),
         }
     }
 
@@ -86,8 +88,13 @@ impl Dispatch {
     }
 }
 
-fn whole(handler: &Handler, value: Encoded) -> Dispatched<'_> {
-    Dispatched { handler, payload: value, user_id: None }
+/// A value with the handler that takes it.
+fn of(handler: &Handler, value: Encoded) -> Dispatched<'_> {
+    let payload = match handler.source {
+        PayloadSource::Envelope => Unread::Envelope(value.into_bytes()),
+        PayloadSource::Value | PayloadSource::Record => Unread::Value(value),
+    };
+    Dispatched { handler, payload, user_id: OnceLock::new() }
 }
 
 /// A name from the wire, short enough to be repeated in an error.
@@ -113,6 +120,8 @@ impl fmt::Debug for Dispatch {
 
 #[cfg(test)]
 mod tests {
+    use serde::de::IgnoredAny;
+
     use super::*;
     use crate::handler::Location;
 
@@ -138,10 +147,12 @@ mod tests {
 
     fn payload(dispatch: &Dispatch, value: &str) -> Result<String, String> {
         let value = Encoded::json(Bytes::copy_from_slice(value.as_bytes()));
-        match dispatch.find(Some(value)) {
-            Ok(dispatched) => Ok(String::from_utf8_lossy(dispatched.payload.bytes()).into_owned()),
-            Err(error) => Err(format!("{} {}", error.status().as_u16(), error.name())),
+        let told = |error: RpcError| format!("{} {}", error.status().as_u16(), error.name());
+        let payload = dispatch.find(Some(value)).map_err(told)?.payload;
+        if matches!(payload, Unread::Envelope(_)) {
+            payload.read::<IgnoredAny>().map_err(told)?;
         }
+        Ok(String::from_utf8_lossy(payload.bytes()).into_owned())
     }
 
     const CONNECT: &str = r#"{"type":"CONNECT","payload":1}"#;

@@ -1,8 +1,8 @@
 //! A value that was read and not yet decoded.
 
-use std::{fmt, ops::Range};
+use std::fmt;
 
-use bytes::{Buf as _, Bytes};
+use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
 use super::codec::{self, CodecError};
@@ -29,18 +29,9 @@ impl Encoded {
         value.map_or_else(|| Self::json(codec::NULL), |bytes| Self { bytes, may_be_text: true })
     }
 
-    /// Where a part that was read of it lies.
-    pub(crate) fn place_of(&self, part: &str) -> Range<usize> {
-        let start = part.as_ptr().addr().wrapping_sub(self.bytes.as_ptr().addr());
-        start..start.saturating_add(part.len())
-    }
-
-    /// The part of it that lies there, which is JSON. Unlike a slice it is counted as this was, and not beside it.
-    pub(crate) fn into_part(self, place: Range<usize>) -> Self {
-        let mut bytes = self.bytes;
-        bytes.truncate(place.end);
-        bytes.advance(place.start.min(bytes.len()));
-        Self::json(bytes)
+    /// As it was on the wire, and nothing else.
+    pub(crate) fn into_bytes(self) -> Bytes {
+        self.bytes
     }
 
     /// As it was on the wire.

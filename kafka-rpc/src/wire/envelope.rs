@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
 use super::codec::{self, CodecError};
@@ -20,23 +20,67 @@ pub(crate) struct Envelope<'a> {
 
 /// Fields that nothing here reads (`id`, `timestamp`, and the sender's own) are skipped whatever they hold.
 #[derive(Deserialize)]
-struct Fields<'a> {
+#[serde(bound(deserialize = "P: Deserialize<'de>"))]
+struct Fields<'a, P> {
     #[serde(rename = "type", borrow, default)]
     command: Cow<'a, str>,
     #[serde(rename = "userId", default)]
     user_id: Option<String>,
-    #[serde(borrow, default)]
-    payload: Option<&'a RawValue>,
+    #[serde(default = "absent")]
+    payload: Option<P>,
+}
+
+fn absent<P>() -> Option<P> {
+    None
 }
 
 /// Reads an envelope without copying its payload.
 pub(crate) fn decode(value: &[u8]) -> Result<Envelope<'_>, CodecError> {
-    let fields: Fields<'_> = codec::decode_object(value)?;
+    let fields: Fields<'_, &RawValue> = codec::decode_object(value)?;
     Ok(Envelope {
         command: Some(fields.command).filter(|command| !command.is_empty()),
         user_id: fields.user_id,
         payload: fields.payload.map(RawValue::get),
     })
+}
+
+/// The command of an envelope, if it is one, where that can be told without a look at its payload.
+///
+/// Members before the command are texts, and the payload comes after it: so does everybody write it. `None` says nothing.
+pub(crate) fn command_ahead(value: &[u8]) -> Option<&str> {
+    let mut rest = after(value, b'{')?;
+    loop {
+        let (name, behind) = plain_text(rest)?;
+        let (text, behind) = plain_text(after(behind, b':')?)?;
+        if name == b"type" {
+            return str::from_utf8(text).ok().filter(|command| !command.is_empty());
+        }
+        rest = after(behind, b',')?;
+    }
+}
+
+fn after(json: &[u8], byte: u8) -> Option<&[u8]> {
+    json.trim_ascii_start().strip_prefix(&[byte])
+}
+
+/// A text without escapes, and what comes after it.
+fn plain_text(json: &[u8]) -> Option<(&[u8], &[u8])> {
+    let text = after(json, b'"')?;
+    let end = memchr::memchr2(b'"', b'\\', text)?;
+    let (text, behind) = text.split_at(end);
+    Some((text, behind.strip_prefix(b"\"")?))
+}
+
+/// Reads the payload of an envelope in one with the rest of it.
+///
+/// An error where it is no envelope, and within that one where its payload is something else.
+pub(crate) fn decode_payload<T: DeserializeOwned>(value: &[u8]) -> Result<Result<T, CodecError>, CodecError> {
+    if let Ok(Fields { payload: Some(payload), .. }) = codec::decode_object::<Fields<'_, T>>(value) {
+        return Ok(Ok(payload));
+    }
+    // It may be absent, or nest as deep as what is read by itself may; else this says which of the two is wrong.
+    let Envelope { payload, .. } = decode(value)?;
+    Ok(codec::decode(payload.unwrap_or("null").as_bytes()))
 }
 
 /// Writes an envelope around an encoded payload, in the reference's field order.
@@ -105,6 +149,44 @@ mod tests {
         let value = Bytes::from_static(br#"{"id":7,"timestamp":"soon"}"#);
         let envelope = decode(&value).expect("an envelope");
         assert_eq!(envelope, Envelope { command: None, user_id: None, payload: None });
+    }
+
+    #[test]
+    fn the_command_is_told_ahead_of_the_payload_and_never_guessed() {
+        let ahead = |value: &'static str| command_ahead(value.as_bytes());
+        let written = encode("6f1c", Some("CONNECT"), Some("7"), b"[1]", 1);
+        assert_eq!(command_ahead(&written), Some("CONNECT"));
+        assert_eq!(ahead(" {\n\"id\" : \"1\" ,\t\"type\" : \"A\" oh no"), Some("A"));
+        for silent in [
+            r#"{"payload":{"type":"A"},"type":"B"}"#,
+            r#"{"payload":"x","type":7}"#,
+            r#"{"id":"a\"b","type":"A"}"#,
+            r#"{"id":7,"type":"A"}"#,
+            r#"{"type":"A\u0042"}"#,
+            r#"{"type":""}"#,
+            r#"{"type"}"#,
+            r#"["type","A"]"#,
+            r#"{"type":"A"#,
+            "",
+        ] {
+            assert_eq!(ahead(silent), None, "{silent}");
+        }
+    }
+
+    #[test]
+    fn a_payload_read_with_its_envelope_is_what_it_is_alone() {
+        let payload = |value: &str| decode_payload::<Vec<u8>>(value.as_bytes());
+        let read = |value: &str| payload(value).ok().map(Result::ok);
+        assert_eq!(read(r#"{"type":"A","payload":[1,2],"timestamp":1}"#), Some(Some(vec![1, 2])));
+        assert_eq!(read(r#"{"type":"A","payload":{},"timestamp":1}"#), Some(None));
+        assert_eq!(read(r#"{"type":"A"}"#), Some(None));
+        for broken in [r#"{"type":"A","payload":[1]"#, r#"{"type":"A","payload":[1],"type":"B"}"#, "[1]"] {
+            assert_eq!(read(broken), None, "{broken}");
+        }
+        assert!(matches!(decode_payload::<Option<u8>>(br#"{"payload":null}"#), Ok(Ok(None))));
+        assert!(matches!(decode_payload::<()>(br#"{"type":"A"}"#), Ok(Ok(()))));
+        let deepest = format!(r#"{{"type":"A","payload":{}{}}}"#, "[".repeat(127), "]".repeat(127));
+        assert!(matches!(decode_payload::<serde_json::Value>(deepest.as_bytes()), Ok(Ok(_))));
     }
 
     #[test]
