@@ -63,8 +63,9 @@ use proc_macro::TokenStream;
 /// - `ordering = "key"`, `"partition"` or `"none"`: which records are handled one at a time. By default `"key"`.
 /// - `concurrency = 64`: how many handlers run at once, at least 1.
 /// - `retry_topic = "..."`: retries wait on this topic and not in the process, so that a delay may be of any
-///   length and survives a restart. A retried record no longer waits its turn among those of its key. By default
-///   they wait in the process, for no longer than the runtime's `drain_timeout`.
+///   length and survives a restart. A retried record no longer waits its turn among those of its key. Nothing else
+///   may read that topic, which the runtime's `build()` checks. By default they wait in the process, for no longer than
+///   the runtime's `drain_timeout`.
 /// - `retry`, `timeout` and `dedupe`: as for [`macro@command`], for every command of the item that does not state
 ///   its own; of a free function without `#[command]`, for every record.
 /// - `dead_letters_of = "..."`: only on a free function without `#[command]`, and instead of `topic`. The

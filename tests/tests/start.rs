@@ -91,6 +91,57 @@ fn handlers_whose_callers_would_wait_on_different_topics_are_refused() {
     }
 }
 
+#[kafka_handler(topic = "c-commands", group = "c", retry_topic = "c-retries", register = false)]
+#[command("ONE")]
+async fn one_with_retries() -> Result<(), RpcError> {
+    Ok(())
+}
+
+#[kafka_handler(topic = "c-commands", group = "c", retry_topic = "c-retries", register = false)]
+#[command("OTHER")]
+async fn other_with_retries() -> Result<(), RpcError> {
+    Ok(())
+}
+
+#[kafka_handler(topic = "d-commands", group = "d", retry_topic = "c-retries", register = false)]
+#[command("ONE")]
+async fn stranger_with_retries() -> Result<(), RpcError> {
+    Ok(())
+}
+
+#[test]
+fn a_retry_topic_that_two_subscriptions_share_is_refused_and_one_that_handlers_of_one_share_is_not() {
+    let of_one = || {
+        let runtime = Runtime::builder().without_registry();
+        runtime.handlers(one_with_retries_handlers()).handlers(other_with_retries_handlers())
+    };
+    of_one().build().expect("they are one subscription");
+    let built = of_one().handlers(stranger_with_retries_handlers()).build();
+    let Err(Error::Build(problems)) = built else { panic!("it was built") };
+    let text = problems.to_string();
+    for part in ["`c-retries`", "`c-commands` in group `c`", "`d-commands` in group `d`"] {
+        assert!(text.contains(part), "`{part}` is missing in:\n{text}");
+    }
+    let places: Vec<usize> = problems.iter().map(|problem| problem.places.len()).collect();
+    assert_eq!(places, [3], "{text}");
+}
+
+#[test]
+fn topics_of_one_group_that_are_renamed_to_one_are_refused() {
+    let both = |rename: fn(&str) -> String| {
+        let runtime =
+            Runtime::builder().without_registry().map_topics(rename).map_groups(|_| "all".to_owned());
+        runtime.handlers(answers::handlers()).handlers(other::handlers()).build()
+    };
+    both(|topic| format!("staging.{topic}")).expect("their names differ");
+    let error = both(|_| "commands".to_owned()).expect_err("their names do not").to_string();
+    for part in
+        ["`commands` would be read for `a-commands` in group `all`", "for `b-commands` in group `all`"]
+    {
+        assert!(error.contains(part), "`{part}` is missing in:\n{error}");
+    }
+}
+
 #[test]
 fn a_group_that_no_handler_has_is_named() {
     let built = Runtime::builder().without_registry().handlers(other::handlers()).serve_groups(["b"]).build();

@@ -84,6 +84,7 @@ impl Subscription {
     }
 
     /// Retries through this topic, and not in the process: delays may be of any length, and survive a restart.
+    /// Nothing else may read it: two subscriptions would handle each other's records.
     #[must_use]
     pub const fn retry_topic(mut self, topic: &'static str) -> Self {
         self.retry_topic = Some(topic);

@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use super::Rename;
+use super::{Rename, sources};
 use std::time::Duration;
 
 use crate::{
@@ -96,6 +96,7 @@ pub(super) fn assemble(
         // What cannot be handled stays where it is: there is no dead letter of a dead letter.
         served.push(Served { topic, reply_topic: None, dead_letter_topic: None, ..handled });
     }
+    sources::check(&served, problems);
     served
 }
 

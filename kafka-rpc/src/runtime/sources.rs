@@ -1,0 +1,166 @@
+//! Which topics are read for what, and where two subscriptions would take each other's records.
+
+use std::{collections::BTreeMap, fmt};
+
+use crate::{Problem, handler::Location, server::Served};
+
+/// One reading of a topic: for the subscription itself, or for its retries.
+#[derive(Clone, Copy)]
+struct Reading<'a> {
+    served: &'a Served,
+    is_retry: bool,
+}
+
+impl fmt::Display for Reading<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match (self.is_retry, self.served.of_dead_letters) {
+            (true, _) => "the retries of ",
+            (false, true) => "the dead letters of ",
+            (false, false) => "",
+        };
+        write!(f, "{what}`{}` in group `{}`", self.served.contract_topic, self.served.group)
+    }
+}
+
+/// Finds the topics that are read twice where that breaks both readings, named as the cluster has them.
+///
+/// Two groups may read one topic, each all of it. A retry topic may have one reading only: a group reads all that the
+/// retries of another have put there.
+pub(super) fn check(served: &[Served], problems: &mut Vec<Problem>) {
+    let mut topics: BTreeMap<&str, Vec<Reading<'_>>> = BTreeMap::new();
+    for served in served {
+        topics.entry(&served.topic).or_default().push(Reading { served, is_retry: false });
+        if let Some(topic) = &served.retry_topic {
+            topics.entry(topic).or_default().push(Reading { served, is_retry: true });
+        }
+    }
+    for (topic, readings) in topics {
+        if readings.iter().any(|reading| reading.is_retry) {
+            problems.extend(shared(
+                topic,
+                &readings,
+                "each would handle what is meant for the others; give every `retry_topic` a name that nothing else has",
+            ));
+            continue;
+        }
+        let mut groups: BTreeMap<&str, Vec<Reading<'_>>> = BTreeMap::new();
+        for reading in readings {
+            groups.entry(&reading.served.group).or_default().push(reading);
+        }
+        problems.extend(groups.into_values().filter_map(|readings| {
+            shared(
+                topic,
+                &readings,
+                "each would get a part of the others' records; give each a topic or a group of its own, which \
+                 `map_topics` and `map_groups` keep apart",
+            )
+        }));
+    }
+}
+
+/// The problem of readings that must not share a topic, if they are several.
+fn shared(topic: &str, readings: &[Reading<'_>], why_not: &str) -> Option<Problem> {
+    if readings.len() < 2 {
+        return None;
+    }
+    let all: Vec<String> = readings.iter().map(|reading| format!("for {reading}")).collect();
+    let mut places: Vec<Location> =
+        readings.iter().flat_map(|reading| reading.served.locations.iter().copied()).collect();
+    places.sort_unstable();
+    places.dedup();
+    Some(Problem {
+        message: format!("`{topic}` would be read {}, and {why_not}", all.join(" and ")),
+        places: places.iter().map(ToString::to_string).collect(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Written on a line of its own.
+    fn served(topic: &'static str, group: &str, retry_topic: Option<&str>, line: u32) -> Served {
+        Served {
+            topic: topic.into(),
+            group: group.into(),
+            contract_topic: topic,
+            retry_topic: retry_topic.map(Into::into),
+            locations: vec![Location { file: "a.rs", line }],
+            ..Served::of_orders(true, false)
+        }
+    }
+
+    fn letters(of: &'static str, topic: &'static str, group: &str, line: u32) -> Served {
+        Served { contract_topic: of, of_dead_letters: true, ..served(topic, group, None, line) }
+    }
+
+    fn problems(served: &[Served]) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        check(served, &mut problems);
+        problems
+    }
+
+    #[test]
+    fn a_topic_that_two_readings_would_break_for_each_other_is_named_with_both_and_their_places() {
+        let renamed = Served { topic: "a".into(), ..served("b", "g", None, 2) };
+        for (name, both, text) in [
+            (
+                "a retry topic of one group",
+                [served("a", "g", Some("r"), 1), served("b", "g", Some("r"), 2)],
+                "`r` would be read for the retries of `a` in group `g` and for the retries of `b` in group `g`, and",
+            ),
+            (
+                "a retry topic of two groups",
+                [served("a", "g", Some("r"), 1), served("a", "h", Some("r"), 2)],
+                "`r` would be read for the retries of `a` in group `g` and for the retries of `a` in group `h`, and",
+            ),
+            (
+                "a retry topic with a subscription to it",
+                [served("a", "g", Some("b"), 1), served("b", "h", None, 2)],
+                "`b` would be read for the retries of `a` in group `g` and for `b` in group `h`, and",
+            ),
+            (
+                "a retry topic with dead letters on it",
+                [served("a", "g", Some("a.dlq"), 1), letters("a", "a.dlq", "h", 2)],
+                "for the retries of `a` in group `g` and for the dead letters of `a` in group `h`, and",
+            ),
+            (
+                "two topics that are renamed to one",
+                [served("a", "g", None, 1), renamed],
+                "`a` would be read for `a` in group `g` and for `b` in group `g`, and",
+            ),
+            (
+                "dead letters of two topics on one",
+                [letters("a", "dlq", "g", 1), letters("b", "dlq", "g", 2)],
+                "`dlq` would be read for the dead letters of `a` in group `g` and for the dead letters of `b` in group",
+            ),
+        ] {
+            let found = problems(&both);
+            let [problem] = &*found else { panic!("{name}: {found:?}") };
+            assert!(problem.message.contains(text), "{name}: {problem}");
+            assert_eq!(problem.places, ["a.rs:1", "a.rs:2"], "{name}");
+        }
+    }
+
+    #[test]
+    fn a_topic_that_is_its_own_retry_topic_is_named_once() {
+        let found = problems(&[served("a", "g", Some("a"), 1)]);
+        let [problem] = &*found else { panic!("{found:?}") };
+        let text = "`a` would be read for `a` in group `g` and for the retries of `a` in group `g`, and";
+        assert!(problem.message.contains(text), "{problem}");
+        assert_eq!(problem.places, ["a.rs:1"]);
+    }
+
+    #[test]
+    fn groups_may_read_one_topic_and_its_dead_letters_each_with_retries_of_its_own() {
+        let found = problems(&[
+            served("a", "g", Some("a.retries-of-g"), 1),
+            served("a", "h", Some("a.retries-of-h"), 2),
+            served("a", "i", None, 3),
+            served("b", "g", None, 4),
+            letters("a", "a.dlq", "g", 5),
+            letters("a", "a.dlq", "h", 6),
+        ]);
+        assert_eq!(found, []);
+    }
+}
