@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, env, fmt, time::Duration};
 
-use crate::{Error, Tuning};
+use crate::{Error, Tuning, properties};
 
 /// What a call does while as many wait for replies as may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -48,23 +48,6 @@ pub struct Config {
 
 /// How long a call waits unless somebody says otherwise.
 pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// librdkafka properties that the runtime's promises rest on, and what to use instead.
-const OWNED: [(&str, &str); 9] = [
-    ("bootstrap.servers", "give the brokers to `Config::new` or KAFKA_BROKERS"),
-    ("metadata.broker.list", "give the brokers to `Config::new` or KAFKA_BROKERS"),
-    ("client.id", "use `Config::client_id` or KAFKA_CLIENT_ID"),
-    ("group.id", "the group belongs to the handler's attribute; `map_groups` renames it"),
-    ("enable.auto.commit", "the runtime commits what is finished, and nothing else"),
-    ("enable.auto.offset.store", "the runtime commits what is finished, and nothing else"),
-    ("enable.idempotence", "without it a retried request is stored twice and out of order"),
-    ("acks", "with less than `all` an acknowledged record can be lost"),
-    ("request.required.acks", "with less than `all` an acknowledged record can be lost"),
-];
-
-/// What a group of the `consumer` protocol (KIP-848) does not take.
-const CLASSIC_ONLY: [&str; 3] =
-    ["session.timeout.ms", "heartbeat.interval.ms", "partition.assignment.strategy"];
 
 impl Config {
     /// The settings for a cluster, everything else at its default. `brokers` is a list `host:port,host:port`.
@@ -278,31 +261,7 @@ impl Config {
                 return Err(Error::config(name, "0", "nothing could ever run; give more than zero"));
             }
         }
-        for (name, instead) in OWNED {
-            if let Some(value) = self.properties.get(name) {
-                return Err(Error::config(
-                    name,
-                    Self::shown(name, value),
-                    format!("the runtime owns it: {instead}"),
-                ));
-            }
-        }
-        let consumer_protocol =
-            self.properties.get("group.protocol").is_some_and(|protocol| protocol == "consumer");
-        for name in CLASSIC_ONLY {
-            if let Some(value) = self.properties.get(name).filter(|_| consumer_protocol) {
-                let reason = "with `group.protocol=consumer` the broker decides this; remove one of the two";
-                return Err(Error::config(name, value, reason));
-            }
-        }
-        Ok(())
-    }
-
-    /// A property's value as it may be shown.
-    pub(crate) fn shown<'a>(name: &str, value: &'a str) -> &'a str {
-        const SECRET: [&str; 6] =
-            ["password", "secret", "key.pem", "token", "sasl.jaas", "oauthbearer.config"];
-        if SECRET.iter().any(|part| name.contains(part)) { "[redacted]" } else { value }
+        properties::check(&self.properties)
     }
 }
 
@@ -310,7 +269,7 @@ impl Config {
 impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let properties: BTreeMap<&str, &str> =
-            self.properties.iter().map(|(name, value)| (&**name, Self::shown(name, value))).collect();
+            self.properties.iter().map(|(name, value)| (&**name, properties::shown(name, value))).collect();
         f.debug_struct("Config")
             .field("brokers", &self.brokers)
             .field("client_id", &self.client_id)
@@ -369,13 +328,6 @@ mod tests {
             (Config::new("a:1").call_timeout(Duration::ZERO), "call_timeout` cannot be `0s"),
             (Config::new("a:1").max_uncommitted(0), "max_uncommitted` cannot be `0"),
             (Config::new("a:1").property("acks", "1"), "acks` cannot be `1"),
-            (
-                Config::new("a:1")
-                    .property("group.protocol", "consumer")
-                    .property("session.timeout.ms", "6000"),
-                "session.timeout.ms` cannot be `6000",
-            ),
-            (Config::new("a:1").property("enable.auto.commit", "true"), "enable.auto.commit"),
         ] {
             let error = config.check().expect_err("a wrong setting").to_string();
             assert!(error.contains(named), "{error}");

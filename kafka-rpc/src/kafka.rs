@@ -8,7 +8,7 @@ use rdkafka::{
     message::{BorrowedMessage, Headers as _},
 };
 
-use crate::{Config, Error, server::received::UnreadableHeaders};
+use crate::{Config, Error, properties, server::received::UnreadableHeaders};
 
 /// The properties of any client: who we are and how we talk to brokers.
 pub(crate) fn client_config(config: &Config) -> ClientConfig {
@@ -51,7 +51,7 @@ pub(crate) fn consumer_config(config: &Config, group: &str) -> ClientConfig {
 pub(crate) fn creation_error(what: &str, error: &KafkaError) -> Error {
     match error {
         KafkaError::ClientConfig(_, reason, name, value) => {
-            Error::config(name, Config::shown(name, value), reason)
+            Error::config(name, properties::shown(name, value), reason)
         }
         other => Error::Kafka { action: format!("{what} could not be made"), reason: other.to_string() },
     }

@@ -73,6 +73,7 @@ mod kafka;
 mod moment;
 #[cfg(feature = "kafka")]
 mod producer;
+mod properties;
 mod runtime;
 mod server;
 pub mod telemetry;

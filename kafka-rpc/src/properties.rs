@@ -1,0 +1,72 @@
+//! The properties of librdkafka that a user may pass on: which are refused, and which values nobody may see.
+
+use std::collections::BTreeMap;
+
+use crate::Error;
+
+/// What the runtime's promises rest on, and what to use instead.
+const OWNED: [(&str, &str); 9] = [
+    ("bootstrap.servers", "give the brokers to `Config::new` or KAFKA_BROKERS"),
+    ("metadata.broker.list", "give the brokers to `Config::new` or KAFKA_BROKERS"),
+    ("client.id", "use `Config::client_id` or KAFKA_CLIENT_ID"),
+    ("group.id", "the group belongs to the handler's attribute; `map_groups` renames it"),
+    ("enable.auto.commit", "the runtime commits what is finished, and nothing else"),
+    ("enable.auto.offset.store", "the runtime commits what is finished, and nothing else"),
+    ("enable.idempotence", "without it a retried request is stored twice and out of order"),
+    ("acks", "with less than `all` an acknowledged record can be lost"),
+    ("request.required.acks", "with less than `all` an acknowledged record can be lost"),
+];
+
+/// What a group of the `consumer` protocol (KIP-848) does not take.
+const CLASSIC_ONLY: [&str; 3] =
+    ["session.timeout.ms", "heartbeat.interval.ms", "partition.assignment.strategy"];
+
+/// Finds every property that cannot be set.
+pub(crate) fn check(properties: &BTreeMap<String, String>) -> Result<(), Error> {
+    for (name, instead) in OWNED {
+        if let Some(value) = properties.get(name) {
+            let reason = format!("the runtime owns it: {instead}");
+            return Err(Error::config(name, shown(name, value), reason));
+        }
+    }
+    let consumer_protocol = properties.get("group.protocol").is_some_and(|protocol| protocol == "consumer");
+    for name in CLASSIC_ONLY {
+        if let Some(value) = properties.get(name).filter(|_| consumer_protocol) {
+            let reason = "with `group.protocol=consumer` the broker decides this; remove one of the two";
+            return Err(Error::config(name, value, reason));
+        }
+    }
+    Ok(())
+}
+
+/// A property's value as it may be shown.
+pub(crate) fn shown<'a>(name: &str, value: &'a str) -> &'a str {
+    const SECRET: [&str; 6] = ["password", "secret", "key.pem", "token", "sasl.jaas", "oauthbearer.config"];
+    if SECRET.iter().any(|part| name.contains(part)) { "[redacted]" } else { value }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(properties: &[(&str, &str)]) -> BTreeMap<String, String> {
+        properties.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn a_property_that_the_promises_rest_on_is_refused_and_named_with_its_value() {
+        for (name, _) in OWNED {
+            let error = check(&set(&[(name, "1")])).expect_err("it is the runtime's").to_string();
+            assert!(error.contains(&format!("`{name}` cannot be `1`: the runtime owns it")), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_only_the_classic_protocol_has_is_refused_with_the_other() {
+        let mut properties = set(&[("group.protocol", "consumer"), ("session.timeout.ms", "6000")]);
+        let error = check(&properties).expect_err("the broker decides").to_string();
+        assert!(error.contains("session.timeout.ms` cannot be `6000"), "{error}");
+        properties.remove("group.protocol");
+        check(&properties).expect("with the classic protocol it is ours");
+    }
+}
