@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::Error;
 
 /// What the runtime's promises rest on, and what to use instead.
-const OWNED: [(&str, &str); 9] = [
+const OWNED: [(&str, &str); 11] = [
     ("bootstrap.servers", "give the brokers to `Config::new` or KAFKA_BROKERS"),
     ("metadata.broker.list", "give the brokers to `Config::new` or KAFKA_BROKERS"),
     ("client.id", "use `Config::client_id` or KAFKA_CLIENT_ID"),
@@ -15,6 +15,8 @@ const OWNED: [(&str, &str); 9] = [
     ("enable.idempotence", "without it a retried request is stored twice and out of order"),
     ("acks", "with less than `all` an acknowledged record can be lost"),
     ("request.required.acks", "with less than `all` an acknowledged record can be lost"),
+    ("delivery.report.only.error", "an acknowledgement that is not told ends no call and commits no record"),
+    ("transactional.id", "the runtime sends outside of transactions; leave it out"),
 ];
 
 /// What a group of the `consumer` protocol (KIP-848) does not take.
