@@ -127,6 +127,9 @@ impl Config {
     }
 
     /// How long handlers that are running may take to end at shutdown and when partitions move: by default 20 s.
+    ///
+    /// It is less than the consumer's `max.poll.interval.ms`, which is 5 minutes unless you set that
+    /// [`property`](Self::property): a consumer that drains does not poll, and would leave its group in the middle of it.
     #[must_use]
     pub fn drain_timeout(mut self, timeout: Duration) -> Self {
         self.drain_timeout = timeout;
@@ -261,7 +264,18 @@ impl Config {
                 return Err(Error::config(name, "0", "nothing could ever run; give more than zero"));
             }
         }
-        properties::check(&self.properties)
+        properties::check(&self.properties)?;
+        // The thread that drains is the one that polls.
+        match properties::max_poll_interval(&self.properties) {
+            Some(interval) if self.drain_timeout >= interval => {
+                let reason = format!(
+                    "a consumer that drains does not poll, and leaves its group after `max.poll.interval.ms` \
+                     ({interval:?}) without a poll; give less than that, or more to that property"
+                );
+                Err(Error::config("drain_timeout", format!("{:?}", self.drain_timeout), reason))
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -328,10 +342,25 @@ mod tests {
             (Config::new("a:1").call_timeout(Duration::ZERO), "call_timeout` cannot be `0s"),
             (Config::new("a:1").max_uncommitted(0), "max_uncommitted` cannot be `0"),
             (Config::new("a:1").property("acks", "1"), "acks` cannot be `1"),
+            (
+                Config::new("a:1").drain_timeout(Duration::MAX),
+                "drain_timeout` cannot be `18446744073709551615",
+            ),
+            (Config::new("a:1").drain_timeout(Duration::from_mins(5)), "drain_timeout` cannot be `300s"),
+            (Config::new("a:1").property("max.poll.interval.ms", "20000"), "drain_timeout` cannot be `20s"),
         ] {
             let error = config.check().expect_err("a wrong setting").to_string();
             assert!(error.contains(named), "{error}");
         }
+    }
+
+    #[test]
+    fn a_drain_takes_less_than_its_consumer_may_go_without_a_poll() {
+        let config = |drain| Config::new("a:1").drain_timeout(Duration::from_secs(drain));
+        config(299).check().expect("less than the default of librdkafka");
+        config(300).property("max.poll.interval.ms", "300001").check().expect("less than what is set");
+        // The property is at fault, and librdkafka says so.
+        config(300).property("max.poll.interval.ms", "soon").check().expect("only librdkafka knows");
     }
 
     #[test]

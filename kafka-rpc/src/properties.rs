@@ -1,6 +1,6 @@
 //! The properties of librdkafka that a user may pass on: which are refused, and which values nobody may see.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use crate::Error;
 
@@ -22,6 +22,17 @@ const OWNED: [(&str, &str); 11] = [
 /// What a group of the `consumer` protocol (KIP-848) does not take.
 const CLASSIC_ONLY: [&str; 3] =
     ["session.timeout.ms", "heartbeat.interval.ms", "partition.assignment.strategy"];
+
+/// librdkafka's own choice of `max.poll.interval.ms`.
+const MAX_POLL_INTERVAL_MILLIS: u64 = 300_000;
+
+/// After how long without a poll a consumer leaves its group; `None` where what is set is no number, which librdkafka
+/// refuses.
+pub(crate) fn max_poll_interval(properties: &BTreeMap<String, String>) -> Option<Duration> {
+    let set = properties.get("max.poll.interval.ms");
+    let millis = set.map_or(Some(MAX_POLL_INTERVAL_MILLIS), |millis| millis.trim().parse().ok());
+    millis.map(Duration::from_millis)
+}
 
 /// Finds every property that cannot be set.
 pub(crate) fn check(properties: &BTreeMap<String, String>) -> Result<(), Error> {
