@@ -54,7 +54,10 @@ pub(crate) fn check(properties: &BTreeMap<String, String>) -> Result<(), Error> 
 
 /// A property's value as it may be shown.
 pub(crate) fn shown<'a>(name: &str, value: &'a str) -> &'a str {
-    const SECRET: [&str; 6] = ["password", "secret", "key.pem", "token", "sasl.jaas", "oauthbearer.config"];
+    // By parts of names, so that a secret under a name that is misspelt is none that is shown.
+    const SECRET: [&str; 10] =
+        ["pass", "pwd", "secret", "token", "credential", "user", "key", "pem", "jaas", "oauthbearer.config"];
+    let name = name.to_ascii_lowercase();
     if SECRET.iter().any(|part| name.contains(part)) { "[redacted]" } else { value }
 }
 
@@ -81,5 +84,37 @@ mod tests {
         assert!(error.contains("session.timeout.ms` cannot be `6000"), "{error}");
         properties.remove("group.protocol");
         check(&properties).expect("with the classic protocol it is ours");
+    }
+
+    #[test]
+    fn what_librdkafka_takes_for_sensitive_is_not_shown_nor_is_a_secret_whose_name_is_misspelt() {
+        for name in [
+            // Those that its table of properties marks so.
+            "ssl.key.location",
+            "ssl.key.password",
+            "ssl.key.pem",
+            "ssl_key",
+            "ssl.ca.pem",
+            "ssl.keystore.password",
+            "sasl.username",
+            "sasl.password",
+            "sasl.oauthbearer.config",
+            "sasl.oauthbearer.client.secret",
+            "sasl.oauthbearer.client.credentials.client.secret",
+            "sasl.oauthbearer.assertion.private.key.file",
+            "sasl.oauthbearer.assertion.private.key.passphrase",
+            "sasl.oauthbearer.assertion.private.key.pem",
+            // Those that it does not know.
+            "sasl.passwd",
+            "sasl.pwd",
+            "SASL.PASSWORD",
+            "sasl.jaas.config",
+            "sasl.user",
+        ] {
+            assert_eq!(shown(name, "hunter2"), "[redacted]", "{name}");
+        }
+        for name in ["security.protocol", "sasl.mechanisms", "ssl.ca.location", "linger.ms", "acks"] {
+            assert_eq!(shown(name, "shown"), "shown", "{name}");
+        }
     }
 }

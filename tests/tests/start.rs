@@ -168,6 +168,15 @@ async fn a_property_that_librdkafka_does_not_take_is_named_with_its_value() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_secret_whose_name_librdkafka_does_not_know_is_not_in_the_error() {
+    let cluster = Cluster::start();
+    let runtime = cluster.runtime(cluster.config().property("sasl.passwd", "hunter2"));
+    let error = runtime.build().expect("only librdkafka knows").start().await.expect_err("no such property");
+    let error = error.to_string();
+    assert!(error.contains("sasl.passwd") && !error.contains("hunter2"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn brokers_that_cannot_be_reached_are_an_error_that_names_them_and_not_a_hang() {
     // A port that was free a moment ago, and that nobody listens on.
     let port =
