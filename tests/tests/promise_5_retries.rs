@@ -12,6 +12,7 @@ use kafka_rpc::{CallError, RpcError, Running, State, kafka_handler};
 use tests::{
     Cluster, Record,
     cluster::started,
+    counted::{self, counted},
     eventually,
     orders::{DEAD_LETTERS, Failure, GROUP, OrderService, Orders, OrdersClient, TOPIC, fail},
 };
@@ -320,6 +321,7 @@ mod careless {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_written_decision_discards_what_cannot_be_handled() {
+    counted::record();
     let cluster = Cluster::start();
     cluster.create_topic("careless-commands", 1).await;
     cluster.peer().send(&cluster.name("careless-commands"), &Record::new(r#"{"type":"FAIL"}"#)).await;
@@ -327,4 +329,7 @@ async fn a_written_decision_discards_what_cannot_be_handled() {
     let committed = || cluster.committed_sum("careless", "careless-commands", 1) == 1;
     eventually("it is final", || committed().then_some(())).await;
     running.shutdown().await.expect("a clean shutdown");
+    let topic = cluster.name("careless-commands");
+    let outcome = |outcome| counted("kafka_rpc_records_total", &[("topic", &*topic), ("outcome", outcome)]);
+    assert_eq!((outcome("discarded"), outcome("dead_lettered")), (1, 0));
 }
