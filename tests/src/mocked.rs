@@ -1,13 +1,15 @@
 //! A caller on a broker that is told to fail.
 
-use std::time::Duration;
-
-use kafka_rpc::{CallError, Config, Running, Runtime};
+use kafka_rpc::{Config, Running, Runtime};
 use rdkafka::{mocking::MockCluster, producer::DefaultProducerContext};
 
-use crate::orders::{OrdersClient as _, REPLIES, TOPIC};
+use crate::{
+    Peer, Record,
+    orders::{OrdersClient as _, REPLIES, TOPIC},
+};
 
-/// A caller whose reply topic, like the topic it calls, has one partition and is being read already.
+/// A caller whose reply topic, like the topic it calls, has one partition and is being read already: its first call, `first`,
+/// has been answered.
 ///
 /// # Panics
 ///
@@ -19,7 +21,14 @@ pub async fn caller_on(broker: &MockCluster<'_, DefaultProducerContext>) -> Runn
     let config = Config::new(broker.bootstrap_servers()).property("fetch.wait.max.ms", "1");
     let runtime = Runtime::builder().config(config).without_registry().client_only().build();
     let running = runtime.expect("nothing is wrong").start().await.expect("the broker is there");
-    let first = running.client().echo("first".to_owned()).timeout(Duration::from_millis(500)).await;
-    assert!(matches!(first, Err(CallError::DeadlineExceeded { .. })), "nobody answers");
+    let answer = async {
+        let peer = Peer::new(&broker.bootstrap_servers());
+        let request = peer.read(TOPIC, 1).await.remove(0);
+        let id = request.text("correlation-id").expect("an id");
+        let reply = Record::new(r#"{"success":true,"data":"first"}"#).header("correlation-id", id);
+        peer.send(REPLIES, &reply).await;
+    };
+    let (first, ()) = tokio::join!(running.client().echo("first".to_owned()), answer);
+    assert_eq!(first, Ok("first".to_owned()));
     running
 }
