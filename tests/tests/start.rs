@@ -1,6 +1,9 @@
 //! What is found before the first record: when the runtime is built, and when it starts.
 
-use std::time::{Duration, Instant};
+use std::{
+    net::Ipv4Addr,
+    time::{Duration, Instant},
+};
 
 use kafka_rpc::{Config, Error, RpcError, Runtime, State, kafka_handler};
 use tests::{
@@ -8,6 +11,7 @@ use tests::{
     cluster::real_kafka,
     orders::{OrderService, Orders, TOPIC},
 };
+use tokio::net::TcpSocket;
 
 #[derive(Clone)]
 struct Db;
@@ -178,10 +182,10 @@ async fn a_secret_whose_name_librdkafka_does_not_know_is_not_in_the_error() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn brokers_that_cannot_be_reached_are_an_error_that_names_them_and_not_a_hang() {
-    // A port that was free a moment ago, and that nobody listens on.
-    let port =
-        std::net::TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port");
-    let brokers = port.to_string();
+    // Bound until the test ends, so that nobody else gets the port, and listened on by nobody.
+    let bound = TcpSocket::new_v4().expect("a socket");
+    bound.bind((Ipv4Addr::LOCALHOST, 0).into()).expect("a port");
+    let brokers = bound.local_addr().expect("its address").to_string();
     let config = Config::new(&brokers).connection_timeout(Duration::from_millis(500));
     let started = Instant::now();
     let runtime = Runtime::builder().without_registry().config(config).build().expect("nothing is wrong yet");
@@ -189,6 +193,7 @@ async fn brokers_that_cannot_be_reached_are_an_error_that_names_them_and_not_a_h
     assert!(matches!(&error, Error::Unreachable { .. }), "{error}");
     assert!(error.to_string().contains(&brokers), "{error}");
     assert!(started.elapsed() < Duration::from_secs(20), "a hang");
+    drop(bound);
 }
 
 #[tokio::test(flavor = "multi_thread")]
