@@ -245,3 +245,21 @@ async fn a_header_of_the_protocol_cannot_be_the_callers_own() {
     assert!(reason.contains("Correlation-Id"), "{reason}");
     running.shutdown().await.expect("a clean shutdown");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_compressed_is_read_whatever_the_codec() {
+    let cluster = Cluster::start();
+    both_topics(&cluster).await;
+    let service = OrderService::default();
+    let runtime = cluster.runtime(cluster.config()).provide(service.clone());
+    let running = started(runtime.handlers(<OrderService as Orders>::handlers())).await;
+    for (number, codec) in (0..).zip(["gzip", "snappy", "lz4", "zstd"]) {
+        let runtime = cluster.runtime(cluster.config().property("compression.type", codec)).client_only();
+        let caller = started(runtime).await;
+        // Compressible, or it would be sent as it is.
+        let account = "a".repeat(10_000);
+        assert_eq!(caller.client().place(order(&account, number)).await, Ok(number), "{codec}");
+        caller.shutdown().await.expect("a clean shutdown");
+    }
+    running.shutdown().await.expect("a clean shutdown");
+}
