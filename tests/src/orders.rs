@@ -24,6 +24,8 @@ pub const GROUP: &str = "orders";
 
 /// The account whose orders fail in the service that is a process of its own.
 pub const FAILING: &str = "failing";
+/// The account whose orders do not end there.
+pub const HELD: &str = "held";
 
 /// The commands of [`Orders`].
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]

@@ -3,12 +3,12 @@
 use std::{
     env, fs, io,
     path::PathBuf,
-    process::{Child, Command},
+    process::{Child, Command, ExitStatus},
 };
 
 use uuid::Uuid;
 
-use crate::Cluster;
+use crate::{Cluster, process};
 
 /// A service that is killed with its test.
 #[derive(Debug)]
@@ -36,6 +36,33 @@ impl Service {
     pub fn kill(&mut self) {
         // It may have been killed before.
         let _ended = self.0.kill().and_then(|()| self.0.wait());
+    }
+
+    /// Sends it a signal by its name, such as `TERM`.
+    ///
+    /// # Panics
+    ///
+    /// If it cannot be sent.
+    pub fn signal(&self, name: &str) {
+        process::signal(&self.0, name).unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    /// Whether it listens for SIGTERM itself, and does not leave that to the system.
+    pub fn listens(&self) -> bool {
+        const SIGTERM: u32 = 15;
+        let Ok(status) = fs::read_to_string(format!("/proc/{}/status", self.0.id())) else { return false };
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+        let caught = caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+        caught & (1 << (SIGTERM - 1)) != 0
+    }
+
+    /// How it has ended, if it has.
+    ///
+    /// # Panics
+    ///
+    /// If the system does not tell.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.0.try_wait().unwrap_or_else(|error| panic!("{error}"))
     }
 
     /// What it holds of the machine's memory, in bytes.

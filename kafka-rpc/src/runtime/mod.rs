@@ -5,12 +5,15 @@
 //! - [`sources`]: which topics they read, and where they would take each other's records
 //! - [`start`]: connects, positions, serves
 //! - [`running`]: the handle of a started runtime, and its shutdown
+//! - [`signals`]: the signals that end a process
 
 mod assembly;
 mod builder;
 #[cfg(feature = "kafka")]
 mod running;
 mod sources;
+#[cfg(feature = "kafka")]
+mod signals;
 #[cfg(feature = "kafka")]
 mod start;
 

@@ -1,6 +1,6 @@
 //! The handle of a started runtime, and its shutdown.
 
-use std::{fmt, future::Future, sync::Arc, time::Duration};
+use std::{fmt, io, sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 use tokio::{
@@ -9,6 +9,7 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+use super::signals::Signals;
 use crate::{
     Client, Config, Error,
     client::{pending::Pending, replies::Replies},
@@ -82,17 +83,29 @@ impl Running {
         self.client.clone()
     }
 
-    /// Waits for SIGINT or SIGTERM, or for an error that serving cannot survive; then shuts down.
-    pub async fn until_signal(mut self) -> Result<(), Error> {
-        let signal = signal()?;
+    /// Waits for SIGINT or SIGTERM, or for an error that serving cannot survive; then shuts down. A second signal ends that
+    /// too, with an error: what handlers have not ended is delivered again.
+    pub async fn until_signal(self) -> Result<(), Error> {
+        let signals = Signals::listen()?;
+        self.until(signals).await
+    }
+
+    pub(super) async fn until(mut self, mut signals: Signals) -> Result<(), Error> {
         let failed = tokio::select! {
-            name = signal => {
-                tracing::info!(signal = name, "shutting down");
+            signal = signals.next() => {
+                tracing::info!(signal, "shutting down");
                 Ok(())
             }
             Some(error) = self.failures.recv() => Err(error),
         };
-        let shut_down = self.shutdown().await;
+        let shut_down = tokio::select! {
+            shut_down = self.shutdown() => shut_down,
+            signal = signals.next() => {
+                tracing::warn!(signal, "not waiting for the shutdown: a second signal came");
+                let source = io::Error::new(io::ErrorKind::Interrupted, "what still ran was not waited for");
+                Err(Error::System { action: "a second signal came during the shutdown".to_owned(), source })
+            }
+        };
         failed.and(shut_down)
     }
 
@@ -144,30 +157,5 @@ impl Drop for Running {
 impl fmt::Debug for Running {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Running").field("config", &self.config).finish_non_exhaustive()
-    }
-}
-
-/// Resolves at the signal that ends a process. Listens from now on, not only once it is awaited.
-fn signal() -> Result<impl Future<Output = &'static str>, Error> {
-    let failed = |source| Error::System { action: "signals cannot be listened for".to_owned(), source };
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
-        let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-        Ok(async move {
-            tokio::select! {
-                _ = interrupt.recv() => "SIGINT",
-                _ = terminate.recv() => "SIGTERM",
-            }
-        })
-    }
-    #[cfg(not(unix))]
-    {
-        let _unused = failed;
-        Ok(async {
-            let _told = tokio::signal::ctrl_c().await;
-            "Ctrl-C"
-        })
     }
 }

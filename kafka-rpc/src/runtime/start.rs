@@ -5,7 +5,7 @@ use std::{iter, sync::Arc};
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
-use super::{Runtime, running::Running};
+use super::{Runtime, running::Running, signals::Signals};
 use crate::{
     Client, Error,
     client::{
@@ -95,9 +95,19 @@ impl Runtime {
 
     /// Starts, waits for SIGINT or SIGTERM, and shuts down. The whole of a service's `main`.
     ///
-    /// Ends with an error where it cannot start, or where serving cannot go on.
+    /// Ends with an error where it cannot start, where serving cannot go on, or where a second signal comes before everything
+    /// has ended.
     pub async fn run(self) -> Result<(), Error> {
-        self.start().await?.until_signal().await
+        // Before it starts: that may wait for brokers, and the first process of a container has no other end.
+        let mut signals = Signals::listen()?;
+        let running = tokio::select! {
+            running = self.start() => running?,
+            signal = signals.next() => {
+                tracing::info!(signal, "not starting");
+                return Ok(());
+            }
+        };
+        running.until(signals).await
     }
 }
 

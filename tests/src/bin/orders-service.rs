@@ -1,12 +1,12 @@
 //! A service as a process of its own, which can be killed: `orders-service BROKERS PREFIX JOURNAL [PROPERTY=VALUE]..`.
 //!
 //! It appends a line `NUMBER PARTITION OFFSET` to the journal for each order that it has placed. Orders of the account
-//! [`FAILING`] fail, and are tried again for as long as the process lives.
+//! [`FAILING`] fail, and are tried again for as long as the process lives; those of [`HELD`] are placed, and do not end.
 
 use std::{env, fs::File, io::Write as _, sync::Arc};
 
 use kafka_rpc::{Config, RecordInfo, RpcError, Runtime, State, kafka_handler};
-use tests::orders::{FAILING, GROUP, Order, TOPIC};
+use tests::orders::{FAILING, GROUP, HELD, Order, TOPIC};
 
 #[derive(Clone)]
 struct Journal(Arc<File>);
@@ -25,6 +25,9 @@ async fn place(
     (&*journal)
         .write_all(format!("{} {} {}\n", order.number, record.partition, record.offset).as_bytes())
         .map_err(|error| RpcError::internal(format!("the journal cannot be written: {error}")))?;
+    if order.account == HELD {
+        std::future::pending::<()>().await;
+    }
     Ok(order.number)
 }
 

@@ -1,0 +1,41 @@
+//! The signals that end a process.
+
+use crate::Error;
+
+/// The signals that end a process, listened for while this lives.
+pub(super) struct Signals {
+    #[cfg(unix)]
+    interrupt: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    terminate: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    /// Listens from now on. The system's own answer to these signals, to end the process, does not come back.
+    pub(super) fn listen() -> Result<Self, Error> {
+        #[cfg(unix)]
+        {
+            use tokio::signal::unix::{SignalKind, signal};
+            let failed =
+                |source| Error::System { action: "signals cannot be listened for".to_owned(), source };
+            let interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+            Ok(Self { interrupt, terminate: signal(SignalKind::terminate()).map_err(failed)? })
+        }
+        #[cfg(not(unix))]
+        Ok(Self {})
+    }
+
+    /// The name of the next one.
+    pub(super) async fn next(&mut self) -> &'static str {
+        #[cfg(unix)]
+        tokio::select! {
+            _ = self.interrupt.recv() => "SIGINT",
+            _ = self.terminate.recv() => "SIGTERM",
+        }
+        #[cfg(not(unix))]
+        {
+            let _told = tokio::signal::ctrl_c().await;
+            "Ctrl-C"
+        }
+    }
+}
