@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use rdkafka::{
     ClientConfig, Message as _,
-    error::KafkaError,
+    error::{KafkaError, RDKafkaErrorCode},
     message::{BorrowedMessage, Headers as _},
 };
 
@@ -55,6 +55,23 @@ pub(crate) fn creation_error(what: &str, error: &KafkaError) -> Error {
         }
         other => Error::Kafka { action: format!("{what} could not be made"), reason: other.to_string() },
     }
+}
+
+/// The name of what librdkafka says went wrong, for metrics.
+pub(crate) fn code_of(error: &KafkaError) -> String {
+    error.rdkafka_error_code().map_or_else(|| "Other".to_owned(), |code| format!("{code:?}"))
+}
+
+/// Whether a right is missing. librdkafka says so once, asks again by itself, and goes on once the right is there.
+pub(crate) fn is_unauthorized(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            RDKafkaErrorCode::TopicAuthorizationFailed
+                | RDKafkaErrorCode::GroupAuthorizationFailed
+                | RDKafkaErrorCode::ClusterAuthorizationFailed
+        )
+    )
 }
 
 /// Reads the headers of a record, in order.

@@ -61,6 +61,8 @@
 pub mod __bench;
 #[doc(hidden)]
 pub mod __private;
+#[cfg(feature = "kafka")]
+mod caught;
 mod client;
 mod config;
 mod error;

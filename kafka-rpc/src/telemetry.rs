@@ -15,10 +15,13 @@
 //! | `kafka_rpc_partitions_held` | `topic`, `group` | gauge: partitions that wait for a delivery to work again |
 //! | `kafka_rpc_partitions_paused` | `topic`, `group` | gauge: partitions that take no records, those included |
 //! | `kafka_rpc_consumers_ended_total` | `topic`, `group` | consumers that met an error that consuming cannot go on after: what they read is not served any more |
+//! | `kafka_rpc_consumer_errors_total` | `topic`, `group`, `code` | errors that a consumer goes on after, by the name that rust-rdkafka has for them: `TopicAuthorizationFailed` says that nothing is read until the right is there |
 //! | `kafka_rpc_joins_refused_total` | `topic`, `group` | attempts to join a group whose members share no assignment strategy with this process, such as those of another client library |
 //! | `kafka_rpc_calls_total` | `topic`, `outcome` | calls that have ended: `replied` (or acknowledged, with `notify`), `remote_error`, `deadline`, `undeliverable`, `overloaded`, `shutting_down`, `invalid`, `decode`, and `dropped` by their caller |
+//! | `kafka_rpc_replies_unreadable_total` | `topic` | replies that have the data of something else than their caller asks for: both sides' types differ. Those are `replied` above too |
 //! | `kafka_rpc_calls_in_flight` | | gauge: calls that wait for a reply |
 //! | `kafka_rpc_replies_dropped_total` | `reason` | records of reply topics that end no call: `not_waited_for` (late, repeated, or another instance's), `not_a_reply` |
+//! | `kafka_rpc_reply_errors_total` | `code` | errors that reading replies goes on after, by the same names |
 //! | `kafka_rpc_producers_made_total` | `purpose` | producers of librdkafka's beside that of `single` records: for `near_batches` and `far_batches`, made when there is a batch for it |
 //! | `kafka_rpc_producers_replaced_total` | `purpose` | producers that met a fatal error and were made anew |
 
@@ -66,13 +69,13 @@ impl SubscriptionMetrics {
     }
 }
 
-/// What one of several adds to a gauge: a topic and its retry topic are read apart, and counted as one subscription.
+/// What one of several adds to a gauge: a topic and its retry topic are read apart, and counted as one subscription. What
+/// it added goes with it.
 pub(crate) struct Share {
     gauge: Gauge,
     told: AtomicUsize,
 }
 
-#[cfg_attr(not(feature = "kafka"), expect(dead_code, reason = "only a cluster has subscriptions"))]
 impl Share {
     fn of(gauge: Gauge) -> Self {
         Self { gauge, told: AtomicUsize::new(0) }
@@ -80,9 +83,15 @@ impl Share {
 
     pub(crate) fn set(&self, value: usize) {
         let told = self.told.swap(value, Ordering::Relaxed);
-        // A gauge is a float, and partitions are few.
+        // A gauge is a float; 2^53 partitions or calls are more than there will be.
         #[expect(clippy::cast_precision_loss, reason = "see above")]
         self.gauge.increment(value as f64 - told as f64);
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.set(0);
     }
 }
 
@@ -116,9 +125,9 @@ mod of_cluster {
     use std::fmt;
 
     use http::StatusCode;
-    use metrics::{Counter, Gauge, counter, gauge};
+    use metrics::{Counter, counter, gauge};
 
-    use super::{of_subscription, with};
+    use super::{Share, of_subscription, with};
     use crate::CallError;
 
     pub(crate) fn failed(topic: &str, group: &str, status: StatusCode) {
@@ -146,6 +155,15 @@ mod of_cluster {
         counter!("kafka_rpc_consumers_ended_total", &of_subscription(topic, group)).increment(1);
     }
 
+    pub(crate) fn consuming_failed(topic: &str, group: &str, code: &str) {
+        let labels = with(&of_subscription(topic, group), "code", code);
+        counter!("kafka_rpc_consumer_errors_total", &labels).increment(1);
+    }
+
+    pub(crate) fn reading_replies_failed(code: &str) {
+        counter!("kafka_rpc_reply_errors_total", "code" => code.to_owned()).increment(1);
+    }
+
     pub(crate) fn producer_made(purpose: &'static str) {
         counter!("kafka_rpc_producers_made_total", "purpose" => purpose).increment(1);
     }
@@ -154,20 +172,18 @@ mod of_cluster {
         counter!("kafka_rpc_producers_replaced_total", "purpose" => purpose).increment(1);
     }
 
-    /// The gauge of the calls that wait, found once.
-    pub(crate) struct CallsInFlight(Gauge);
+    /// The gauge of the calls that wait, found once. A process may have several runtimes.
+    pub(crate) struct CallsInFlight(Share);
 
     impl Default for CallsInFlight {
         fn default() -> Self {
-            Self(gauge!("kafka_rpc_calls_in_flight"))
+            Self(Share::of(gauge!("kafka_rpc_calls_in_flight")))
         }
     }
 
     impl CallsInFlight {
         pub(crate) fn set(&self, calls: usize) {
-            // A gauge is a float; 2^53 calls are more than there will be.
-            #[expect(clippy::cast_precision_loss, reason = "see above")]
-            self.0.set(calls as f64);
+            self.0.set(calls);
         }
     }
 
@@ -175,6 +191,10 @@ mod of_cluster {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_str("CallsInFlight")
         }
+    }
+
+    pub(crate) fn reply_unreadable(topic: &str) {
+        counter!("kafka_rpc_replies_unreadable_total", "topic" => topic.to_owned()).increment(1);
     }
 
     pub(crate) fn reply_dropped(reason: &'static str) {
@@ -232,6 +252,7 @@ mod of_cluster {
 
 #[cfg(feature = "kafka")]
 pub(crate) use of_cluster::{
-    CallMetrics, CallsInFlight, consumer_ended, delivery_refused, failed, join_refused, producer_made,
-    producer_replaced, reply_dropped, reply_replaced, slow,
+    CallMetrics, CallsInFlight, consumer_ended, consuming_failed, delivery_refused, failed, join_refused,
+    producer_made, producer_replaced, reading_replies_failed, reply_dropped, reply_replaced,
+    reply_unreadable, slow,
 };

@@ -9,8 +9,9 @@ use kafka_rpc::{Config, RpcError, State, kafka_handler};
 use tests::{
     Cluster, Record,
     cluster::{real_kafka, started},
+    counted::{self, counted},
     eventually,
-    orders::{Order, place},
+    orders::{Order, OrderService, Orders, TOPIC, order, place},
 };
 
 /// A service whose handlers take a random time and fail at random, and that notes each run in one journal.
@@ -134,4 +135,34 @@ async fn instances_come_and_go(cluster: &Cluster, group: impl Fn(Config) -> Conf
         seen.insert((run.account.clone(), run.number));
     }
     assert_eq!(seen.len() as u64, KEYS * EACH, "nothing is skipped");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instance_whose_place_another_has_taken_runs_nothing_more_of_what_it_had_taken() {
+    // The embedded broker fences nobody off.
+    let Some(cluster) = real_kafka() else { return };
+    counted::record();
+    cluster.create_topic(TOPIC, 1).await;
+    let (peer, topic) = (cluster.peer(), cluster.name(TOPIC));
+    let instance = async |service: &OrderService| {
+        let config = cluster.config().property("group.instance.id", "one");
+        let runtime = cluster.runtime(config).provide(service.clone());
+        started(runtime.handlers(<OrderService as Orders>::handlers())).await
+    };
+    let (fenced, other) = (OrderService::default(), OrderService::default());
+    fenced.hold("a");
+    let first = instance(&fenced).await;
+    for number in 0..2 {
+        peer.send(&topic, &Record::new(place("a", number)).key("a")).await;
+    }
+    eventually("the first record runs", || (fenced.started().len() == 1).then_some(())).await;
+    let second = instance(&other).await;
+    eventually("the other runs both", || (other.ended().len() == 2).then_some(())).await;
+    let ended = || counted("kafka_rpc_consumers_ended_total", &[("topic", &topic)]);
+    eventually("the first is fenced off", || (ended() == 1).then_some(())).await;
+    fenced.release("a");
+    // It waits for what runs, and for what would run after that.
+    first.shutdown().await.expect("a clean shutdown");
+    assert_eq!(fenced.started(), [order("a", 0)]);
+    second.shutdown().await.expect("a clean shutdown");
 }

@@ -5,7 +5,6 @@
 
 use std::{
     mem,
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -30,7 +29,7 @@ use super::{
     rebalance::{Rebalances, as_list},
     worker::Worker,
 };
-use crate::{Config, Error, kafka, telemetry, wire::clock};
+use crate::{Config, Error, caught::caught, kafka, telemetry, wire::clock};
 
 /// How often watermarks are committed, and after how many finished records they are sooner.
 const COMMIT_EVERY: Duration = Duration::from_millis(100);
@@ -103,16 +102,11 @@ impl ConsumerThread {
         thread::Builder::new()
             .name("kafka-rpc-consumer".to_owned())
             .spawn(move || {
-                // What a recorder of metrics or a subscriber of logs does on this thread may panic.
-                let ended = catch_unwind(AssertUnwindSafe(|| polling.run())).unwrap_or_else(|_panic| {
+                let ended = caught("the thread of a consumer", || polling.run()).unwrap_or_else(|| {
                     Err(cannot_go_on(&worker, "its thread panicked; the panic itself says where".to_owned()))
                 });
                 if let Err(error) = ended {
-                    telemetry::consumer_ended(&worker.served.topic, &worker.served.group);
-                    tracing::error!(
-                        topic = %worker.source, group = %worker.served.group, %error,
-                        "consuming has ended: what is read here is not served any more"
-                    );
+                    end_without_leaving(&worker, &error);
                     let _nobody_listens = failed.send(error);
                 }
                 let _nobody_waits = tell.send(());
@@ -230,6 +224,7 @@ impl Polling {
 
     fn goes_on_after(&self, error: &KafkaError) {
         let (topic, group) = (&*self.worker.source, &*self.worker.served.group);
+        telemetry::consuming_failed(topic, group, &kafka::code_of(error));
         if error.rdkafka_error_code() == Some(RDKafkaErrorCode::InconsistentGroupProtocol) {
             telemetry::join_refused(topic, group);
             tracing::warn!(
@@ -237,6 +232,12 @@ impl Polling {
                 group,
                 "not in the group: its members share no assignment strategy with this process, as those of another \
                  client library do not; it joins when they have left"
+            );
+        } else if kafka::is_unauthorized(error) {
+            tracing::error!(
+                topic, group, %error,
+                "nothing is read: this client lacks the right to read the topic or to be in the group; it goes on once it \
+                 has it"
             );
         } else {
             tracing::warn!(topic, group, %error, "consuming goes on after an error");
@@ -299,6 +300,19 @@ impl Polling {
         context.give_up(&self.consumer, &assigned);
         drop(self.consumer);
     }
+}
+
+/// Lets go of what was taken by a consumer that cannot go on: its partitions are somebody else's, or will be, and no
+/// commit of its would count.
+fn end_without_leaving(worker: &Worker, error: &Error) {
+    worker.revoke(&worker.assigned());
+    caught("what hears of a consumer's end", || {
+        telemetry::consumer_ended(&worker.served.topic, &worker.served.group);
+        tracing::error!(
+            topic = %worker.source, group = %worker.served.group, %error,
+            "consuming has ended: what is read here is not served any more"
+        );
+    });
 }
 
 fn cannot_go_on(worker: &Worker, reason: String) -> Error {
