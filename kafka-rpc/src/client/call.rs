@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 
 use super::{
     Caller, Client, Command, Encode, Outgoing,
-    transport::{BoxFuture, NO_PAYLOAD},
+    transport::{BoxFuture, NO_PAYLOAD, Transport},
 };
 use crate::{
     CallError, Headers, moment,
@@ -53,6 +53,7 @@ struct Building {
 
 struct Sent {
     topic: Cow<'static, str>,
+    transport: Arc<dyn Transport>,
     reply: BoxFuture<Result<Encoded, CallError>>,
 }
 
@@ -185,7 +186,8 @@ impl Building {
         let deadline = self.deadline();
         let request = self.request?;
         let topic = request.topic.clone();
-        Ok(Sent { topic, reply: Arc::clone(&self.client.transport).call(request, deadline) })
+        let transport = self.client.transport;
+        Ok(Sent { topic, reply: Arc::clone(&transport).call(request, deadline), transport })
     }
 
     fn notify(self) -> BoxFuture<Result<(), CallError>> {
@@ -222,8 +224,10 @@ impl<T: FromReply> Future for Call<T> {
                         return Poll::Pending;
                     };
                     return Poll::Ready(reply.and_then(|data| {
-                        data.read(T::from_reply)
-                            .map_err(|reason| CallError::Decode { topic: sent.topic.into_owned(), reason })
+                        data.read(T::from_reply).map_err(|reason| {
+                            sent.transport.unreadable(&sent.topic);
+                            CallError::Decode { topic: sent.topic.into_owned(), reason }
+                        })
                     }));
                 }
                 Stage::Done => return Poll::Ready(Err(polled_already())),

@@ -8,7 +8,10 @@ use std::{
     time::{Instant, SystemTime},
 };
 
-use futures_util::poll;
+use futures_util::{
+    future::{Either, select},
+    poll,
+};
 use tokio::time;
 use uuid::Uuid;
 
@@ -23,7 +26,7 @@ use crate::{
     CallError, Progress, WhenFull,
     producer::{Delivery, DeliveryError, OnDelivery, Producer, QueueError},
     runtime::Rename,
-    telemetry::CallMetrics,
+    telemetry::{self, CallMetrics},
     wire::{Encoded, OutgoingRecord, Placement, clock, codec},
 };
 
@@ -51,6 +54,10 @@ impl Transport for KafkaTransport {
             let counted = Counted::new(&topic);
             counted.ended(self.tell(&topic, outgoing, deadline).await)
         })
+    }
+
+    fn unreadable(&self, topic: &str) {
+        telemetry::reply_unreadable(&self.topics.called(topic).name);
     }
 }
 
@@ -101,10 +108,7 @@ impl KafkaTransport {
             self.replies.look_for_partitions();
             return Err(late(call.journey().progress()));
         };
-        let answer = answer.map_err(|error| match error {
-            CallError::Undeliverable { reason, .. } => undeliverable(&topic.name, reason),
-            error => error,
-        })?;
+        let answer = answer.map_err(|error| of_topic(&topic.name, error))?;
         match outgoing.callee.read_reply(answer) {
             Ok(reply) => reply.map_err(CallError::Remote),
             Err(error) => {
@@ -139,13 +143,22 @@ impl KafkaTransport {
         id: Uuid,
         outgoing: &Outgoing,
     ) -> Result<Prepared<'a>, CallError> {
-        let turn = Some(topic.turnstile.turn().await);
-        let route = self.replies.route(reply_topic).await?;
-        let call = match self.when_full {
-            WhenFull::Refuse => self.pending.register(id, outgoing.of_handler),
-            WhenFull::Wait => self.pending.register_when_free(id, outgoing.of_handler).await,
+        let (turn, mut call) = match self.when_full {
+            // Before it stands in line: that is bounded too.
+            WhenFull::Refuse => {
+                let mut call = self.pending.register(id, outgoing.of_handler)?;
+                let turn = unless_ended(&mut call, topic.turnstile.turn()).await;
+                (turn.map_err(|error| of_topic(&topic.name, error))?, call)
+            }
+            // Behind whoever came before it: the place that is freed is not for the one who comes just then.
+            WhenFull::Wait => {
+                let turn = topic.turnstile.turn().await;
+                (turn, self.pending.register_when_free(id, outgoing.of_handler).await?)
+            }
         };
-        Ok(Prepared { turn, route, call: call? })
+        let route = unless_ended(&mut call, self.replies.route(reply_topic)).await;
+        let route = route.map_err(|error| of_topic(&topic.name, error))??;
+        Ok(Prepared { turn: Some(turn), route, call })
     }
 
     /// Sends an event.
@@ -161,10 +174,11 @@ impl KafkaTransport {
         let now = clock::now_millis();
         let headers = outgoing.callee.event(&id, outgoing.headers.clone(), now);
         let record = record(&topic.name, &outgoing, headers, &id, now);
-        let sent = async { self.queue_event(topic, &record).await?.ended().await };
-        let delivered =
-            time::timeout_at(deadline.into(), sent).await.map_err(|_elapsed| late(Progress::Unknown))?;
-        delivered.map_err(|error| undeliverable(&outgoing.topic, error.reason))
+        let refused = |error: DeliveryError| undeliverable(&outgoing.topic, error.reason);
+        let queued = time::timeout_at(deadline.into(), self.queue_event(topic, &record));
+        let delivery = queued.await.map_err(|_elapsed| late(Progress::NotSent))?.map_err(refused)?;
+        let delivered = time::timeout_at(deadline.into(), delivery.ended());
+        delivered.await.map_err(|_elapsed| late(Progress::Unknown))?.map_err(refused)
     }
 
     /// Queues an event. It needs no reply topic, but must not overtake what waits, and is not overtaken while it does.
@@ -252,6 +266,23 @@ fn late(outgoing: &Outgoing, started: Instant, progress: Progress) -> CallError 
 
 fn undeliverable(topic: &str, reason: String) -> CallError {
     CallError::Undeliverable { topic: topic.to_owned(), reason }
+}
+
+/// Waits for this, unless the call is ended meanwhile: by a shutdown, or since no broker can be reached.
+async fn unless_ended<T>(call: &mut PendingCall, waits: impl Future<Output = T>) -> Result<T, CallError> {
+    match select(call, pin!(waits)).await {
+        // Nothing was sent that could have a reply.
+        Either::Left((ended, _)) => Err(ended.err().unwrap_or(CallError::ShuttingDown)),
+        Either::Right((done, _)) => Ok(done),
+    }
+}
+
+/// What ends every call says no topic.
+fn of_topic(topic: &str, error: CallError) -> CallError {
+    match error {
+        CallError::Undeliverable { reason, .. } => undeliverable(topic, reason),
+        error => error,
+    }
 }
 
 /// A call that is counted however it ends, even when its caller drops it.

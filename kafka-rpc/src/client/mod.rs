@@ -7,6 +7,7 @@
 //! - [`pending`]: the calls that wait for a reply
 //! - [`kafka`]: the transport over a cluster
 //! - [`replies`]: the consumer of reply topics
+//! - [`positions`]: from where it reads each of their partitions
 //! - [`copier`]: what it keeps of their headers
 //! - [`reading`]: which of their partitions it reads
 //! - [`loopback`]: the transport to the handlers of this process
@@ -21,6 +22,8 @@ pub(crate) mod kafka;
 pub(crate) mod loopback;
 #[cfg(feature = "kafka")]
 pub(crate) mod pending;
+#[cfg(feature = "kafka")]
+mod positions;
 mod reading;
 #[cfg(feature = "kafka")]
 pub(crate) mod replies;

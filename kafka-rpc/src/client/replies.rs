@@ -4,7 +4,7 @@
 //! to any of them. It joins no group (a group shared by two instances would split their replies) and commits nothing.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread,
     time::{Duration, Instant},
@@ -13,13 +13,9 @@ use std::{
 use bytes::Bytes;
 use futures_util::{
     FutureExt as _,
-    future::{BoxFuture, Shared},
+    future::{BoxFuture, Shared, join_all},
 };
-use rdkafka::{
-    Message as _, Offset, TopicPartitionList,
-    consumer::{BaseConsumer, Consumer as _},
-    error::KafkaError,
-};
+use rdkafka::{Message as _, consumer::BaseConsumer, error::KafkaError, message::BorrowedMessage};
 use tokio::{
     runtime::Handle,
     sync::{Notify, oneshot},
@@ -28,9 +24,15 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
-use super::{copier::Copier, pending::Pending};
+use super::{
+    copier::Copier,
+    pending::Pending,
+    positions::{Positions, Unpositioned},
+};
 use crate::{
-    CallError, Config, Error, ReplyReading, kafka,
+    CallError, Config, Error, ReplyReading,
+    caught::caught,
+    kafka,
     producer::Producer,
     telemetry,
     wire::{Incoming, ReplyTo, dialect},
@@ -40,8 +42,8 @@ use crate::{
 /// so nothing on it is missed; it is only late.
 const LOOK_FOR_PARTITIONS_EVERY: Duration = Duration::from_secs(5);
 
-/// How long one question to the cluster may take before it is asked again.
-const ASK_FOR: Duration = Duration::from_secs(5);
+/// After how long it is asked again for a topic that could not be read.
+const ASK_AGAIN_AFTER: Duration = Duration::from_millis(200);
 
 /// How long a fetch waits for replies at the broker. A topic that is added waits behind the fetch that is under way:
 /// with the default of 500 ms twice, for its leader and its first fetch. It costs ten small requests a second.
@@ -77,12 +79,8 @@ type Asked = Shared<BoxFuture<'static, Result<Route, CallError>>>;
 
 /// The reply topics of a process.
 pub(crate) struct Replies {
-    reading: ReplyReading,
-    /// `None` once the reading has ended.
-    consumer: Mutex<Option<Arc<BaseConsumer>>>,
-    producer: Arc<Producer>,
+    positions: Arc<Positions>,
     routes: Mutex<HashMap<Arc<str>, Routing>>,
-    read: Mutex<HashSet<(Arc<str>, i32)>>,
     look: Notify,
     stop: CancellationToken,
     /// Where it was started, and not where somebody calls from: that may end sooner.
@@ -104,15 +102,14 @@ impl Replies {
         if !config.properties.contains_key(FETCH_WAIT) {
             properties.set(FETCH_WAIT, FETCH_WAIT_MILLIS);
         }
+        // What a user says of it is said of groups. Replies past a truncation are waited for.
+        properties.set("auto.offset.reset", "earliest");
         let consumer: BaseConsumer =
             properties.create().map_err(|error| kafka::creation_error("the reply consumer", &error))?;
         let consumer = Arc::new(consumer);
         let replies = Arc::new(Self {
-            reading,
-            consumer: Mutex::new(Some(Arc::clone(&consumer))),
-            producer,
+            positions: Arc::new(Positions::new(reading, producer, Arc::clone(&consumer))),
             routes: Mutex::default(),
-            read: Mutex::default(),
             look: Notify::new(),
             stop: CancellationToken::new(),
             runtime: Handle::current(),
@@ -124,7 +121,7 @@ impl Replies {
             .spawn(move || {
                 reader.read_until_stopped(&consumer, &pending);
                 // Closing it can take long, so it is closed here, or on a thread that waits for brokers just now.
-                reader.lock_consumer().take();
+                reader.positions.end();
                 drop(consumer);
                 let _nobody_waits = ended.send(());
             })
@@ -132,10 +129,7 @@ impl Replies {
                 action: "the reply thread could not be started".to_owned(),
                 source,
             })?;
-        // Whoever reads one partition of its own has no use for new ones.
-        if reading == ReplyReading::AllPartitions {
-            tasks.spawn(Arc::clone(&replies).keep_looking());
-        }
+        tasks.spawn(Arc::clone(&replies).keep_looking());
         Ok((replies, end))
     }
 
@@ -171,10 +165,13 @@ impl Replies {
         let replies = Arc::clone(self);
         let asking = self.runtime.spawn(async move {
             let found = replies.position(&topic).await;
-            let mut routes = replies.lock_routes();
             match &found {
-                Ok(route) => drop(routes.insert(topic, Routing::Known(route.clone()))),
-                Err(_) => drop(routes.remove(&topic)),
+                Ok(route) => drop(replies.lock_routes().insert(topic, Routing::Known(route.clone()))),
+                // Not at once: those who stand in line get this answer too, and do not ask one after the other.
+                Err(_) => drop(replies.runtime.clone().spawn(async move {
+                    time::sleep(ASK_AGAIN_AFTER).await;
+                    replies.lock_routes().remove(&topic);
+                })),
             }
             found
         });
@@ -186,16 +183,12 @@ impl Replies {
         self.routes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn lock_consumer(&self) -> MutexGuard<'_, Option<Arc<BaseConsumer>>> {
-        self.consumer.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Begins to read a topic at its end. Waits for brokers that do not answer, until the reading ends.
     async fn position(self: &Arc<Self>, topic: &Arc<str>) -> Result<Route, CallError> {
         let began = Instant::now();
         loop {
-            let (replies, asked) = (Arc::clone(self), Arc::clone(topic));
-            let positioned = task::spawn_blocking(move || replies.assign_at_end(&asked)).await;
+            let (positions, asked) = (Arc::clone(&self.positions), Arc::clone(topic));
+            let positioned = task::spawn_blocking(move || positions.assign_at_end(&asked)).await;
             match positioned.unwrap_or_else(|ended| Err(Unpositioned::Unreachable(ended.to_string()))) {
                 Ok(partition) => {
                     tracing::info!(
@@ -209,74 +202,23 @@ impl Replies {
                         reason: "the reply topic does not exist, so no reply could come; create it, or start its service with `create_topics`".to_owned(),
                     });
                 }
+                Err(Unpositioned::Unauthorized) => {
+                    return Err(CallError::Undeliverable {
+                        topic: topic.to_string(),
+                        reason:
+                            "this client lacks the right to describe and read the reply topic; give it that right"
+                                .to_owned(),
+                    });
+                }
                 Err(Unpositioned::Unreachable(reason)) => {
                     if self.stop.is_cancelled() {
                         return Err(CallError::ShuttingDown);
                     }
                     tracing::warn!(%topic, %reason, "the reply topic cannot be positioned; trying again");
-                    time::sleep(Duration::from_millis(200)).await;
+                    time::sleep(ASK_AGAIN_AFTER).await;
                 }
             }
         }
-    }
-
-    /// Assigns what is to be read of a topic, at its end; gives the partition if it is one. Blocks.
-    fn assign_at_end(&self, topic: &Arc<str>) -> Result<Option<i32>, Unpositioned> {
-        let found = self.ask_partitions(topic)?;
-        match self.reading {
-            ReplyReading::AllPartitions => self.assign(topic, &found, Start::AtEnd).map(|()| None),
-            ReplyReading::OwnPartition => {
-                let own = fastrand::choice(found).ok_or(Unpositioned::Missing)?;
-                self.assign(topic, &[own], Start::AtEnd).map(|()| Some(own))
-            }
-        }
-    }
-
-    /// Assigns the partitions of a topic that were added, from their beginning. Blocks.
-    fn assign_new_partitions(&self, topic: &Arc<str>) -> Result<(), Unpositioned> {
-        let found = self.ask_partitions(topic)?;
-        self.assign(topic, &found, Start::AtBeginning)
-    }
-
-    fn ask_partitions(&self, topic: &Arc<str>) -> Result<Vec<i32>, Unpositioned> {
-        // Through the producer, whose question creates the topic on clusters that create topics when asked.
-        let found = self.producer.ask_partitions(topic, ASK_FOR).map_err(unreachable)?;
-        if found.is_empty() {
-            return Err(Unpositioned::Missing);
-        }
-        Ok(found.into_iter().map(|(partition, _leader)| partition).collect())
-    }
-
-    fn assign(&self, topic: &Arc<str>, partitions: &[i32], start: Start) -> Result<(), Unpositioned> {
-        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut new = TopicPartitionList::new();
-        for &partition in partitions {
-            if read.contains(&(Arc::clone(topic), partition)) {
-                continue;
-            }
-            // An absolute offset, asked for now: `Offset::End` is resolved later than the first reply can come.
-            let offset = match start {
-                Start::AtEnd => {
-                    Offset::Offset(self.producer.ask_end(topic, partition, ASK_FOR).map_err(unreachable)?)
-                }
-                Start::AtBeginning => Offset::Beginning,
-            };
-            new.add_partition_offset(topic, partition, offset).map_err(unreachable)?;
-        }
-        if new.count() == 0 {
-            return Ok(());
-        }
-        let Some(consumer) = self.lock_consumer().clone() else {
-            return Err(Unpositioned::Unreachable("the reading has ended".to_owned()));
-        };
-        consumer.incremental_assign(&new).map_err(unreachable)?;
-        // Before anything else can fail: what is assigned cannot be assigned again.
-        read.extend(new.elements().iter().map(|element| (Arc::clone(topic), element.partition())));
-        // Tells the consumer who leads the new partitions: by itself it looks once a second, and the first call to
-        // every service would wait for that.
-        consumer.fetch_metadata(Some(topic), ASK_FOR).map_err(unreachable)?;
-        tracing::debug!(%topic, partitions = new.count(), "reading replies");
-        Ok(())
     }
 
     /// Counts the partitions of the reply topics soon: a call has timed out, and its reply may lie on a new one.
@@ -291,18 +233,31 @@ impl Replies {
             if self.stop.run_until_cancelled(look).await.is_none() {
                 return;
             }
-            let topics: Vec<Arc<str>> = {
+            let known: Vec<Route> = {
                 let routes = self.lock_routes();
-                let known = routes.iter().filter(|(_, routing)| matches!(routing, Routing::Known(_)));
-                known.map(|(topic, _)| Arc::clone(topic)).collect()
+                let known = |routing: &Routing| match routing {
+                    Routing::Known(route) => Some(route.clone()),
+                    Routing::Asked(_) => None,
+                };
+                routes.values().filter_map(known).collect()
             };
-            for topic in topics {
-                let (replies, asked) = (Arc::clone(&self), Arc::clone(&topic));
-                let looked = task::spawn_blocking(move || replies.assign_new_partitions(&asked));
-                if let Ok(Err(error)) = looked.await {
-                    tracing::debug!(%topic, ?error, "the partitions of a reply topic could not be counted");
-                }
-            }
+            // All at once: a broker that does not answer for one must not keep the others waiting.
+            join_all(known.into_iter().map(|Route { topic, partition }| {
+                let replies = Arc::clone(&self);
+                task::spawn_blocking(move || match replies.positions.look_at(&topic, partition) {
+                    Ok(false) => {}
+                    Ok(true) => {
+                        tracing::warn!(
+                            %topic, ?partition, "the partition for replies is gone; the next call draws another"
+                        );
+                        replies.lock_routes().remove(&topic);
+                    }
+                    Err(error) => {
+                        tracing::debug!(%topic, ?error, "the partitions of a reply topic could not be counted");
+                    }
+                })
+            }))
+            .await;
             // Many calls can time out at once: once a second is often enough.
             if self.stop.run_until_cancelled(time::sleep(Duration::from_secs(1))).await.is_none() {
                 return;
@@ -313,42 +268,36 @@ impl Replies {
     fn read_until_stopped(&self, consumer: &BaseConsumer, pending: &Pending) {
         let mut copier = Copier::default();
         while !self.stop.is_cancelled() {
-            match consumer.poll(POLL_FOR) {
+            caught("the reply thread", || match consumer.poll(POLL_FOR) {
                 None => {}
-                Some(Ok(message)) => {
-                    let headers = copier.copy_headers(&message).unwrap_or_default();
-                    // Most replies of a shared topic are somebody else's: their values are not even copied.
-                    let mut is_reply = false;
-                    let own = dialect::reply_ids(&headers).find_map(|id| {
-                        is_reply = true;
-                        pending.take(Uuid::try_parse_ascii(id).ok()?)
-                    });
-                    let Some(waiting) = own else {
-                        telemetry::reply_dropped(if is_reply { "not_waited_for" } else { "not_a_reply" });
-                        continue;
-                    };
-                    let value = message.payload().map(Bytes::copy_from_slice);
-                    waiting.answer(Ok(Incoming { value, headers }));
-                }
-                Some(Err(error)) => tracing::warn!(%error, "reading replies goes on after an error"),
-            }
+                Some(Ok(message)) => take_reply(&message, &mut copier, pending),
+                Some(Err(error)) => goes_on_after(&error),
+            });
         }
     }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "as `map_err` hands it over")]
-fn unreachable(error: KafkaError) -> Unpositioned {
-    Unpositioned::Unreachable(error.to_string())
+/// Ends the call that a record of a reply topic answers.
+fn take_reply(message: &BorrowedMessage<'_>, copier: &mut Copier, pending: &Pending) {
+    let headers = copier.copy_headers(message).unwrap_or_default();
+    // Most replies of a shared topic are somebody else's: their values are not even copied.
+    let mut is_reply = false;
+    let own = dialect::reply_ids(&headers).find_map(|id| {
+        is_reply = true;
+        pending.take(Uuid::try_parse_ascii(id).ok()?)
+    });
+    let Some(waiting) = own else {
+        return telemetry::reply_dropped(if is_reply { "not_waited_for" } else { "not_a_reply" });
+    };
+    let value = message.payload().map(Bytes::copy_from_slice);
+    waiting.answer(Ok(Incoming { value, headers }));
 }
 
-#[derive(Debug, Clone, Copy)]
-enum Start {
-    AtEnd,
-    AtBeginning,
-}
-
-#[derive(Debug)]
-enum Unpositioned {
-    Missing,
-    Unreachable(String),
+fn goes_on_after(error: &KafkaError) {
+    telemetry::reading_replies_failed(&kafka::code_of(error));
+    if kafka::is_unauthorized(error) {
+        tracing::error!(%error, "replies are not read: this client lacks the right to read their topic");
+    } else {
+        tracing::warn!(%error, "reading replies goes on after an error");
+    }
 }

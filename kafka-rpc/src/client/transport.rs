@@ -47,6 +47,11 @@ pub(crate) trait Transport: Send + Sync + 'static {
 
     /// Sends an event: resolves when the broker has it.
     fn notify(self: Arc<Self>, outgoing: Outgoing, deadline: Instant) -> BoxFuture<Result<(), CallError>>;
+
+    /// Hears of a reply from this topic that its caller cannot read.
+    fn unreadable(&self, topic: &str) {
+        let _ = topic;
+    }
 }
 
 /// What a call for nothing sends.

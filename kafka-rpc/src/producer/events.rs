@@ -1,6 +1,9 @@
 //! What librdkafka tells of a producer, on the thread that polls it.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{
+    Arc, Mutex, OnceLock, PoisonError,
+    atomic::{AtomicUsize, Ordering},
+};
 
 use rdkafka::{
     ClientContext,
@@ -10,6 +13,7 @@ use rdkafka::{
 use tokio::sync::Notify;
 
 use super::{distance::Purpose, refusal::DeliveryError, topic::Topic};
+use crate::caught::caught;
 
 /// What is told when a record was delivered, or not.
 pub(crate) type OnDelivery = Box<dyn FnOnce(Result<(), DeliveryError>) + Send + Sync>;
@@ -20,15 +24,39 @@ type OnBrokersLost = Box<dyn Fn(&str) + Send + Sync>;
 /// Who hears what librdkafka tells, whichever producer it tells it of.
 #[derive(Default)]
 pub(super) struct Events {
-    /// Told after deliveries: whoever waits for space may try again.
+    /// Told of deliveries: whoever waits for space, and [says so](Self::waits_for_space), may try again.
     pub(super) space: Notify,
+    /// How many wait for that: nobody does in most cases, and telling nobody costs something too.
+    waiting: AtomicUsize,
     /// Told when no broker can be reached.
     pub(super) brokers_lost: OnceLock<OnBrokersLost>,
     /// What the last error said, but for the one that only sums up.
     trouble: Mutex<Option<String>>,
 }
 
+/// Somebody who waits for space, until this is dropped.
+pub(super) struct Waits<'a>(&'a Events);
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl Events {
+    /// Says that somebody waits for space.
+    pub(super) fn waits_for_space(&self) -> Waits<'_> {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        Waits(self)
+    }
+
+    /// Tells those who wait that there may be space.
+    pub(super) fn tell_space(&self) {
+        if self.waiting.load(Ordering::Relaxed) > 0 {
+            self.space.notify_waiters();
+        }
+    }
+
     /// What a broker or the network said last.
     pub(super) fn trouble(&self) -> Option<String> {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -73,12 +101,17 @@ impl ProducerContext for Deliveries {
 
     fn delivery(&self, result: &DeliveryResult<'_>, record: Box<InFlight>) {
         let InFlight { told, chosen } = *record;
-        told(match result {
+        let delivered = match result {
             Ok(_) => Ok(()),
             Err((error, _)) => Err(DeliveryError::from_kafka(error)),
-        });
+        };
+        // Here and not around the poll alone: the deliveries behind it would not be told.
+        caught("what hears of a delivery", || told(delivered));
         if let Some((topic, partition)) = chosen {
             topic.arrived(partition, result.is_ok());
         }
+        // librdkafka counts a record until all that are told of with it have been, so this is for those before. For the last
+        // of all, whoever polls tells once more.
+        self.events.tell_space();
     }
 }

@@ -19,7 +19,7 @@ use super::{
     distance::Purpose,
     events::{Deliveries, Events},
 };
-use crate::{Error, kafka};
+use crate::{Error, caught::caught, kafka};
 
 /// How long a poll waits for something to tell: the grain of ending.
 const POLL_FOR: Duration = Duration::from_millis(100);
@@ -45,9 +45,8 @@ impl Handle {
             .name("kafka-rpc-producer".to_owned())
             .spawn(move || {
                 while !stopped.load(Ordering::Acquire) {
-                    polled.poll(POLL_FOR);
-                    // Not before: librdkafka counts a record until all of its event have been told.
-                    events.space.notify_waiters();
+                    caught("the thread of a producer", || polled.poll(POLL_FOR));
+                    events.tell_space();
                 }
             })
             .map_err(|source| Error::System {

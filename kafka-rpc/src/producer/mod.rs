@@ -235,14 +235,12 @@ impl Producer {
         self: &Arc<Self>,
         record: &Arc<OutgoingRecord>,
     ) -> Result<Delivery, DeliveryError> {
-        // Once without: there is space in most cases, and listening for it takes a lock that everybody wants.
+        // Once without: there is space in most cases, and listening for it is work for everybody.
         let mut listens = false;
         loop {
-            // Listens before it tries, so that space made in between is not missed.
-            let mut space = std::pin::pin!(self.events.space.notified());
-            if listens {
-                space.as_mut().enable();
-            }
+            let _waits = listens.then(|| self.events.waits_for_space());
+            // Before it tries: it hears of whatever is told from now on.
+            let space = self.events.space.notified();
             let (told, delivered) = oneshot::channel();
             let tell: OnDelivery = Box::new(move |result| {
                 // Whoever waited may have gone; the record has not.

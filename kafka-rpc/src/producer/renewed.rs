@@ -2,13 +2,18 @@
 //! ends what it has with errors.
 
 use std::{
+    mem,
     sync::{Arc, PoisonError, RwLock},
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
 use rdkafka::{
     ClientConfig,
-    error::{KafkaError, KafkaResult, RDKafkaErrorCode},
+    error::{
+        KafkaError, KafkaResult,
+        RDKafkaErrorCode::{self, InvalidTopic, LeaderNotAvailable, UnknownTopic, UnknownTopicOrPartition},
+    },
     metadata::MetadataTopic,
     producer::{BaseRecord, Producer as _},
 };
@@ -23,6 +28,15 @@ use crate::{Error, telemetry};
 /// For how long one that has met a fatal error may still hear of what is on its way.
 const HEARS_FOR: Duration = Duration::from_secs(10);
 
+/// How often it is asked for a topic that is not there, and after how long again: a cluster that makes topics when asked
+/// answers before it has made one.
+const ASKS: usize = 3;
+const ASK_AGAIN_AFTER: Duration = Duration::from_millis(100);
+
+/// A producer that was made anew is not replaced sooner than after this: where each meets a fatal error at once, such as for
+/// a right that is missing, every call would connect and log in anew.
+const REPLACED_NOT_BEFORE: Duration = Duration::from_secs(1);
+
 /// A record on its way into librdkafka.
 type Record<'a> = BaseRecord<'a, [u8], [u8], Box<InFlight>>;
 
@@ -31,8 +45,14 @@ pub(super) struct Renewed {
     purpose: Purpose,
     properties: ClientConfig,
     events: Arc<Events>,
-    current: RwLock<Arc<Handle>>,
+    current: RwLock<Current>,
     runtime: tokio::runtime::Handle,
+}
+
+struct Current {
+    handle: Arc<Handle>,
+    /// When it took the place of another, if it has.
+    since: Option<Instant>,
 }
 
 impl Renewed {
@@ -42,20 +62,38 @@ impl Renewed {
         events: &Arc<Events>,
         runtime: &tokio::runtime::Handle,
     ) -> Result<Self, Error> {
-        let current = RwLock::new(Arc::new(Handle::create(purpose, &properties, events)?));
+        let handle = Arc::new(Handle::create(purpose, &properties, events)?);
+        let current = RwLock::new(Current { handle, since: None });
         Ok(Self { purpose, properties, events: Arc::clone(events), current, runtime: runtime.clone() })
     }
 
     /// The producer as it is now.
     pub(super) fn handle(&self) -> Arc<Handle> {
-        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner).handle)
     }
 
     /// The partitions of a topic with their leaders, asked of the cluster; none if there is no such topic. Blocks.
     pub(super) fn ask_partitions(&self, topic: &str, within: Duration) -> KafkaResult<Vec<(i32, i32)>> {
-        let metadata = self.handle().client().fetch_metadata(Some(topic), within)?;
-        let partitions = metadata.topics().iter().flat_map(MetadataTopic::partitions);
-        Ok(partitions.map(|partition| (partition.id(), partition.leader())).collect())
+        let until = Instant::now() + within;
+        let mut asks = 1;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            let metadata = self.handle().client().fetch_metadata(Some(topic), left)?;
+            let error = metadata.topics().iter().find_map(MetadataTopic::error).map(RDKafkaErrorCode::from);
+            let Some(error) = error else {
+                let partitions = metadata.topics().iter().flat_map(MetadataTopic::partitions);
+                return Ok(partitions.map(|partition| (partition.id(), partition.leader())).collect());
+            };
+            let is_being_made = asks < ASKS && until > Instant::now() + ASK_AGAIN_AFTER;
+            match error {
+                UnknownTopicOrPartition | UnknownTopic | LeaderNotAvailable if is_being_made => {
+                    asks += 1;
+                    thread::sleep(ASK_AGAIN_AFTER);
+                }
+                UnknownTopicOrPartition | UnknownTopic | InvalidTopic => return Ok(Vec::new()),
+                error => return Err(KafkaError::MetadataFetch(error)),
+            }
+        }
     }
 
     /// Gives a record to librdkafka, or gives it back with the reason.
@@ -65,7 +103,8 @@ impl Renewed {
         match handle.send(record) {
             Err((error, record)) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal) => {
                 match self.replace(&handle) {
-                    Ok(()) => self.handle().send(record),
+                    Ok(true) => self.handle().send(record),
+                    Ok(false) => Err((error, record)),
                     Err(made) => {
                         tracing::error!(
                             purpose = %self.purpose, error = %made,
@@ -79,15 +118,18 @@ impl Renewed {
         }
     }
 
-    /// Makes a producer in place of one that has met a fatal error.
-    fn replace(&self, fatal: &Arc<Handle>) -> Result<(), Error> {
+    /// Makes a producer in place of one that has met a fatal error; false where it is too soon for that.
+    fn replace(&self, fatal: &Arc<Handle>) -> Result<bool, Error> {
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
         // Many may meet the error at once; the first replaces it.
-        if !Arc::ptr_eq(&current, fatal) {
-            return Ok(());
+        if !Arc::ptr_eq(&current.handle, fatal) {
+            return Ok(true);
         }
-        let new = Handle::create(self.purpose, &self.properties, &self.events)?;
-        let old = std::mem::replace(&mut *current, Arc::new(new));
+        if current.since.is_some_and(|since| since.elapsed() < REPLACED_NOT_BEFORE) {
+            return Ok(false);
+        }
+        let handle = Arc::new(Handle::create(self.purpose, &self.properties, &self.events)?);
+        let old = mem::replace(&mut *current, Current { handle, since: Some(Instant::now()) }).handle;
         drop(current);
         telemetry::producer_replaced(self.purpose.name());
         tracing::error!(
@@ -99,6 +141,6 @@ impl Renewed {
                 tracing::warn!(%error, "records of the old producer may have arrived all the same");
             }
         });
-        Ok(())
+        Ok(true)
     }
 }

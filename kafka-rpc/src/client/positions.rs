@@ -1,0 +1,154 @@
+//! From where each partition of a reply topic is read.
+
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use rdkafka::{
+    Offset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer as _},
+    error::KafkaError,
+};
+
+use crate::{ReplyReading, kafka, producer::Producer};
+
+/// How long one question to the cluster may take before it is asked again.
+const ASK_FOR: Duration = Duration::from_secs(5);
+
+/// What the consumer of replies reads.
+pub(super) struct Positions {
+    reading: ReplyReading,
+    producer: Arc<Producer>,
+    /// `None` once the reading has ended.
+    consumer: Mutex<Option<Arc<BaseConsumer>>>,
+    read: Mutex<HashSet<(Arc<str>, i32)>>,
+}
+
+impl Positions {
+    pub(super) fn new(reading: ReplyReading, producer: Arc<Producer>, consumer: Arc<BaseConsumer>) -> Self {
+        Self { reading, producer, consumer: Mutex::new(Some(consumer)), read: Mutex::default() }
+    }
+
+    /// Reads nothing more, and lets go of the consumer.
+    pub(super) fn end(&self) {
+        self.lock_consumer().take();
+    }
+
+    /// Assigns what is to be read of a topic, at its end; gives the partition if it is one. Blocks.
+    pub(super) fn assign_at_end(&self, topic: &Arc<str>) -> Result<Option<i32>, Unpositioned> {
+        let found = self.ask_partitions(topic)?;
+        match self.reading {
+            ReplyReading::AllPartitions => self.assign(topic, &found, Start::AtEnd).map(|()| None),
+            ReplyReading::OwnPartition => {
+                let led = found.into_iter().filter(|partition| partition.is_led);
+                let own = fastrand::choice(led.collect::<Vec<_>>()).ok_or_else(nobody_leads)?;
+                self.assign(topic, &[own], Start::AtEnd).map(|()| Some(own.id))
+            }
+        }
+    }
+
+    /// Looks what has become of a topic that is read: reads what was added, from its beginning. Gives whether `own`, the only
+    /// partition that is read, is gone. Blocks.
+    pub(super) fn look_at(&self, topic: &Arc<str>, own: Option<i32>) -> Result<bool, Unpositioned> {
+        let found = self.ask_partitions(topic)?;
+        match own {
+            None => self.assign(topic, &found, Start::AtBeginning).map(|()| false),
+            Some(own) => Ok(found.iter().all(|partition| partition.id != own)),
+        }
+    }
+
+    fn ask_partitions(&self, topic: &Arc<str>) -> Result<Vec<Partition>, Unpositioned> {
+        // Through the producer, whose question creates the topic on clusters that create topics when asked.
+        let found = self.producer.ask_partitions(topic, ASK_FOR).map_err(unpositioned)?;
+        if found.is_empty() {
+            return Err(Unpositioned::Missing);
+        }
+        Ok(found.into_iter().map(|(id, leader)| Partition { id, is_led: leader >= 0 }).collect())
+    }
+
+    fn assign(&self, topic: &Arc<str>, partitions: &[Partition], start: Start) -> Result<(), Unpositioned> {
+        let is_new = |read: &HashSet<_>, id| !read.contains(&(Arc::clone(topic), id));
+        let new: Vec<Partition> = {
+            let read = self.lock_read();
+            partitions.iter().copied().filter(|partition| is_new(&read, partition.id)).collect()
+        };
+        // Without the lock: a broker that does not answer must not keep other topics from being read.
+        let mut starts = Vec::with_capacity(new.len());
+        for Partition { id, is_led } in new {
+            let offset = match start {
+                // An absolute offset, asked for now: `Offset::End` is resolved later than the first reply can come.
+                Start::AtEnd if is_led => {
+                    Offset::Offset(self.producer.ask_end(topic, id, ASK_FOR).map_err(unpositioned)?)
+                }
+                // Nobody knows the end of a partition without a leader, and the others need not wait for it. What is read
+                // too much of it once it has one is nobody's reply.
+                Start::AtEnd | Start::AtBeginning => Offset::Beginning,
+            };
+            starts.push((id, offset));
+        }
+        let mut read = self.lock_read();
+        let mut list = TopicPartitionList::new();
+        for (id, offset) in starts.into_iter().filter(|(id, _)| is_new(&read, *id)) {
+            list.add_partition_offset(topic, id, offset).map_err(unpositioned)?;
+        }
+        if list.count() == 0 {
+            return Ok(());
+        }
+        let Some(consumer) = self.lock_consumer().clone() else {
+            return Err(Unpositioned::Unreachable("the reading has ended".to_owned()));
+        };
+        consumer.incremental_assign(&list).map_err(unpositioned)?;
+        // Before anything else can fail: what is assigned cannot be assigned again.
+        read.extend(list.elements().iter().map(|element| (Arc::clone(topic), element.partition())));
+        drop(read);
+        // Tells the consumer who leads the new partitions: by itself it looks once a second, and the first call to
+        // every service would wait for that.
+        consumer.fetch_metadata(Some(topic), ASK_FOR).map_err(unpositioned)?;
+        tracing::debug!(%topic, partitions = list.count(), "reading replies");
+        Ok(())
+    }
+
+    fn lock_read(&self) -> MutexGuard<'_, HashSet<(Arc<str>, i32)>> {
+        self.read.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock_consumer(&self) -> MutexGuard<'_, Option<Arc<BaseConsumer>>> {
+        self.consumer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "as `map_err` hands it over")]
+fn unpositioned(error: KafkaError) -> Unpositioned {
+    if kafka::is_unauthorized(&error) {
+        return Unpositioned::Unauthorized;
+    }
+    Unpositioned::Unreachable(error.to_string())
+}
+
+fn nobody_leads() -> Unpositioned {
+    Unpositioned::Unreachable("no partition of it has a leader".to_owned())
+}
+
+/// A partition of a reply topic.
+#[derive(Debug, Clone, Copy)]
+struct Partition {
+    id: i32,
+    /// Whether a broker leads it now.
+    is_led: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Start {
+    AtEnd,
+    AtBeginning,
+}
+
+/// Why a topic is not read.
+#[derive(Debug)]
+pub(super) enum Unpositioned {
+    Missing,
+    Unauthorized,
+    Unreachable(String),
+}

@@ -1,0 +1,180 @@
+//! Promise 3, of calls that cannot be sent yet: they are bounded, ended and answered as those that wait for a reply.
+
+use std::time::{Duration, Instant};
+
+use futures_util::{future::join_all, poll};
+use kafka_rpc::{CallError, Config, Progress, Running, Runtime, WhenFull};
+use rdkafka::{
+    mocking::MockCluster,
+    producer::DefaultProducerContext,
+    types::{RDKafkaApiKey, RDKafkaRespErr},
+};
+use tests::{
+    BOUND, Peer, Record,
+    counted::{self, counted},
+    eventually,
+    orders::{OrdersClient as _, REPLIES, TOPIC},
+};
+
+type Broker = MockCluster<'static, DefaultProducerContext>;
+
+/// How long a far broker takes to answer: what asks it has asked, and has no answer, for as long.
+const FAR: Duration = Duration::from_secs(30);
+
+/// A broker with the topic that is called, and so many partitions for replies.
+fn broker(partitions: i32) -> Broker {
+    let broker = MockCluster::new(1).expect("an embedded broker");
+    broker.create_topic(TOPIC, 1, 1).expect("a topic");
+    broker.create_topic(REPLIES, partitions, 1).expect("a topic");
+    broker
+}
+
+async fn caller(broker: &Broker, config: impl FnOnce(Config) -> Config) -> Running {
+    let config = config(Config::new(broker.bootstrap_servers()));
+    let runtime = Runtime::builder().config(config).without_registry().client_only().build();
+    runtime.expect("nothing is wrong").start().await.expect("the broker is there")
+}
+
+/// A caller that has asked for its reply topic, and has no answer.
+async fn far_caller(broker: &Broker, config: impl FnOnce(Config) -> Config) -> Running {
+    let running = caller(broker, config).await;
+    broker.broker_round_trip_time(1, FAR).expect("a delay");
+    running
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_that_wait_for_their_reply_topic_are_in_flight_and_bounded() {
+    let broker = broker(1);
+    let running =
+        far_caller(&broker, |config| config.max_calls_in_flight(2).when_full(WhenFull::Refuse)).await;
+    let client = running.client();
+    let mut waiting = [(); 2].map(|()| client.echo("hi".to_owned()).timeout(BOUND));
+    for call in &mut waiting {
+        assert!(poll!(call).is_pending());
+    }
+    let third = client.echo("hi".to_owned()).timeout(BOUND).await;
+    assert!(matches!(third, Err(CallError::Overloaded { .. })), "{third:?}");
+    drop(waiting);
+    let mut next = client.echo("hi".to_owned()).timeout(BOUND);
+    assert!(poll!(&mut next).is_pending(), "their places are free");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shutdown_ends_calls_that_wait_for_their_reply_topic() {
+    let broker = broker(1);
+    let running = far_caller(&broker, |config| config).await;
+    let client = running.client();
+    let mut waiting = [(); 3].map(|()| client.echo("hi".to_owned()).timeout(BOUND));
+    for call in &mut waiting {
+        assert!(poll!(call).is_pending());
+    }
+    let shutdown = tokio::spawn(running.shutdown());
+    let began = Instant::now();
+    for call in waiting {
+        assert_eq!(call.await, Err(CallError::ShuttingDown));
+    }
+    assert!(began.elapsed() < FAR, "they have not waited for the answer");
+    drop(shutdown);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_call_in_line_hears_that_its_reply_topic_is_missing() {
+    let broker = broker(1);
+    broker.topic_error(REPLIES, RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART).expect("an error");
+    let running = caller(&broker, |config| config).await;
+    let client = running.client();
+    // One after the other they would take a minute.
+    let calls = (0..200).map(|_| client.echo("hi".to_owned()).timeout(Duration::from_secs(20)));
+    for ended in join_all(calls).await {
+        let Err(CallError::Undeliverable { topic, reason }) = ended else { panic!("{ended:?}") };
+        assert!(topic == REPLIES && reason.contains("does not exist"), "{topic}: {reason}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_right_that_is_missing_is_not_called_a_topic_that_is_missing() {
+    let broker = broker(1);
+    broker
+        .topic_error(REPLIES, RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED)
+        .expect("an error");
+    let running = caller(&broker, |config| config).await;
+    let ended = running.client().echo("hi".to_owned()).timeout(BOUND).await;
+    let Err(CallError::Undeliverable { topic, reason }) = ended else { panic!("{ended:?}") };
+    assert!(topic == REPLIES && reason.contains("right"), "{topic}: {reason}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reply_topic_that_is_just_being_made_is_waited_for() {
+    let broker = broker(1);
+    broker.topic_error(REPLIES, RDKafkaRespErr::RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE).expect("an error");
+    let running = caller(&broker, |config| config).await;
+    let call = running.client().echo("hi".to_owned()).timeout(BOUND);
+    let call = tokio::spawn(call);
+    // The call is in line, and has been told more than once.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(!call.is_finished());
+    broker.topic_error(REPLIES, RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR).expect("no error");
+    answer(&broker, 1, 0).await;
+    assert_eq!(call.await.expect("no panic"), Ok("answer".to_owned()));
+}
+
+/// Answers the last of so many requests, on a partition of the reply topic.
+async fn answer(broker: &Broker, requests: usize, partition: i32) {
+    let peer = Peer::new(&broker.bootstrap_servers());
+    let request = peer.read(TOPIC, requests).await.pop().expect("a request");
+    let reply = Record::new(r#"{"success":true,"data":"answer"}"#)
+        .header("correlation-id", request.text("correlation-id").expect("an id"));
+    peer.send(REPLIES, &reply.partition(partition)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partition_without_a_leader_keeps_nobody_from_calling_and_is_read_once_it_has_one() {
+    let broker = broker(3);
+    broker.partition_leader(REPLIES, 2, None).expect("no leader");
+    let running = caller(&broker, |config| config).await;
+    let first = tokio::spawn(running.client().echo("hi".to_owned()).timeout(BOUND));
+    answer(&broker, 1, 0).await;
+    assert_eq!(first.await.expect("no panic"), Ok("answer".to_owned()));
+    broker.partition_leader(REPLIES, 2, Some(1)).expect("a leader");
+    let second = tokio::spawn(running.client().echo("hi".to_owned()).timeout(BOUND));
+    answer(&broker, 2, 2).await;
+    assert_eq!(second.await.expect("no panic"), Ok("answer".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_could_not_be_queued_by_its_deadline_says_that_it_was_not_sent() {
+    let broker = broker(1);
+    let running = far_caller(&broker, |config| config).await;
+    let client = running.client();
+    let mut before = client.echo("hi".to_owned()).timeout(BOUND);
+    assert!(poll!(&mut before).is_pending());
+    let event = client.echo("hi".to_owned()).timeout(Duration::from_millis(10)).notify().await;
+    assert!(
+        matches!(event, Err(CallError::DeadlineExceeded { progress: Progress::NotSent, .. })),
+        "{event:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_producer_that_cannot_live_is_made_anew_once_a_second_at_most() {
+    counted::record();
+    let broker = broker(1);
+    let refused = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED; 1_000];
+    broker.request_errors(RDKafkaApiKey::InitProducerId, &refused);
+    let running = caller(&broker, |config| config).await;
+    let client = running.client();
+    let replaced = || counted("kafka_rpc_producers_replaced_total", &[("purpose", "single")]);
+    let began = Instant::now();
+    eventually("it is made anew twice", || {
+        tokio::spawn(client.echo("hi".to_owned()).timeout(Duration::from_millis(50)).notify());
+        (replaced() >= 2).then_some(())
+    })
+    .await;
+    let (times, took) = (replaced(), began.elapsed());
+    assert!(times <= took.as_secs() + 1, "{times} times in {took:?}");
+    broker.clear_request_errors(RDKafkaApiKey::InitProducerId);
+    let until = Instant::now() + BOUND;
+    while client.echo("hi".to_owned()).timeout(Duration::from_secs(1)).notify().await.is_err() {
+        assert!(Instant::now() < until, "nothing is sent once it may live");
+    }
+}
