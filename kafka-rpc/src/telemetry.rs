@@ -8,7 +8,7 @@
 //! | `kafka_rpc_redelivered_total` | `topic`, `group` | records that will be delivered again: taken and not finished when their partition went, or finished and not in a commit that worked |
 //! | `kafka_rpc_handler_panics_total` | `topic`, `group` | handlers that panicked |
 //! | `kafka_rpc_handler_timeouts_total` | `topic`, `group` | handlers that were stopped at their `timeout` |
-//! | `kafka_rpc_handler_slow_total` | `topic` | handlers that were reported for running long, by the topic that is read |
+//! | `kafka_rpc_handler_slow_total` | `topic`, `group` | handlers that were reported for running long, by the topic that is read |
 //! | `kafka_rpc_repeated_requests_total` | `topic`, `group` | requests that were answered with a kept answer (`dedupe`) |
 //! | `kafka_rpc_replies_replaced_total` | `to` | replies that the broker refused for their size, and that became an error |
 //! | `kafka_rpc_deliveries_refused_total` | `to` | replies, letters and retries that could not be delivered to this topic for now, each time |
@@ -135,8 +135,8 @@ mod of_cluster {
         counter!("kafka_rpc_failures_total", &labels).increment(1);
     }
 
-    pub(crate) fn slow(topic: &str) {
-        counter!("kafka_rpc_handler_slow_total", "topic" => topic.to_owned()).increment(1);
+    pub(crate) fn slow(topic: &str, group: &str) {
+        counter!("kafka_rpc_handler_slow_total", &of_subscription(topic, group)).increment(1);
     }
 
     pub(crate) fn reply_replaced(topic: &str) {

@@ -87,9 +87,8 @@ async fn connect(config: &Config, producer: &Arc<Producer>) -> Result<HashSet<St
 
 /// Whether a topic that was not listed is there after all. Asking creates it on clusters that create topics when asked.
 async fn exists(config: &Config, producer: &Arc<Producer>, topic: &Arc<str>) -> Result<bool, Error> {
+    let failed = |reason: String| Error::Kafka { action: format!("asking for the topic `{topic}`"), reason };
     let (asking, topic, within) = (Arc::clone(producer), Arc::clone(topic), config.connection_timeout);
-    let failed =
-        |reason: String| Error::Kafka { action: "asking for the topics that are needed".to_owned(), reason };
     let asked =
         task::spawn_blocking(move || asking.ask_partitions(&topic, within).map(|found| !found.is_empty()));
     asked.await.map_err(|ended| failed(ended.to_string()))?.map_err(|error| failed(error.to_string()))

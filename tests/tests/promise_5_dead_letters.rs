@@ -118,7 +118,8 @@ async fn a_letter_that_its_topic_refuses_for_good_is_counted_as_lost_and_stops_n
     let Some(cluster) = real_kafka() else { return };
     counted::record();
     cluster.create_topic(TOPIC, 1).await;
-    cluster.topics().create_compacted(&cluster.name(DEAD_LETTERS)).await;
+    // It takes none without a key.
+    cluster.topics().create_with(&cluster.name(DEAD_LETTERS), "cleanup.policy", "compact").await;
     let (peer, topic) = (cluster.peer(), cluster.name(TOPIC));
     peer.send(&topic, &Record::new("poison without a key")).await;
     peer.send(&topic, &Record::new(place("b", 1)).key("b")).await;
@@ -131,4 +132,21 @@ async fn a_letter_that_its_topic_refuses_for_good_is_counted_as_lost_and_stops_n
     assert_eq!(service.ended(), [order("b", 1)]);
     running.shutdown().await.expect("a clean shutdown");
     assert!(peer.read_for(&cluster.name(DEAD_LETTERS), 1, Duration::from_millis(500)).await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_letter_larger_than_its_topic_takes_goes_without_its_value() {
+    // The embedded broker takes records of any size.
+    let Some(cluster) = real_kafka() else { return };
+    cluster.create_topic(TOPIC, 1).await;
+    cluster.topics().create_with(&cluster.name(DEAD_LETTERS), "max.message.bytes", "10000").await;
+    let (peer, topic) = (cluster.peer(), cluster.name(TOPIC));
+    peer.send(&topic, &Record::new("poison".repeat(10_000)).key("k")).await;
+    let runtime = cluster.runtime(cluster.config()).provide(OrderService::default());
+    let running = started(runtime.handlers(<OrderService as Orders>::handlers())).await;
+    let letter = peer.read(&cluster.name(DEAD_LETTERS), 1).await.remove(0);
+    assert_eq!((letter.key.as_deref(), letter.value.as_deref()), (Some(b"k".as_slice()), None));
+    assert_eq!((letter.text("value-omitted"), letter.text("original-offset")), (Some("true"), Some("0")));
+    eventually("it is final", || (cluster.committed_sum(GROUP, TOPIC, 1) == 1).then_some(())).await;
+    running.shutdown().await.expect("a clean shutdown");
 }

@@ -107,9 +107,9 @@ impl Handlers {
     /// Takes a record to its outcome; returns the reply, if somebody waits for one. There is no other topic here, so a
     /// retry is always in the process, and a dead letter is only logged.
     async fn handle(&self, index: usize, record: Received) -> Option<Arc<OutgoingRecord>> {
-        let input = Arc::new(self.handling.input(record));
-        let record = &input.record;
         let served = &self.served[index];
+        let input = Arc::new(self.handling.input(served, record));
+        let record = &input.record;
         let mut retries = 0;
         loop {
             match self.handling.handle(served, &input, retries).await {

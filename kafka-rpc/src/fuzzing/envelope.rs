@@ -106,8 +106,8 @@ fn taken(dispatch: &Dispatch, has_command: bool, fallback: Option<PayloadSource>
                 (Unread::Envelope(_), Some(envelope)) => {
                     assert_eq!(found.payload.bytes(), envelope.payload.unwrap_or("null").as_bytes());
                     assert!(of_envelope);
-                    let user_id = found.user_id.get_or_init(|| found.payload.user_id());
-                    assert_eq!(user_id.as_ref().map(|user_id| &user_id.0), envelope.user_id.as_ref());
+                    let user_id = found.payload.user_id().map(|user_id| user_id.0);
+                    assert_eq!(user_id, envelope.user_id);
                 }
             }
             assert_eq!(

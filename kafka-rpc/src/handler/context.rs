@@ -19,7 +19,7 @@ pub struct Context {
     pub(crate) info: OnceLock<Box<RecordInfo>>,
     pub(crate) input: Arc<Input>,
     pub(crate) payload: Unread,
-    /// Read when it is asked for, unless it was on the way to the command.
+    /// Read when it is asked for.
     pub(crate) user_id: OnceLock<Option<UserId>>,
     pub(crate) correlation_id: Option<CorrelationId>,
     pub(crate) deadline: Option<Deadline>,
@@ -32,6 +32,8 @@ pub struct Context {
 #[derive(Debug)]
 pub(crate) struct Input {
     pub(crate) record: Received,
+    /// Who reads it, for whoever reports a handler.
+    pub(crate) group: Arc<str>,
     pub(crate) provided: Arc<Provided>,
 }
 

@@ -11,9 +11,9 @@ mod assembly;
 mod builder;
 #[cfg(feature = "kafka")]
 mod running;
-mod sources;
 #[cfg(feature = "kafka")]
 mod signals;
+mod sources;
 #[cfg(feature = "kafka")]
 mod start;
 

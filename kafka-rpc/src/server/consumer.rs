@@ -271,7 +271,9 @@ impl Polling {
         }
         if let Err(error) = act(&list) {
             // A partition that was revoked meanwhile; where it comes again, it is seen to then.
-            tracing::warn!(topic = %self.worker.source, ?partitions, %error, "{what} failed");
+            tracing::warn!(
+                topic = %self.worker.source, group = %self.worker.served.group, ?partitions, %error, "{what} failed"
+            );
         }
     }
 
@@ -289,7 +291,10 @@ impl Polling {
         let committed = as_list(&self.worker.source, &watermarks)
             .and_then(|list| self.consumer.commit(&list, CommitMode::Async));
         if let Err(error) = committed {
-            tracing::warn!(topic = %self.worker.source, %error, "a commit could not be sent; the next includes it");
+            tracing::warn!(
+                topic = %self.worker.source, group = %self.worker.served.group, %error,
+                "a commit could not be sent; the next includes it"
+            );
         }
     }
 

@@ -1,11 +1,11 @@
 //! Which handler takes a record.
 
-use std::{collections::HashMap, fmt, sync::OnceLock, time::Duration};
+use std::{collections::HashMap, fmt, time::Duration};
 
 use bytes::Bytes;
 
 use crate::{
-    RpcError, UserId,
+    RpcError,
     handler::{
         Handler, PayloadSource,
         payload::{Unread, no_envelope},
@@ -28,8 +28,6 @@ pub(crate) struct Dispatch {
 pub(crate) struct Dispatched<'a> {
     pub(crate) handler: &'a Handler,
     pub(crate) payload: Unread,
-    /// Where it is known already.
-    pub(crate) user_id: OnceLock<Option<UserId>>,
 }
 
 impl Dispatch {
@@ -53,11 +51,7 @@ impl Dispatch {
             return Ok(of(handler, value));
         }
         match envelope::decode(value.bytes()) {
-            Ok(Envelope { command, user_id, .. }) => {
-                let handler = self.of_command(command.as_deref())?;
-                let user_id = OnceLock::from(user_id.map(UserId));
-                Ok(Dispatched { user_id, ..of(handler, value) })
-            }
+            Ok(Envelope { command, .. }) => Ok(of(self.of_command(command.as_deref())?, value)),
             // Not an envelope, so only a handler of whole values can take it.
             Err(error) => match &self.fallback {
                 Some(handler @ Handler { source: PayloadSource::Value, .. }) => Ok(of(handler, value)),
@@ -94,7 +88,7 @@ fn of(handler: &Handler, value: Encoded) -> Dispatched<'_> {
         PayloadSource::Envelope => Unread::Envelope(value.into_bytes()),
         PayloadSource::Value | PayloadSource::Record => Unread::Value(value),
     };
-    Dispatched { handler, payload, user_id: OnceLock::new() }
+    Dispatched { handler, payload }
 }
 
 /// A name from the wire, short enough to be repeated in an error.

@@ -50,8 +50,8 @@ pub(crate) enum Ended {
 
 impl Handling {
     /// What the handler of a record is run on.
-    pub(crate) fn input(&self, record: Received) -> Input {
-        Input { record, provided: Arc::clone(&self.provided) }
+    pub(crate) fn input(&self, served: &Served, record: Received) -> Input {
+        Input { record, group: Arc::clone(&served.group), provided: Arc::clone(&self.provided) }
     }
 
     /// Takes a record from its bytes to its outcome. `retries` is how often this process has tried it again.
@@ -111,7 +111,7 @@ impl Handling {
             info: OnceLock::new(),
             input: Arc::clone(input),
             payload: dispatched.payload,
-            user_id: dispatched.user_id,
+            user_id: OnceLock::new(),
             correlation_id: request.correlation_id.clone().map(CorrelationId),
             deadline,
         };

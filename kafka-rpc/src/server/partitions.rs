@@ -1,6 +1,9 @@
 //! The partitions that are assigned to this instance, and how far each has come.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use nohash_hasher::{IntMap, IntSet};
 
@@ -20,6 +23,8 @@ pub(crate) struct Generation(u64);
 /// The assigned partitions of one subscription.
 #[derive(Debug)]
 pub(crate) struct Partitions {
+    /// Of which they are, for logs.
+    topic: Arc<str>,
     bounds: Bounds,
     assigned: IntMap<i32, Assigned>,
     /// Those that went while they were paused. librdkafka has them paused still, also when they come again.
@@ -71,8 +76,14 @@ impl Assigned {
 }
 
 impl Partitions {
-    pub(crate) fn new(bounds: Bounds) -> Self {
-        Self { bounds, assigned: IntMap::default(), gone_paused: IntSet::default(), next_generation: 0 }
+    pub(crate) fn new(topic: Arc<str>, bounds: Bounds) -> Self {
+        Self {
+            topic,
+            bounds,
+            assigned: IntMap::default(),
+            gone_paused: IntSet::default(),
+            next_generation: 0,
+        }
     }
 
     /// Begins a generation. The keeper of a partition is not told again, so one that is assigned stays as it is.
@@ -103,7 +114,7 @@ impl Partitions {
     pub(crate) fn take(&mut self, partition: i32, offset: i64, weight: usize) -> Option<Generation> {
         let own = self.assigned.get_mut(&partition)?;
         if !own.offsets.take(offset) {
-            tracing::warn!(partition, offset, "offsets go back: the topic was truncated or made anew");
+            tracing::warn!(topic = %self.topic, partition, offset, "offsets go back: the topic was truncated or made anew");
             // What librdkafka has paused stays paused.
             let paused = own.paused;
             *own = Assigned { paused, ..Assigned::new(&mut self.next_generation, own.committed_at) };
@@ -277,7 +288,7 @@ mod tests {
     const BOUNDS: Bounds = Bounds { uncommitted: 4, bytes: 100 };
 
     fn assigned() -> Partitions {
-        let mut partitions = Partitions::new(BOUNDS);
+        let mut partitions = Partitions::new("orders".into(), BOUNDS);
         partitions.assign(0, Instant::now());
         partitions
     }

@@ -42,7 +42,7 @@ impl ConsumerContext for Rebalances {
         if is_lost {
             // Somebody else has them already: a commit would be refused, and waiting would only add duplicates.
             tracing::warn!(
-                topic = %self.worker.source, ?partitions,
+                topic = %self.worker.source, group = %self.worker.served.group, ?partitions,
                 "the assignment was lost; unfinished records will be delivered again"
             );
             self.worker.revoke(&partitions);
@@ -64,7 +64,9 @@ impl ConsumerContext for Rebalances {
             }
             Rebalance::Revoke(_) => {}
             Rebalance::Error(error) => {
-                tracing::warn!(topic = %self.worker.source, %error, "a rebalance failed");
+                tracing::warn!(
+                    topic = %self.worker.source, group = %self.worker.served.group, %error, "a rebalance failed"
+                );
             }
         }
     }

@@ -160,7 +160,7 @@ impl Worker {
     async fn run_jobs(self: Arc<Self>, hand: Arc<Hand>) {
         let mut hand = Some(hand);
         let mut ended = None;
-        let mut input = Arc::new(self.handling.input(Received::blank()));
+        let mut input = Arc::new(self.handling.input(&self.served, Received::blank()));
         while let Some(job) = self.next(&mut hand, ended) {
             let step = self.run_or_hand_on(&job.item, &mut input, &mut hand).await;
             ended = self.conclude(job, step);

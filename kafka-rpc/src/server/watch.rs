@@ -109,7 +109,7 @@ mod tests {
         let watch = Watch::default();
         let provided = Arc::new(Provided { states: States::default(), client: Stub::new().client() });
         let record = Received { offset: 7, ..Received::blank() };
-        let input = Arc::new(Input { record, provided });
+        let input = Arc::new(Input { record, group: "group".into(), provided });
         let here = Location { file: file!(), line: line!() };
         let watched = watch.start(here, &input);
         let ended = watch.start(here, &input);

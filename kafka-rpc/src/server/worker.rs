@@ -117,7 +117,7 @@ impl Worker {
         let bounds = Bounds { uncommitted: config.max_uncommitted, bytes: config.max_buffered_bytes };
         let runtime = Handle::current();
         let state = State {
-            partitions: Partitions::new(bounds),
+            partitions: Partitions::new(Arc::clone(&source), bounds),
             lanes: Lanes::new(served.concurrency),
             runners: Runners::new(runtime.metrics().num_workers()),
             is_draining: false,
@@ -157,6 +157,7 @@ impl Worker {
             Err(_panic) => {
                 tracing::error!(
                     topic = %self.source, partition = task.record.partition(), offset = task.record.offset(),
+                    group = %self.served.group,
                     "a panic beside a handler; its record goes to the dead-letter topic"
                 );
                 self.dead_letter_refused(task, RpcError::internal("a panic beside the handler")).await
@@ -169,7 +170,7 @@ impl Worker {
         match Arc::get_mut(input) {
             Some(before) => task.record.unpack_into(&mut before.record),
             // Whoever reports a handler that runs for long reads of it.
-            None => *input = Arc::new(self.handling.input(task.record.unpack())),
+            None => *input = Arc::new(self.handling.input(&self.served, task.record.unpack())),
         }
         let record = &input.record;
         if let Some(wait) = self.not_yet_due(record) {
@@ -179,9 +180,10 @@ impl Worker {
             Outcome::Handled => done(&self.metrics.handled),
             Outcome::Expired => {
                 tracing::debug!(
-                    topic = %record.topic, partition = record.partition, offset = record.offset, "expired"
+                    topic = %record.topic, partition = record.partition, offset = record.offset,
+                    group = %self.served.group, "expired"
                 );
-                warn_of_clocks(record);
+                warn_of_clocks(record, &self.served.group);
                 done(&self.metrics.expired)
             }
             Outcome::Reply(reply) => Step::Reply(reply),
@@ -284,10 +286,10 @@ impl Worker {
     pub(crate) fn report_slow(&self, bound: Duration) {
         for slow in self.handling.watch.longer_than(bound) {
             let record = &slow.input.record;
-            telemetry::slow(&record.topic);
+            telemetry::slow(&record.topic, &slow.input.group);
             tracing::warn!(
                 handler = %slow.handler, topic = %record.topic, partition = record.partition,
-                offset = record.offset,
+                offset = record.offset, group = %slow.input.group,
                 running_for_at_least = ?slow.seen_for,
                 "a handler runs for long; its key waits for it"
             );
@@ -302,11 +304,11 @@ fn done(counter: &metrics::Counter) -> Step {
 
 /// A record that was made just now and has expired already was made by another clock than ours, or for a caller who
 /// could not wait at all.
-fn warn_of_clocks(record: &Received) {
+fn warn_of_clocks(record: &Received, group: &str) {
     let age = record.timestamp.and_then(|made| SystemTime::now().duration_since(made).ok());
     if age.is_none_or(|age| age < FRESH) {
         tracing::warn!(
-            topic = %record.topic, partition = record.partition, offset = record.offset, ?age,
+            topic = %record.topic, partition = record.partition, offset = record.offset, group, ?age,
             "a fresh request had expired when it came; do the clocks of this host and its caller agree?"
         );
     }

@@ -36,9 +36,9 @@ impl Topics {
         self.until(name, partitions).await;
     }
 
-    /// Makes a topic with one partition that keeps the last record of each key, and takes none without a key.
-    pub async fn create_compacted(&self, name: &str) {
-        let topic = NewTopic::new(name, 1, TopicReplication::Fixed(-1)).set("cleanup.policy", "compact");
+    /// Makes a topic with one partition that has a property of its own.
+    pub async fn create_with(&self, name: &str, property: &str, value: &str) {
+        let topic = NewTopic::new(name, 1, TopicReplication::Fixed(-1)).set(property, value);
         accepted(self.admin.create_topics([&topic], &options()).await);
         self.until(name, 1).await;
     }
