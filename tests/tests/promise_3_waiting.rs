@@ -178,3 +178,18 @@ async fn a_producer_that_cannot_live_is_made_anew_once_a_second_at_most() {
         assert!(Instant::now() < until, "nothing is sent once it may live");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_right_to_read_replies_that_is_missing_is_counted_and_once_it_is_there_they_are_read() {
+    counted::record();
+    let broker = broker(1);
+    let missing = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED; 3];
+    broker.request_errors(RDKafkaApiKey::Fetch, &missing);
+    let running = caller(&broker, |config| config).await;
+    let call = tokio::spawn(running.client().echo("hi".to_owned()).timeout(BOUND));
+    let counted = || counted("kafka_rpc_reply_errors_total", &[("code", "TopicAuthorizationFailed")]);
+    eventually("it is counted", || (counted() > 0).then_some(())).await;
+    broker.clear_request_errors(RDKafkaApiKey::Fetch);
+    answer(&broker, 1, 0).await;
+    assert_eq!(call.await.expect("no panic"), Ok("answer".to_owned()));
+}

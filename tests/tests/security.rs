@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use kafka_rpc::{Config, Error, Running, Runtime};
 use tests::{
+    Cluster,
     cluster::{Brokers, Extras, Secured, real_brokers_with},
-    orders::{OrderService, Orders as _, OrdersClient as _},
+    orders::{OrderService, Orders as _, OrdersClient as _, TOPIC},
 };
 
 fn brokers(secured: Secured) -> Option<Brokers> {
@@ -69,4 +70,16 @@ async fn tls_and_scram() {
 
     let error = refused(config.property("sasl.password", "guess")).await;
     assert!(error.to_lowercase().contains("authentication"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_no_right_to_a_topic_is_not_told_that_it_is_missing() {
+    let authorizer = "org.apache.kafka.metadata.authorizer.StandardAuthorizer";
+    let properties =
+        vec![("authorizer.class.name", authorizer.to_owned()), ("super.users", "User:ANONYMOUS".to_owned())];
+    let extras = Extras { secured: Some(Secured::SaslPlain), properties, ..Extras::default() };
+    let Some(brokers) = real_brokers_with(1, &extras) else { return };
+    Cluster::of(&brokers).create_topic(TOPIC, 1).await;
+    let error = refused(brokers.secured_config().expect("the listener is secured")).await;
+    assert!(error.contains("authorization failed") && error.contains(TOPIC), "{error}");
 }
