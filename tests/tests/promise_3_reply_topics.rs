@@ -10,7 +10,7 @@ use futures_util::{StreamExt as _, stream};
 use kafka_rpc::{RpcError, Running, kafka_handler};
 use tests::{
     BOUND, Cluster, Peer, Record,
-    cluster::{real_kafka, started},
+    cluster::{Extras, real_brokers_with, real_kafka, started},
     eventually,
     orders::{OrderService, Orders, OrdersClient, REPLIES, TOPIC, order},
 };
@@ -165,4 +165,16 @@ async fn a_reply_survives_when_what_was_to_be_read_before_it_is_deleted() {
         output.read_to_string(&mut printed).map(|_| printed)
     });
     assert_eq!(printed.await.expect("no panic").expect("text"), "answer\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_that_makes_topics_when_asked_makes_those_of_the_first_start_and_the_first_call() {
+    let properties = vec![("auto.create.topics.enable", "true".to_owned())];
+    let Some(brokers) = real_brokers_with(1, &Extras { properties, ..Extras::default() }) else { return };
+    let cluster = Cluster::of(&brokers);
+    let runtime = cluster.runtime(cluster.config().create_topics(false)).provide(OrderService::default());
+    let running = started(runtime.handlers(<OrderService as Orders>::handlers())).await;
+    let answer = running.client().echo("hi".to_owned()).timeout(BOUND).await;
+    assert_eq!(answer, Ok("hi".to_owned()));
+    running.shutdown().await.expect("a clean shutdown");
 }
