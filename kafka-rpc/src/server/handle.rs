@@ -158,3 +158,86 @@ fn panic_message(panic: &(dyn Any + Send)) -> &str {
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("(not a text)")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Headers, Stub,
+        handler::{Handler, HandlerFuture, Location, PayloadSource, Subscription, state::States},
+        server::dispatch::Dispatch,
+        wire::{
+            Origin, Peer, ReplyTo,
+            dead_letter::{self, Failure},
+        },
+    };
+
+    const HERE: Location = Location { file: file!(), line: line!() };
+    const UNBOUNDED: Limits =
+        Limits { headers: usize::MAX, header_bytes: usize::MAX, value_bytes: usize::MAX };
+
+    fn handling(limits: Limits) -> Handling {
+        Handling {
+            provided: Arc::new(Provided { states: States::default(), client: Stub::new().client() }),
+            clock_skew: Duration::ZERO,
+            limits,
+            reply_topics: ReplyTopics::default(),
+            dedupe: Dedupe::default(),
+            watch: Watch::default(),
+        }
+    }
+
+    /// Fails with the correlation id, so that what becomes of a record tells it.
+    fn tells_its_id(context: Context) -> HandlerFuture {
+        Box::pin(async move {
+            let id = context.correlation_id().map(|CorrelationId(id)| String::from_utf8_lossy(id));
+            Err(RpcError::bad_request(id.unwrap_or("no id".into())))
+        })
+    }
+
+    /// The dead letters of `orders`, as a handler's attribute has them served.
+    fn letters() -> Served {
+        let Subscription { dialect, of_dead_letters, .. } =
+            Subscription::of_dead_letters("orders", "undertaker", HERE);
+        let handler = Handler::every_record(PayloadSource::Record, HERE, |_| {}, tells_its_id);
+        Served {
+            topic: "orders.dlq".into(),
+            reply_topic: None,
+            dialect,
+            of_dead_letters,
+            dispatch: Arc::new(Dispatch { fallback: Some(handler), ..Dispatch::default() }),
+            ..Served::of_orders(false, false)
+        }
+    }
+
+    /// A record of `orders` as it lies among the dead letters.
+    fn dead(peer: Peer, headers: Headers) -> Received {
+        let record = Received { headers: Ok(headers), ..Received::blank() };
+        let (error, at) = (RpcError::internal("bug"), SystemTime::now());
+        let origin = Origin::of(&record);
+        let failure = Failure { error: &error, peer, retries: 3, topic: "orders", origin, group: "g", at };
+        let letter = dead_letter::letter(&"orders.dlq".into(), &record, &failure);
+        Received { topic: letter.topic, headers: Ok(letter.headers), ..record }
+    }
+
+    /// What a handler that fails for good has said.
+    async fn said(handling: &Handling, served: &Served, record: Received) -> String {
+        let outcome = handling.handle(served, &Arc::new(handling.input(record)), 0).await;
+        let Outcome::Discarded(failed) = outcome else {
+            panic!("not given up without a letter: {outcome:?}")
+        };
+        failed.error.message().to_owned()
+    }
+
+    #[tokio::test]
+    async fn the_handler_of_dead_letters_gets_the_correlation_id_of_every_dialect() {
+        let handling = handling(UNBOUNDED);
+        let reply_to = ReplyTo { topic: "orders-responses", partition: None };
+        for peer in [Peer::Reference, Peer::Nest, Peer::Spring] {
+            let request = peer.request("c-1", reply_to, SystemTime::now(), Headers::new(), 1);
+            assert_eq!(said(&handling, &letters(), dead(peer, request)).await, "c-1", "{peer:?}");
+            let event = peer.event("m-1", Headers::new(), 1);
+            assert_eq!(said(&handling, &letters(), dead(peer, event)).await, "no id", "{peer:?}");
+        }
+    }
+}
