@@ -74,7 +74,7 @@ impl Handling {
             let unaddressed = RequestHeaders::default();
             return Attempt { request: &unaddressed, ..attempt }.give_up(error);
         }
-        if let Err(error) = self.limits.check(record) {
+        if let Err(error) = self.measure(served, record) {
             return attempt.give_up(error);
         }
         if deadline.is_some_and(|deadline| deadline.has_passed(self.clock_skew)) {
@@ -88,6 +88,16 @@ impl Handling {
         let attempt = Attempt { handler: Some(dispatched.handler.location), ..attempt };
         let answer = self.answer(served, input, &request, deadline, dispatched).await;
         attempt.conclude(Ended::Answered(answer), policy)
+    }
+
+    /// Refuses a record that its sender has made too large. What we have added to it is not the sender's doing.
+    fn measure(&self, served: &Served, record: &Received) -> Result<(), RpcError> {
+        if served.of_dead_letters {
+            // The letter is ours, and what it is of may be there because it was too large.
+            return Limits::NONE.check(record, &[]);
+        }
+        let is_again = served.retry_topic.as_ref() == Some(&record.topic);
+        self.limits.check(record, if is_again { retry::NAMES } else { &[] })
     }
 
     /// The answer that was kept for a repeated request, or the handler's.
@@ -173,8 +183,6 @@ mod tests {
     };
 
     const HERE: Location = Location { file: file!(), line: line!() };
-    const UNBOUNDED: Limits =
-        Limits { headers: usize::MAX, header_bytes: usize::MAX, value_bytes: usize::MAX };
 
     fn handling(limits: Limits) -> Handling {
         Handling {
@@ -231,7 +239,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_handler_of_dead_letters_gets_the_correlation_id_of_every_dialect() {
-        let handling = handling(UNBOUNDED);
+        let handling = handling(Limits::NONE);
         let reply_to = ReplyTo { topic: "orders-responses", partition: None };
         for peer in [Peer::Reference, Peer::Nest, Peer::Spring] {
             let request = peer.request("c-1", reply_to, SystemTime::now(), Headers::new(), 1);
@@ -239,5 +247,32 @@ mod tests {
             let event = peer.event("m-1", Headers::new(), 1);
             assert_eq!(said(&handling, &letters(), dead(peer, event)).await, "no id", "{peer:?}");
         }
+    }
+    #[tokio::test]
+    async fn the_bounds_of_a_record_do_not_count_the_headers_that_a_retry_has_added() {
+        let handling = handling(Limits { headers: 1, ..Limits::NONE });
+        let handler = Handler::every_record(PayloadSource::Record, HERE, |_| {}, tells_its_id);
+        let dispatch = Arc::new(Dispatch { fallback: Some(handler), ..Dispatch::default() });
+        let served = Served { dispatch, ..Served::of_orders(false, true) };
+        let mut headers = Headers::new();
+        headers.push("correlation-id", "c-1");
+        let first = Received { topic: "orders".into(), headers: Ok(headers), ..Received::blank() };
+        let (error, due) = (RpcError::internal("bug"), SystemTime::now());
+        let again = retry::again(&"orders-retry".into(), &first, 1, due, &error, Origin::of(&first));
+        let again = Received { topic: again.topic, headers: Ok(again.headers), ..first.clone() };
+        assert_eq!(said(&handling, &served, first).await, "c-1");
+        assert_eq!(said(&handling, &served, again.clone()).await, "c-1");
+        let forged = Received { topic: "orders".into(), ..again };
+        assert_eq!(said(&handling, &served, forged).await, "the record has more than 1 headers");
+    }
+
+    #[tokio::test]
+    async fn the_dead_letter_of_a_record_that_was_too_large_reaches_its_handler() {
+        let handling = handling(Limits { headers: 1, header_bytes: 24, value_bytes: 1 });
+        let mut headers = Headers::new();
+        headers.push("correlation-id", "c-1");
+        headers.push("more", "than it may have");
+        let letter = Received { value: Some("large".into()), ..dead(Peer::Reference, headers) };
+        assert_eq!(said(&handling, &letters(), letter).await, "c-1");
     }
 }
