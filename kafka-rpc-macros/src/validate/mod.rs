@@ -20,6 +20,15 @@ const RESERVED: &[&str] = &["raw", "clone", "client", "handlers", "requirements"
 
 /// Checks an item that has been read.
 pub(crate) fn item(item: &Item, errors: &mut Errors) {
+    if let Some(receiver) = method(item) {
+        // What else it has to say depends on what is around it.
+        errors.at(
+            by_value(receiver),
+            "a method is a handler of its service: put `#[kafka_handler(..)]` on the trait or impl block around it, \
+             and `#[command(..)]` here",
+        );
+        return;
+    }
     form(item, errors);
     options::options(item, errors);
     for handler in &item.handlers {
@@ -27,6 +36,14 @@ pub(crate) fn item(item: &Item, errors: &mut Errors) {
     }
     once(&item.handlers, errors);
     client(item, errors);
+}
+
+/// The receiver of a function that is taken for a free one, as it is all that is seen of a block.
+fn method(item: &Item) -> Option<&Receiver> {
+    match &item.form {
+        Form::Function(function) => function.sig.receiver(),
+        _ => None,
+    }
 }
 
 fn form(item: &Item, errors: &mut Errors) {
