@@ -112,7 +112,7 @@ impl Handling {
         let (handler, record) = (dispatched.handler, &input.record);
         let repeatable = handler.dedupe.zip(request.correlation_id.clone());
         if let Some((_, id)) = &repeatable
-            && let Some(answer) = self.dedupe.answer(handler.location, id, Instant::now())
+            && let Some(answer) = self.dedupe.answer(handler.id, id, Instant::now())
         {
             telemetry::repeated(&served.topic, &served.group);
             return Ok(answer);
@@ -155,7 +155,7 @@ impl Handling {
             }
         };
         if let (Some((lasts, id)), Ok(reply)) = (repeatable, &answer) {
-            self.dedupe.keep(handler.location, &id, reply.clone(), lasts, Instant::now());
+            self.dedupe.keep(handler.id, &id, reply.clone(), lasts, Instant::now());
         }
         answer
     }
@@ -179,6 +179,7 @@ mod tests {
         wire::{
             Origin, Peer, ReplyTo,
             dead_letter::{self, Failure},
+            reply,
         },
     };
 
@@ -274,5 +275,37 @@ mod tests {
         headers.push("more", "than it may have");
         let letter = Received { value: Some("large".into()), ..dead(Peer::Reference, headers) };
         assert_eq!(said(&handling, &letters(), letter).await, "c-1");
+    }
+
+    #[tokio::test]
+    async fn a_command_is_not_answered_with_what_was_kept_for_another_that_was_written_in_the_same_place() {
+        let handling = handling(Limits::NONE);
+        let a = Handler::command(
+            || Ok("A".into()),
+            HERE,
+            |_| {},
+            |_| Box::pin(async { Ok(Reply::Data("1".into())) }),
+        );
+        let b = Handler::command(
+            || Ok("B".into()),
+            HERE,
+            |_| {},
+            |_| Box::pin(async { Ok(Reply::Data("2".into())) }),
+        );
+        let kept = |handler: Handler| handler.dedupe(Duration::from_mins(1));
+        let commands = [("A".to_owned(), kept(a)), ("B".to_owned(), kept(b))];
+        let dispatch = Arc::new(Dispatch { commands: commands.into(), ..Dispatch::default() });
+        let served = Served { dispatch, ..Served::of_orders(true, false) };
+        let reply_to = ReplyTo { topic: "orders-responses", partition: None };
+        let deadline = SystemTime::now() + Duration::from_mins(1);
+        for (value, answer) in [(r#"{"type":"A"}"#, "1"), (r#"{"type":"B"}"#, "2"), (r#"{"type":"A"}"#, "1")]
+        {
+            let headers = Ok(Peer::Reference.request("c-1", reply_to, deadline, Headers::new(), 1));
+            let record = Received { value: Some(value.into()), headers, ..Received::blank() };
+            let outcome = handling.handle(&served, &Arc::new(handling.input(record)), 0).await;
+            let Outcome::Reply(reply) = outcome else { panic!("not answered: {outcome:?}") };
+            let data = reply::decode(reply.value.as_ref().expect("a value")).expect("a reply");
+            assert_eq!(data.expect("a success").decode::<u8>().ok(), answer.parse().ok(), "{value}");
+        }
     }
 }
