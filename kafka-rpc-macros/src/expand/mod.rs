@@ -146,19 +146,18 @@ fn private_at(item: &Item, span: Span) -> TokenStream {
         .collect()
 }
 
-/// The constant that holds the subscription of an item: `BYBIT_SUBSCRIPTION`.
+/// The constant that holds the subscription of an item: `__kafka_rpc_trait_Bybit`.
+///
+/// A trait, a module and a function may have one name, and names may differ in case alone: so both are in it, as they are.
 fn subscription_name(item: &Item) -> Ident {
+    let form = match &item.form {
+        Form::Contract(_) => "trait",
+        Form::ContractImpl(_) | Form::Inherent(_) => "impl",
+        Form::Module(_) => "mod",
+        Form::Function(_) => "fn",
+    };
     let name = item.name().map(ToString::to_string).unwrap_or_default();
-    let mut constant = String::new();
-    let mut previous = '_';
-    for letter in name.trim_start_matches("r#").chars() {
-        if letter.is_uppercase() && previous != '_' && !previous.is_uppercase() {
-            constant.push('_');
-        }
-        constant.extend(letter.to_uppercase());
-        previous = letter;
-    }
-    format_ident!("{constant}_SUBSCRIPTION")
+    format_ident!("__kafka_rpc_{form}_{}", name.trim_start_matches("r#"))
 }
 
 /// The path of that constant, from where the handlers and the client are.

@@ -1,0 +1,46 @@
+//! What stands beside an item with `#[kafka_handler]`, whatever it is called.
+
+#![deny(warnings)]
+
+use kafka_rpc::{RpcError, Runtime, kafka_handler};
+
+#[kafka_handler(topic = "orders-commands", group = "contract")]
+trait Orders {
+    #[command("PLACE")]
+    async fn place(&self) -> Result<String, RpcError>;
+}
+
+struct Service;
+
+#[kafka_handler]
+impl Orders for Service {
+    async fn place(&self) -> Result<String, RpcError> {
+        Ok("of the trait".to_owned())
+    }
+}
+
+#[kafka_handler(topic = "orders-queries", group = "module", retry = kafka_rpc::Retry::OFF)]
+mod orders {
+    use super::RpcError;
+
+    #[command("FIND")]
+    pub(super) async fn find() -> Result<String, RpcError> {
+        Ok("of the module".to_owned())
+    }
+}
+
+#[kafka_handler(topic = "orders-events", group = "function", client = Ordered)]
+async fn orders() -> Result<String, RpcError> {
+    Ok("of the function".to_owned())
+}
+
+#[tokio::test]
+async fn a_trait_a_module_and_a_function_of_one_name_are_each_served() {
+    use orders::OrdersClient as _;
+
+    let loopback = Runtime::builder().provide(Service).build().expect("all is provided").loopback();
+    let client = loopback.client();
+    assert_eq!(client.place().await.expect("served"), "of the trait");
+    assert_eq!(client.find().await.expect("served"), "of the module");
+    assert_eq!(client.orders().await.expect("served"), "of the function");
+}
