@@ -51,6 +51,15 @@ pub(crate) enum Destination {
     None,
 }
 
+impl Destination {
+    pub(crate) fn topic(&self) -> Option<&Expr> {
+        match self {
+            Self::Topic(topic) => Some(topic),
+            Self::None => None,
+        }
+    }
+}
+
 pub(crate) enum ClientName {
     Named(Ident),
     None,

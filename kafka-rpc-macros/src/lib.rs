@@ -33,7 +33,8 @@ use proc_macro::TokenStream;
 ///   them directly.
 /// - an **inherent `impl` block**: its `#[command(..)]` methods are handlers, the rest is left alone. One block
 ///   of a type can be annotated.
-/// - an **inline module**: its `#[command(..)]` functions are handlers, the rest is left alone.
+/// - an **inline module**: its `#[command(..)]` functions are handlers, the rest is left alone. In the body of a
+///   function it takes literals only as options, since it cannot name what is in a body.
 /// - a **free `async fn`** with `#[command(..)]`: one command of a topic. Without: every record of the topic
 ///   that no command's handler takes.
 ///

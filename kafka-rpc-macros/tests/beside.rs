@@ -44,3 +44,19 @@ async fn a_trait_a_module_and_a_function_of_one_name_are_each_served() {
     assert_eq!(client.find().await.expect("served"), "of the module");
     assert_eq!(client.orders().await.expect("served"), "of the function");
 }
+
+#[tokio::test]
+async fn a_module_in_the_body_of_a_function_is_served() {
+    #[kafka_handler(topic = "body-commands", group = "body", replies = "body", concurrency = 8, retry = none)]
+    mod body {
+        #[command("BODY")]
+        async fn body() -> Result<u8, super::RpcError> {
+            Ok(1)
+        }
+    }
+    use body::BodyClient as _;
+
+    let runtime = Runtime::builder().without_registry().handlers(body::handlers());
+    let loopback = runtime.build().expect("nothing is asked for").loopback();
+    assert_eq!(loopback.client().body().await.expect("served"), 1);
+}
