@@ -48,11 +48,14 @@ pub(crate) struct Handler {
 pub(crate) struct Argument {
     pub(crate) pat: Pat,
     pub(crate) ty: Type,
+    /// The `cfg` that it has, where it has one.
+    pub(crate) cfg: Option<Attribute>,
 }
 
 impl From<&PatType> for Argument {
     fn from(argument: &PatType) -> Self {
-        Self { pat: (*argument.pat).clone(), ty: (*argument.ty).clone() }
+        let cfg = named(&argument.attrs, "cfg").next();
+        Self { pat: (*argument.pat).clone(), ty: (*argument.ty).clone(), cfg }
     }
 }
 

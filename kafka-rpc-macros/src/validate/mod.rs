@@ -269,7 +269,14 @@ fn arguments(handler: &Handler, item: &Item, errors: &mut Errors) {
             );
         }
     }
-    for Argument { ty, .. } in handler.payload.iter().chain(&handler.extractors) {
+    for Argument { ty, cfg, .. } in handler.payload.iter().chain(&handler.extractors) {
+        if let Some(cfg) = cfg {
+            errors.at(
+                cfg,
+                "a handler has the same arguments in every build: put this on the function, and write a second one for \
+                 the other builds",
+            );
+        }
         if finds(ty, |ty| matches!(ty, Type::ImplTrait(_))) {
             errors.at(ty, "a handler has no generic parameters: write the type");
         } else if let Type::Reference(reference) = ty {
