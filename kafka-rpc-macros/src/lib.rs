@@ -11,6 +11,7 @@ mod expand;
 mod failure;
 #[cfg(test)]
 mod fuzzing;
+mod key;
 mod model;
 mod parse;
 mod position;
