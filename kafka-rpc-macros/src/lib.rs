@@ -31,7 +31,9 @@ use proc_macro::TokenStream;
 ///   `#[command(..)]`: it takes every record of the topic.
 /// - an **`impl` of a contract**: no options are needed. The functions may take extractors after the payload
 ///   and return any error that is `Into<RpcError>`. They stay inherent functions too, so that unit tests call
-///   them directly.
+///   them directly. So two contracts that have a method of one name cannot be implemented for one type: the compiler
+///   says that there are duplicate definitions (E0592). Give each contract a type of its own, as
+///   `struct Trading(Arc<Service>);`.
 /// - an **inherent `impl` block**: its `#[command(..)]` methods are handlers, the rest is left alone. One block
 ///   of a type can be annotated.
 /// - an **inline module**: its `#[command(..)]` functions are handlers, the rest is left alone. In the body of a
