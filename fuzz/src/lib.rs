@@ -16,6 +16,8 @@ mod expand;
 mod failure;
 #[path = "../../kafka-rpc-macros/src/fuzzing/mod.rs"]
 mod fuzzing;
+#[path = "../../kafka-rpc-macros/src/key.rs"]
+mod key;
 #[path = "../../kafka-rpc-macros/src/model.rs"]
 mod model;
 #[path = "../../kafka-rpc-macros/src/parse.rs"]

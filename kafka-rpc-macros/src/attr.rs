@@ -6,15 +6,15 @@
 use proc_macro2::{Delimiter, Group, Spacing, Span, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::{
-    Expr, Ident, Lit, LitBool, LitInt, LitStr, Path, Token,
+    Expr, Ident, Lit, LitBool, LitInt, LitStr, Path,
     parse::{Parse, ParseStream, Parser},
-    punctuated::Punctuated,
 };
 
 use crate::{
     choice::{Dialect, Order},
     errors::Errors,
     failure::Failure,
+    key::Key,
     position::{Position, unknown},
 };
 
@@ -51,6 +51,15 @@ pub(crate) enum Destination {
     None,
 }
 
+impl Destination {
+    pub(crate) fn topic(&self) -> Option<&Expr> {
+        match self {
+            Self::Topic(topic) => Some(topic),
+            Self::None => None,
+        }
+    }
+}
+
 pub(crate) enum ClientName {
     Named(Ident),
     None,
@@ -75,15 +84,6 @@ impl ToTokens for CommandName {
             Self::Variant(path) => path.to_tokens(tokens),
             Self::Literal(literal) => literal.to_tokens(tokens),
         }
-    }
-}
-
-/// `account.id`: the field of the payload that is the record key.
-pub(crate) struct Key(pub(crate) Punctuated<syn::Member, Token![.]>);
-
-impl Parse for Key {
-    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
-        Punctuated::parse_separated_nonempty(input).map(Self)
     }
 }
 

@@ -11,6 +11,7 @@ mod expand;
 mod failure;
 #[cfg(test)]
 mod fuzzing;
+mod key;
 mod model;
 mod parse;
 mod position;
@@ -30,10 +31,13 @@ use proc_macro::TokenStream;
 ///   `#[command(..)]`: it takes every record of the topic.
 /// - an **`impl` of a contract**: no options are needed. The functions may take extractors after the payload
 ///   and return any error that is `Into<RpcError>`. They stay inherent functions too, so that unit tests call
-///   them directly.
+///   them directly. So two contracts that have a method of one name cannot be implemented for one type: the compiler
+///   says that there are duplicate definitions (E0592). Give each contract a type of its own, as
+///   `struct Trading(Arc<Service>);`.
 /// - an **inherent `impl` block**: its `#[command(..)]` methods are handlers, the rest is left alone. One block
 ///   of a type can be annotated.
-/// - an **inline module**: its `#[command(..)]` functions are handlers, the rest is left alone.
+/// - an **inline module**: its `#[command(..)]` functions are handlers, the rest is left alone. In the body of a
+///   function it takes literals only as options, since it cannot name what is in a body.
 /// - a **free `async fn`** with `#[command(..)]`: one command of a topic. Without: every record of the topic
 ///   that no command's handler takes.
 ///

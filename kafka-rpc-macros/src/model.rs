@@ -3,8 +3,8 @@
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote};
 use syn::{
-    Attribute, Block, FnArg, Ident, ImplItem, Item as AnyItem, ItemFn, ItemImpl, ItemMod, ItemTrait, Pat,
-    PatType, Path, Signature, TraitItem, Type, Visibility,
+    AttrStyle, Attribute, Block, FnArg, Ident, ImplItem, Item as AnyItem, ItemFn, ItemImpl, ItemMod,
+    ItemTrait, Pat, PatType, Path, Signature, TraitItem, Type, Visibility,
 };
 
 use crate::{
@@ -48,11 +48,14 @@ pub(crate) struct Handler {
 pub(crate) struct Argument {
     pub(crate) pat: Pat,
     pub(crate) ty: Type,
+    /// The `cfg` that it has, where it has one.
+    pub(crate) cfg: Option<Attribute>,
 }
 
 impl From<&PatType> for Argument {
     fn from(argument: &PatType) -> Self {
-        Self { pat: (*argument.pat).clone(), ty: (*argument.ty).clone() }
+        let cfg = named(&argument.attrs, "cfg").next();
+        Self { pat: (*argument.pat).clone(), ty: (*argument.ty).clone(), cfg }
     }
 }
 
@@ -124,7 +127,7 @@ impl Item {
     }
 
     /// The `cfg`s of the item: what is generated beside it must vanish with it.
-    pub(crate) fn cfgs(&self) -> impl Iterator<Item = &Attribute> {
+    pub(crate) fn cfgs(&self) -> impl Iterator<Item = Attribute> {
         named(self.attrs(), "cfg")
     }
 
@@ -186,15 +189,15 @@ impl Handler {
         path.path.segments.last().is_some_and(|last| last.ident == "DeadLetter").then_some(ty)
     }
 
-    pub(crate) fn cfgs(&self) -> impl Iterator<Item = &Attribute> {
+    pub(crate) fn cfgs(&self) -> impl Iterator<Item = Attribute> {
         named(&self.attrs, "cfg")
     }
 
-    pub(crate) fn docs(&self) -> impl Iterator<Item = &Attribute> {
+    pub(crate) fn docs(&self) -> impl Iterator<Item = Attribute> {
         named(&self.attrs, "doc")
     }
 
-    pub(crate) fn deprecated(&self) -> impl Iterator<Item = &Attribute> {
+    pub(crate) fn deprecated(&self) -> impl Iterator<Item = Attribute> {
         named(&self.attrs, "deprecated")
     }
 }
@@ -256,6 +259,12 @@ pub(crate) fn is_unit(ty: &Type) -> bool {
     matches!(ty, Type::Tuple(tuple) if tuple.elems.is_empty())
 }
 
-fn named<'a>(attrs: &'a [Attribute], name: &'static str) -> impl Iterator<Item = &'a Attribute> {
-    attrs.iter().filter(move |attribute| attribute.path().is_ident(name))
+/// The attributes of this name, for what is generated beside the item.
+fn named(attrs: &[Attribute], name: &'static str) -> impl Iterator<Item = Attribute> {
+    attrs.iter().filter(move |attribute| attribute.path().is_ident(name)).map(outer)
+}
+
+/// An attribute as it stands before an item, where the user may have it inside.
+pub(crate) fn outer(attribute: &Attribute) -> Attribute {
+    Attribute { style: AttrStyle::Outer, ..attribute.clone() }
 }

@@ -140,6 +140,11 @@ pub mod tools {
 
     use super::{Db, State};
 
+    #[command("nested", key = 0.1.0)]
+    async fn nested(request: ((u8, (u8, u8)), u8)) -> Result<u8, RpcError> {
+        Ok(request.1)
+    }
+
     #[command("call", key = 0)]
     async fn call(request: (u8, u8), State(db): State<Db>) -> Result<u8, RpcError> {
         let _ = db;

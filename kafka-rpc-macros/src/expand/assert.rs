@@ -34,25 +34,26 @@ pub(crate) fn is_payload(item: &Item, ty: &Type) -> TokenStream {
 
 /// That it is not kafka-rpc's `DeadLetter`, where its name is all that is known.
 ///
-/// A function of the type itself goes before one of a trait, so only that type finds the first.
+/// A function of the type itself goes before one of a trait, so only that type finds the first. The names are none that the
+/// user's type, which is named among them, could have.
 pub(crate) fn is_no_dead_letter(item: &Item, ty: &Type) -> TokenStream {
     let span = ty.span();
     let private = private_at(item, span);
     quote_spanned! {span=>
         const _: () = {
             #[allow(dead_code)]
-            struct Payload<T>(#private::Option<T>);
+            struct __KafkaRpcPayload<T>(#private::Option<T>);
             #[allow(dead_code)]
-            impl Payload<#private::DeadLetter> {
+            impl __KafkaRpcPayload<#private::DeadLetter> {
                 const IS_DEAD_LETTER: bool = true;
             }
             #[allow(dead_code)]
-            trait Other {
+            trait __KafkaRpcOther {
                 const IS_DEAD_LETTER: bool = false;
             }
-            impl<T> Other for Payload<T> {}
+            impl<T> __KafkaRpcOther for __KafkaRpcPayload<T> {}
             #private::assert!(
-                !Payload::<#ty>::IS_DEAD_LETTER,
+                !__KafkaRpcPayload::<#ty>::IS_DEAD_LETTER,
                 "a `DeadLetter` is handled by a function with `dead_letters_of`: write \
                  `#[kafka_handler(dead_letters_of = \"..\", group = \"..\")]` with the topic whose records failed"
             );

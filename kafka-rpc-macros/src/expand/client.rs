@@ -158,15 +158,15 @@ impl<'a> Method<'a> {
             quote!(#private::Command::every_record(#subscription, #source))
         };
         let call = if let Some((name, _)) = &self.payload {
-            quote!(#private::Call::new(self, &COMMAND, &#name))
+            quote!(#private::Call::new(self, &__KAFKA_RPC_COMMAND, &#name))
         } else {
-            quote!(#private::Call::without_payload(self, &COMMAND))
+            quote!(#private::Call::without_payload(self, &__KAFKA_RPC_COMMAND))
         };
         let key = self.key();
         quote_spanned! {self.place()=>
             #(#cfgs)*
             #signature {
-                static COMMAND: #private::Command = #command;
+                static __KAFKA_RPC_COMMAND: #private::Command = #command;
                 #call #key
             }
         }

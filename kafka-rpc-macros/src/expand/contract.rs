@@ -2,10 +2,10 @@
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{quote, quote_spanned};
-use syn::{FnArg, ItemImpl, Pat, Type, parse_quote, spanned::Spanned};
+use syn::{Attribute, FnArg, ItemImpl, Meta, Pat, Type, parse_quote, spanned::Spanned};
 
 use super::{assert, extractors, local, registry};
-use crate::model::{Form, Handler, Item};
+use crate::model::{Form, Handler, Item, outer};
 
 /// The trait: its methods get the context, so that an implementor can take extractors from it.
 pub(crate) fn contract(item: &Item) -> TokenStream {
@@ -52,6 +52,7 @@ pub(crate) fn contract(item: &Item) -> TokenStream {
 fn method(item: &Item, handler: &Handler) -> TokenStream {
     let private = item.private();
     let Handler { attrs, sig, .. } = handler;
+    let attrs = attrs.iter().map(outer);
     let (name, receiver) = (&sig.ident, sig.receiver());
     let unit: Type = parse_quote!(());
     let output = handler.output().unwrap_or(&unit);
@@ -108,6 +109,7 @@ pub(crate) fn implementation(item: &Item) -> TokenStream {
     };
     let (generics, _, condition) = block.generics.split_for_impl();
     let ItemImpl { impl_token, self_ty, attrs, .. } = block;
+    let attrs = attrs.iter().map(of_generated);
     let methods = item.handlers.iter().map(|handler| forward(item, handler));
     let requirements = requirements(item);
     let mut tokens = quote!(#(#attrs)* #impl_token #generics #contract for #self_ty #condition);
@@ -116,6 +118,17 @@ pub(crate) fn implementation(item: &Item) -> TokenStream {
         tokens.extend(quote!(#(#methods)* #requirements));
     });
     tokens
+}
+
+/// An attribute of the user's block on the one that is generated. What is expected is to be found in the user's code.
+fn of_generated(attribute: &Attribute) -> Attribute {
+    let mut attribute = outer(attribute);
+    if let Meta::List(list) = &mut attribute.meta
+        && list.path.is_ident("expect")
+    {
+        list.path = Ident::new("allow", list.path.span()).into();
+    }
+    attribute
 }
 
 /// A method of that impl.

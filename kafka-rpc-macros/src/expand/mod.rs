@@ -12,9 +12,10 @@ mod registry;
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, format_ident, quote};
-use syn::{Visibility, parse_quote, spanned::Spanned};
+use syn::{Expr, Visibility, parse_quote, spanned::Spanned};
 
 use crate::{
+    attr::{Destination, HandlerOptions},
     errors::Errors,
     model::{Form, Handler, Item, Style},
     parse,
@@ -84,10 +85,12 @@ fn expand(mut item: Item) -> TokenStream {
             let client = client::client(&item);
             // Inside, where the names that the functions use mean what they mean to them.
             let mut module = module.clone();
+            let (inside, beside) =
+                if is_inside(&item) { (Some(subscription), None) } else { (None, Some(subscription)) };
             if let Some((_, items)) = &mut module.content {
-                items.push(syn::Item::Verbatim(quote!(#handlers #registration #client)));
+                items.push(syn::Item::Verbatim(quote!(#inside #handlers #registration #client)));
             }
-            quote!(#subscription #module)
+            quote!(#beside #module)
         }
         Form::Function(function) => {
             let subscription = registry::subscription(&item);
@@ -146,26 +149,36 @@ fn private_at(item: &Item, span: Span) -> TokenStream {
         .collect()
 }
 
-/// The constant that holds the subscription of an item: `BYBIT_SUBSCRIPTION`.
+/// The constant that holds the subscription of an item: `__kafka_rpc_trait_Bybit`.
+///
+/// A trait, a module and a function may have one name, and names may differ in case alone: so both are in it, as they are.
 fn subscription_name(item: &Item) -> Ident {
+    let form = match &item.form {
+        Form::Contract(_) => "trait",
+        Form::ContractImpl(_) | Form::Inherent(_) => "impl",
+        Form::Module(_) => "mod",
+        Form::Function(_) => "fn",
+    };
     let name = item.name().map(ToString::to_string).unwrap_or_default();
-    let mut constant = String::new();
-    let mut previous = '_';
-    for letter in name.trim_start_matches("r#").chars() {
-        if letter.is_uppercase() && previous != '_' && !previous.is_uppercase() {
-            constant.push('_');
-        }
-        constant.extend(letter.to_uppercase());
-        previous = letter;
-    }
-    format_ident!("{constant}_SUBSCRIPTION")
+    format_ident!("__kafka_rpc_{form}_{}", name.trim_start_matches("r#"))
 }
 
 /// The path of that constant, from where the handlers and the client are.
 fn subscription_path(item: &Item) -> TokenStream {
     let name = subscription_name(item);
-    // A module has it beside it, where the paths in the attribute mean what they say.
-    if matches!(item.form, Form::Module(_)) { quote!(super::#name) } else { quote!(#name) }
+    let is_above = matches!(item.form, Form::Module(_)) && !is_inside(item);
+    if is_above { quote!(super::#name) } else { quote!(#name) }
+}
+
+/// Whether a module has it inside. Paths in the attribute mean what they say beside the module; but of a module in the
+/// body of a function, `super` is not that body.
+fn is_inside(item: &Item) -> bool {
+    let HandlerOptions { topic, group, replies, dead_letter, retry_topic, concurrency, failure, .. } =
+        &item.options;
+    let named = [replies, dead_letter].map(|to| to.as_ref().and_then(Destination::topic));
+    let mut values = [topic, group, retry_topic, concurrency].map(Option::as_ref).into_iter().chain(named);
+    let is_literal = |value: Option<&Expr>| value.is_none_or(|value| matches!(value, Expr::Lit(_)));
+    failure.own_policy().is_none() && values.all(is_literal)
 }
 
 /// How visible the client of an item is.

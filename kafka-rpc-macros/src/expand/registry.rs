@@ -13,7 +13,7 @@ use crate::{
     model::{Form, Handler, Item, Style},
 };
 
-/// `const BYBIT_SUBSCRIPTION: Subscription = ..`
+/// `const __kafka_rpc_trait_Bybit: Subscription = ..`
 pub(crate) fn subscription(item: &Item) -> TokenStream {
     let private = item.private();
     let name = subscription_name(item);
@@ -40,12 +40,13 @@ pub(crate) fn subscription(item: &Item) -> TokenStream {
         let cfgs = item.cfgs();
         quote_spanned! {path.span()=>
             #(#cfgs)*
-            #[allow(dead_code)]
+            #[allow(dead_code, non_upper_case_globals)]
             static #name: &dyn #private::RetryPolicy = &#path;
         }
     });
     quote! {
         #(#cfgs)*
+        #[allow(non_upper_case_globals)]
         const #name: #private::Subscription =
             #private::Subscription::#new #replies #dead_letter #retry_topic #dialect #ordering #concurrency;
         #retry
@@ -56,7 +57,7 @@ pub(crate) fn subscription(item: &Item) -> TokenStream {
 /// gets a name.
 fn module_retry(item: &Item) -> Option<(Ident, &Path)> {
     let path = item.options.failure.own_policy()?;
-    matches!(item.form, Form::Module(_)).then(|| (format_ident!("{}_RETRY", subscription_name(item)), path))
+    matches!(item.form, Form::Module(_)).then(|| (format_ident!("{}_retry", subscription_name(item)), path))
 }
 
 /// `Service::handlers()`, beside the user's own block.

@@ -92,7 +92,11 @@ fn flatten(tokens: TokenStream, found: &mut Vec<String>) {
             Delimiter::Parenthesis => ("(", ")"),
             Delimiter::Brace => ("{", "}"),
             Delimiter::Bracket => ("[", "]"),
-            Delimiter::None => ("", ""),
+            // By itself it is nothing, and where it is empty a parser may leave it out.
+            Delimiter::None => {
+                flatten(group.stream(), found);
+                continue;
+            }
         };
         found.push(open.to_owned());
         flatten(group.stream(), found);

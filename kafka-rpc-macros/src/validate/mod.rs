@@ -20,6 +20,15 @@ const RESERVED: &[&str] = &["raw", "clone", "client", "handlers", "requirements"
 
 /// Checks an item that has been read.
 pub(crate) fn item(item: &Item, errors: &mut Errors) {
+    if let Some(receiver) = method(item) {
+        // What else it has to say depends on what is around it.
+        errors.at(
+            by_value(receiver),
+            "a method is a handler of its service: put `#[kafka_handler(..)]` on the trait or impl block around it, \
+             and `#[command(..)]` here",
+        );
+        return;
+    }
     form(item, errors);
     options::options(item, errors);
     for handler in &item.handlers {
@@ -27,6 +36,14 @@ pub(crate) fn item(item: &Item, errors: &mut Errors) {
     }
     once(&item.handlers, errors);
     client(item, errors);
+}
+
+/// The receiver of a function that is taken for a free one, as it is all that is seen of a block.
+fn method(item: &Item) -> Option<&Receiver> {
+    match &item.form {
+        Form::Function(function) => function.sig.receiver(),
+        _ => None,
+    }
 }
 
 fn form(item: &Item, errors: &mut Errors) {
@@ -252,7 +269,14 @@ fn arguments(handler: &Handler, item: &Item, errors: &mut Errors) {
             );
         }
     }
-    for Argument { ty, .. } in handler.payload.iter().chain(&handler.extractors) {
+    for Argument { ty, cfg, .. } in handler.payload.iter().chain(&handler.extractors) {
+        if let Some(cfg) = cfg {
+            errors.at(
+                cfg,
+                "a handler has the same arguments in every build: put this on the function, and write a second one for \
+                 the other builds",
+            );
+        }
         if finds(ty, |ty| matches!(ty, Type::ImplTrait(_))) {
             errors.at(ty, "a handler has no generic parameters: write the type");
         } else if let Type::Reference(reference) = ty {

@@ -230,12 +230,12 @@ impl Error for RpcError {
     }
 }
 
-/// By what it says. What caused it is no part of that: it does not cross the wire.
+/// By what crosses the wire. What caused it does not, and nor does whether it is final here.
 impl PartialEq for RpcError {
     fn eq(&self, other: &Self) -> bool {
         fn said(error: &RpcError) -> impl PartialEq + '_ {
-            let Inner { status, name, message, code, details, is_final, source: _ } = &*error.0;
-            (status, name, message, code, details, is_final)
+            let Inner { status, name, message, code, details, is_final: _, source: _ } = &*error.0;
+            (status, name, message, code, details)
         }
         said(self) == said(other)
     }
@@ -253,6 +253,12 @@ mod tests {
         assert!(RpcError::too_many_requests("slow down").is_final());
         assert!(!RpcError::internal("bug").is_final());
         assert!(RpcError::bad_gateway("remote").into_final().is_final());
+    }
+
+    #[test]
+    fn what_crosses_the_wire_the_same_is_the_same() {
+        assert_eq!(RpcError::internal("bug").into_final(), RpcError::internal("bug"));
+        assert_ne!(RpcError::internal("bug").with_code("E1"), RpcError::internal("bug"));
     }
 
     #[test]

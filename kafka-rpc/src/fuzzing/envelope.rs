@@ -157,10 +157,25 @@ fn nothing_is_told(text: &str) {
         side: Side,
     }
 
+    #[derive(Debug, Deserialize)]
+    enum Never {}
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only read")]
+    struct Exact {
+        number: u8,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Empty {}
+
     const SECRET: &str = "hunter2";
     let text = codec::encode(&format!("{text}{SECRET}")).unwrap_or_default();
     let order = [br#"{"number":"#, &*text, b"}"].concat();
     let side = [br#"{"number":1,"side":"#, &*text, b"}"].concat();
+    let field = [b"{", &*text, b":1}"].concat();
     let errors = [
         codec::decode::<u8>(&text).err(),
         codec::decode::<char>(&text).err(),
@@ -169,6 +184,9 @@ fn nothing_is_told(text: &str) {
         codec::decode::<Side>(&text).err(),
         codec::decode::<Order>(&order).err(),
         codec::decode::<Order>(&side).err(),
+        codec::decode::<Never>(&text).err(),
+        codec::decode::<Exact>(&field).err(),
+        codec::decode::<Empty>(&field).err(),
     ];
     for error in errors {
         let told = codec::explain(&error.expect("a text is none of these"));

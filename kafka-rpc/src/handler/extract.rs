@@ -50,7 +50,8 @@ pub trait FromRecord: Sized {
 
 /// An extractor that can be absent: what makes `Option<Self>` an extractor.
 ///
-/// Absent is `None`; there and malformed is still a rejection.
+/// Absent is `None`; there and malformed is still a rejection. But a `deadline` that cannot be read is as if it were not
+/// there, as everywhere: `Option<Deadline>` is `None`.
 #[diagnostic::on_unimplemented(
     message = "`Option<{Self}>` is not an extractor",
     note = "implement `OptionalFromRecord` for `{Self}`"
@@ -121,6 +122,9 @@ impl FromRecord for Client {
 }
 
 /// Who the caller acts for: the envelope's `userId`. Without one the record is a 400; `Option<UserId>` takes both.
+///
+/// A handler of whole values must not count on one: where it is alone on its topic nothing is read as an envelope, and it
+/// never has one.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct UserId(pub String);
 

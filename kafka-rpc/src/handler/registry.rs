@@ -1,6 +1,12 @@
 //! Handlers as values: what the attributes generate and the runtime collects.
 
-use std::{fmt, future::Future, pin::Pin, time::Duration};
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
 
 use serde::Serialize;
 
@@ -33,6 +39,17 @@ pub struct Location {
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.file, self.line)
+    }
+}
+
+/// Which handler it is of all that the process has made: those of one `macro_rules!` call have one location.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct HandlerId(u64);
+
+impl HandlerId {
+    pub(crate) fn next() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
     }
 }
 
@@ -76,6 +93,7 @@ impl Handlers {
 /// One handler: the command it answers, and how to run it.
 #[derive(Clone)]
 pub struct Handler {
+    pub(crate) id: HandlerId,
     pub(crate) command: Option<fn() -> Result<String, NameError>>,
     pub(crate) location: Location,
     pub(crate) source: PayloadSource,
@@ -117,7 +135,17 @@ impl Handler {
         requires: fn(&mut Requirements),
         run: fn(Context) -> HandlerFuture,
     ) -> Self {
-        Self { command, location, source, requires, run, retry: &DEFAULT_RETRY, timeout: None, dedupe: None }
+        Self {
+            id: HandlerId::next(),
+            command,
+            location,
+            source,
+            requires,
+            run,
+            retry: &DEFAULT_RETRY,
+            timeout: None,
+            dedupe: None,
+        }
     }
 
     /// What is done when it fails: by default [`Retry::new`].

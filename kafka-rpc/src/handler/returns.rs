@@ -65,9 +65,10 @@ impl<T: Serialize + 'static> IntoReply for T {
         if TypeId::of::<T>() == TypeId::of::<()>() {
             return Ok(Reply::Empty);
         }
-        codec::encode(&self)
-            .map(Reply::Data)
-            .map_err(|error| RpcError::internal(format!("the reply cannot be serialised: {error}")))
+        codec::encode(&self).map(Reply::Data).map_err(|error| {
+            // The handler has done its work, and would do it once more.
+            RpcError::internal(format!("the reply cannot be serialised: {error}")).into_final()
+        })
     }
 }
 
@@ -86,6 +87,8 @@ mod sealed {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
     use super::*;
 
     #[test]
@@ -93,5 +96,11 @@ mod tests {
         assert_eq!(().into_reply(), Ok(Reply::Empty));
         assert_eq!(None::<u8>.into_reply(), Ok(Reply::Data(Bytes::from_static(b"null"))));
         assert_eq!(NoReply.into_reply(), Ok(Reply::None));
+    }
+
+    #[test]
+    fn a_reply_that_cannot_be_serialised_is_no_reason_to_handle_the_record_again() {
+        let error = HashMap::from([((1, 2), 3)]).into_reply().expect_err("a key is no text");
+        assert_eq!((error.status().as_u16(), error.is_final()), (500, true));
     }
 }

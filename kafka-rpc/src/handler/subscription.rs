@@ -79,6 +79,8 @@ impl Subscription {
     pub const fn of_dead_letters(topic: &'static str, group: &'static str, location: Location) -> Self {
         let mut letters = Self::new(topic, group, location);
         letters.replies = Some(Replies::None);
+        // A letter has the headers of its record, and those are as whoever sent it writes them.
+        letters.dialect = Dialect::Any;
         letters.of_dead_letters = true;
         letters
     }

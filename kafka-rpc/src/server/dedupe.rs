@@ -10,7 +10,7 @@ use std::{
 
 use bytes::Bytes;
 
-use crate::{Reply, handler::Location, moment};
+use crate::{Reply, handler::registry::HandlerId, moment};
 
 /// What the kept answers take at most, in bytes; the oldest go first.
 const MOST_BYTES: usize = 64 << 20;
@@ -19,7 +19,7 @@ const MOST_BYTES: usize = 64 << 20;
 const OVERHEAD: usize = 256;
 
 /// Whose answer it is: two handlers may get the same correlation id.
-type Request = (Location, Bytes);
+type Request = (HandlerId, Bytes);
 
 /// The kept answers of a process.
 #[derive(Debug, Default)]
@@ -50,14 +50,14 @@ impl Kept {
 
 impl Dedupe {
     /// The first answer to this request, if it is still kept.
-    pub(crate) fn answer(&self, handler: Location, id: &Bytes, now: Instant) -> Option<Reply> {
+    pub(crate) fn answer(&self, handler: HandlerId, id: &Bytes, now: Instant) -> Option<Reply> {
         let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         let kept = answers.kept.get(&(handler, id.clone()))?;
         (now <= kept.until).then(|| kept.reply.clone())
     }
 
     /// Keeps an answer for so long.
-    pub(crate) fn keep(&self, handler: Location, id: &Bytes, reply: Reply, lasts: Duration, now: Instant) {
+    pub(crate) fn keep(&self, handler: HandlerId, id: &Bytes, reply: Reply, lasts: Duration, now: Instant) {
         let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         // A copy: what came with the record must not be kept for the sake of its id.
         let request = (handler, Bytes::copy_from_slice(id));
@@ -96,48 +96,46 @@ impl Answers {
 mod tests {
     use super::*;
 
-    const HERE: Location = Location { file: file!(), line: line!() };
-
     #[test]
     fn an_answer_is_kept_for_its_time_and_for_its_handler() {
-        let dedupe = Dedupe::default();
+        let (dedupe, handler) = (Dedupe::default(), HandlerId::next());
         let (now, lasts) = (Instant::now(), Duration::from_secs(10));
         let id = Bytes::from_static(b"c-1");
-        dedupe.keep(HERE, &id, Reply::Empty, lasts, now);
-        assert_eq!(dedupe.answer(HERE, &id, now + lasts), Some(Reply::Empty));
-        assert_eq!(dedupe.answer(HERE, &id, now + 2 * lasts), None);
-        assert_eq!(dedupe.answer(Location { line: 0, ..HERE }, &id, now), None);
+        dedupe.keep(handler, &id, Reply::Empty, lasts, now);
+        assert_eq!(dedupe.answer(handler, &id, now + lasts), Some(Reply::Empty));
+        assert_eq!(dedupe.answer(handler, &id, now + 2 * lasts), None);
+        assert_eq!(dedupe.answer(HandlerId::next(), &id, now), None);
     }
 
     #[test]
     fn the_oldest_answers_go_when_there_is_too_much_of_them() {
-        let dedupe = Dedupe::default();
+        let (dedupe, handler) = (Dedupe::default(), HandlerId::next());
         let now = Instant::now();
         for number in 0..5 {
             let data = Reply::Data(vec![0; MOST_BYTES / 4].into());
-            dedupe.keep(HERE, &number.to_string().into(), data, Duration::from_mins(1), now);
+            dedupe.keep(handler, &number.to_string().into(), data, Duration::from_mins(1), now);
         }
-        let kept = |id: &'static str| dedupe.answer(HERE, &id.into(), now).is_some();
+        let kept = |id: &'static str| dedupe.answer(handler, &id.into(), now).is_some();
         assert_eq!([kept("0"), kept("1"), kept("2"), kept("4")], [false, false, true, true]);
     }
 
     #[test]
     fn a_long_correlation_id_takes_its_own_room() {
-        let dedupe = Dedupe::default();
+        let (dedupe, handler) = (Dedupe::default(), HandlerId::next());
         let now = Instant::now();
         for number in 0..5_u8 {
             let id = Bytes::from(vec![number; MOST_BYTES / 4]);
-            dedupe.keep(HERE, &id, Reply::Empty, Duration::from_mins(1), now);
+            dedupe.keep(handler, &id, Reply::Empty, Duration::from_mins(1), now);
         }
         assert_eq!(dedupe.answers.lock().expect("no panic").kept.len(), 3);
     }
 
     #[test]
     fn what_has_had_its_time_takes_no_room() {
-        let dedupe = Dedupe::default();
+        let (dedupe, handler) = (Dedupe::default(), HandlerId::next());
         let (mut now, lasts) = (Instant::now(), Duration::from_secs(1));
         for number in 0..1_000 {
-            dedupe.keep(HERE, &number.to_string().into(), Reply::Empty, lasts, now);
+            dedupe.keep(handler, &number.to_string().into(), Reply::Empty, lasts, now);
             now += lasts / 2;
         }
         let answers = dedupe.answers.lock().expect("no panic");

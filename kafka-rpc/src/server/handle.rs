@@ -74,7 +74,7 @@ impl Handling {
             let unaddressed = RequestHeaders::default();
             return Attempt { request: &unaddressed, ..attempt }.give_up(error);
         }
-        if let Err(error) = self.limits.check(record) {
+        if let Err(error) = self.measure(served, record) {
             return attempt.give_up(error);
         }
         if deadline.is_some_and(|deadline| deadline.has_passed(self.clock_skew)) {
@@ -90,6 +90,16 @@ impl Handling {
         attempt.conclude(Ended::Answered(answer), policy)
     }
 
+    /// Refuses a record that its sender has made too large. What we have added to it is not the sender's doing.
+    fn measure(&self, served: &Served, record: &Received) -> Result<(), RpcError> {
+        if served.of_dead_letters {
+            // The letter is ours, and what it is of may be there because it was too large.
+            return Limits::NONE.check(record, &[]);
+        }
+        let is_again = served.retry_topic.as_ref() == Some(&record.topic);
+        self.limits.check(record, if is_again { retry::NAMES } else { &[] })
+    }
+
     /// The answer that was kept for a repeated request, or the handler's.
     async fn answer(
         &self,
@@ -102,7 +112,7 @@ impl Handling {
         let (handler, record) = (dispatched.handler, &input.record);
         let repeatable = handler.dedupe.zip(request.correlation_id.clone());
         if let Some((_, id)) = &repeatable
-            && let Some(answer) = self.dedupe.answer(handler.location, id, Instant::now())
+            && let Some(answer) = self.dedupe.answer(handler.id, id, Instant::now())
         {
             telemetry::repeated(&served.topic, &served.group);
             return Ok(answer);
@@ -145,7 +155,7 @@ impl Handling {
             }
         };
         if let (Some((lasts, id)), Ok(reply)) = (repeatable, &answer) {
-            self.dedupe.keep(handler.location, &id, reply.clone(), lasts, Instant::now());
+            self.dedupe.keep(handler.id, &id, reply.clone(), lasts, Instant::now());
         }
         answer
     }
@@ -157,4 +167,145 @@ fn panic_message(panic: &(dyn Any + Send)) -> &str {
         .copied()
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("(not a text)")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Headers, Stub,
+        handler::{Handler, HandlerFuture, Location, PayloadSource, Subscription, state::States},
+        server::dispatch::Dispatch,
+        wire::{
+            Origin, Peer, ReplyTo,
+            dead_letter::{self, Failure},
+            reply,
+        },
+    };
+
+    const HERE: Location = Location { file: file!(), line: line!() };
+
+    fn handling(limits: Limits) -> Handling {
+        Handling {
+            provided: Arc::new(Provided { states: States::default(), client: Stub::new().client() }),
+            clock_skew: Duration::ZERO,
+            limits,
+            reply_topics: ReplyTopics::default(),
+            dedupe: Dedupe::default(),
+            watch: Watch::default(),
+        }
+    }
+
+    /// Fails with the correlation id, so that what becomes of a record tells it.
+    fn tells_its_id(context: Context) -> HandlerFuture {
+        Box::pin(async move {
+            let id = context.correlation_id().map(|CorrelationId(id)| String::from_utf8_lossy(id));
+            Err(RpcError::bad_request(id.unwrap_or("no id".into())))
+        })
+    }
+
+    /// The dead letters of `orders`, as a handler's attribute has them served.
+    fn letters() -> Served {
+        let Subscription { dialect, of_dead_letters, .. } =
+            Subscription::of_dead_letters("orders", "undertaker", HERE);
+        let handler = Handler::every_record(PayloadSource::Record, HERE, |_| {}, tells_its_id);
+        Served {
+            topic: "orders.dlq".into(),
+            reply_topic: None,
+            dialect,
+            of_dead_letters,
+            dispatch: Arc::new(Dispatch { fallback: Some(handler), ..Dispatch::default() }),
+            ..Served::of_orders(false, false)
+        }
+    }
+
+    /// A record of `orders` as it lies among the dead letters.
+    fn dead(peer: Peer, headers: Headers) -> Received {
+        let record = Received { headers: Ok(headers), ..Received::blank() };
+        let (error, at) = (RpcError::internal("bug"), SystemTime::now());
+        let origin = Origin::of(&record);
+        let failure = Failure { error: &error, peer, retries: 3, topic: "orders", origin, group: "g", at };
+        let letter = dead_letter::letter(&"orders.dlq".into(), &record, &failure);
+        Received { topic: letter.topic, headers: Ok(letter.headers), ..record }
+    }
+
+    /// What a handler that fails for good has said.
+    async fn said(handling: &Handling, served: &Served, record: Received) -> String {
+        let outcome = handling.handle(served, &Arc::new(handling.input(record)), 0).await;
+        let Outcome::Discarded(failed) = outcome else {
+            panic!("not given up without a letter: {outcome:?}")
+        };
+        failed.error.message().to_owned()
+    }
+
+    #[tokio::test]
+    async fn the_handler_of_dead_letters_gets_the_correlation_id_of_every_dialect() {
+        let handling = handling(Limits::NONE);
+        let reply_to = ReplyTo { topic: "orders-responses", partition: None };
+        for peer in [Peer::Reference, Peer::Nest, Peer::Spring] {
+            let request = peer.request("c-1", reply_to, SystemTime::now(), Headers::new(), 1);
+            assert_eq!(said(&handling, &letters(), dead(peer, request)).await, "c-1", "{peer:?}");
+            let event = peer.event("m-1", Headers::new(), 1);
+            assert_eq!(said(&handling, &letters(), dead(peer, event)).await, "no id", "{peer:?}");
+        }
+    }
+    #[tokio::test]
+    async fn the_bounds_of_a_record_do_not_count_the_headers_that_a_retry_has_added() {
+        let handling = handling(Limits { headers: 1, ..Limits::NONE });
+        let handler = Handler::every_record(PayloadSource::Record, HERE, |_| {}, tells_its_id);
+        let dispatch = Arc::new(Dispatch { fallback: Some(handler), ..Dispatch::default() });
+        let served = Served { dispatch, ..Served::of_orders(false, true) };
+        let mut headers = Headers::new();
+        headers.push("correlation-id", "c-1");
+        let first = Received { topic: "orders".into(), headers: Ok(headers), ..Received::blank() };
+        let (error, due) = (RpcError::internal("bug"), SystemTime::now());
+        let again = retry::again(&"orders-retry".into(), &first, 1, due, &error, Origin::of(&first));
+        let again = Received { topic: again.topic, headers: Ok(again.headers), ..first.clone() };
+        assert_eq!(said(&handling, &served, first).await, "c-1");
+        assert_eq!(said(&handling, &served, again.clone()).await, "c-1");
+        let forged = Received { topic: "orders".into(), ..again };
+        assert_eq!(said(&handling, &served, forged).await, "the record has more than 1 headers");
+    }
+
+    #[tokio::test]
+    async fn the_dead_letter_of_a_record_that_was_too_large_reaches_its_handler() {
+        let handling = handling(Limits { headers: 1, header_bytes: 24, value_bytes: 1 });
+        let mut headers = Headers::new();
+        headers.push("correlation-id", "c-1");
+        headers.push("more", "than it may have");
+        let letter = Received { value: Some("large".into()), ..dead(Peer::Reference, headers) };
+        assert_eq!(said(&handling, &letters(), letter).await, "c-1");
+    }
+
+    #[tokio::test]
+    async fn a_command_is_not_answered_with_what_was_kept_for_another_that_was_written_in_the_same_place() {
+        let handling = handling(Limits::NONE);
+        let a = Handler::command(
+            || Ok("A".into()),
+            HERE,
+            |_| {},
+            |_| Box::pin(async { Ok(Reply::Data("1".into())) }),
+        );
+        let b = Handler::command(
+            || Ok("B".into()),
+            HERE,
+            |_| {},
+            |_| Box::pin(async { Ok(Reply::Data("2".into())) }),
+        );
+        let kept = |handler: Handler| handler.dedupe(Duration::from_mins(1));
+        let commands = [("A".to_owned(), kept(a)), ("B".to_owned(), kept(b))];
+        let dispatch = Arc::new(Dispatch { commands: commands.into(), ..Dispatch::default() });
+        let served = Served { dispatch, ..Served::of_orders(true, false) };
+        let reply_to = ReplyTo { topic: "orders-responses", partition: None };
+        let deadline = SystemTime::now() + Duration::from_mins(1);
+        for (value, answer) in [(r#"{"type":"A"}"#, "1"), (r#"{"type":"B"}"#, "2"), (r#"{"type":"A"}"#, "1")]
+        {
+            let headers = Ok(Peer::Reference.request("c-1", reply_to, deadline, Headers::new(), 1));
+            let record = Received { value: Some(value.into()), headers, ..Received::blank() };
+            let outcome = handling.handle(&served, &Arc::new(handling.input(record)), 0).await;
+            let Outcome::Reply(reply) = outcome else { panic!("not answered: {outcome:?}") };
+            let data = reply::decode(reply.value.as_ref().expect("a value")).expect("a reply");
+            assert_eq!(data.expect("a success").decode::<u8>().ok(), answer.parse().ok(), "{value}");
+        }
+    }
 }

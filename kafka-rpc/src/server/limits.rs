@@ -14,16 +14,23 @@ pub(crate) struct Limits {
 }
 
 impl Limits {
-    /// Refuses a record that is more than it may be.
-    pub(crate) fn check(&self, record: &Received) -> Result<(), RpcError> {
+    /// As much as there is.
+    pub(crate) const NONE: Self =
+        Self { headers: usize::MAX, header_bytes: usize::MAX, value_bytes: usize::MAX };
+
+    /// Refuses a record that is more than it may be. Headers of the names in `ours` are none of its sender's, and do
+    /// not count.
+    pub(crate) fn check(&self, record: &Received, ours: &[&str]) -> Result<(), RpcError> {
         let Ok(headers) = &record.headers else {
             return Err(RpcError::bad_request("a header's name is not UTF-8"));
         };
-        if headers.len() > self.headers {
+        let is_senders = |(name, _): &(&str, _)| !ours.iter().any(|own| own.eq_ignore_ascii_case(name));
+        let size = |(name, value): (&str, Option<&[u8]>)| name.len() + value.map_or(0, <[u8]>::len);
+        let sizes = || headers.iter().filter(is_senders).map(size);
+        if sizes().count() > self.headers {
             return Err(too_large(format!("the record has more than {} headers", self.headers)));
         }
-        let size = |(name, value): (&str, Option<&[u8]>)| name.len() + value.map_or(0, <[u8]>::len);
-        if headers.iter().map(size).sum::<usize>() > self.header_bytes {
+        if sizes().sum::<usize>() > self.header_bytes {
             return Err(too_large(format!(
                 "the record has more than {} bytes of headers",
                 self.header_bytes
@@ -53,7 +60,7 @@ mod tests {
             own.push(*name, *value);
         }
         let record = Received { value: Some(value.into()), headers: Ok(own), ..Received::blank() };
-        LIMITS.check(&record).map_or_else(|error| error.status().as_u16(), |()| 200)
+        LIMITS.check(&record, &["ours"]).map_or_else(|error| error.status().as_u16(), |()| 200)
     }
 
     #[test]
@@ -62,5 +69,11 @@ mod tests {
         assert_eq!(status(&[("a", "1"), ("b", "2"), ("c", "3")], ""), 413);
         assert_eq!(status(&[("a", "12345678")], ""), 413);
         assert_eq!(status(&[], "12345"), 413);
+    }
+
+    #[test]
+    fn headers_of_our_own_do_not_count() {
+        assert_eq!(status(&[("a", "1"), ("Ours", "12345678"), ("b", "2"), ("ours", "")], "1234"), 200);
+        assert_eq!(status(&[("a", "1"), ("ours", ""), ("b", "2"), ("c", "3")], ""), 413);
     }
 }

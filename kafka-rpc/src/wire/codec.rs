@@ -42,18 +42,35 @@ pub(crate) fn encode_text(buffer: &mut Vec<u8>, text: &str) {
     let _infallible = encode_into(buffer, text);
 }
 
+/// The most that is told of a value besides the place: what it was expected to be may be one of very many.
+const MOST_TOLD: usize = 200;
+
 /// What was wrong with a value, by field names and positions: serde's own text repeats the values it met, and
 /// values are not ours to log.
 pub(crate) fn explain(error: &CodecError) -> String {
     let text = error.to_string();
-    for kind in ["invalid type: ", "invalid value: ", "unknown variant "] {
-        if let (Some(found), Some(expected)) = (text.strip_prefix(kind), text.rfind(", expected ")) {
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    let (said, place) = text.strip_suffix(&place).map_or((&*text, ""), |said| (said, &place));
+    let mut told = without_values(said);
+    if told.len() > MOST_TOLD {
+        told.truncate(told.floor_char_boundary(MOST_TOLD));
+        told.push('…');
+    }
+    told + place
+}
+
+fn without_values(said: &str) -> String {
+    for kind in ["invalid type: ", "invalid value: ", "unknown variant ", "unknown field "] {
+        // The last of these is serde's own: what was found may say anything, and comes before it.
+        let expected =
+            [", expected ", ", there are no "].into_iter().filter_map(|begin| said.rfind(begin)).max();
+        if let (Some(found), Some(expected)) = (said.strip_prefix(kind), expected) {
             let class = found.split(['"', '`', ',']).next().unwrap_or_default().trim_end();
             let separator = if class.is_empty() { "" } else { " " };
-            return format!("{}{separator}{class}{}", kind.trim_end(), &text[expected..]);
+            return format!("{}{separator}{class}{}", kind.trim_end(), &said[expected..]);
         }
     }
-    text
+    said.to_owned()
 }
 
 #[cfg(test)]
@@ -65,6 +82,20 @@ mod tests {
         Buy,
         Sell,
     }
+
+    #[derive(Debug, Deserialize)]
+    enum Never {}
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only read")]
+    struct Exact {
+        number: u8,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Empty {}
 
     #[test]
     fn a_number_is_read_as_it_was_written() {
@@ -85,7 +116,30 @@ mod tests {
         assert_eq!(text, "invalid value: integer, expected u8 at line 1 column 5");
         let text = explained(decode::<Side>(br#""hunter2""#).expect_err("no variant"));
         assert_eq!(text, "unknown variant, expected `Buy` or `Sell` at line 1 column 9");
+        let text = explained(decode::<Never>(br#""hunter2, expected nothing""#).expect_err("no variant"));
+        assert_eq!(text, "unknown variant, there are no variants at line 1 column 27");
+        let field = br#"{"hunter2, there are no fields":1}"#;
+        let text = explained(decode::<Exact>(field).expect_err("no field"));
+        assert_eq!(text, "unknown field, expected `number` at line 1 column 31");
+        let text = explained(decode::<Empty>(field).expect_err("no field"));
+        assert_eq!(text, "unknown field, there are no fields at line 1 column 31");
         let text = explained(decode::<u8>(b"").expect_err("empty"));
         assert_eq!(text, "EOF while parsing a value at line 1 column 0");
+    }
+
+    #[test]
+    fn an_explanation_of_any_length_is_cut_before_its_place() {
+        struct Chatty;
+
+        impl<'de> Deserialize<'de> for Chatty {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = String::deserialize(deserializer)?;
+                Err(D::Error::custom(text))
+            }
+        }
+
+        let value = format!("[\"{}\"]", "é".repeat(100_000));
+        let text = explain(&decode::<Vec<Chatty>>(value.as_bytes()).map(|_| ()).expect_err("an error"));
+        assert_eq!(text, format!("{}… at line 1 column 200004", "é".repeat(100)));
     }
 }

@@ -82,21 +82,22 @@ struct Fields<'a> {
     data: Option<&'a RawValue>,
 }
 
+/// Each as it was written, and parsed by itself: one that cannot be represented must not cost the others.
 #[derive(Deserialize)]
-struct ErrorFields {
-    #[serde(default, rename = "statusCode")]
-    status_code: Value,
+struct ErrorFields<'a> {
+    #[serde(borrow, default, rename = "statusCode")]
+    status_code: Option<&'a RawValue>,
     /// Where Nest's own exceptions have it, beside other uses of the name.
-    #[serde(default)]
-    status: Value,
-    #[serde(default)]
-    error: Value,
-    #[serde(default)]
-    message: Value,
-    #[serde(default)]
-    code: Value,
-    #[serde(default)]
-    details: Option<Value>,
+    #[serde(borrow, default)]
+    status: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    error: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    message: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    code: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    details: Option<&'a RawValue>,
 }
 
 /// Reads a reply: the encoded `data`, a slice of the value, or the other side's error.
@@ -108,40 +109,46 @@ pub(crate) fn decode(value: &Bytes) -> Result<Result<Encoded, RpcError>, CodecEr
         let data = fields.data.map_or(codec::NULL, |raw| value.slice_ref(raw.get().as_bytes()));
         return Ok(Ok(Encoded::json(data)));
     }
-    let fields: ErrorFields = codec::decode(value)?;
-    let status = status(&fields.status_code);
-    Ok(Err(fields.into_error(status)))
+    let fields: ErrorFields<'_> = codec::decode(value)?;
+    Ok(Err(fields.error(&said(fields.status_code))))
 }
 
 /// Reads an error that stands by itself: an object, or a text that is its message. Any bytes are one.
 pub(crate) fn decode_error(value: &[u8]) -> RpcError {
-    let object = value.starts_with(b"{").then(|| codec::decode::<ErrorFields>(value));
+    let object = value.starts_with(b"{").then(|| codec::decode::<ErrorFields<'_>>(value));
     match object {
         Some(Ok(fields)) => {
-            let named = if is_truthy(&fields.status_code) { &fields.status_code } else { &fields.status };
-            let status = status(named);
-            fields.into_error(status)
+            let named = Some(said(fields.status_code)).filter(is_truthy);
+            fields.error(&named.unwrap_or_else(|| said(fields.status)))
         }
         None if value.is_empty() => RpcError::internal(UNKNOWN_ERROR),
         Some(Err(_)) | None => RpcError::internal(String::from_utf8_lossy(value)),
     }
 }
 
-impl ErrorFields {
-    fn into_error(self, status: StatusCode) -> RpcError {
-        let name = text(&self.error);
+impl ErrorFields<'_> {
+    fn error(&self, named: &Value) -> RpcError {
+        let name = text(&said(self.error));
         let message =
-            text(&self.message).or_else(|| name.clone()).unwrap_or_else(|| UNKNOWN_ERROR.to_owned());
+            text(&said(self.message)).or_else(|| name.clone()).unwrap_or_else(|| UNKNOWN_ERROR.to_owned());
         let name = name.unwrap_or_else(|| INTERNAL_SERVER_ERROR.to_owned());
-        let mut error = RpcError::new(status, name, message);
-        if let Some(code) = text(&self.code) {
+        let mut error = RpcError::new(status(named), name, message);
+        if let Some(code) = text(&said(self.code)) {
             error = error.with_code(code);
         }
-        if let Some(details) = self.details {
+        if let Some(details) = self.details.and_then(|details| codec::decode(details.get().as_bytes()).ok()) {
             error = error.with_details(details);
         }
         error
     }
+}
+
+/// What a member says. Half of a character, a number past any, and what nests too deep are said as they were written.
+fn said(member: Option<&RawValue>) -> Value {
+    member.map_or(Value::Null, |member| {
+        let written = member.get();
+        codec::decode(written.as_bytes()).unwrap_or_else(|_| Value::String(written.to_owned()))
+    })
 }
 
 fn is_truthy(value: &Value) -> bool {
@@ -270,5 +277,24 @@ mod tests {
     #[test]
     fn a_message_that_is_no_text_is_shown_as_json() {
         assert_eq!(failure(r#"{"message":["a","b"],"statusCode":400}"#).2, r#"["a","b"]"#);
+    }
+
+    #[test]
+    fn a_member_that_cannot_be_represented_does_not_cost_the_others() {
+        let odd =
+            r#"{"success":false,"statusCode":404,"error":"NoAccount","message":"no \ud800","code":"E1"}"#;
+        let error = read(odd).expect_err("a failure");
+        let expected = RpcError::not_found(r#""no \ud800""#).with_name("NoAccount").with_code("E1");
+        assert_eq!(error, expected);
+        let odd = r#"{"statusCode":404,"error":1e999,"message":"gone","details":["\udfff"]}"#;
+        let expected = RpcError::not_found("gone").with_name("1e999");
+        assert_eq!(read(odd), Err(expected.clone()));
+        assert_eq!(decode_error(odd.as_bytes()), expected);
+        let deep =
+            format!(r#"{{"status":404,"message":"gone","details":{}}}"#, "[".repeat(200) + &"]".repeat(200));
+        assert_eq!(
+            decode_error(deep.as_bytes()),
+            RpcError::not_found("gone").with_name("InternalServerError")
+        );
     }
 }

@@ -5,6 +5,10 @@ use std::{sync::Arc, time::SystemTime};
 use super::{Headers, Origin, OutgoingRecord, Placement, clock, dead_letter::cut, names};
 use crate::{RpcError, server::received::Received};
 
+/// The headers that a record has on its retry topic beside its sender's.
+pub(crate) const NAMES: &[&str] =
+    &[names::RETRY_COUNT, names::RETRY_TIMESTAMP, names::LAST_ERROR, names::RETRY_ORIGIN];
+
 /// The record as it goes to the retry topic: its key, value and headers, with the count and the time of the retry, and where it was
 /// first read.
 ///
@@ -18,7 +22,7 @@ pub(crate) fn again(
     origin: Origin,
 ) -> OutgoingRecord {
     let mut headers = record.headers.clone().unwrap_or_default();
-    headers.remove(&[names::RETRY_COUNT, names::RETRY_TIMESTAMP, names::LAST_ERROR, names::RETRY_ORIGIN]);
+    headers.remove(NAMES);
     headers.push(names::RETRY_COUNT, retry.to_string());
     headers.push(names::RETRY_TIMESTAMP, clock::millis(due).to_string());
     headers.push(names::LAST_ERROR, cut(error.message()));
