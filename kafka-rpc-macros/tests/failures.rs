@@ -145,7 +145,8 @@ one_command!(POLICY, 4, "1s");
 
 #[kafka_handler(
     dead_letters_of = "module-failures",
-    group = "undertaker",
+    // Before the group of the records: a call of one of them must not come here.
+    group = "a-undertaker",
     ordering = "none",
     concurrency = 2,
     retry(max = 1),

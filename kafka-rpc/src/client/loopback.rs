@@ -101,7 +101,8 @@ impl Loopback {
 
 impl Handlers {
     fn serving(&self, topic: &str) -> Option<usize> {
-        self.served.iter().position(|served| served.contract_topic == topic)
+        // Those of dead letters have the topic of the records, and read another.
+        self.served.iter().position(|served| served.contract_topic == topic && !served.of_dead_letters)
     }
 
     /// Takes a record to its outcome; returns the reply, if somebody waits for one. There is no other topic here, so a

@@ -123,8 +123,7 @@ impl FromRecord for Client {
 
 /// Who the caller acts for: the envelope's `userId`. Without one the record is a 400; `Option<UserId>` takes both.
 ///
-/// A handler of whole values must not count on one: where it is alone on its topic nothing is read as an envelope, and it
-/// never has one.
+/// A handler of whole values never has one: to it nothing is an envelope.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct UserId(pub String);
 

@@ -55,7 +55,7 @@ impl Runtime {
     /// Runs the handlers in this process, without a broker, behind the same generated clients.
     ///
     /// Requests and replies go through the same bytes as on Kafka; there is no order of keys, nothing is kept, and what the
-    /// [`Config`] says is not asked: bounds and timeouts are the defaults.
+    /// [`Config`] says is not asked: calls have the default timeout, and records no bounds.
     pub fn loopback(self) -> Loopback {
         Loopback::new(self.served, self.states, self.deferred, self.reply_topics)
     }

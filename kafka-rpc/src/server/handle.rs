@@ -231,7 +231,7 @@ mod tests {
 
     /// What a handler that fails for good has said.
     async fn said(handling: &Handling, served: &Served, record: Received) -> String {
-        let outcome = handling.handle(served, &Arc::new(handling.input(record)), 0).await;
+        let outcome = handling.handle(served, &Arc::new(handling.input(served, record)), 0).await;
         let Outcome::Discarded(failed) = outcome else {
             panic!("not given up without a letter: {outcome:?}")
         };
@@ -249,6 +249,7 @@ mod tests {
             assert_eq!(said(&handling, &letters(), dead(peer, event)).await, "no id", "{peer:?}");
         }
     }
+
     #[tokio::test]
     async fn the_bounds_of_a_record_do_not_count_the_headers_that_a_retry_has_added() {
         let handling = handling(Limits { headers: 1, ..Limits::NONE });
@@ -302,7 +303,7 @@ mod tests {
         {
             let headers = Ok(Peer::Reference.request("c-1", reply_to, deadline, Headers::new(), 1));
             let record = Received { value: Some(value.into()), headers, ..Received::blank() };
-            let outcome = handling.handle(&served, &Arc::new(handling.input(record)), 0).await;
+            let outcome = handling.handle(&served, &Arc::new(handling.input(&served, record)), 0).await;
             let Outcome::Reply(reply) = outcome else { panic!("not answered: {outcome:?}") };
             let data = reply::decode(reply.value.as_ref().expect("a value")).expect("a reply");
             assert_eq!(data.expect("a success").decode::<u8>().ok(), answer.parse().ok(), "{value}");
