@@ -61,7 +61,6 @@
 pub mod __bench;
 #[doc(hidden)]
 pub mod __private;
-#[cfg(feature = "kafka")]
 mod caught;
 mod client;
 mod config;

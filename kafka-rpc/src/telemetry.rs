@@ -29,18 +29,43 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use metrics::{Counter, Gauge, counter, gauge};
 
+use crate::caught::caught;
+
+/// Asks the recorder, which is the user's, and may panic: nothing of ours is to end with that.
+fn recorded<T>(ask: impl FnOnce() -> T) -> Option<T> {
+    caught("the recorder of metrics", ask)
+}
+
+/// A counter that was found once.
+pub(crate) struct Count(Counter);
+
+impl Count {
+    fn of(find: impl FnOnce() -> Counter) -> Self {
+        Self(recorded(find).unwrap_or_else(Counter::noop))
+    }
+
+    pub(crate) fn increment(&self, by: u64) {
+        recorded(|| self.0.increment(by));
+    }
+}
+
+/// Counts one more where that is too seldom to find the counter once.
+fn count(find: impl FnOnce() -> Counter) {
+    recorded(|| find().increment(1));
+}
+
 /// The counters of a subscription, found once and not for each record.
 #[cfg_attr(not(feature = "kafka"), expect(dead_code, reason = "only a cluster has subscriptions"))]
 pub(crate) struct SubscriptionMetrics {
-    pub(crate) handled: Counter,
-    pub(crate) replied: Counter,
-    pub(crate) expired: Counter,
-    pub(crate) dead_lettered: Counter,
-    pub(crate) discarded: Counter,
-    pub(crate) lost: Counter,
-    pub(crate) retried: Counter,
-    pub(crate) retried_later: Counter,
-    pub(crate) redelivered: Counter,
+    pub(crate) handled: Count,
+    pub(crate) replied: Count,
+    pub(crate) expired: Count,
+    pub(crate) dead_lettered: Count,
+    pub(crate) discarded: Count,
+    pub(crate) lost: Count,
+    pub(crate) retried: Count,
+    pub(crate) retried_later: Count,
+    pub(crate) redelivered: Count,
     pub(crate) held: Share,
     pub(crate) paused: Share,
 }
@@ -49,10 +74,12 @@ pub(crate) struct SubscriptionMetrics {
 impl SubscriptionMetrics {
     pub(crate) fn new(topic: &str, group: &str) -> Self {
         let labels = of_subscription(topic, group);
-        let outcome =
-            |outcome: &'static str| counter!("kafka_rpc_records_total", &with(&labels, "outcome", outcome));
-        let retried =
-            |through: &'static str| counter!("kafka_rpc_retries_total", &with(&labels, "through", through));
+        let outcome = |outcome: &'static str| {
+            Count::of(|| counter!("kafka_rpc_records_total", &with(&labels, "outcome", outcome)))
+        };
+        let retried = |through: &'static str| {
+            Count::of(|| counter!("kafka_rpc_retries_total", &with(&labels, "through", through)))
+        };
         Self {
             handled: outcome("handled"),
             replied: outcome("replied"),
@@ -62,9 +89,9 @@ impl SubscriptionMetrics {
             lost: outcome("lost"),
             retried: retried("process"),
             retried_later: retried("topic"),
-            redelivered: counter!("kafka_rpc_redelivered_total", &labels),
-            held: Share::of(gauge!("kafka_rpc_partitions_held", &labels)),
-            paused: Share::of(gauge!("kafka_rpc_partitions_paused", &labels)),
+            redelivered: Count::of(|| counter!("kafka_rpc_redelivered_total", &labels)),
+            held: Share::of(|| gauge!("kafka_rpc_partitions_held", &labels)),
+            paused: Share::of(|| gauge!("kafka_rpc_partitions_paused", &labels)),
         }
     }
 }
@@ -77,15 +104,16 @@ pub(crate) struct Share {
 }
 
 impl Share {
-    fn of(gauge: Gauge) -> Self {
-        Self { gauge, told: AtomicUsize::new(0) }
+    fn of(find: impl FnOnce() -> Gauge) -> Self {
+        Self { gauge: recorded(find).unwrap_or_else(Gauge::noop), told: AtomicUsize::new(0) }
     }
 
     pub(crate) fn set(&self, value: usize) {
         let told = self.told.swap(value, Ordering::Relaxed);
         // A gauge is a float; 2^53 partitions or calls are more than there will be.
         #[expect(clippy::cast_precision_loss, reason = "see above")]
-        self.gauge.increment(value as f64 - told as f64);
+        let change = value as f64 - told as f64;
+        recorded(|| self.gauge.increment(change));
     }
 }
 
@@ -108,15 +136,15 @@ fn of_subscription(topic: &str, group: &str) -> [(&'static str, String); 2] {
 }
 
 pub(crate) fn panicked(topic: &str, group: &str) {
-    counter!("kafka_rpc_handler_panics_total", &of_subscription(topic, group)).increment(1);
+    count(|| counter!("kafka_rpc_handler_panics_total", &of_subscription(topic, group)));
 }
 
 pub(crate) fn timed_out(topic: &str, group: &str) {
-    counter!("kafka_rpc_handler_timeouts_total", &of_subscription(topic, group)).increment(1);
+    count(|| counter!("kafka_rpc_handler_timeouts_total", &of_subscription(topic, group)));
 }
 
 pub(crate) fn repeated(topic: &str, group: &str) {
-    counter!("kafka_rpc_repeated_requests_total", &of_subscription(topic, group)).increment(1);
+    count(|| counter!("kafka_rpc_repeated_requests_total", &of_subscription(topic, group)));
 }
 
 /// What only a cluster can count.
@@ -125,51 +153,51 @@ mod of_cluster {
     use std::fmt;
 
     use http::StatusCode;
-    use metrics::{Counter, counter, gauge};
+    use metrics::{counter, gauge};
 
-    use super::{Share, of_subscription, with};
+    use super::{Count, Share, count, of_subscription, with};
     use crate::CallError;
 
     pub(crate) fn failed(topic: &str, group: &str, status: StatusCode) {
         let labels = with(&of_subscription(topic, group), "status", status.as_str());
-        counter!("kafka_rpc_failures_total", &labels).increment(1);
+        count(|| counter!("kafka_rpc_failures_total", &labels));
     }
 
     pub(crate) fn slow(topic: &str, group: &str) {
-        counter!("kafka_rpc_handler_slow_total", &of_subscription(topic, group)).increment(1);
+        count(|| counter!("kafka_rpc_handler_slow_total", &of_subscription(topic, group)));
     }
 
     pub(crate) fn reply_replaced(topic: &str) {
-        counter!("kafka_rpc_replies_replaced_total", "to" => topic.to_owned()).increment(1);
+        count(|| counter!("kafka_rpc_replies_replaced_total", "to" => topic.to_owned()));
     }
 
     pub(crate) fn delivery_refused(topic: &str) {
-        counter!("kafka_rpc_deliveries_refused_total", "to" => topic.to_owned()).increment(1);
+        count(|| counter!("kafka_rpc_deliveries_refused_total", "to" => topic.to_owned()));
     }
 
     pub(crate) fn join_refused(topic: &str, group: &str) {
-        counter!("kafka_rpc_joins_refused_total", &of_subscription(topic, group)).increment(1);
+        count(|| counter!("kafka_rpc_joins_refused_total", &of_subscription(topic, group)));
     }
 
     pub(crate) fn consumer_ended(topic: &str, group: &str) {
-        counter!("kafka_rpc_consumers_ended_total", &of_subscription(topic, group)).increment(1);
+        count(|| counter!("kafka_rpc_consumers_ended_total", &of_subscription(topic, group)));
     }
 
     pub(crate) fn consuming_failed(topic: &str, group: &str, code: &str) {
         let labels = with(&of_subscription(topic, group), "code", code);
-        counter!("kafka_rpc_consumer_errors_total", &labels).increment(1);
+        count(|| counter!("kafka_rpc_consumer_errors_total", &labels));
     }
 
     pub(crate) fn reading_replies_failed(code: &str) {
-        counter!("kafka_rpc_reply_errors_total", "code" => code.to_owned()).increment(1);
+        count(|| counter!("kafka_rpc_reply_errors_total", "code" => code.to_owned()));
     }
 
     pub(crate) fn producer_made(purpose: &'static str) {
-        counter!("kafka_rpc_producers_made_total", "purpose" => purpose).increment(1);
+        count(|| counter!("kafka_rpc_producers_made_total", "purpose" => purpose));
     }
 
     pub(crate) fn producer_replaced(purpose: &'static str) {
-        counter!("kafka_rpc_producers_replaced_total", "purpose" => purpose).increment(1);
+        count(|| counter!("kafka_rpc_producers_replaced_total", "purpose" => purpose));
     }
 
     /// The gauge of the calls that wait, found once. A process may have several runtimes.
@@ -177,7 +205,7 @@ mod of_cluster {
 
     impl Default for CallsInFlight {
         fn default() -> Self {
-            Self(Share::of(gauge!("kafka_rpc_calls_in_flight")))
+            Self(Share::of(|| gauge!("kafka_rpc_calls_in_flight")))
         }
     }
 
@@ -194,29 +222,33 @@ mod of_cluster {
     }
 
     pub(crate) fn reply_unreadable(topic: &str) {
-        counter!("kafka_rpc_replies_unreadable_total", "topic" => topic.to_owned()).increment(1);
+        count(|| counter!("kafka_rpc_replies_unreadable_total", "topic" => topic.to_owned()));
     }
 
     pub(crate) fn reply_dropped(reason: &'static str) {
-        counter!("kafka_rpc_replies_dropped_total", "reason" => reason).increment(1);
+        count(|| counter!("kafka_rpc_replies_dropped_total", "reason" => reason));
     }
 
     /// The counters of the calls to a topic, found once and not for each call.
     pub(crate) struct CallMetrics {
-        replied: Counter,
-        remote_error: Counter,
-        deadline: Counter,
-        undeliverable: Counter,
-        overloaded: Counter,
-        shutting_down: Counter,
-        invalid: Counter,
-        decode: Counter,
-        dropped: Counter,
+        replied: Count,
+        remote_error: Count,
+        deadline: Count,
+        undeliverable: Count,
+        overloaded: Count,
+        shutting_down: Count,
+        invalid: Count,
+        decode: Count,
+        dropped: Count,
     }
 
     impl CallMetrics {
         pub(crate) fn new(topic: &str) -> Self {
-            let outcome = |outcome: &'static str| counter!("kafka_rpc_calls_total", "topic" => topic.to_owned(), "outcome" => outcome);
+            let outcome = |outcome: &'static str| {
+                Count::of(
+                    || counter!("kafka_rpc_calls_total", "topic" => topic.to_owned(), "outcome" => outcome),
+                )
+            };
             Self {
                 replied: outcome("replied"),
                 remote_error: outcome("remote_error"),

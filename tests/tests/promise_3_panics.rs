@@ -1,19 +1,23 @@
 //! Promise 3, where what a user plugs in panics: a recorder of metrics runs on the threads that everything depends on.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use kafka_rpc::Running;
 use metrics::{
-    Counter, CounterFn, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit,
+    Counter, CounterFn, Gauge, GaugeFn, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit,
     set_global_recorder,
 };
 use tests::{
     BOUND, Cluster, Record,
     cluster::started,
-    orders::{OrderService, Orders, OrdersClient as _, REPLIES, TOPIC, order},
+    eventually,
+    orders::{GROUP, OrderService, Orders, OrdersClient as _, REPLIES, TOPIC, fail, order, place},
 };
 
-/// Panics at whatever is counted while replies are read and deliveries are told.
+/// Panics at whatever is counted.
 struct Panicking;
 
 struct Panics;
@@ -26,6 +30,16 @@ impl CounterFn for Panics {
     fn absolute(&self, _value: u64) {}
 }
 
+impl GaugeFn for Panics {
+    fn increment(&self, _value: f64) {
+        panic!("a recorder panics");
+    }
+
+    fn decrement(&self, _value: f64) {}
+
+    fn set(&self, _value: f64) {}
+}
+
 impl Recorder for Panicking {
     fn describe_counter(&self, _key: KeyName, _unit: Option<Unit>, _description: SharedString) {}
 
@@ -33,17 +47,12 @@ impl Recorder for Panicking {
 
     fn describe_histogram(&self, _key: KeyName, _unit: Option<Unit>, _description: SharedString) {}
 
-    fn register_counter(&self, key: &Key, _metadata: &Metadata<'_>) -> Counter {
-        let is_replied = key.labels().any(|label| label.value() == "replied");
-        match key.name() {
-            "kafka_rpc_replies_dropped_total" => Counter::from_arc(Arc::new(Panics)),
-            "kafka_rpc_records_total" if is_replied => Counter::from_arc(Arc::new(Panics)),
-            _ => Counter::noop(),
-        }
+    fn register_counter(&self, _key: &Key, _metadata: &Metadata<'_>) -> Counter {
+        Counter::from_arc(Arc::new(Panics))
     }
 
     fn register_gauge(&self, _key: &Key, _metadata: &Metadata<'_>) -> Gauge {
-        Gauge::noop()
+        Gauge::from_arc(Arc::new(Panics))
     }
 
     fn register_histogram(&self, _key: &Key, _metadata: &Metadata<'_>) -> Histogram {
@@ -51,8 +60,12 @@ impl Recorder for Panicking {
     }
 }
 
+/// More than it takes by far.
+const DRAIN: Duration = BOUND.checked_mul(2).expect("minutes");
+
 async fn both(cluster: &Cluster) -> Running {
-    let runtime = cluster.runtime(cluster.config()).provide(OrderService::default());
+    let config = cluster.config().drain_timeout(DRAIN);
+    let runtime = cluster.runtime(config).provide(OrderService::default());
     started(runtime.handlers(<OrderService as Orders>::handlers())).await
 }
 
@@ -62,12 +75,19 @@ async fn a_recorder_that_panics_ends_neither_the_reading_of_replies_nor_the_lane
     let cluster = Cluster::start();
     cluster.create_topic(TOPIC, 1).await;
     cluster.create_topic(REPLIES, 1).await;
+    let (peer, topic) = (cluster.peer(), cluster.name(TOPIC));
     let running = both(&cluster).await;
     for number in 0..3 {
         let placed = running.client().place(order("a", number)).timeout(BOUND).await;
         assert_eq!(placed, Ok(number), "after {number} panics of each");
-        cluster.peer().send(&cluster.name(REPLIES), &Record::new("nobody's")).await;
+        // Nobody waits for these: one is handled, one fails, and one is poison.
+        for value in [place("a", 10 + number), fail(400), "poison".to_owned()] {
+            peer.send(&topic, &Record::new(value).key("a")).await;
+        }
+        peer.send(&cluster.name(REPLIES), &Record::new("nobody's")).await;
     }
+    eventually("all is final", || (cluster.committed_sum(GROUP, TOPIC, 1) == 12).then_some(())).await;
+    let began = Instant::now();
     running.shutdown().await.expect("a clean shutdown");
-    assert_eq!(cluster.committed_sum(tests::orders::GROUP, TOPIC, 1), 3);
+    assert!(began.elapsed() < DRAIN, "nothing is left that would be waited for");
 }

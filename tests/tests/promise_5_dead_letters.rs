@@ -1,6 +1,6 @@
 //! Promise 5: what cannot be handled goes to the dead-letter topic, and is handled from there.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kafka_rpc::{DeadLetter, RpcError, State, kafka_handler};
 use tests::{
@@ -109,6 +109,54 @@ async fn a_missing_dead_letter_topic_holds_the_partition_until_it_is_there() {
     );
     eventually("the partition goes on", || (cluster.committed_sum(GROUP, TOPIC, 1) == 2).then_some(())).await;
     assert_eq!(service.ended(), [order("b", 1)]);
+    running.shutdown().await.expect("a clean shutdown");
+}
+
+/// Fails for good, or does not; two at a time.
+#[kafka_handler(topic = "narrow-commands", group = "narrow", concurrency = 2, register = false)]
+async fn narrow(fails: bool) -> Result<(), RpcError> {
+    if fails { Err(RpcError::bad_request("as it was told")) } else { Ok(()) }
+}
+
+/// More than are sent again and again at once.
+const POISONS: i64 = 40;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_dead_lettered_keeps_neither_other_partitions_nor_a_shutdown_waiting() {
+    // The embedded broker makes a topic when it is asked for one, so none can be missing.
+    let Some(cluster) = real_kafka() else { return };
+    cluster.create_topic("narrow-commands", 2).await;
+    let (peer, topic) = (cluster.peer(), cluster.name("narrow-commands"));
+    for _ in 0..POISONS {
+        peer.send(&topic, &Record::new("true").partition(0)).await;
+    }
+    let drain = tests::BOUND / 2;
+    let start = async || {
+        let config = cluster.config().create_topics(false).drain_timeout(drain);
+        started(cluster.runtime(config).handlers(narrow_handlers())).await
+    };
+    let committed =
+        |partition| cluster.committed("narrow", "narrow-commands", 2).get(&partition).copied().unwrap_or(0);
+
+    let running = start().await;
+    peer.send(&topic, &Record::new("false").partition(1)).await;
+    eventually("the other partition goes on", || (committed(1) == 1).then_some(())).await;
+    let began = Instant::now();
+    running.shutdown().await.expect("a clean shutdown");
+    assert!(began.elapsed() < drain, "nobody waits for what waits for a topic");
+    assert_eq!(committed(0), 0);
+
+    let running = start().await;
+    peer.send(&topic, &Record::new("false").partition(1)).await;
+    eventually("it does again", || (committed(1) == 2).then_some(())).await;
+    cluster.create_topic("narrow-commands.dlq", 1).await;
+    eventually("all are dead letters", || (committed(0) == POISONS).then_some(())).await;
+    let letters = peer.read(&cluster.name("narrow-commands.dlq"), 40).await;
+    let mut offsets: Vec<i64> =
+        letters.iter().filter_map(|letter| letter.text("original-offset")?.parse().ok()).collect();
+    offsets.sort_unstable();
+    offsets.dedup();
+    assert_eq!(offsets, (0..POISONS).collect::<Vec<_>>());
     running.shutdown().await.expect("a clean shutdown");
 }
 

@@ -11,7 +11,7 @@ use std::{
 use kafka_rpc::{CallError, RpcError, Running, State, kafka_handler};
 use tests::{
     Cluster, Record,
-    cluster::started,
+    cluster::{real_kafka, started},
     counted::{self, counted},
     eventually,
     orders::{DEAD_LETTERS, Failure, GROUP, OrderService, Orders, OrdersClient, TOPIC, fail},
@@ -332,4 +332,25 @@ async fn a_written_decision_discards_what_cannot_be_handled() {
     let topic = cluster.name("careless-commands");
     let outcome = |outcome| counted("kafka_rpc_records_total", &[("topic", &*topic), ("outcome", outcome)]);
     assert_eq!((outcome("discarded"), outcome("dead_lettered")), (1, 0));
+}
+
+#[kafka_handler(topic = "bulky-commands", group = "bulky", retry_topic = "bulky-retries", register = false)]
+#[command("FAIL")]
+async fn bulky(_: String) -> Result<(), RpcError> {
+    Err(RpcError::unavailable("no luck"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_its_retry_topic_refuses_for_good_ends_with_what_its_handler_said() {
+    // The embedded broker takes records of any size.
+    let Some(cluster) = real_kafka() else { return };
+    cluster.create_topic("bulky-commands", 1).await;
+    cluster.topics().create_with(&cluster.name("bulky-retries"), "max.message.bytes", "5000").await;
+    let running = cluster.serve(bulky_handlers()).await;
+    let answer = running.client().bulky("x".repeat(10_000)).timeout(tests::BOUND).await;
+    let Err(CallError::Remote(error)) = answer else { panic!("{answer:?}") };
+    assert_eq!((error.status().as_u16(), error.message()), (503, "no luck"));
+    let letter = cluster.peer().read(&cluster.name("bulky-commands.dlq"), 1).await.remove(0);
+    assert_eq!(letter.text("error"), Some("no luck"));
+    running.shutdown().await.expect("a clean shutdown");
 }

@@ -98,9 +98,17 @@ impl Running {
             }
             Some(error) = self.failures.recv() => Err(error),
         };
+        let impatient = async {
+            if failed.is_err() {
+                // Who sends the first knows of no shutdown yet.
+                let signal = signals.next().await;
+                tracing::info!(signal, "shutting down already; another signal ends that");
+            }
+            signals.next().await
+        };
         let shut_down = tokio::select! {
             shut_down = self.shutdown() => shut_down,
-            signal = signals.next() => {
+            signal = impatient => {
                 tracing::warn!(signal, "not waiting for the shutdown: a second signal came");
                 let source = io::Error::new(io::ErrorKind::Interrupted, "what still ran was not waited for");
                 Err(Error::System { action: "a second signal came during the shutdown".to_owned(), source })

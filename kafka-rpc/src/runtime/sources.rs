@@ -1,4 +1,4 @@
-//! Which topics are read for what, and where two subscriptions would take each other's records.
+//! Which topics are read and written for what, and where records would come to whom they are not meant for.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -27,6 +27,7 @@ impl fmt::Display for Reading<'_> {
 /// Two groups may read one topic, each all of it. A retry topic may have one reading only: a group reads all that the
 /// retries of another have put there.
 pub(super) fn check(served: &[Served], problems: &mut Vec<Problem>) {
+    problems.extend(served.iter().flat_map(written_for_two));
     let mut topics: BTreeMap<&str, Vec<Reading<'_>>> = BTreeMap::new();
     for served in served {
         topics.entry(&served.topic).or_default().push(Reading { served, is_retry: false });
@@ -56,6 +57,35 @@ pub(super) fn check(served: &[Served], problems: &mut Vec<Problem>) {
             )
         }));
     }
+}
+
+/// The topics of a subscription that are one: whoever reads it for one thing gets the other too.
+fn written_for_two(served: &Served) -> Vec<Problem> {
+    let written = [
+        ("replies", &served.reply_topic),
+        ("dead_letter", &served.dead_letter_topic),
+        ("retry_topic", &served.retry_topic),
+    ];
+    let written: Vec<_> =
+        written.into_iter().filter_map(|(option, topic)| Some((option, topic.as_ref()?))).collect();
+    let mut problems = Vec::new();
+    for (index, (option, topic)) in written.iter().enumerate() {
+        // That its own retries are read with it is told of as a reading.
+        let own = (*option != "retry_topic").then_some(("topic", &served.topic));
+        for (other, same) in own.into_iter().chain(written[..index].iter().copied()) {
+            if same == *topic {
+                problems.push(Problem {
+                    message: format!(
+                        "`{topic}` is both `{other}` and `{option}` of `{}` in group `{}`, and what is written there \
+                         for one would be read as the other; give each a topic of its own",
+                        served.contract_topic, served.group
+                    ),
+                    places: served.locations.iter().map(ToString::to_string).collect(),
+                });
+            }
+        }
+    }
+    problems
 }
 
 /// The problem of readings that must not share a topic, if they are several.
@@ -149,6 +179,30 @@ mod tests {
         let text = "`a` would be read for `a` in group `g` and for the retries of `a` in group `g`, and";
         assert!(problem.message.contains(text), "{problem}");
         assert_eq!(problem.places, ["a.rs:1"]);
+    }
+
+    #[test]
+    fn topics_of_one_subscription_that_are_one_are_named_with_what_they_are_for() {
+        let of = |replies: &str, dead_letter: &str, retry_topic: &str| {
+            let own = served("a", "g", Some(retry_topic), 1);
+            problems(&[Served {
+                reply_topic: Some(replies.into()),
+                dead_letter_topic: Some(dead_letter.into()),
+                ..own
+            }])
+        };
+        assert_eq!(of("a-responses", "a.dlq", "a.retry"), []);
+        for (found, text) in [
+            (of("a", "a.dlq", "a.retry"), "`a` is both `topic` and `replies` of `a` in group `g`, and"),
+            (of("a-responses", "a", "a.retry"), "`a` is both `topic` and `dead_letter` of"),
+            (of("x", "x", "a.retry"), "`x` is both `replies` and `dead_letter` of"),
+            (of("x", "a.dlq", "x"), "`x` is both `replies` and `retry_topic` of"),
+            (of("a-responses", "x", "x"), "`x` is both `dead_letter` and `retry_topic` of"),
+        ] {
+            let [problem] = &*found else { panic!("{text}: {found:?}") };
+            assert!(problem.message.contains(text), "{text}: {problem}");
+            assert_eq!(problem.places, ["a.rs:1"]);
+        }
     }
 
     #[test]

@@ -52,7 +52,7 @@ impl Worker {
     /// Does what the consumer thread cannot do while it drains, and what tasks may be kept from doing.
     fn look_while_draining(self: &Arc<Self>, state: &mut State, partitions: &[i32]) {
         self.take_back_all(state);
-        state.lanes.retain(|task| !partitions.contains(&task.record.partition()));
+        state.forget(partitions);
         self.end(state, self.take_delivered());
         self.start_one_more(state);
     }
@@ -65,7 +65,7 @@ impl Worker {
         for partition in partitions {
             state.partitions.revoke(*partition);
         }
-        state.lanes.retain(|task| !partitions.contains(&task.record.partition()));
+        state.forget(partitions);
         self.metrics.held.set(state.partitions.held());
         self.metrics.paused.set(state.partitions.paused());
         drop(state);

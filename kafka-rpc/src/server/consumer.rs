@@ -1,6 +1,6 @@
 //! The consumer thread of a subscription: it polls always, and commits.
 //!
-//! Everything that librdkafka does to the assignment happens inside `poll()` and in `Drop`, on this thread, so
+//! Everything that is told of the assignment is told inside `poll()` and in `Drop`, on this thread, so
 //! commits and revocations never race.
 
 use std::{
@@ -14,7 +14,7 @@ use std::{
 };
 
 use rdkafka::{
-    Message as _, Timestamp, TopicPartitionList,
+    Message as _, Offset, Timestamp, TopicPartitionList,
     consumer::{BaseConsumer, CommitMode, Consumer as _},
     error::{KafkaError, RDKafkaErrorCode},
     message::BorrowedMessage,
@@ -22,7 +22,7 @@ use rdkafka::{
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    intake::Room,
+    intake::{Flow, Room},
     pack::Place,
     packing::Packing,
     pausing::Paused,
@@ -48,6 +48,9 @@ const BATCH: usize = 256;
 /// librdkafka drops a resumption that another operation of the same partition overtakes, and does not say so. So it is said
 /// again after this, which does nothing where it was heard.
 const RESUME_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// How long going back in a partition may take before it is tried again.
+const SEEK_FOR: Duration = Duration::from_secs(1);
 
 /// Makes a consumer a static member of its group, which may be away for a while without a rebalance.
 const INSTANCE_ID: &str = "group.instance.id";
@@ -102,13 +105,16 @@ impl ConsumerThread {
         thread::Builder::new()
             .name("kafka-rpc-consumer".to_owned())
             .spawn(move || {
+                let mut polling = polling;
                 let ended = caught("the thread of a consumer", || polling.run()).unwrap_or_else(|| {
                     Err(cannot_go_on(&worker, "its thread panicked; the panic itself says where".to_owned()))
                 });
                 if let Err(error) = ended {
+                    // Before the consumer is closed: that can hang, and others may have its partitions already.
                     end_without_leaving(&worker, &error);
                     let _nobody_listens = failed.send(error);
                 }
+                caught("what hears of a consumer that closes", || drop(polling));
                 let _nobody_waits = tell.send(());
             })
             .map_err(|source| Error::System {
@@ -148,7 +154,7 @@ struct Polling {
 }
 
 impl Polling {
-    fn run(mut self) -> Result<(), Error> {
+    fn run(&mut self) -> Result<(), Error> {
         while !self.stop.load(Ordering::Acquire) {
             self.take_what_is_there()?;
             self.worker.go();
@@ -157,7 +163,7 @@ impl Polling {
             self.look_after_handlers();
             self.worker.wait_for_runners();
         }
-        self.leave();
+        self.give_up();
         Ok(())
     }
 
@@ -198,12 +204,30 @@ impl Polling {
         self.of_assigned("pausing", &[partition], |list| self.consumer.pause(list));
     }
 
+    /// Has what is not finished delivered again. What came before this is dropped by librdkafka, and what was taken by us.
+    fn go_back(&self, partition: i32, offset: i64) {
+        let (topic, group) = (&self.worker.source, &self.worker.served.group);
+        match self.consumer.seek(topic, partition, Offset::Offset(offset), SEEK_FOR) {
+            Ok(()) => {
+                self.worker.has_gone_back(partition);
+                tracing::warn!(%topic, partition, offset, %group, "what was not finished from here on is read again");
+            }
+            Err(error) => {
+                self.worker.flow_has_changed();
+                tracing::warn!(%topic, partition, offset, %group, %error, "going back failed, and is tried again");
+            }
+        }
+    }
+
     fn flow(&mut self) {
         if !self.resumed.is_empty() && self.resumed_at.elapsed() >= RESUME_AGAIN_AFTER {
             let again = self.worker.flowing(mem::take(&mut self.resumed));
             self.of_assigned("resuming once more", &again, |list| self.consumer.resume(list));
         }
-        let (pause, resume) = self.worker.flow();
+        let Flow { back, pause, resume } = self.worker.flow();
+        for (partition, offset) in back {
+            self.go_back(partition, offset);
+        }
         for partition in pause {
             self.pause(partition);
         }
@@ -298,12 +322,12 @@ impl Polling {
         }
     }
 
-    /// Drains, commits, and leaves the group, in this order: what is finished must be committed while it is ours.
-    fn leave(self) {
+    /// Drains and commits, before the consumer is dropped and so leaves its group: what is finished must be committed while it
+    /// is ours.
+    fn give_up(&self) {
         let context = Arc::clone(self.consumer.context());
         let assigned = self.worker.assigned();
         context.give_up(&self.consumer, &assigned);
-        drop(self.consumer);
     }
 }
 
@@ -311,8 +335,9 @@ impl Polling {
 /// commit of its would count.
 fn end_without_leaving(worker: &Worker, error: &Error) {
     worker.revoke(&worker.assigned());
+    telemetry::consumer_ended(&worker.served.topic, &worker.served.group);
+    // It may be the log that panicked.
     caught("what hears of a consumer's end", || {
-        telemetry::consumer_ended(&worker.served.topic, &worker.served.group);
         tracing::error!(
             topic = %worker.source, group = %worker.served.group, %error,
             "consuming has ended: what is read here is not served any more"

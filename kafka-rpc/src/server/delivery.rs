@@ -8,6 +8,7 @@ use std::{
 use tokio::time;
 
 use super::{
+    held::Held,
     lanes::Job,
     outcome,
     runners::EndedJob,
@@ -78,7 +79,6 @@ impl Worker {
             let worker = Arc::clone(self);
             self.tasks.spawn_on(async move { worker.end_delivered() }, &self.runtime);
         }
-        // Last: a recorder that panics must not keep the job from ending.
         self.metrics.replied.increment(1);
     }
 
@@ -97,7 +97,7 @@ impl Worker {
         let worker = Arc::clone(self);
         self.tasks.spawn_on(
             async move {
-                let step = worker.reply(&job.item, &reply).await;
+                let step = worker.caught_or_left(worker.reply(&job.item, &reply)).await;
                 let ended = worker.conclude(job, step);
                 worker.end(&mut worker.state(), ended);
                 worker.go();
@@ -158,7 +158,7 @@ impl Worker {
         record: &Arc<OutgoingRecord>,
     ) -> Result<(), Option<DeliveryError>> {
         let (partition, generation) = (task.record.partition(), task.generation);
-        let mut held = false;
+        let mut held = None;
         let sent = loop {
             match self.producer.deliver(record).await {
                 // A caller named it, and a stranger's number must not hold a partition of ours.
@@ -170,9 +170,8 @@ impl Worker {
                 }
                 Err(DeliveryError { kind: Refusal::ForNow | Refusal::NoPartition, reason }) => {
                     telemetry::delivery_refused(&record.topic);
-                    if !held {
-                        held = true;
-                        self.hold(|state| state.partitions.hold(partition, generation));
+                    if held.is_none() {
+                        held = Some(Held::new(self, task));
                         tracing::error!(
                             to = %record.topic, topic = %self.source, partition, offset = task.record.offset(),
                             group = %self.served.group, %reason,
@@ -188,22 +187,13 @@ impl Worker {
                 sent => break sent.map_err(Some),
             }
         };
-        if held {
-            self.hold(|state| state.partitions.release(partition, generation));
+        if held.take().is_some() {
             tracing::info!(
                 to = %record.topic, topic = %self.source, partition, group = %self.served.group,
                 "deliveries work again"
             );
         }
         sent
-    }
-
-    fn hold(&self, change: impl FnOnce(&mut super::worker::State)) {
-        let mut state = self.state();
-        change(&mut state);
-        self.metrics.held.set(state.partitions.held());
-        drop(state);
-        self.flow_has_changed();
     }
 
     fn ended(&self, task: &Task, sent: Result<(), Option<DeliveryError>>) -> Sent {

@@ -27,6 +27,15 @@ pub(super) struct Room {
     pub(super) bytes: usize,
 }
 
+/// What the consumer thread is to do with partitions.
+#[derive(Debug, Default)]
+pub(super) struct Flow {
+    /// Those in which it is to go back, and where to.
+    pub(super) back: Vec<(i32, i64)>,
+    pub(super) pause: Vec<Paused>,
+    pub(super) resume: Vec<i32>,
+}
+
 /// What the consumer thread has received since it last took records.
 #[derive(Debug, Default)]
 pub(super) struct Intake {
@@ -61,6 +70,8 @@ impl Worker {
         for (lane, record) in intake.sealed.drain(..) {
             let partition = record.partition();
             let Some(generation) = state.partitions.take(partition, record.offset(), record.weight()) else {
+                // The consumer may have to go back.
+                self.flow_has_changed();
                 continue;
             };
             state.lanes.push(lane, Task { record, generation, retries: 0 });
@@ -110,17 +121,23 @@ impl Worker {
         partitions
     }
 
-    /// The partitions to pause and those to resume, if anything has changed.
-    pub(super) fn flow(&self) -> (Vec<Paused>, Vec<i32>) {
+    /// What the consumer thread is to do, if anything has changed.
+    pub(super) fn flow(&self) -> Flow {
         if !self.flow_changed.swap(false, Ordering::AcqRel) {
-            return (Vec::new(), Vec::new());
+            return Flow::default();
         }
         let mut state = self.state();
         let assigned = state.partitions.assigned();
+        let back = state.partitions.going_back();
         let pause =
             assigned.into_iter().filter_map(|partition| state.partitions.must_pause(partition)).collect();
         let resume = state.partitions.may_resume();
         self.metrics.paused.set(state.partitions.paused());
-        (pause, resume)
+        Flow { back, pause, resume }
+    }
+
+    /// Notes that the consumer has gone back in a partition.
+    pub(super) fn has_gone_back(&self, partition: i32) {
+        self.state().partitions.has_gone_back(partition);
     }
 }

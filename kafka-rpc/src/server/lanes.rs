@@ -130,6 +130,11 @@ impl<T> Lanes<T> {
         self.running -= 1;
     }
 
+    /// Takes a place for a parked job that runs on, whether one is free or not.
+    pub(crate) fn take_place(&mut self) {
+        self.running += 1;
+    }
+
     /// Brings a parked job back.
     pub(crate) fn unpark(&mut self, job: Job<T>) {
         self.ready.push(job);

@@ -7,7 +7,8 @@
 //! - [`packing`]: copies what it takes
 //! - [`pack`]: what was taken together, in memory that it shares
 //! - [`assignment`]: what becomes of what was taken: commits, and partitions that go
-//! - [`partitions`]: the partitions that are assigned, and how far each has come
+//! - [`partitions`]: the partitions that are assigned
+//! - [`assigned`]: one of them, and how far it has come
 //! - [`pausing`]: when one takes no more
 //! - [`lanes`]: which record may run now
 //! - [`hand`]: what is taken from there at a time
@@ -24,8 +25,11 @@
 //! - [`outcome`]: what became of it
 //! - [`failed`]: why it failed, and who is told
 //! - [`delivery`]: sends what that leads to
+//! - [`held`]: what waits for that to work again
 //! - [`offsets`]: what may be committed
 
+#[cfg(feature = "kafka")]
+mod assigned;
 #[cfg(feature = "kafka")]
 mod assignment;
 #[cfg(feature = "kafka")]
@@ -38,6 +42,8 @@ pub(crate) mod failed;
 #[cfg(feature = "kafka")]
 mod hand;
 pub(crate) mod handle;
+#[cfg(feature = "kafka")]
+mod held;
 #[cfg(feature = "kafka")]
 mod intake;
 #[cfg(feature = "kafka")]

@@ -1,24 +1,14 @@
 //! The partitions that are assigned to this instance, and how far each has come.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Instant};
 
 use nohash_hasher::{IntMap, IntSet};
 
 use super::{
-    offsets::Offsets,
-    pausing::{Because, Bounds, Paused},
+    assigned::{Assigned, Generation, Start},
+    held::MOST_HELD,
+    pausing::{Bounds, Paused},
 };
-
-/// After so long without progress the last watermark is committed once more: librdkafka does not tell what
-/// became of an asynchronous commit, and the last one of a quiet partition may have failed.
-const COMMIT_AGAIN_AFTER: Duration = Duration::from_secs(5);
-
-/// One assignment of one partition. A record that outlives the assignment it was taken in counts for nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct Generation(u64);
 
 /// The assigned partitions of one subscription.
 #[derive(Debug)]
@@ -30,49 +20,6 @@ pub(crate) struct Partitions {
     /// Those that went while they were paused. librdkafka has them paused still, also when they come again.
     gone_paused: IntSet<i32>,
     next_generation: u64,
-}
-
-#[derive(Debug)]
-struct Assigned {
-    generation: Generation,
-    offsets: Offsets,
-    /// The weight of the records that were taken and are not finished.
-    bytes: usize,
-    unfinished: usize,
-    paused: bool,
-    running: usize,
-    /// How many records wait for a delivery to work again: until then the partition takes no more.
-    held: usize,
-    committed: Option<i64>,
-    confirmed: bool,
-    committed_at: Instant,
-}
-
-impl Assigned {
-    fn new(next_generation: &mut u64, now: Instant) -> Self {
-        let generation = Generation(*next_generation);
-        *next_generation += 1;
-        Self {
-            generation,
-            offsets: Offsets::default(),
-            bytes: 0,
-            unfinished: 0,
-            paused: false,
-            running: 0,
-            held: 0,
-            committed: None,
-            confirmed: true,
-            committed_at: now,
-        }
-    }
-
-    /// Why it takes no more, if it does not.
-    fn why_full(&self, bounds: Bounds) -> Option<Because> {
-        if self.held > 0 {
-            return Some(Because::Held);
-        }
-        bounds.passed_by(self.offsets.uncommitted(), self.bytes)
-    }
 }
 
 impl Partitions {
@@ -91,13 +38,14 @@ impl Partitions {
         let Self { gone_paused, next_generation, .. } = self;
         self.assigned.entry(partition).or_insert_with(|| Assigned {
             paused: gone_paused.remove(&partition),
-            ..Assigned::new(next_generation, now)
+            ..Assigned::new(Generation::next(next_generation), now)
         });
     }
 
     /// Ends the generation of a partition.
     pub(crate) fn revoke(&mut self, partition: i32) {
-        if self.assigned.remove(&partition).is_some_and(|own| own.paused) {
+        // Also one that was resumed: librdkafka may have dropped that. To resume one that flows does nothing.
+        if self.assigned.remove(&partition).is_some_and(|own| own.paused || own.was_resumed) {
             self.gone_paused.insert(partition);
         }
     }
@@ -107,17 +55,30 @@ impl Partitions {
         self.assigned.get(&partition).is_some_and(|own| own.generation == generation)
     }
 
-    /// Takes a record; `None` if the partition is not ours.
+    /// Takes a record; `None` if the partition is not ours, or [goes back](Self::going_back).
     ///
-    /// Offsets that go back are those of another log: the topic was truncated, or deleted and made anew. What was
-    /// taken of the old one counts for nothing, and a new generation begins.
+    /// Where offsets go back a new generation begins, and what was taken before counts for nothing: the topic was truncated,
+    /// or deleted and made anew, or librdkafka repeats itself, as it may where a cooperative rebalance overtakes a poll. What
+    /// is not finished and lies below such an offset may be in the log all the same, so the consumer goes back to that.
     pub(crate) fn take(&mut self, partition: i32, offset: i64, weight: usize) -> Option<Generation> {
         let own = self.assigned.get_mut(&partition)?;
+        if own.paused {
+            // librdkafka has not heard of it, or has forgotten: it is told again.
+            own.paused = false;
+        }
+        if own.goes_back.is_some() {
+            // It comes again.
+            return None;
+        }
         if !own.offsets.take(offset) {
-            tracing::warn!(topic = %self.topic, partition, offset, "offsets go back: the topic was truncated or made anew");
-            // What librdkafka has paused stays paused.
-            let paused = own.paused;
-            *own = Assigned { paused, ..Assigned::new(&mut self.next_generation, own.committed_at) };
+            tracing::warn!(
+                topic = %self.topic, partition, offset,
+                "offsets go back: the topic was truncated or made anew, or a record came twice"
+            );
+            own.begin_anew(Generation::next(&mut self.next_generation), offset);
+            if own.goes_back.is_some() {
+                return None;
+            }
             own.offsets.take(offset);
         }
         own.bytes += weight;
@@ -125,13 +86,34 @@ impl Partitions {
         Some(own.generation)
     }
 
-    /// Notes that a record's handler starts; false if its generation is not ours any more.
-    pub(crate) fn start(&mut self, partition: i32, generation: Generation) -> bool {
-        let own = self.of(partition, generation);
-        own.is_some_and(|own| {
-            own.running += 1;
-            true
-        })
+    /// The partitions of which nothing is taken until the consumer has gone back to an offset, with that.
+    pub(crate) fn going_back(&self) -> Vec<(i32, i64)> {
+        let back = |(partition, own): (&i32, &Assigned)| Some((*partition, own.goes_back?));
+        self.assigned.iter().filter_map(back).collect()
+    }
+
+    /// Notes that the consumer has gone back: what comes from now on is taken.
+    pub(crate) fn has_gone_back(&mut self, partition: i32) {
+        if let Some(own) = self.assigned.get_mut(&partition) {
+            own.goes_back = None;
+        }
+    }
+
+    /// Whether a record's handler may start; notes that it does.
+    pub(crate) fn start(&mut self, partition: i32, generation: Generation) -> Start {
+        match self.of(partition, generation) {
+            None => Start::Gone,
+            Some(own) if own.held >= MOST_HELD => Start::Waits,
+            Some(own) => {
+                own.running += 1;
+                Start::Runs
+            }
+        }
+    }
+
+    /// Whether records of a partition may start, or are none of ours.
+    pub(crate) fn may_start(&self, partition: i32) -> bool {
+        self.assigned.get(&partition).is_none_or(|own| own.held < MOST_HELD)
     }
 
     /// Notes that a record's handler has ended, with the outcome final or not; true if its partition is paused, and may
@@ -184,17 +166,19 @@ impl Partitions {
         self.assigned.keys().copied().collect()
     }
 
-    /// Holds a partition: a record of it waits for a delivery to work again.
+    /// Holds a partition: a record of it waits for a delivery to work again, and does not run meanwhile.
     pub(crate) fn hold(&mut self, partition: i32, generation: Generation) {
         if let Some(own) = self.of(partition, generation) {
             own.held += 1;
+            own.running = own.running.saturating_sub(1);
         }
     }
 
-    /// Lets go of a partition that was held.
+    /// Lets go of a partition that was held: the record runs on.
     pub(crate) fn release(&mut self, partition: i32, generation: Generation) {
         if let Some(own) = self.of(partition, generation) {
             own.held = own.held.saturating_sub(1);
+            own.running += 1;
         }
     }
 
@@ -246,6 +230,7 @@ impl Partitions {
             let light = own.held == 0 && bounds.leave_room(own.offsets.uncommitted(), own.bytes);
             if own.paused && light {
                 own.paused = false;
+                own.was_resumed = true;
                 resumed.push(*partition);
             }
         }
@@ -256,19 +241,7 @@ impl Partitions {
     pub(crate) fn due_commits(&mut self, now: Instant) -> Vec<(i32, i64)> {
         let mut commits = Vec::new();
         for (partition, own) in &mut self.assigned {
-            // Nothing finished yet: what is committed is where we started.
-            let Some(watermark) = own.offsets.watermark() else {
-                continue;
-            };
-            let moved = own.committed.is_none_or(|committed| watermark > committed);
-            let repeat =
-                !own.confirmed && now.saturating_duration_since(own.committed_at) >= COMMIT_AGAIN_AFTER;
-            if moved || repeat {
-                own.confirmed = !moved;
-                own.committed = Some(watermark);
-                own.committed_at = now;
-                commits.push((*partition, watermark));
-            }
+            commits.extend(own.due_commit(now).map(|watermark| (*partition, watermark)));
         }
         commits
     }
@@ -283,7 +256,7 @@ impl Partitions {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::pausing::Because, *};
 
     const BOUNDS: Bounds = Bounds { uncommitted: 4, bytes: 100 };
 
@@ -331,6 +304,50 @@ mod tests {
     }
 
     #[test]
+    fn nothing_below_a_record_that_comes_twice_is_committed_before_it_has_come_again() {
+        let mut partitions = assigned();
+        let old = partitions.take(0, 5, 1).expect("ours");
+        for offset in [6, 7] {
+            partitions.take(0, offset, 1).expect("ours");
+        }
+        assert_eq!(partitions.take(0, 7, 1), None, "5 and 6 are not finished");
+        assert_eq!(partitions.going_back(), [(0, 5)]);
+        assert_eq!(partitions.take(0, 8, 1), None, "it comes again");
+        assert_eq!(partitions.start(0, old), Start::Gone);
+        finish(&mut partitions, old, 5, 1);
+        assert!(partitions.due_commits(Instant::now()).is_empty() && partitions.watermarks(&[0]).is_empty());
+        partitions.has_gone_back(0);
+        assert!(partitions.going_back().is_empty());
+        let new = partitions.take(0, 5, 1).expect("ours");
+        assert!(partitions.take(0, 6, 1).is_some());
+        finish(&mut partitions, new, 5, 1);
+        assert_eq!(partitions.due_commits(Instant::now()), [(0, 6)]);
+    }
+
+    #[test]
+    fn a_record_that_comes_twice_when_all_before_it_is_finished_runs_twice() {
+        let mut partitions = assigned();
+        let old = partitions.take(0, 5, 1).expect("ours");
+        finish(&mut partitions, old, 5, 1);
+        let new = partitions.take(0, 5, 1).expect("ours");
+        assert!(new != old && partitions.going_back().is_empty());
+    }
+
+    #[test]
+    fn no_more_of_a_partition_starts_while_as_many_of_it_wait_for_deliveries_as_may() {
+        let mut partitions = assigned();
+        let generation = partitions.take(0, 0, 1).expect("ours");
+        for _ in 0..MOST_HELD {
+            assert_eq!(partitions.start(0, generation), Start::Runs);
+            partitions.hold(0, generation);
+        }
+        assert_eq!((partitions.running(&[0]), partitions.start(0, generation)), (0, Start::Waits));
+        assert!(!partitions.may_start(0) && partitions.may_start(1));
+        partitions.release(0, generation);
+        assert_eq!((partitions.running(&[0]), partitions.start(0, generation)), (1, Start::Runs));
+    }
+
+    #[test]
     fn a_record_of_a_partition_that_is_not_ours_is_not_taken() {
         assert_eq!(assigned().take(7, 0, 1), None);
     }
@@ -368,7 +385,8 @@ mod tests {
         assert!(partitions.is_flowing(0));
         partitions.revoke(0);
         partitions.assign(0, Instant::now());
-        assert!(partitions.may_resume().is_empty(), "it goes on already");
+        assert_eq!(partitions.may_resume(), [0], "librdkafka may have missed it");
+        assert!(partitions.may_resume().is_empty(), "said once");
     }
 
     #[test]
@@ -407,22 +425,10 @@ mod tests {
     }
 
     #[test]
-    fn a_watermark_is_committed_when_it_moves_and_repeated_once_when_quiet() {
-        let now = Instant::now();
-        let mut partitions = assigned();
-        let generation = partitions.take(0, 5, 1).expect("ours");
-        finish(&mut partitions, generation, 5, 1);
-        assert_eq!(partitions.due_commits(now), [(0, 6)]);
-        assert!(partitions.due_commits(now).is_empty());
-        assert_eq!(partitions.due_commits(now + COMMIT_AGAIN_AFTER), [(0, 6)]);
-        assert!(partitions.due_commits(now + 2 * COMMIT_AGAIN_AFTER).is_empty());
-    }
-
-    #[test]
     fn a_handler_that_did_not_end_well_moves_nothing() {
         let mut partitions = assigned();
         let generation = partitions.take(0, 5, 1).expect("ours");
-        assert!(partitions.start(0, generation));
+        assert_eq!(partitions.start(0, generation), Start::Runs);
         assert_eq!(partitions.running(&[0]), 1);
         partitions.end(0, generation, 5, 1, false);
         assert_eq!(partitions.running(&[0]), 0);

@@ -16,9 +16,9 @@ use std::{
 use tokio::{task::coop, time};
 
 use super::{
+    assigned::{Generation, Start},
     hand,
     lanes::{Job, Lane},
-    partitions::Generation,
     received::Received,
     worker::{State, Step, Task, Worker},
 };
@@ -71,10 +71,11 @@ impl State {
     fn next(&mut self) -> Option<Job<Task>> {
         while let Some(job) = self.lanes.next() {
             let Task { record, generation, .. } = &job.item;
-            if self.partitions.start(record.partition(), *generation) {
-                return Some(job);
+            match self.partitions.start(record.partition(), *generation) {
+                Start::Runs => return Some(job),
+                Start::Waits => self.put_aside(job),
+                Start::Gone => self.lanes.finish(job.lane),
             }
-            self.lanes.finish(job.lane);
         }
         None
     }
@@ -299,7 +300,7 @@ impl Worker {
     }
 
     /// Tells whoever drains. Nobody does in most cases, and telling nobody costs a system call too.
-    fn tell_ended(&self, state: &State) {
+    pub(super) fn tell_ended(&self, state: &State) {
         if state.is_draining {
             self.ended.notify_all();
         }

@@ -15,22 +15,24 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     Served,
+    assigned::Generation,
     delivery::Sent,
     handle::Handling,
     intake::Intake,
-    lanes::{Keys, Lanes},
+    lanes::{Job, Keys, Lanes},
     outcome::{self, Outcome},
     pack::Packed,
-    partitions::{Generation, Partitions},
+    partitions::Partitions,
     pausing::Bounds,
     received::Received,
     runners::{EndedJob, Runners},
 };
 use crate::{
     Config, RpcError,
+    caught::caught,
     handler::context::Input,
     producer::Producer,
-    telemetry::{self, SubscriptionMetrics},
+    telemetry::{self, Count, SubscriptionMetrics},
     wire::{OutgoingRecord, retry},
 };
 
@@ -77,6 +79,8 @@ pub(super) struct State {
     pub(super) partitions: Partitions,
     pub(super) lanes: Lanes<Task>,
     pub(super) runners: Runners,
+    /// What is not to start while its partition is held.
+    pub(super) aside: Vec<Job<Task>>,
     /// Whether somebody waits for handlers to end.
     pub(super) is_draining: bool,
     /// Whether the consumer thread waits until few jobs are ready.
@@ -120,6 +124,7 @@ impl Worker {
             partitions: Partitions::new(Arc::clone(&source), bounds),
             lanes: Lanes::new(served.concurrency),
             runners: Runners::new(runtime.metrics().num_workers()),
+            aside: Vec::new(),
             is_draining: false,
             awaits_few_ready: false,
         };
@@ -155,14 +160,23 @@ impl Worker {
         match AssertUnwindSafe(self.run(task, input)).catch_unwind().await {
             Ok(step) => step,
             Err(_panic) => {
-                tracing::error!(
-                    topic = %self.source, partition = task.record.partition(), offset = task.record.offset(),
-                    group = %self.served.group,
-                    "a panic beside a handler; its record goes to the dead-letter topic"
-                );
-                self.dead_letter_refused(task, RpcError::internal("a panic beside the handler")).await
+                // It may be the log that panics.
+                caught("what hears of a panic", || {
+                    tracing::error!(
+                        topic = %self.source, partition = task.record.partition(),
+                        offset = task.record.offset(), group = %self.served.group,
+                        "a panic beside a handler; its record goes to the dead-letter topic"
+                    );
+                });
+                let error = RpcError::internal("a panic beside the handler");
+                self.caught_or_left(self.dead_letter_refused(task, error)).await
             }
         }
+    }
+
+    /// What is left to do for a record; where that panics too, its partition waits for it, and its key does not.
+    pub(super) async fn caught_or_left(&self, rest: impl Future<Output = Step>) -> Step {
+        AssertUnwindSafe(rest).catch_unwind().await.unwrap_or(Step::Left)
     }
 
     /// Runs a record, and does what it leads to.
@@ -201,7 +215,7 @@ impl Worker {
                 let what = "a record failed, and is tried again through the retry topic";
                 self.report(task, record, &failed, what);
                 match self.send_retry(task, again).await {
-                    Sent::Refused(error) => self.dead_letter_refused(task, error).await,
+                    Sent::Refused(_told) => self.give_up(task, record, failed.error).await,
                     Sent::Done => done(&self.metrics.retried_later),
                     Sent::Left => Step::Left,
                 }
@@ -235,6 +249,25 @@ impl Worker {
         }
     }
 
+    /// A record whose retry was refused for good, such as for its size: it has failed with what its handler said.
+    async fn give_up(self: &Arc<Self>, task: &Task, record: &Received, error: RpcError) -> Step {
+        let reply = outcome::error_reply(&self.served, record, &error);
+        let counter = match outcome::letter(&self.served, record, error) {
+            Some(letter) => match self.deliver_letter(task, letter).await {
+                Some(counter) => counter,
+                None => return Step::Left,
+            },
+            None => &self.metrics.discarded,
+        };
+        match reply {
+            Some(reply) => match self.send_reply(task, &reply).await {
+                Sent::Left => Step::Left,
+                Sent::Done | Sent::Refused(_) => done(counter),
+            },
+            None => done(counter),
+        }
+    }
+
     /// A reply that was refused for good is not silence: it is a dead letter.
     async fn dead_letter_refused(self: &Arc<Self>, task: &Task, error: RpcError) -> Step {
         match outcome::letter(&self.served, &task.record.unpack(), error) {
@@ -247,11 +280,7 @@ impl Worker {
     ///
     /// A letter that is refused for good, such as for the rules of its topic, stops no partition: whoever writes such records
     /// could stop any.
-    async fn deliver_letter(
-        self: &Arc<Self>,
-        task: &Task,
-        letter: Arc<OutgoingRecord>,
-    ) -> Option<&metrics::Counter> {
+    async fn deliver_letter(self: &Arc<Self>, task: &Task, letter: Arc<OutgoingRecord>) -> Option<&Count> {
         match self.send_letter(task, letter).await {
             Sent::Done => Some(&self.metrics.dead_lettered),
             Sent::Left => None,
@@ -297,7 +326,7 @@ impl Worker {
     }
 }
 
-fn done(counter: &metrics::Counter) -> Step {
+fn done(counter: &Count) -> Step {
     counter.increment(1);
     Step::Final
 }

@@ -1,0 +1,125 @@
+//! One assignment of one partition: what was taken of it, and how far it has come.
+
+use std::time::{Duration, Instant};
+
+use super::{
+    offsets::Offsets,
+    pausing::{Because, Bounds},
+};
+
+/// After so long without progress the last watermark is committed once more: librdkafka does not tell what
+/// became of an asynchronous commit, and the last one of a quiet partition may have failed.
+const COMMIT_AGAIN_AFTER: Duration = Duration::from_secs(5);
+
+/// Whether a record may start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Start {
+    Runs,
+    /// As many of its partition wait for a delivery to work again as may.
+    Waits,
+    /// Its generation is not ours any more.
+    Gone,
+}
+
+/// One assignment of one partition. A record that outlives the assignment it was taken in counts for nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Generation(u64);
+
+impl Generation {
+    /// One that is like none before.
+    pub(super) fn next(next: &mut u64) -> Self {
+        let generation = Self(*next);
+        *next += 1;
+        generation
+    }
+}
+
+/// A partition that is assigned.
+#[derive(Debug)]
+pub(super) struct Assigned {
+    pub(super) generation: Generation,
+    pub(super) offsets: Offsets,
+    /// The weight of the records that were taken and are not finished.
+    pub(super) bytes: usize,
+    pub(super) unfinished: usize,
+    pub(super) paused: bool,
+    /// Whether it went on after that.
+    pub(super) was_resumed: bool,
+    /// Where the consumer is to go back to before more is taken.
+    pub(super) goes_back: Option<i64>,
+    pub(super) running: usize,
+    /// How many records wait for a delivery to work again: until then the partition takes no more.
+    pub(super) held: usize,
+    pub(super) committed: Option<i64>,
+    pub(super) confirmed: bool,
+    pub(super) committed_at: Instant,
+}
+
+impl Assigned {
+    pub(super) fn new(generation: Generation, now: Instant) -> Self {
+        Self {
+            generation,
+            offsets: Offsets::default(),
+            bytes: 0,
+            unfinished: 0,
+            paused: false,
+            was_resumed: false,
+            goes_back: None,
+            running: 0,
+            held: 0,
+            committed: None,
+            confirmed: true,
+            committed_at: now,
+        }
+    }
+
+    /// Why it takes no more, if it does not.
+    pub(super) fn why_full(&self, bounds: Bounds) -> Option<Because> {
+        if self.held > 0 {
+            return Some(Because::Held);
+        }
+        bounds.passed_by(self.offsets.uncommitted(), self.bytes)
+    }
+
+    /// Begins a new generation where offsets have gone back to this one. What is not finished below it comes again once the
+    /// consumer has gone back.
+    pub(super) fn begin_anew(&mut self, generation: Generation, offset: i64) {
+        let goes_back = self.offsets.watermark().filter(|watermark| *watermark < offset);
+        // What librdkafka has paused stays paused.
+        let Self { paused, was_resumed, committed_at, .. } = *self;
+        *self = Self { paused, was_resumed, goes_back, ..Self::new(generation, committed_at) };
+    }
+
+    /// What is to be committed now: a watermark that has moved, or that is worth repeating. Notes it as sent.
+    pub(super) fn due_commit(&mut self, now: Instant) -> Option<i64> {
+        // Nothing finished yet: what is committed is where we started.
+        let watermark = self.offsets.watermark()?;
+        let moved = self.committed.is_none_or(|committed| watermark > committed);
+        let repeat =
+            !self.confirmed && now.saturating_duration_since(self.committed_at) >= COMMIT_AGAIN_AFTER;
+        (moved || repeat).then(|| {
+            self.confirmed = !moved;
+            self.committed = Some(watermark);
+            self.committed_at = now;
+            watermark
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_watermark_is_committed_when_it_moves_and_repeated_once_when_quiet() {
+        let now = Instant::now();
+        let mut own = Assigned::new(Generation(0), now);
+        assert_eq!(own.due_commit(now), None);
+        own.offsets.take(5);
+        own.offsets.finish(5);
+        assert_eq!(own.due_commit(now), Some(6));
+        assert_eq!(own.due_commit(now), None);
+        assert_eq!(own.due_commit(now + COMMIT_AGAIN_AFTER), Some(6));
+        assert_eq!(own.due_commit(now + 2 * COMMIT_AGAIN_AFTER), None);
+    }
+}

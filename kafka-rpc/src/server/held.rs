@@ -1,0 +1,80 @@
+//! Records that wait for a delivery to work again, and what waits for them.
+//!
+//! Such a record holds its partition, which takes no more, and nothing else: it gives up its place, so that records of
+//! other partitions run in it, and nobody who drains waits for it.
+
+use std::sync::Arc;
+
+use super::{
+    lanes::Job,
+    worker::{State, Task, Worker},
+};
+
+/// How many records of a partition may wait so before no more of it are started: each is sent again and again, and what is
+/// started behind so many would most likely wait too.
+pub(super) const MOST_HELD: usize = 16;
+
+/// A record that waits for a delivery to work again, until this is dropped.
+pub(super) struct Held<'a> {
+    worker: &'a Arc<Worker>,
+    task: &'a Task,
+}
+
+impl<'a> Held<'a> {
+    pub(super) fn new(worker: &'a Arc<Worker>, task: &'a Task) -> Self {
+        let mut state = worker.state();
+        state.partitions.hold(task.record.partition(), task.generation);
+        state.lanes.park();
+        worker.tell_ended(&state);
+        let held = state.partitions.held();
+        drop(state);
+        let this = Self { worker, task };
+        this.changed(held);
+        this
+    }
+
+    fn changed(&self, held: usize) {
+        self.worker.metrics.held.set(held);
+        self.worker.flow_has_changed();
+        self.worker.go();
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        let Task { record, generation, .. } = self.task;
+        let mut state = self.worker.state();
+        state.partitions.release(record.partition(), *generation);
+        state.lanes.take_place();
+        state.bring_back(record.partition());
+        let held = state.partitions.held();
+        drop(state);
+        self.changed(held);
+    }
+}
+
+impl State {
+    /// Puts a job aside that is not to start while its partition is held by so many.
+    pub(super) fn put_aside(&mut self, job: Job<Task>) {
+        self.lanes.park();
+        self.aside.push(job);
+    }
+
+    /// Brings back what was put aside of a partition, unless it is held by as many still.
+    fn bring_back(&mut self, partition: i32) {
+        if self.partitions.may_start(partition) {
+            for job in self.aside.extract_if(.., |job| job.item.record.partition() == partition) {
+                self.lanes.unpark(job);
+            }
+        }
+    }
+
+    /// Drops what waits of these partitions.
+    pub(super) fn forget(&mut self, partitions: &[i32]) {
+        let goes = |task: &Task| partitions.contains(&task.record.partition());
+        self.lanes.retain(|task| !goes(task));
+        for job in self.aside.extract_if(.., |job| goes(&job.item)) {
+            self.lanes.abandon(job.lane);
+        }
+    }
+}
