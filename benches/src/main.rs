@@ -37,7 +37,7 @@ mod traffic;
 
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use clap::Parser as _;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
@@ -146,6 +146,11 @@ async fn over_table(
     tables: Vec<Table>,
     how: &How,
 ) -> anyhow::Result<(Vec<Row>, Option<Kafka>)> {
+    ensure!(
+        !tables.is_empty(),
+        "nothing is left to measure: no table has such cells, or not on these brokers"
+    );
+    ensure!(how.repetitions > 0, "what is measured no time has no numbers: `--repetitions` is one at least");
     let mut measured = Vec::new();
     let ended = calls::measure(kafka, tables, how, &mut measured).await;
     let rows = report::rows(&measured)?;

@@ -46,7 +46,7 @@
 //! | `kafka` (default) | the runtime over a cluster, on librdkafka |
 //! | `testing` | `testing::EmbeddedBroker` |
 //! | `ssl`, `ssl-vendored` | TLS and SCRAM, with the system's OpenSSL or one that is built along |
-//! | `sasl` | Kerberos, with the system's libsasl2 |
+//! | `sasl` | Kerberos, with the system's libsasl2; brings `ssl` |
 //!
 //! A contract crate needs none of them: `default-features = false` leaves the macros, calls, errors, [`Loopback`]
 //! and [`Stub`], and no C.

@@ -12,8 +12,8 @@ use tests::Cluster;
 use super::{properties, wire::Received};
 use crate::contract::{Order, PLACED};
 
-/// As often as the framework.
-const COMMIT_EVERY_MILLIS: &str = "100";
+/// As often as the framework at this rate: after a thousand records, and ten milliseconds at least.
+const COMMIT_EVERY_MILLIS: &str = "10";
 
 /// Reads so many events in a new group; `began` hears of the first. Returns the consumer, which commits the rest when it is
 /// closed.

@@ -187,7 +187,7 @@ impl Worker {
                 sent => break sent.map_err(Some),
             }
         };
-        if held.take().is_some() {
+        if held.take().is_some() && sent.is_ok() {
             tracing::info!(
                 to = %record.topic, topic = %self.source, partition, group = %self.served.group,
                 "deliveries work again"

@@ -30,7 +30,7 @@ pub(super) struct RunArguments {
     #[arg(long, default_value_t = 1_100)]
     pub(super) rate: u32,
     /// Processes that call.
-    #[arg(long, default_value_t = 2)]
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..))]
     pub(super) callers: u16,
     /// Instances of the service at the start; the schedule adds one and takes away all but one.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(2..))]

@@ -33,6 +33,9 @@ const BROKERS: usize = 3;
 /// How often a line tells how far the run is.
 const TELL_EVERY: Duration = Duration::from_secs(5);
 
+/// How many answers each caller must have once the faults are over: seconds of load.
+const ANSWERED_AFTERWARDS: u64 = 1_000;
+
 /// How long the group may take to finish what is left once all is well.
 const DRAIN_WITHIN: Duration = Duration::from_mins(3);
 
@@ -72,7 +75,7 @@ fn run(arguments: &RunArguments) -> io::Result<ExitCode> {
         .map(|index| Caller::start(index, &addresses, arguments, &ledgers))
         .collect::<io::Result<Vec<_>>>()?;
     let board = Board::new(callers, &ledger);
-    board.wait_for_answers()?;
+    board.wait_for_answers(1)?;
 
     println!("faults for {} min: seed {}, protocol {protocol}", arguments.minutes, arguments.seed);
     board.faults(arguments, &mut brokers, &mut fleet)?;
@@ -80,6 +83,8 @@ fn run(arguments: &RunArguments) -> io::Result<ExitCode> {
     println!("faults are over; draining");
     brokers.wait_until_in_sync()?;
     fleet.heal()?;
+    // What no fault has broken for good must work again, and not only end.
+    board.wait_for_answers(ANSWERED_AFTERWARDS)?;
     board.finish_calls()?;
     let log = Log::of(&addresses)?;
     wait_until_drained(&log, arguments.partitions);
@@ -161,13 +166,15 @@ impl<'a> Board<'a> {
         );
     }
 
-    /// Faults begin when all works.
-    fn wait_for_answers(&self) -> io::Result<()> {
+    /// Waits until each caller has had so many more answers: faults begin, and calls end, when all works.
+    fn wait_for_answers(&self, more: u64) -> io::Result<()> {
         let until = Instant::now() + BOUND;
-        while !self.callers.iter().all(|caller| caller.tally().answered > 0) {
+        let answered = || self.callers.iter().map(|caller| caller.tally().answered);
+        let wanted: Vec<u64> = answered().map(|before| before + more).collect();
+        while !answered().zip(&wanted).all(|(answered, wanted)| answered >= *wanted) {
             if Instant::now() > until {
                 return Err(io::Error::other(format!(
-                    "no answers within {BOUND:?}: see the processes' logs"
+                    "not each caller has had {more} more answers within {BOUND:?}: see the processes' logs"
                 )));
             }
             thread::sleep(Duration::from_millis(100));
