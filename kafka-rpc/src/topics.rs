@@ -3,9 +3,10 @@
 use std::{
     collections::{BTreeMap, HashSet},
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
+use futures_util::future::join_all;
 use rdkafka::{
     admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
     client::DefaultClientContext,
@@ -14,6 +15,10 @@ use rdkafka::{
 use tokio::task;
 
 use crate::{Config, Error, kafka, producer::Producer, server::Served};
+
+/// How long it is waited for brokers at a time. Nothing ends a question that is under way, and a process that is told to end
+/// waits for it.
+const ASK_FOR: Duration = Duration::from_secs(3);
 
 /// How many partitions a topic that is made gets: what the catalogue of the reference deployment has.
 const PARTITIONS: i32 = 3;
@@ -28,8 +33,12 @@ pub(crate) async fn ensure(
     let known = connect(config, producer).await?;
     let began = Instant::now();
     let mut missing = BTreeMap::new();
-    for (topic, partitions) in needed(served) {
-        if !known.contains(&*topic) && !exists(config, producer, &topic).await? {
+    let unlisted: Vec<_> =
+        needed(served).into_iter().filter(|(topic, _)| !known.contains(&**topic)).collect();
+    // All at once: asking for one that is not there takes a while.
+    let there = join_all(unlisted.iter().map(|(topic, _)| exists(config, producer, topic))).await;
+    for ((topic, partitions), there) in unlisted.into_iter().zip(there) {
+        if !there? {
             missing.insert(topic, partitions);
         }
     }
@@ -71,16 +80,21 @@ fn needed(served: &[Served]) -> BTreeMap<Arc<str>, i32> {
 /// Waits until any broker answers; gives the topics that it knows.
 async fn connect(config: &Config, producer: &Arc<Producer>) -> Result<HashSet<String>, Error> {
     let started = Instant::now();
-    let (asking, within) = (Arc::clone(producer), config.connection_timeout);
-    let asked = task::spawn_blocking(move || asking.ask_topics(within)).await;
-    let reason = match asked {
-        Ok(Ok(known)) => {
-            tracing::info!(elapsed = ?started.elapsed(), brokers = %config.brokers, "connected");
-            return Ok(known);
+    let reason = loop {
+        let left = config.connection_timeout.saturating_sub(started.elapsed());
+        let (asking, within) = (Arc::clone(producer), left.min(ASK_FOR));
+        let reason = match task::spawn_blocking(move || asking.ask_topics(within)).await {
+            Ok(Ok(known)) => {
+                tracing::info!(elapsed = ?started.elapsed(), brokers = %config.brokers, "connected");
+                return Ok(known);
+            }
+            // The error itself only says that nothing came: that a password is wrong, say, was told before.
+            Ok(Err(error)) => producer.trouble().unwrap_or_else(|| error.to_string()),
+            Err(ended) => ended.to_string(),
+        };
+        if started.elapsed() >= config.connection_timeout {
+            break reason;
         }
-        // The error itself only says that nothing came: that a password is wrong, say, was told before.
-        Ok(Err(error)) => producer.trouble().unwrap_or_else(|| error.to_string()),
-        Err(ended) => ended.to_string(),
     };
     Err(Error::Unreachable { brokers: config.brokers.clone(), waited: started.elapsed(), reason })
 }

@@ -58,7 +58,7 @@ async fn poison_gets_a_400_and_never_stops_the_partition() {
     cluster.create_topic(TOPIC, 1).await;
     cluster.create_topic(REPLIES, 1).await;
     let (peer, topic, replies) = (cluster.peer(), cluster.name(TOPIC), cluster.name(REPLIES));
-    let poison: [(&str, Option<&[u8]>); 8] = [
+    let poison: [(&str, Option<&[u8]>); 11] = [
         ("no JSON", Some(b"poison")),
         ("no value", None),
         ("no text", Some(b"\xff\xfe\x00")),
@@ -67,6 +67,9 @@ async fn poison_gets_a_400_and_never_stops_the_partition() {
         ("no such command", Some(br#"{"type":"NO_SUCH","payload":1}"#)),
         ("a wrong payload", Some(br#"{"type":"PLACE","payload":{"account":7}}"#)),
         ("no payload", Some(br#"{"type":"PLACE"}"#)),
+        ("no end", Some(br#"{"type":"PLACE","payload":{"account":"a","number":1}"#)),
+        ("no end of what takes nothing", Some(br#"{"type":"NOTHING""#)),
+        ("two types of what takes nothing", Some(br#"{"type":"NOTHING","type":"PLACE"}"#)),
     ];
     for (name, value) in poison {
         let waited = Record { value: value.map(<[u8]>::to_vec), ..Record::default() };
@@ -91,7 +94,9 @@ async fn poison_gets_a_400_and_never_stops_the_partition() {
             "{name}"
         );
     }
-    eventually("all is committed", || (cluster.committed_sum(GROUP, TOPIC, 1) == 17).then_some(())).await;
+    let sent = 2 * poison.len() + 1;
+    let committed = || usize::try_from(cluster.committed_sum(GROUP, TOPIC, 1)) == Ok(sent);
+    eventually("all is committed", || committed().then_some(())).await;
     running.shutdown().await.expect("a clean shutdown");
 }
 

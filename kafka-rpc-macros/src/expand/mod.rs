@@ -234,16 +234,20 @@ struct Arguments {
 /// The payload of a handler, read from the context.
 fn payload(item: &Item, handler: &Handler) -> Arguments {
     let request = local("request");
-    match handler.read_payload() {
-        Some(payload) => {
-            let read = assert::read(item, &payload.ty);
-            Arguments { lets: vec![quote!(let #request = #read;)], names: vec![request.into_token_stream()] }
-        }
-        // A contract's methods always have the payload, so that its impl need not know whether there is one.
-        None if handler.payload.is_some() || item.style() == Style::Contract => {
-            Arguments { lets: Vec::new(), names: vec![quote!(())] }
-        }
-        None => Arguments { lets: Vec::new(), names: Vec::new() },
+    if let Some(payload) = handler.read_payload() {
+        let read = assert::read(item, &payload.ty);
+        return Arguments {
+            lets: vec![quote!(let #request = #read;)],
+            names: vec![request.into_token_stream()],
+        };
+    }
+    // Whatever it is: but what it would be in must be what it says.
+    let context = local("context");
+    // A contract's methods always have the payload, so that its impl need not know whether there is one.
+    let has_name = handler.payload.is_some() || item.style() == Style::Contract;
+    Arguments {
+        lets: vec![quote!(#context.read_nothing()?;)],
+        names: has_name.then(|| quote!(())).into_iter().collect(),
     }
 }
 

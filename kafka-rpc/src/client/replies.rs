@@ -5,6 +5,7 @@
 
 use std::{
     collections::HashMap,
+    panic::AssertUnwindSafe,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread,
     time::{Duration, Instant},
@@ -73,6 +74,9 @@ enum Routing {
     Known(Route),
     /// It is asked for: once for all who wait.
     Asked(Asked),
+    /// It was not found. Until then nobody asks again: those who stand in line get this answer, and do not ask one after the
+    /// other.
+    Failed(CallError, Instant),
 }
 
 type Asked = Shared<BoxFuture<'static, Result<Route, CallError>>>;
@@ -142,7 +146,7 @@ impl Replies {
     pub(crate) fn known_route(&self, topic: &Arc<str>) -> Option<Route> {
         match self.lock_routes().get(topic)? {
             Routing::Known(route) => Some(route.clone()),
-            Routing::Asked(_) => None,
+            Routing::Asked(_) | Routing::Failed(..) => None,
         }
     }
 
@@ -150,10 +154,15 @@ impl Replies {
     pub(crate) async fn route(self: &Arc<Self>, topic: &Arc<str>) -> Result<Route, CallError> {
         let asked = {
             let mut routes = self.lock_routes();
-            let asked = || Routing::Asked(self.ask(Arc::clone(topic)));
-            match routes.entry(Arc::clone(topic)).or_insert_with(asked) {
-                Routing::Known(route) => return Ok(route.clone()),
-                Routing::Asked(asked) => asked.clone(),
+            match routes.get(topic) {
+                Some(Routing::Known(route)) => return Ok(route.clone()),
+                Some(Routing::Failed(error, until)) if Instant::now() < *until => return Err(error.clone()),
+                Some(Routing::Asked(asked)) => asked.clone(),
+                Some(Routing::Failed(..)) | None => {
+                    let asked = self.ask(Arc::clone(topic));
+                    routes.insert(Arc::clone(topic), Routing::Asked(asked.clone()));
+                    asked
+                }
             }
         };
         asked.await
@@ -164,15 +173,16 @@ impl Replies {
     fn ask(self: &Arc<Self>, topic: Arc<str>) -> Asked {
         let replies = Arc::clone(self);
         let asking = self.runtime.spawn(async move {
-            let found = replies.position(&topic).await;
-            match &found {
-                Ok(route) => drop(replies.lock_routes().insert(topic, Routing::Known(route.clone()))),
-                // Not at once: those who stand in line get this answer too, and do not ask one after the other.
-                Err(_) => drop(replies.runtime.clone().spawn(async move {
-                    time::sleep(ASK_AGAIN_AFTER).await;
-                    replies.lock_routes().remove(&topic);
-                })),
-            }
+            let found = AssertUnwindSafe(replies.position(&topic)).catch_unwind().await;
+            let found = found.unwrap_or_else(|_panic| {
+                let reason = "looking for the reply topic panicked; the panic itself says where".to_owned();
+                Err(CallError::Undeliverable { topic: topic.to_string(), reason })
+            });
+            let routing = match found.clone() {
+                Ok(route) => Routing::Known(route),
+                Err(error) => Routing::Failed(error, Instant::now() + ASK_AGAIN_AFTER),
+            };
+            replies.lock_routes().insert(topic, routing);
             found
         });
         // The task ends before it has an answer only with the runtime it is on.
@@ -237,7 +247,7 @@ impl Replies {
                 let routes = self.lock_routes();
                 let known = |routing: &Routing| match routing {
                     Routing::Known(route) => Some(route.clone()),
-                    Routing::Asked(_) => None,
+                    Routing::Asked(_) | Routing::Failed(..) => None,
                 };
                 routes.values().filter_map(known).collect()
             };

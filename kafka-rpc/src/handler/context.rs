@@ -90,6 +90,12 @@ impl Context {
         P::from_context(self)
     }
 
+    /// Where a handler has no payload.
+    #[doc(hidden)]
+    pub fn read_nothing(&self) -> Result<(), RpcError> {
+        self.payload.check()
+    }
+
     /// Each argument after it.
     #[doc(hidden)]
     pub async fn extract<X: FromRecord>(&self) -> Result<X, RpcError> {

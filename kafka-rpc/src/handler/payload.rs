@@ -54,6 +54,14 @@ impl Unread {
         })
     }
 
+    /// Checks what it would be in, for whoever does not read it: who finds a handler has read no envelope to its end.
+    pub(crate) fn check(&self) -> Result<(), RpcError> {
+        match self {
+            Self::Value(_) => Ok(()),
+            Self::Envelope(value) => envelope::decode(value).map(drop).map_err(|error| no_envelope(&error)),
+        }
+    }
+
     /// What it is read from: of an envelope the payload alone, and `null` where there is none.
     pub(crate) fn bytes(&self) -> &[u8] {
         match self {

@@ -10,7 +10,7 @@ use rdkafka::{
     error::{KafkaError, RDKafkaErrorCode},
     producer::{DeliveryResult, ProducerContext},
 };
-use tokio::sync::Notify;
+use tokio::sync::{Notify, futures::Notified};
 
 use super::{distance::Purpose, refusal::DeliveryError, topic::Topic};
 use crate::caught::caught;
@@ -24,8 +24,8 @@ type OnBrokersLost = Box<dyn Fn(&str) + Send + Sync>;
 /// Who hears what librdkafka tells, whichever producer it tells it of.
 #[derive(Default)]
 pub(super) struct Events {
-    /// Told of deliveries: whoever waits for space, and [says so](Self::waits_for_space), may try again.
-    pub(super) space: Notify,
+    /// Told of deliveries: whoever waits for space may try again.
+    space: Notify,
     /// How many wait for that: nobody does in most cases, and telling nobody costs something too.
     waiting: AtomicUsize,
     /// Told when no broker can be reached.
@@ -44,10 +44,10 @@ impl Drop for Waits<'_> {
 }
 
 impl Events {
-    /// Says that somebody waits for space.
-    pub(super) fn waits_for_space(&self) -> Waits<'_> {
+    /// Listens for space from now on, and says that somebody does.
+    pub(super) fn listen_for_space(&self) -> (Waits<'_>, Notified<'_>) {
         self.waiting.fetch_add(1, Ordering::Relaxed);
-        Waits(self)
+        (Waits(self), self.space.notified())
     }
 
     /// Tells those who wait that there may be space.

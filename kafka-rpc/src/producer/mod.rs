@@ -238,9 +238,8 @@ impl Producer {
         // Once without: there is space in most cases, and listening for it is work for everybody.
         let mut listens = false;
         loop {
-            let _waits = listens.then(|| self.events.waits_for_space());
-            // Before it tries: it hears of whatever is told from now on.
-            let space = self.events.space.notified();
+            // Before it tries, so that space made in between is not missed.
+            let listening = listens.then(|| self.events.listen_for_space());
             let (told, delivered) = oneshot::channel();
             let tell: OnDelivery = Box::new(move |result| {
                 // Whoever waited may have gone; the record has not.
@@ -249,8 +248,10 @@ impl Producer {
             match self.queue(record, tell) {
                 Ok(()) => return Ok(Delivery(delivered)),
                 Err(QueueError::Refused(error)) => return Err(error),
-                Err(QueueError::Full) if listens => space.await,
-                Err(QueueError::Full) => listens = true,
+                Err(QueueError::Full) => match listening {
+                    Some((_waits, space)) => space.await,
+                    None => listens = true,
+                },
             }
         }
     }

@@ -85,9 +85,8 @@ impl Assigned {
     /// consumer has gone back.
     pub(super) fn begin_anew(&mut self, generation: Generation, offset: i64) {
         let goes_back = self.offsets.watermark().filter(|watermark| *watermark < offset);
-        // What librdkafka has paused stays paused.
-        let Self { paused, was_resumed, committed_at, .. } = *self;
-        *self = Self { paused, was_resumed, goes_back, ..Self::new(generation, committed_at) };
+        let Self { was_resumed, committed_at, .. } = *self;
+        *self = Self { was_resumed, goes_back, ..Self::new(generation, committed_at) };
     }
 
     /// What is to be committed now: a watermark that has moved, or that is worth repeating. Notes it as sent.

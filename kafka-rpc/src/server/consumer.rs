@@ -52,6 +52,9 @@ const RESUME_AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// How long going back in a partition may take before it is tried again.
 const SEEK_FOR: Duration = Duration::from_secs(1);
 
+/// After how long that is.
+const GO_BACK_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
 /// Makes a consumer a static member of its group, which may be away for a while without a rebalance.
 const INSTANCE_ID: &str = "group.instance.id";
 
@@ -100,21 +103,16 @@ impl ConsumerThread {
             reported_at: Instant::now(),
             resumed: Vec::new(),
             resumed_at: Instant::now(),
+            go_back_from: Instant::now(),
             slow_handler: config.slow_handler,
         };
         thread::Builder::new()
             .name("kafka-rpc-consumer".to_owned())
             .spawn(move || {
-                let mut polling = polling;
-                let ended = caught("the thread of a consumer", || polling.run()).unwrap_or_else(|| {
-                    Err(cannot_go_on(&worker, "its thread panicked; the panic itself says where".to_owned()))
-                });
-                if let Err(error) = ended {
-                    // Before the consumer is closed: that can hang, and others may have its partitions already.
-                    end_without_leaving(&worker, &error);
+                if let Err(error) = polling.run_to_its_end() {
+                    end(&worker, &error);
                     let _nobody_listens = failed.send(error);
                 }
-                caught("what hears of a consumer that closes", || drop(polling));
                 let _nobody_waits = tell.send(());
             })
             .map_err(|source| Error::System {
@@ -150,10 +148,27 @@ struct Polling {
     /// What was resumed, the first of it then, and is to be once more.
     resumed: Vec<i32>,
     resumed_at: Instant,
+    /// From when on it goes back where it is to.
+    go_back_from: Instant,
     slow_handler: Duration,
 }
 
 impl Polling {
+    fn run_to_its_end(mut self) -> Result<(), Error> {
+        let worker = Arc::clone(&self.worker);
+        let ended = caught("the thread of a consumer", || self.run());
+        if let Some(Err(_)) = ended {
+            // Its partitions are somebody else's, or will be, and no commit of its would count. Before it is closed: that can
+            // hang.
+            worker.revoke(&worker.assigned());
+        }
+        // One whose thread has panicked is in its group still, and closing it drains and commits.
+        caught("what hears of a consumer that closes", || drop(self));
+        ended.unwrap_or_else(|| {
+            Err(cannot_go_on(&worker, "its thread panicked; the panic itself says where".to_owned()))
+        })
+    }
+
     fn run(&mut self) -> Result<(), Error> {
         while !self.stop.load(Ordering::Acquire) {
             self.take_what_is_there()?;
@@ -163,7 +178,7 @@ impl Polling {
             self.look_after_handlers();
             self.worker.wait_for_runners();
         }
-        self.give_up();
+        self.drain();
         Ok(())
     }
 
@@ -205,7 +220,7 @@ impl Polling {
     }
 
     /// Has what is not finished delivered again. What came before this is dropped by librdkafka, and what was taken by us.
-    fn go_back(&self, partition: i32, offset: i64) {
+    fn go_back(&mut self, partition: i32, offset: i64) {
         let (topic, group) = (&self.worker.source, &self.worker.served.group);
         match self.consumer.seek(topic, partition, Offset::Offset(offset), SEEK_FOR) {
             Ok(()) => {
@@ -213,6 +228,7 @@ impl Polling {
                 tracing::warn!(%topic, partition, offset, %group, "what was not finished from here on is read again");
             }
             Err(error) => {
+                self.go_back_from = Instant::now() + GO_BACK_AGAIN_AFTER;
                 self.worker.flow_has_changed();
                 tracing::warn!(%topic, partition, offset, %group, %error, "going back failed, and is tried again");
             }
@@ -226,7 +242,11 @@ impl Polling {
         }
         let Flow { back, pause, resume } = self.worker.flow();
         for (partition, offset) in back {
-            self.go_back(partition, offset);
+            if Instant::now() >= self.go_back_from {
+                self.go_back(partition, offset);
+            } else {
+                self.worker.flow_has_changed();
+            }
         }
         for partition in pause {
             self.pause(partition);
@@ -324,16 +344,16 @@ impl Polling {
 
     /// Drains and commits, before the consumer is dropped and so leaves its group: what is finished must be committed while it
     /// is ours.
-    fn give_up(&self) {
+    fn drain(&self) {
         let context = Arc::clone(self.consumer.context());
         let assigned = self.worker.assigned();
         context.give_up(&self.consumer, &assigned);
     }
 }
 
-/// Lets go of what was taken by a consumer that cannot go on: its partitions are somebody else's, or will be, and no
-/// commit of its would count.
-fn end_without_leaving(worker: &Worker, error: &Error) {
+/// Notes that a consumer has ended that was not told to.
+fn end(worker: &Worker, error: &Error) {
+    // What it holds still where closing it has failed.
     worker.revoke(&worker.assigned());
     telemetry::consumer_ended(&worker.served.topic, &worker.served.group);
     // It may be the log that panicked.

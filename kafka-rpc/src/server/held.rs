@@ -26,17 +26,9 @@ impl<'a> Held<'a> {
         state.partitions.hold(task.record.partition(), task.generation);
         state.lanes.park();
         worker.tell_ended(&state);
-        let held = state.partitions.held();
         drop(state);
-        let this = Self { worker, task };
-        this.changed(held);
-        this
-    }
-
-    fn changed(&self, held: usize) {
-        self.worker.metrics.held.set(held);
-        self.worker.flow_has_changed();
-        self.worker.go();
+        worker.held_has_changed();
+        Self { worker, task }
     }
 }
 
@@ -47,9 +39,15 @@ impl Drop for Held<'_> {
         state.partitions.release(record.partition(), *generation);
         state.lanes.take_place();
         state.bring_back(record.partition());
-        let held = state.partitions.held();
         drop(state);
-        self.changed(held);
+        self.worker.held_has_changed();
+    }
+}
+
+impl Worker {
+    fn held_has_changed(self: &Arc<Self>) {
+        self.flow_has_changed();
+        self.go();
     }
 }
 

@@ -132,6 +132,7 @@ impl Worker {
         let pause =
             assigned.into_iter().filter_map(|partition| state.partitions.must_pause(partition)).collect();
         let resume = state.partitions.may_resume();
+        self.metrics.held.set(state.partitions.held());
         self.metrics.paused.set(state.partitions.paused());
         Flow { back, pause, resume }
     }

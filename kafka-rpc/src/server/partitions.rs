@@ -62,10 +62,8 @@ impl Partitions {
     /// is not finished and lies below such an offset may be in the log all the same, so the consumer goes back to that.
     pub(crate) fn take(&mut self, partition: i32, offset: i64, weight: usize) -> Option<Generation> {
         let own = self.assigned.get_mut(&partition)?;
-        if own.paused {
-            // librdkafka has not heard of it, or has forgotten: it is told again.
-            own.paused = false;
-        }
+        // Where it was, librdkafka has not heard of it, or has forgotten: it is told again.
+        own.paused = false;
         if own.goes_back.is_some() {
             // It comes again.
             return None;

@@ -215,7 +215,7 @@ impl Worker {
                 let what = "a record failed, and is tried again through the retry topic";
                 self.report(task, record, &failed, what);
                 match self.send_retry(task, again).await {
-                    Sent::Refused(_told) => self.give_up(task, record, failed.error).await,
+                    Sent::Refused(_told) => self.retry_refused(task, record, failed.error).await,
                     Sent::Done => done(&self.metrics.retried_later),
                     Sent::Left => Step::Left,
                 }
@@ -223,14 +223,7 @@ impl Worker {
             Outcome::DeadLetter { letter, reply, failed } => {
                 let what = "a record failed for good, and goes to the dead-letter topic";
                 self.report(task, record, &failed, what);
-                // The letter first: once the caller has its answer, it may look for it.
-                let Some(counter) = self.deliver_letter(task, letter).await else { return Step::Left };
-                if let Some(reply) = reply
-                    && let Sent::Left = self.send_reply(task, &reply).await
-                {
-                    return Step::Left;
-                }
-                done(counter)
+                self.tell_of_failure(task, Some(letter), reply).await
             }
             Outcome::Discarded(failed) => {
                 let what = "a record failed for good, and is discarded: there is no dead-letter topic for it";
@@ -250,22 +243,30 @@ impl Worker {
     }
 
     /// A record whose retry was refused for good, such as for its size: it has failed with what its handler said.
-    async fn give_up(self: &Arc<Self>, task: &Task, record: &Received, error: RpcError) -> Step {
+    async fn retry_refused(self: &Arc<Self>, task: &Task, record: &Received, error: RpcError) -> Step {
         let reply = outcome::error_reply(&self.served, record, &error);
-        let counter = match outcome::letter(&self.served, record, error) {
-            Some(letter) => match self.deliver_letter(task, letter).await {
-                Some(counter) => counter,
-                None => return Step::Left,
-            },
-            None => &self.metrics.discarded,
-        };
-        match reply {
-            Some(reply) => match self.send_reply(task, &reply).await {
-                Sent::Left => Step::Left,
-                Sent::Done | Sent::Refused(_) => done(counter),
-            },
-            None => done(counter),
+        self.tell_of_failure(task, outcome::letter(&self.served, record, error), reply).await
+    }
+
+    /// Tells of a record that has failed for good, by a letter and a reply where there is one.
+    async fn tell_of_failure(
+        self: &Arc<Self>,
+        task: &Task,
+        letter: Option<Arc<OutgoingRecord>>,
+        reply: Option<Arc<OutgoingRecord>>,
+    ) -> Step {
+        let mut counter = &self.metrics.discarded;
+        // The letter first: once the caller has its answer, it may look for it.
+        if let Some(letter) = letter {
+            let Some(delivered) = self.deliver_letter(task, letter).await else { return Step::Left };
+            counter = delivered;
         }
+        if let Some(reply) = reply
+            && let Sent::Left = self.send_reply(task, &reply).await
+        {
+            return Step::Left;
+        }
+        done(counter)
     }
 
     /// A reply that was refused for good is not silence: it is a dead letter.

@@ -14,6 +14,9 @@ use super::{
 /// By how much a call may end after its deadline: the machine is busy.
 const LATE: Duration = Duration::from_secs(3);
 
+/// By how much something may have come before it by the clock of another process of this machine.
+const EARLY: Duration = Duration::from_millis(50);
+
 /// The commands of a run, by id.
 pub(super) struct Calls<'a>(HashMap<u64, Call<'a>>);
 
@@ -139,9 +142,17 @@ impl Call<'_> {
         if late > LATE {
             verdict.violations.push(Violation::Hung { id, late: Some(late) });
         }
+        if matches!(outcome, Outcome::Deadline { .. }) && self.is_early(at) {
+            verdict.violations.push(wrong(id, "it ended at its deadline before that"));
+        }
         if let Some(why) = self.wrong(outcome) {
             verdict.violations.push(wrong(id, why));
         }
+    }
+
+    /// Whether it is not yet this call's deadline.
+    fn is_early(&self, at: Moment) -> bool {
+        self.deadline.since(at) > EARLY
     }
 
     fn wrong(&self, outcome: &Outcome) -> Option<String> {
@@ -183,10 +194,15 @@ impl Call<'_> {
             }
             [] => {}
             [place] => {
+                if let Some(at) = handling.expired.get(place)
+                    && self.is_early(*at)
+                {
+                    lost(Some(*place), "it expired before its deadline");
+                }
                 let is_lettered = handling.letters.contains(place);
                 // With nobody to tell, a refusal is dead-lettered too.
                 let is_handled = self.done || (self.refused && !self.notify);
-                if !(is_lettered || is_handled || handling.expired.contains(place)) {
+                if !(is_lettered || is_handled || handling.expired.contains_key(place)) {
                     lost(Some(*place), "it was neither handled to its end, nor dead-lettered, nor expired");
                 }
             }

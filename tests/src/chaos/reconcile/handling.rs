@@ -34,7 +34,7 @@ enum AssignmentEnd {
 #[derive(Debug, Default)]
 pub(super) struct Handling<'a> {
     pub(super) runs: Vec<Run<'a>>,
-    pub(super) expired: HashSet<Place>,
+    pub(super) expired: HashMap<Place, Moment>,
     pub(super) letters: HashSet<Place>,
     assignments: Vec<AssignmentEnd>,
 }
@@ -108,8 +108,10 @@ impl<'a> Handling<'a> {
                         self.runs[*run].ended = Some((*at, *how));
                     }
                 }
-                ServiceEntry::Expired { place, .. } => {
-                    self.expired.insert(*place);
+                ServiceEntry::Expired { at, place } => {
+                    // Once expired it stays so: the first counts.
+                    let first = self.expired.entry(*place).or_insert(*at);
+                    *first = (*first).min(*at);
                 }
                 ServiceEntry::Stopped { .. } => {}
             }
@@ -126,7 +128,9 @@ impl<'a> Handling<'a> {
             Some("started after a later record of its key")
         } else if next.place.offset == previous.place.offset {
             (!failed).then_some("handled twice within one assignment")
-        } else if failed && !self.letters.contains(&previous.place) && !self.expired.contains(&previous.place)
+        } else if failed
+            && !self.letters.contains(&previous.place)
+            && !self.expired.contains_key(&previous.place)
         {
             Some("started before a record of its key that was to be retried")
         } else {

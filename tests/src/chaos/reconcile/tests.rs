@@ -37,6 +37,11 @@ impl Ledgers {
         Moment(self.clock)
     }
 
+    /// When what is sent now is late, while all else goes on.
+    fn deadline(&mut self) -> Moment {
+        Moment(self.at().0 + 30 * SECOND)
+    }
+
     fn caller(&mut self, entry: CallerEntry) {
         self.evidence.callers.entry("caller-0".to_owned()).or_default().push(entry);
     }
@@ -62,7 +67,7 @@ impl Ledgers {
     }
 
     fn saw(&mut self, number: u64, outcome: Outcome) {
-        let at = self.at();
+        let at = if matches!(outcome, Outcome::Deadline { .. }) { self.deadline() } else { self.at() };
         self.caller(CallerEntry::Ended { at, id: number, outcome });
     }
 
@@ -195,10 +200,31 @@ fn a_command_that_failed_is_lost_without_its_dead_letter() {
 fn an_expired_command_is_not_lost() {
     let mut ledgers = Ledgers::well();
     ledgers.sent(4, Task::Quick);
-    let at = ledgers.at();
+    let at = ledgers.deadline();
     ledgers.service("a", ServiceEntry::Expired { at, place: place(4) });
     ledgers.saw(4, Outcome::Deadline { progress: Reached::Acknowledged });
     assert_eq!(ledgers.violation(), None);
+}
+
+#[test]
+fn a_command_that_expires_before_its_deadline_is_lost() {
+    let mut ledgers = Ledgers::well();
+    ledgers.sent(4, Task::Quick);
+    let at = ledgers.at();
+    ledgers.service("a", ServiceEntry::Expired { at, place: place(4) });
+    ledgers.saw(4, Outcome::Deadline { progress: Reached::Acknowledged });
+    assert_eq!(ledgers.violation(), Some("lost"));
+}
+
+#[test]
+fn a_call_that_ends_at_its_deadline_before_that_is_wrong() {
+    let mut ledgers = Ledgers::well();
+    ledgers.sent(4, Task::Quick);
+    ledgers.handled("a", 4, 4);
+    let at = ledgers.at();
+    let outcome = Outcome::Deadline { progress: Reached::Acknowledged };
+    ledgers.caller(CallerEntry::Ended { at, id: 4, outcome });
+    assert_eq!(ledgers.violation(), Some("wrong answers"));
 }
 
 #[test]
@@ -212,7 +238,7 @@ fn a_call_that_ends_long_after_its_deadline_or_never_has_hung() {
         let mut ledgers = Ledgers::well();
         ledgers.sent(4, Task::Quick);
         ledgers.handled("a", 4, 4);
-        ledgers.clock += (30 + late) * SECOND;
+        ledgers.clock += late * SECOND;
         ledgers.saw(4, Outcome::Deadline { progress: Reached::Acknowledged });
         assert_eq!(ledgers.violation(), violation, "{late} s late");
     }
