@@ -103,8 +103,19 @@ async fn connect(config: &Config, producer: &Arc<Producer>) -> Result<HashSet<St
 async fn exists(config: &Config, producer: &Arc<Producer>, topic: &Arc<str>) -> Result<bool, Error> {
     let failed = |reason: String| Error::Kafka { action: format!("asking for the topic `{topic}`"), reason };
     let (asking, topic, within) = (Arc::clone(producer), Arc::clone(topic), config.connection_timeout);
-    let asked =
-        task::spawn_blocking(move || asking.ask_partitions(&topic, within).map(|found| !found.is_empty()));
+    // Where it is made by us in the end, the cluster need not be waited for.
+    let waits = !config.create_topics;
+    let asked = task::spawn_blocking(move || {
+        let found =
+            if waits { asking.ask_until_made(&topic, within) } else { asking.ask_partitions(&topic, within) };
+        match found {
+            // It is there, or is just being made.
+            Err(error) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::LeaderNotAvailable) => {
+                Ok(true)
+            }
+            found => found.map(|found| !found.is_empty()),
+        }
+    });
     asked.await.map_err(|ended| failed(ended.to_string()))?.map_err(|error| failed(error.to_string()))
 }
 

@@ -61,7 +61,7 @@ impl Positions {
 
     fn ask_partitions(&self, topic: &Arc<str>) -> Result<Vec<Partition>, Unpositioned> {
         // Through the producer, whose question creates the topic on clusters that create topics when asked.
-        let found = self.producer.ask_partitions(topic, ASK_FOR).map_err(unpositioned)?;
+        let found = self.producer.ask_until_made(topic, ASK_FOR).map_err(unpositioned)?;
         if found.is_empty() {
             return Err(Unpositioned::Missing);
         }

@@ -90,6 +90,11 @@ impl Producer {
         self.single.ask_partitions(topic, within)
     }
 
+    /// The same, and waits for a topic that the cluster makes since it was asked for it. Blocks.
+    pub(crate) fn ask_until_made(&self, topic: &str, within: Duration) -> KafkaResult<Vec<(i32, i32)>> {
+        self.single.ask_until_made(topic, within)
+    }
+
     /// What a broker or the network said last: why nobody answers, where nobody does.
     pub(crate) fn trouble(&self) -> Option<String> {
         self.events.trouble()

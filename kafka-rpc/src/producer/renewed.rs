@@ -28,9 +28,9 @@ use crate::{Error, telemetry};
 /// For how long one that has met a fatal error may still hear of what is on its way.
 const HEARS_FOR: Duration = Duration::from_secs(10);
 
-/// How often it is asked for a topic that is not there, and after how long again: a cluster that makes topics when asked
-/// answers before it has made one.
-const ASKS: usize = 3;
+/// How long a cluster may take that makes topics when asked, and answers before it has made one; and after how long it is
+/// asked again.
+const MADE_WITHIN: Duration = Duration::from_secs(1);
 const ASK_AGAIN_AFTER: Duration = Duration::from_millis(100);
 
 /// A producer that was made anew is not replaced sooner than after this: where each meets a fatal error at once, such as for
@@ -74,25 +74,31 @@ impl Renewed {
 
     /// The partitions of a topic with their leaders, asked of the cluster; none if there is no such topic. Blocks.
     pub(super) fn ask_partitions(&self, topic: &str, within: Duration) -> KafkaResult<Vec<(i32, i32)>> {
-        let until = Instant::now() + within;
-        let mut asks = 1;
-        loop {
-            let left = until.saturating_duration_since(Instant::now());
-            let metadata = self.handle().client().fetch_metadata(Some(topic), left)?;
-            let error = metadata.topics().iter().find_map(MetadataTopic::error).map(RDKafkaErrorCode::from);
-            let Some(error) = error else {
+        let metadata = self.handle().client().fetch_metadata(Some(topic), within)?;
+        let error = metadata.topics().iter().find_map(MetadataTopic::error).map(RDKafkaErrorCode::from);
+        match error {
+            None => {
                 let partitions = metadata.topics().iter().flat_map(MetadataTopic::partitions);
-                return Ok(partitions.map(|partition| (partition.id(), partition.leader())).collect());
-            };
-            let is_being_made = asks < ASKS && until > Instant::now() + ASK_AGAIN_AFTER;
-            match error {
-                UnknownTopicOrPartition | UnknownTopic | LeaderNotAvailable if is_being_made => {
-                    asks += 1;
-                    thread::sleep(ASK_AGAIN_AFTER);
-                }
-                UnknownTopicOrPartition | UnknownTopic | InvalidTopic => return Ok(Vec::new()),
-                error => return Err(KafkaError::MetadataFetch(error)),
+                Ok(partitions.map(|partition| (partition.id(), partition.leader())).collect())
             }
+            Some(UnknownTopicOrPartition | UnknownTopic | InvalidTopic) => Ok(Vec::new()),
+            Some(error) => Err(KafkaError::MetadataFetch(error)),
+        }
+    }
+
+    /// The same, and waits for a topic that the cluster makes since it was asked for it.
+    pub(super) fn ask_until_made(&self, topic: &str, within: Duration) -> KafkaResult<Vec<(i32, i32)>> {
+        let until = Instant::now() + within.min(MADE_WITHIN);
+        loop {
+            let asked = self.ask_partitions(topic, within);
+            let is_being_made = match &asked {
+                Ok(found) => found.is_empty(),
+                Err(error) => error.rdkafka_error_code() == Some(LeaderNotAvailable),
+            };
+            if !is_being_made || Instant::now() >= until {
+                return asked;
+            }
+            thread::sleep(ASK_AGAIN_AFTER);
         }
     }
 

@@ -154,6 +154,7 @@ struct Polling {
 }
 
 impl Polling {
+    /// Polls until it is told to stop, or cannot go on; then closes the consumer.
     fn run_to_its_end(mut self) -> Result<(), Error> {
         let worker = Arc::clone(&self.worker);
         let ended = caught("the thread of a consumer", || self.run());
