@@ -147,8 +147,7 @@ impl KafkaTransport {
             // Before it stands in line: that is bounded too.
             WhenFull::Refuse => {
                 let mut call = self.pending.register(id, outgoing.of_handler)?;
-                let turn = unless_ended(&mut call, topic.turnstile.turn()).await;
-                (turn.map_err(|error| of_topic(&topic.name, error))?, call)
+                (unless_ended(&mut call, &topic.name, topic.turnstile.turn()).await?, call)
             }
             // Behind whoever came before it: the place that is freed is not for the one who comes just then.
             WhenFull::Wait => {
@@ -156,8 +155,7 @@ impl KafkaTransport {
                 (turn, self.pending.register_when_free(id, outgoing.of_handler).await?)
             }
         };
-        let route = unless_ended(&mut call, self.replies.route(reply_topic)).await;
-        let route = route.map_err(|error| of_topic(&topic.name, error))??;
+        let route = unless_ended(&mut call, &topic.name, self.replies.route(reply_topic)).await??;
         Ok(Prepared { turn: Some(turn), route, call })
     }
 
@@ -264,15 +262,19 @@ fn late(outgoing: &Outgoing, started: Instant, progress: Progress) -> CallError 
     }
 }
 
-fn undeliverable(topic: &str, reason: String) -> CallError {
+pub(super) fn undeliverable(topic: &str, reason: String) -> CallError {
     CallError::Undeliverable { topic: topic.to_owned(), reason }
 }
 
-/// Waits for this, unless the call is ended meanwhile: by a shutdown, or since no broker can be reached.
-async fn unless_ended<T>(call: &mut PendingCall, waits: impl Future<Output = T>) -> Result<T, CallError> {
+/// Waits for this, unless the call to a topic is ended meanwhile: by a shutdown, or since no broker can be reached.
+async fn unless_ended<T>(
+    call: &mut PendingCall,
+    topic: &str,
+    waits: impl Future<Output = T>,
+) -> Result<T, CallError> {
     match select(call, pin!(waits)).await {
         // Nothing was sent that could have a reply.
-        Either::Left((ended, _)) => Err(ended.err().unwrap_or(CallError::ShuttingDown)),
+        Either::Left((ended, _)) => Err(of_topic(topic, ended.err().unwrap_or(CallError::ShuttingDown))),
         Either::Right((done, _)) => Ok(done),
     }
 }

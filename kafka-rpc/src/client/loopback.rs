@@ -82,7 +82,7 @@ impl Loopback {
                 handling: Handling {
                     provided: Arc::new(Provided { states, client }),
                     clock_skew: Duration::ZERO,
-                    limits: Limits { headers: usize::MAX, header_bytes: usize::MAX, value_bytes: usize::MAX },
+                    limits: Limits::NONE,
                     reply_topics,
                     dedupe: Dedupe::default(),
                     watch: Watch::default(),

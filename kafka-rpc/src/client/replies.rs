@@ -27,6 +27,7 @@ use uuid::Uuid;
 
 use super::{
     copier::Copier,
+    kafka::undeliverable,
     pending::Pending,
     positions::{Positions, Unpositioned},
 };
@@ -77,6 +78,15 @@ enum Routing {
     /// It was not found. Until then nobody asks again: those who stand in line get this answer, and do not ask one after the
     /// other.
     Failed(CallError, Instant),
+}
+
+impl Routing {
+    fn known(&self) -> Option<&Route> {
+        match self {
+            Self::Known(route) => Some(route),
+            Self::Asked(_) | Self::Failed(..) => None,
+        }
+    }
 }
 
 type Asked = Shared<BoxFuture<'static, Result<Route, CallError>>>;
@@ -144,10 +154,7 @@ impl Replies {
 
     /// The route to a reply topic, if it is read already.
     pub(crate) fn known_route(&self, topic: &Arc<str>) -> Option<Route> {
-        match self.lock_routes().get(topic)? {
-            Routing::Known(route) => Some(route.clone()),
-            Routing::Asked(_) | Routing::Failed(..) => None,
-        }
+        self.lock_routes().get(topic)?.known().cloned()
     }
 
     /// The route to a reply topic, which is read from now on at the latest.
@@ -175,8 +182,8 @@ impl Replies {
         let asking = self.runtime.spawn(async move {
             let found = AssertUnwindSafe(replies.position(&topic)).catch_unwind().await;
             let found = found.unwrap_or_else(|_panic| {
-                let reason = "looking for the reply topic panicked; the panic itself says where".to_owned();
-                Err(CallError::Undeliverable { topic: topic.to_string(), reason })
+                let reason = "looking for the reply topic panicked; the panic itself says where";
+                Err(undeliverable(&topic, reason.to_owned()))
             });
             let routing = match found.clone() {
                 Ok(route) => Routing::Known(route),
@@ -207,18 +214,13 @@ impl Replies {
                     return Ok(Route { topic: Arc::clone(topic), partition });
                 }
                 Err(Unpositioned::Missing) => {
-                    return Err(CallError::Undeliverable {
-                        topic: topic.to_string(),
-                        reason: "the reply topic does not exist, so no reply could come; create it, or start its service with `create_topics`".to_owned(),
-                    });
+                    let reason = "the reply topic does not exist, so no reply could come; create it, or start its service \
+                                  with `create_topics`";
+                    return Err(undeliverable(topic, reason.to_owned()));
                 }
                 Err(Unpositioned::Unauthorized) => {
-                    return Err(CallError::Undeliverable {
-                        topic: topic.to_string(),
-                        reason:
-                            "this client lacks the right to describe and read the reply topic; give it that right"
-                                .to_owned(),
-                    });
+                    let reason = "this client lacks the right to describe and read the reply topic; give it that right";
+                    return Err(undeliverable(topic, reason.to_owned()));
                 }
                 Err(Unpositioned::Unreachable(reason)) => {
                     if self.stop.is_cancelled() {
@@ -243,14 +245,7 @@ impl Replies {
             if self.stop.run_until_cancelled(look).await.is_none() {
                 return;
             }
-            let known: Vec<Route> = {
-                let routes = self.lock_routes();
-                let known = |routing: &Routing| match routing {
-                    Routing::Known(route) => Some(route.clone()),
-                    Routing::Asked(_) | Routing::Failed(..) => None,
-                };
-                routes.values().filter_map(known).collect()
-            };
+            let known: Vec<Route> = self.lock_routes().values().filter_map(Routing::known).cloned().collect();
             // All at once: a broker that does not answer for one must not keep the others waiting.
             join_all(known.into_iter().map(|Route { topic, partition }| {
                 let replies = Arc::clone(&self);

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::{
+    held::MOST_HELD,
     offsets::Offsets,
     pausing::{Because, Bounds},
 };
@@ -79,6 +80,11 @@ impl Assigned {
             return Some(Because::Held);
         }
         bounds.passed_by(self.offsets.uncommitted(), self.bytes)
+    }
+
+    /// Whether records of it may start: not while as many wait for a delivery to work again as may.
+    pub(super) fn may_start(&self) -> bool {
+        self.held < MOST_HELD
     }
 
     /// Begins a new generation where offsets have gone back to this one. What is not finished below it comes again once the

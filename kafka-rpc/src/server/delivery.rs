@@ -71,15 +71,14 @@ impl Worker {
 
     /// Notes a job whose reply was delivered. Many are told of at once, and are ended together.
     fn replied(self: &Arc<Self>, job: &Job<Task>) {
+        self.metrics.replied.increment(1);
         let mut delivered = self.delivered.lock().unwrap_or_else(PoisonError::into_inner);
         delivered.push(EndedJob::new(job, true));
-        let is_first = delivered.len() == 1;
-        drop(delivered);
-        if is_first {
+        if delivered.len() == 1 {
+            drop(delivered);
             let worker = Arc::clone(self);
             self.tasks.spawn_on(async move { worker.end_delivered() }, &self.runtime);
         }
-        self.metrics.replied.increment(1);
     }
 
     fn end_delivered(self: &Arc<Self>) {

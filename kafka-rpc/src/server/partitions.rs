@@ -6,7 +6,6 @@ use nohash_hasher::{IntMap, IntSet};
 
 use super::{
     assigned::{Assigned, Generation, Start},
-    held::MOST_HELD,
     pausing::{Bounds, Paused},
 };
 
@@ -101,17 +100,17 @@ impl Partitions {
     pub(crate) fn start(&mut self, partition: i32, generation: Generation) -> Start {
         match self.of(partition, generation) {
             None => Start::Gone,
-            Some(own) if own.held >= MOST_HELD => Start::Waits,
-            Some(own) => {
+            Some(own) if own.may_start() => {
                 own.running += 1;
                 Start::Runs
             }
+            Some(_) => Start::Waits,
         }
     }
 
     /// Whether records of a partition may start, or are none of ours.
     pub(crate) fn may_start(&self, partition: i32) -> bool {
-        self.assigned.get(&partition).is_none_or(|own| own.held < MOST_HELD)
+        self.assigned.get(&partition).is_none_or(Assigned::may_start)
     }
 
     /// Notes that a record's handler has ended, with the outcome final or not; true if its partition is paused, and may
@@ -254,7 +253,10 @@ impl Partitions {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::pausing::Because, *};
+    use super::{
+        super::{held::MOST_HELD, pausing::Because},
+        *,
+    };
 
     const BOUNDS: Bounds = Bounds { uncommitted: 4, bytes: 100 };
 
