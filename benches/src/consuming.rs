@@ -1,4 +1,5 @@
-//! The consuming side alone: a full topic, read in a new group by an empty handler and by an empty loop, in turns.
+//! The consuming side alone: a full topic, read in a new group by an empty handler, by an empty loop, and by one that reads
+//! headers too, in turns.
 
 use std::{
     fmt::Write as _,
@@ -22,7 +23,7 @@ use crate::{
     contract::{BenchEvents, EVENTS, GROUP, Order, PLACED, Payload},
     kafka::Kafka,
     measure::{Sample, Used, median},
-    raw::{self, properties, wire},
+    raw::{self, events::Reading, properties, wire},
     report::Ratio,
 };
 
@@ -43,8 +44,15 @@ pub(crate) struct Consumed {
     pub(crate) events_per_second: f64,
     pub(crate) cpu_micros_per_event: f64,
     pub(crate) allocations_per_event: f64,
-    pub(crate) events_per_second_over_raw: Option<Ratio>,
-    pub(crate) cpu_over_raw: Option<Ratio>,
+    pub(crate) over_raw: Option<EventsOver>,
+    pub(crate) over_raw_headers: Option<EventsOver>,
+}
+
+/// One side over another.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(crate) struct EventsOver {
+    pub(crate) events_per_second: Ratio,
+    pub(crate) cpu: Ratio,
 }
 
 /// Counts, and does nothing.
@@ -78,25 +86,35 @@ pub(crate) async fn measure(kafka: &Kafka, repetitions: usize) -> anyhow::Result
     let count = if cluster.is_embedded() { EVENTS_IN_ALL_EMBEDDED } else { EVENTS_IN_ALL };
     cluster.create_topic(EVENTS, PARTITIONS).await;
     fill(&cluster, count).await?;
-    let (mut raw, mut framework) = (Vec::new(), Vec::new());
+    let (mut raw, mut raw_headers, mut framework) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..repetitions {
-        raw.push(by_raw(&cluster, count)?);
+        raw.push(by_raw(&cluster, count, Reading::Value)?);
+        raw_headers.push(by_raw(&cluster, count, Reading::ValueAndHeaders)?);
         framework.push(by_framework(&cluster, count).await?);
     }
     cluster.delete_topic(EVENTS).await;
-    Ok(vec![consumed("raw", &raw, None), consumed("framework", &framework, Some(&raw))])
+    Ok(vec![
+        consumed("raw", &raw, [None, None]),
+        consumed("raw-headers", &raw_headers, [Some(&raw), None]),
+        consumed("framework", &framework, [Some(&raw), Some(&raw_headers)]),
+    ])
 }
 
-fn consumed(side: &'static str, runs: &[Sample], raw: Option<&Vec<Sample>>) -> Consumed {
-    let over = |value: fn(&Sample) -> f64| raw.and_then(|raw| Ratio::of(runs, raw, value));
+fn consumed(side: &'static str, runs: &[Sample], over: [Option<&Vec<Sample>>; 2]) -> Consumed {
+    let [over_raw, over_raw_headers] = over.map(|others| {
+        Some(EventsOver {
+            events_per_second: Ratio::of(runs, others?, Sample::per_second)?,
+            cpu: Ratio::of(runs, others?, |run| run.cpu_micros_per_call)?,
+        })
+    });
     Consumed {
         side,
         events: runs.iter().map(|run| run.completed).sum(),
         events_per_second: median(runs.iter().map(Sample::per_second)),
         cpu_micros_per_event: median(runs.iter().map(|run| run.cpu_micros_per_call)),
         allocations_per_event: median(runs.iter().map(|run| run.allocations_per_call)),
-        events_per_second_over_raw: over(Sample::per_second),
-        cpu_over_raw: over(|run| run.cpu_micros_per_call),
+        over_raw,
+        over_raw_headers,
     }
 }
 
@@ -124,11 +142,12 @@ async fn fill(cluster: &Cluster, count: u64) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn by_raw(cluster: &Cluster, count: u64) -> anyhow::Result<Sample> {
+fn by_raw(cluster: &Cluster, count: u64, reading: Reading) -> anyhow::Result<Sample> {
     let (topic, group) = (cluster.name(EVENTS), cluster.name(&Uuid::new_v4().to_string()));
     let mut first = None;
     task::block_in_place(|| {
-        let consumer = raw::events::read(cluster, &topic, &group, count, || first = Some(Used::now()))?;
+        let consumer =
+            raw::events::read(cluster, &topic, &group, (count, reading), || first = Some(Used::now()))?;
         let ended = Used::now();
         drop(consumer);
         Sample::between(&first.context("no event came")?, &ended, count)
@@ -162,20 +181,31 @@ async fn by_framework(cluster: &Cluster, count: u64) -> anyhow::Result<Sample> {
 /// For the eye.
 pub(crate) fn table(rows: &[Consumed]) -> String {
     let mut text = format!(
-        "\nevents consumed, 256 B, {PARTITIONS} partitions\n{:<12} {:>10} {:>8} {:>8}  {:<20} {:<20}\n",
-        "side", "events/s", "cpu us", "allocs", "events/s over raw", "cpu over raw"
+        "\nevents consumed, 256 B, {PARTITIONS} partitions\n{:<12} {:>9} {:>7} {:>7}  {:<18} {:<18} {:<22} {:<22}\n",
+        "side",
+        "events/s",
+        "cpu us",
+        "allocs",
+        "events/s over raw",
+        "cpu over raw",
+        "events/s over headers",
+        "cpu over headers"
     );
     for row in rows {
-        let ratio = |ratio: Option<Ratio>| ratio.map_or_else(String::new, Ratio::text);
+        let ratio = |over: Option<EventsOver>, which: fn(&EventsOver) -> Ratio| {
+            over.map_or_else(String::new, |over| which(&over).text())
+        };
         let _infallible = writeln!(
             text,
-            "{:<12} {:>10.0} {:>8.2} {:>8.1}  {:<20} {:<20}",
+            "{:<12} {:>9.0} {:>7.2} {:>7.1}  {:<18} {:<18} {:<22} {:<22}",
             row.side,
             row.events_per_second,
             row.cpu_micros_per_event,
             row.allocations_per_event,
-            ratio(row.events_per_second_over_raw),
-            ratio(row.cpu_over_raw)
+            ratio(row.over_raw, |over| over.events_per_second),
+            ratio(row.over_raw, |over| over.cpu),
+            ratio(row.over_raw_headers, |over| over.events_per_second),
+            ratio(row.over_raw_headers, |over| over.cpu)
         );
     }
     text

@@ -1,4 +1,6 @@
 //! Reads events in one loop, and stores what is read for librdkafka to commit: the least that consuming can cost.
+//!
+//! With headers or without: librdkafka parses them only when asked, and copies each.
 
 use std::time::{Duration, Instant};
 
@@ -9,11 +11,22 @@ use rdkafka::{
 };
 use tests::Cluster;
 
-use super::{properties, wire::Received};
+use super::{
+    properties,
+    wire::{self, Received},
+};
 use crate::contract::{Order, PLACED};
 
 /// As often as the framework at this rate: after a thousand records, and ten milliseconds at least.
 const COMMIT_EVERY_MILLIS: &str = "10";
+
+/// What a loop looks at in each record.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Reading {
+    Value,
+    /// Its headers too, for whether it has expired.
+    ValueAndHeaders,
+}
 
 /// Reads so many events in a new group; `began` hears of the first. Returns the consumer, which commits the rest when it is
 /// closed.
@@ -21,7 +34,7 @@ pub(crate) fn read(
     cluster: &Cluster,
     topic: &str,
     group: &str,
-    count: u64,
+    (count, reading): (u64, Reading),
     began: impl FnOnce(),
 ) -> anyhow::Result<BaseConsumer> {
     let mut properties = properties::consumer(cluster, group);
@@ -36,6 +49,9 @@ pub(crate) fn read(
         let message = message?;
         if let Some(began) = began.take() {
             began();
+        }
+        if matches!(reading, Reading::ValueAndHeaders) {
+            ensure!(!wire::has_expired(&message), "an event that has expired");
         }
         let event: Received<'_> =
             serde_json::from_slice(message.payload().context("an event without a value")?)?;
