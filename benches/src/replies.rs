@@ -245,10 +245,7 @@ fn row(partitions: u16, instances: u64, reading: ReplyReading, runs: &[Run]) -> 
 }
 
 fn label(reading: ReplyReading) -> &'static str {
-    match reading {
-        ReplyReading::AllPartitions => "all partitions",
-        ReplyReading::OwnPartition => "own partition",
-    }
+    if reading == ReplyReading::OwnPartition { "own partition" } else { "all partitions" }
 }
 
 fn say(rows: &[Row]) -> anyhow::Result<()> {

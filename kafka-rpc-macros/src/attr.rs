@@ -180,6 +180,12 @@ impl Written {
     }
 }
 
+/// Where kafka-rpc is, as options of `#[kafka_handler]` say that are read later.
+pub(crate) fn stated_crate(options: TokenStream) -> Option<Path> {
+    let stated = split(options).iter().filter_map(|part| written(part).ok()).find(|own| own.name == "crate");
+    stated?.value("some::path", Path::parse_mod_style).ok()
+}
+
 /// Reads the options of `#[kafka_handler]`.
 pub(crate) fn handler_options(
     tokens: TokenStream,

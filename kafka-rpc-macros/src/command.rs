@@ -47,15 +47,46 @@ pub(crate) fn command(options: &TokenStream, item: &TokenStream) -> TokenStream 
     let AnyFunction { attrs, vis, sig, body } = function;
     let comma = (!options.is_empty()).then(|| quote!(,));
     let last = Ident::new(attr::LAST, Span::call_site());
+    let krate = krate(&attrs);
     quote! {
         #(#attrs)*
-        #[::kafka_rpc::command(#options #comma #last)]
+        #[#krate::command(#options #comma #last)]
         #vis #sig #body
     }
+}
+
+/// Where kafka-rpc is, as a `#[kafka_handler(crate = ..)]` among these says.
+fn krate(attrs: &[Attribute]) -> TokenStream {
+    let stated = attrs.iter().find_map(|attribute| {
+        let options = attribute.meta.require_list().ok()?;
+        let is_handler = options.path.segments.last()?.ident == "kafka_handler";
+        is_handler.then(|| attr::stated_crate(options.tokens.clone()))?
+    });
+    stated.map_or_else(|| quote!(::kafka_rpc), ToTokens::into_token_stream)
 }
 
 fn error(message: &str, item: &TokenStream) -> TokenStream {
     let mut tokens = syn::Error::new(Span::call_site(), message).to_compile_error();
     item.to_tokens(&mut tokens);
     tokens
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the attribute is called when it puts itself behind the others.
+    fn behind(handler: &TokenStream) -> String {
+        let function = quote!(#[#handler] async fn pay(invoice: u64) -> u64 { invoice });
+        let expanded = command(&quote!("PAY"), &function).to_string();
+        let (before, _options) = expanded.split_once("command (").unwrap_or_default();
+        before.rsplit('[').next().unwrap_or_default().trim().to_owned()
+    }
+
+    #[test]
+    fn it_finds_kafka_rpc_where_the_attribute_behind_it_says() {
+        assert_eq!(behind(&quote!(kafka_handler(topic = "a", group = "a"))), ":: kafka_rpc ::");
+        assert_eq!(behind(&quote!(renamed::kafka_handler(topic = "a", crate = renamed))), "renamed ::");
+        assert_eq!(behind(&quote!(other(crate = renamed))), ":: kafka_rpc ::");
+    }
 }

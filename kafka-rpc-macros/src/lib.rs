@@ -65,9 +65,11 @@ use proc_macro::TokenStream;
 ///   and the client speaks `"reference"`. See `kafka_rpc::Dialect`.
 /// - `dead_letter = "..."`, or `none`: the topic of what cannot be handled. By default `<topic>.dlq`.
 /// - `ordering = "key"`, `"partition"` or `"none"`: which records are handled one at a time. By default `"key"`.
-/// - `concurrency = 64`: how many handlers run at once, at least 1.
-/// - `retry_topic = "..."`: retries wait on this topic and not in the process, so that a delay may be of any
-///   length and survives a restart. A retried record no longer waits its turn among those of its key. Nothing else
+/// - `concurrency = 64`: how many handlers run at once, at least 1. By default 256, and as many again for what comes from a
+///   retry topic.
+/// - `retry_topic = "..."`: retries wait on this topic and not in the process, so that a delay may be longer and
+///   survives a restart: as long as the policy's `longest_delay`, seven days where it states none (what is due later runs
+///   at once). A retried record no longer waits its turn among those of its key. Nothing else
 ///   may read that topic, which the runtime's `build()` checks. By default they wait in the process, for no longer than
 ///   the runtime's `drain_timeout`.
 /// - `retry`, `timeout` and `dedupe`: as for [`macro@command`], for every command of the item that does not state
@@ -124,8 +126,8 @@ pub fn kafka_handler(options: TokenStream, item: TokenStream) -> TokenStream {
 ///   `retry_topic`, which a delay longer than the runtime's `drain_timeout` needs.
 /// - `timeout = "5s"`: how long the handler may run before it is stopped and counts as failed, with a 504. By
 ///   default as long as it takes.
-/// - `dedupe = "10m"`: for how long answers are kept, to answer a repeated request (the same correlation id)
-///   with the first answer instead of running the handler twice. In one instance and in memory: a repetition
+/// - `dedupe = "10m"`: for how long successes are kept, to answer a repeated request (the same correlation id)
+///   with the first instead of running the handler twice. In one instance and in memory: a repetition
 ///   that another instance gets, or one after a restart, runs again. By default not at all.
 ///
 /// Durations are whole numbers above zero with `ms`, `s`, `m` or `h`: `"250ms"`, `"5s"`, `"10m"`, `"2h"`.

@@ -18,9 +18,9 @@ pub use inventory;
 use serde::Serialize;
 
 pub use crate::{
-    Call, Caller, Client, Command, Context, DeadLetter, Dialect, Encode, FromRecord, Handler, HandlerFuture,
-    HandlerReturn, Handlers, IntoReply, Location, NameError, NoReply, Ordering, Payload, PayloadSource,
-    Registration, Replies, Requirements, Retry, RetryPolicy, RpcError, Subscription,
+    Call, Caller, Client, Command, Context, DeadLetter, Destination, Dialect, Encode, FromRecord, Handler,
+    HandlerFuture, HandlerReturn, Handlers, IntoReply, Location, NameError, NoReply, Ordering, Payload,
+    PayloadSource, Registration, Requirements, Retry, RetryPolicy, RpcError, Subscription,
 };
 
 pub use crate::handler::registry::wire_name;

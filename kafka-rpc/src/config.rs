@@ -6,6 +6,7 @@ use crate::{Error, Tuning, properties};
 
 /// What a call does while as many wait for replies as may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum WhenFull {
     /// It ends at once as [`Overloaded`](crate::CallError::Overloaded). The default.
     #[default]
@@ -203,8 +204,8 @@ impl Config {
         self
     }
 
-    /// Creates the topics of what is served where they are missing, with 3 partitions (dead letters: 1) and the cluster's
-    /// replication. By default `false`: a missing topic of commands is an error at `start()`, and a missing one of replies,
+    /// Creates the topics of what is served where they are missing, with 3 partitions (dead letters that are not handled here: 1) and the
+    /// cluster's replication. By default `false`: a missing topic of commands is an error at `start()`, and a missing one of replies,
     /// retries or dead letters a warning.
     #[must_use]
     pub fn create_topics(mut self, create: bool) -> Self {

@@ -8,7 +8,7 @@ use rdkafka::{
     message::{BorrowedMessage, Headers as _},
 };
 
-use crate::{Config, Error, properties, server::received::UnreadableHeaders};
+use crate::{Config, Error, properties, wire::received::UnreadableHeaders};
 
 /// The properties of any client: who we are and how we talk to brokers.
 pub(crate) fn client_config(config: &Config) -> ClientConfig {

@@ -6,6 +6,7 @@
 /// on few partitions and many, one at a time and hundreds at once. The others are for records with keys of yours, which cannot
 /// be gathered, and for measuring against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Tuning {
     /// A record is sent at once where nothing is on its way. What comes while something is goes together, as soon as that
     /// has arrived or a millisecond later. Batches of more than five records go through a producer of their own: with one

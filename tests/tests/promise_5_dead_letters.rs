@@ -1,6 +1,9 @@
 //! Promise 5: what cannot be handled goes to the dead-letter topic, and is handled from there.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use kafka_rpc::{DeadLetter, RpcError, State, kafka_handler};
 use tests::{
@@ -79,6 +82,47 @@ async fn dead_letters_are_found_where_they_are_said_to_lie_also_by_a_process_tha
     let letter =
         tokio::time::timeout(tests::BOUND, received.recv()).await.expect("in time").expect("a letter");
     assert_eq!(letter.value.as_deref(), Some(b"parcel".as_slice()));
+    running.shutdown().await.expect("a clean shutdown");
+}
+
+#[kafka_handler(
+    topic = "parcels-commands",
+    group = "customs",
+    dead_letter = "confiscated-parcels",
+    register = false
+)]
+mod customs {
+    use super::RpcError;
+
+    #[command("SEND")]
+    pub(super) async fn send() -> Result<(), RpcError> {
+        Err(RpcError::bad_request("not declared"))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dead_letters_of_a_topic_are_handled_wherever_its_groups_have_them() {
+    let cluster = Cluster::start();
+    for topic in ["returned-parcels", "confiscated-parcels"] {
+        cluster.create_topic(topic, 1).await;
+        cluster.peer().send(&cluster.name(topic), &Record::new(topic)).await;
+    }
+    let (letters, mut received) = mpsc::unbounded_channel();
+    let runtime = cluster
+        .runtime(cluster.config())
+        .provide(Letters(letters))
+        .handlers(parcels::handlers())
+        .handlers(customs::handlers())
+        .handlers(on_return_handlers())
+        .serve_groups(["returns"]);
+    let running = started(runtime).await;
+    let mut found = BTreeSet::new();
+    // One may come twice: the consumers of both topics join one group, one after the other.
+    while found.len() < 2 {
+        let letter = tokio::time::timeout(tests::BOUND, received.recv()).await.expect("in time");
+        found.insert(letter.expect("a letter").value.expect("a value"));
+    }
+    assert!(found.iter().eq(["confiscated-parcels", "returned-parcels"]), "{found:?}");
     running.shutdown().await.expect("a clean shutdown");
 }
 

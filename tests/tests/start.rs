@@ -5,11 +5,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use kafka_rpc::{Config, Error, RpcError, Runtime, State, kafka_handler};
+use kafka_rpc::{CallError, Config, Error, RpcError, Runtime, State, kafka_handler};
 use tests::{
     Cluster,
-    cluster::real_kafka,
-    orders::{OrderService, Orders, TOPIC},
+    cluster::{real_kafka, started},
+    orders::{OrderService, Orders, OrdersClient, TOPIC, order},
 };
 use tokio::net::TcpSocket;
 
@@ -204,4 +204,20 @@ async fn a_missing_topic_is_an_error_that_names_it() {
     let runtime = runtime.provide(OrderService::default()).handlers(<OrderService as Orders>::handlers());
     let error = runtime.build().expect("nothing is wrong yet").start().await.expect_err("no topic");
     assert!(error.to_string().contains(&cluster.name(TOPIC)), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_runtime_serves_until_it_is_told_to_stop() {
+    let cluster = Cluster::start();
+    cluster.create_topic(TOPIC, 1).await;
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let runtime = cluster.runtime(cluster.config()).provide(OrderService::default());
+    let running = started(runtime.handlers(<OrderService as Orders>::handlers())).await;
+    let client = running.client();
+    let ended = tokio::spawn(running.until(async { drop(stopped.await) }));
+    client.place(order("a", 1)).await.expect("it serves");
+    assert!(!ended.is_finished());
+    drop(stop);
+    ended.await.expect("no panic").expect("a clean shutdown");
+    assert!(matches!(client.place(order("a", 2)).await, Err(CallError::ShuttingDown)));
 }

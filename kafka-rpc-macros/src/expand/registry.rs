@@ -22,8 +22,8 @@ pub(crate) fn subscription(item: &Item) -> TokenStream {
     let (topic, group) = (&options.topic, &options.group);
     let location = assert::location(item, item.name().map_or_else(|| item.form.span(), Ident::span));
     let destination = |destination: &Destination| match destination {
-        Destination::Topic(topic) => quote!(#private::Replies::Topic(#topic)),
-        Destination::None => quote!(#private::Replies::None),
+        Destination::Topic(topic) => quote!(#private::Destination::Topic(#topic)),
+        Destination::None => quote!(#private::Destination::None),
     };
     let replies = options.replies.as_ref().map(destination).map(|replies| quote!(.replies(#replies)));
     let dead_letter = options.dead_letter.as_ref().map(destination).map(|topic| quote!(.dead_letter(#topic)));

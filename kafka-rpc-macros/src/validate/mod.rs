@@ -15,7 +15,8 @@ use crate::{
     types::{compact, finds, is_wrapper, names},
 };
 
-/// Names that a command cannot have: those of `Client`'s own methods, and of the functions that are generated.
+/// Names that a command cannot have: those of `Client`'s own methods (`raw` is kept for one to come), and of the functions
+/// that are generated.
 const RESERVED: &[&str] = &["raw", "clone", "client", "handlers", "requirements"];
 
 /// Checks an item that has been read.

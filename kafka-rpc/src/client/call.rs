@@ -191,11 +191,11 @@ impl Building {
     }
 
     fn notify(self) -> BoxFuture<Result<(), CallError>> {
-        let deadline = self.deadline();
-        match self.request {
-            Ok(request) => Arc::clone(&self.client.transport).notify(request, deadline),
-            Err(error) => Box::pin(std::future::ready(Err(error))),
-        }
+        // As with a call, nothing happens and no time runs before the first poll.
+        Box::pin(async move {
+            let deadline = self.deadline();
+            Arc::clone(&self.client.transport).notify(self.request?, deadline).await
+        })
     }
 }
 

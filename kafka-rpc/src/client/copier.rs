@@ -5,7 +5,10 @@ use std::{borrow::Cow, ops::Range};
 use bytes::{Bytes, BytesMut};
 use rdkafka::message::BorrowedMessage;
 
-use crate::{Headers, kafka, server::received::UnreadableHeaders, wire::names};
+use crate::{
+    Headers, kafka,
+    wire::{names, received::UnreadableHeaders},
+};
 
 /// How much is set aside for the headers of replies at a time. Whoever keeps those of one keeps what was set aside with
 /// them.

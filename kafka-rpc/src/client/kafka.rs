@@ -23,7 +23,7 @@ use super::{
     turnstile::{Turn, Turnstile},
 };
 use crate::{
-    CallError, Progress, WhenFull,
+    CallError, Progress, WhenFull, moment,
     producer::{Delivery, DeliveryError, OnDelivery, Producer, QueueError},
     runtime::Rename,
     telemetry::{self, CallMetrics},
@@ -205,7 +205,7 @@ impl KafkaTransport {
         deadline: Instant,
     ) -> Result<(), CallError> {
         let now = SystemTime::now();
-        let expires = now + deadline.saturating_duration_since(Instant::now());
+        let expires = moment::wall_after(now, deadline.saturating_duration_since(Instant::now()));
         let text = id.to_string();
         let millis = clock::millis(now);
         let headers =

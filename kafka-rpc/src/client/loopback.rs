@@ -8,7 +8,8 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use tokio::time;
+use futures_util::{StreamExt as _, stream::FuturesUnordered};
+use tokio::{task::JoinHandle, time};
 use uuid::Uuid;
 
 use super::{Client, Outgoing, Transport, transport::BoxFuture};
@@ -16,11 +17,12 @@ use crate::{
     CallError, Headers, Progress,
     config::CALL_TIMEOUT,
     handler::state::{Deferred, Provided, States},
+    moment,
     server::{
-        Served, dedupe::Dedupe, handle::Handling, limits::Limits, outcome::Outcome, received::Received,
+        Served, dedupe::Dedupe, handle::Handling, limits::Limits, outcome::Outcome,
         reply_topics::ReplyTopics, watch::Watch,
     },
-    wire::{Encoded, Incoming, OutgoingRecord, ReplyTo, clock, codec},
+    wire::{Encoded, Incoming, OutgoingRecord, Received, ReplyTo, clock, codec},
 };
 
 /// The handlers of a runtime, called in the process: no broker, the same bytes.
@@ -100,9 +102,11 @@ impl Loopback {
 }
 
 impl Handlers {
-    fn serving(&self, topic: &str) -> Option<usize> {
+    /// The subscriptions to a topic: one for each group.
+    fn serving(&self, topic: &str) -> Vec<usize> {
         // Those of dead letters have the topic of the records, and read another.
-        self.served.iter().position(|served| served.contract_topic == topic && !served.of_dead_letters)
+        let serves = |served: &Served| served.contract_topic == topic && !served.of_dead_letters;
+        self.served.iter().enumerate().filter(|(_, served)| serves(served)).map(|(index, _)| index).collect()
     }
 
     /// Takes a record to its outcome; returns the reply, if somebody waits for one. There is no other topic here, so a
@@ -132,7 +136,13 @@ impl Handlers {
         }
     }
 
-    fn record(&self, index: usize, outgoing: &Outgoing, headers: Headers, id: &str, now: u64) -> Received {
+    /// The same in a task of its own, as on Kafka: a caller that goes does not stop the handler.
+    fn run(self: &Arc<Self>, index: usize, record: Received) -> JoinHandle<Option<Arc<OutgoingRecord>>> {
+        let handlers = Arc::clone(self);
+        tokio::spawn(async move { handlers.handle(index, record).await })
+    }
+
+    fn record(&self, index: usize, outgoing: &Outgoing, headers: &Headers, id: &str, now: u64) -> Received {
         Received {
             topic: Arc::clone(&self.served[index].topic),
             partition: 0,
@@ -141,45 +151,50 @@ impl Handlers {
             is_append_time: false,
             key: outgoing.key.clone().or_else(|| outgoing.callee.key(id)),
             value: outgoing.value(id, now),
-            headers: Ok(headers),
+            headers: Ok(headers.clone()),
         }
     }
 }
 
 impl Carrier {
-    fn serving(&self, topic: &str) -> Result<(Arc<Handlers>, usize), CallError> {
+    fn serving(&self, topic: &str) -> Result<(Arc<Handlers>, Vec<usize>), CallError> {
         let handlers = self.0.upgrade().ok_or(CallError::ShuttingDown)?;
-        match handlers.serving(topic) {
-            Some(index) => Ok((handlers, index)),
-            None => Err(CallError::Undeliverable {
+        let serving = handlers.serving(topic);
+        if serving.is_empty() {
+            return Err(CallError::Undeliverable {
                 topic: topic.to_owned(),
                 reason: "no handler of this process serves it; is its crate linked (`use handlers as _;`)?"
                     .to_owned(),
-            }),
+            });
         }
+        Ok((handlers, serving))
     }
 }
 
 impl Transport for Carrier {
     fn call(self: Arc<Self>, outgoing: Outgoing, deadline: Instant) -> BoxFuture<Result<Encoded, CallError>> {
         Box::pin(async move {
-            let (handlers, index) = self.serving(&outgoing.topic)?;
+            let (handlers, serving) = self.serving(&outgoing.topic)?;
             let started = Instant::now();
-            let wall = SystemTime::now() + deadline.saturating_duration_since(started);
-            let reply_topic = handlers.served[index].reply_topic.clone().unwrap_or_default();
+            let wall = moment::wall_after(SystemTime::now(), deadline.saturating_duration_since(started));
+            let reply_topic = serving.iter().find_map(|index| handlers.served[*index].reply_topic.clone());
+            let reply_topic = reply_topic.unwrap_or_default();
             let (id, now) = (Uuid::new_v4().to_string(), clock::now_millis());
             let reply_to = ReplyTo { topic: &reply_topic, partition: None };
             let headers = outgoing.callee.request(&id, reply_to, wall, outgoing.headers.clone(), now);
-            let record = handlers.record(index, &outgoing, headers, &id, now);
-
-            // Its own task, as on Kafka: a caller that goes does not stop the handler.
-            let running = tokio::spawn(async move { handlers.handle(index, record).await });
+            // As on Kafka every group gets it, and the first reply counts.
+            let mut running: FuturesUnordered<_> = serving
+                .into_iter()
+                .map(|index| handlers.run(index, handlers.record(index, &outgoing, &headers, &id, now)))
+                .collect();
             let answered = time::timeout_at(deadline.into(), async {
-                match running.await {
-                    Ok(Some(reply)) => Arc::unwrap_or_clone(reply),
-                    // As on Kafka: whoever gets no reply waits until the deadline.
-                    Ok(None) | Err(_) => std::future::pending().await,
+                while let Some(ended) = running.next().await {
+                    if let Ok(Some(reply)) = ended {
+                        return Arc::unwrap_or_clone(reply);
+                    }
                 }
+                // As on Kafka: whoever gets no reply waits until the deadline.
+                std::future::pending().await
             });
             let topic = outgoing.topic.clone().into_owned();
             let Ok(reply) = answered.await else {
@@ -195,11 +210,12 @@ impl Transport for Carrier {
 
     fn notify(self: Arc<Self>, outgoing: Outgoing, _deadline: Instant) -> BoxFuture<Result<(), CallError>> {
         Box::pin(async move {
-            let (handlers, index) = self.serving(&outgoing.topic)?;
+            let (handlers, serving) = self.serving(&outgoing.topic)?;
             let (id, now) = (Uuid::new_v4().to_string(), clock::now_millis());
             let headers = outgoing.callee.event(&id, outgoing.headers.clone(), now);
-            let record = handlers.record(index, &outgoing, headers, &id, now);
-            tokio::spawn(async move { handlers.handle(index, record).await });
+            for index in serving {
+                handlers.run(index, handlers.record(index, &outgoing, &headers, &id, now));
+            }
             Ok(())
         })
     }

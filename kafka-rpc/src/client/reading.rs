@@ -5,6 +5,7 @@
 /// With many callers on one reply topic the default costs each of them the replies of all: the headers of every
 /// record are fetched and looked at. Measured with 16 callers, see the performance notes of the repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum ReplyReading {
     /// Every partition: a peer of the reference package answers to any of them. The default.
     #[default]

@@ -33,7 +33,7 @@ pub enum CallError {
     /// it: then the command may have been executed.
     #[error("the request could not be delivered to `{topic}`: {reason}")]
     Undeliverable {
-        /// The topic that the request was for.
+        /// The topic that the request was for, or that of the replies where that is what cannot be read.
         topic: String,
         /// What Kafka or this side said.
         reason: String,
@@ -74,7 +74,7 @@ pub enum Progress {
     NotSent,
     /// The broker has it: it will be handled, if not dropped there as expired.
     Acknowledged,
-    /// It was handed to the network, and the broker's word is missing.
+    /// It was queued to be sent, and the broker's word is missing: it may never have left, where brokers are away.
     Unknown,
 }
 

@@ -125,6 +125,7 @@ impl fmt::Display for Problems {
 
 /// One thing that is wrong, with the lines of source it is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Problem {
     /// What is wrong, and what to write instead.
     pub message: String,

@@ -8,9 +8,8 @@ use std::{
 use super::{PEERS, record};
 use crate::{
     DeadLetter, Headers, RpcError,
-    server::received::Received,
     wire::{
-        Origin, OutgoingRecord, Peer, clock,
+        Origin, OutgoingRecord, Peer, Received, clock,
         dead_letter::{self, Failure},
     },
 };

@@ -14,7 +14,7 @@ use bytes::Bytes;
 
 use crate::{
     Headers,
-    server::received::{Received, UnreadableHeaders},
+    wire::{Received, received::UnreadableHeaders},
 };
 
 /// Reads a record. Any bytes are one.

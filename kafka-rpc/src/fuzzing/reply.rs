@@ -6,8 +6,7 @@ use serde_json::Value;
 use super::{PEERS, json::Members, record};
 use crate::{
     RpcError,
-    server::received::Received,
-    wire::{Answer, Encoded, Incoming, Peer, RequestHeaders, dialect},
+    wire::{Answer, Encoded, Incoming, Peer, Received, RequestHeaders, dialect},
 };
 
 /// A reply is an object that says whether it is a success, or bare, in which case any bytes are one; and what is read

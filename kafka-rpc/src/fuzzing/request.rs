@@ -9,13 +9,11 @@ use crate::{
     Deadline, Dialect, Headers, Retry, RetryPolicy, RpcError,
     server::{
         Served,
-        handle::Ended,
         limits::Limits,
         outcome::{Attempt, Outcome},
-        received::Received,
         reply_topics::ReplyTopics,
     },
-    wire::{Incoming, OutgoingRecord, Peer, ReplyTo, RequestHeaders, clock, dialect, retry},
+    wire::{Incoming, OutgoingRecord, Peer, Received, ReplyTo, RequestHeaders, clock, dialect, retry},
 };
 
 /// Of each name the first header counts; what is read is written so that it reads the same; whoever waits is
@@ -156,7 +154,7 @@ fn concluded(served: &Served, record: &Received, headers: &Headers) {
         [&Retry::new(), &Retry::OFF, &Always(Duration::from_millis(1)), &Always(Duration::MAX)];
     for error in [RpcError::internal(format!("bug: {text}")), RpcError::bad_request(format!("no: {text}"))] {
         for policy in policies {
-            let outcome = attempt.conclude(Ended::Answered(Err(error.clone())), policy);
+            let outcome = attempt.conclude(Err(error.clone()), policy);
             became(&attempt, &error, outcome);
         }
     }

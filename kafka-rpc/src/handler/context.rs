@@ -6,9 +6,13 @@ use std::{
 };
 
 use super::{
-    CorrelationId, Deadline, FromRecord, Payload, RecordInfo, UserId, payload::Unread, state::Provided,
+    CorrelationId, Deadline, FromRecord, Payload, RecordInfo, UserId, extracting::Extracting,
+    payload::Unread, state::Provided,
 };
-use crate::{Client, RpcError, server::received::Received, wire::Headers};
+use crate::{
+    Client, RpcError,
+    wire::{Headers, Received},
+};
 
 /// A record that is about to be handled: what an extractor reads.
 ///
@@ -98,8 +102,8 @@ impl Context {
 
     /// Each argument after it.
     #[doc(hidden)]
-    pub async fn extract<X: FromRecord>(&self) -> Result<X, RpcError> {
-        X::from_record(self).await.map_err(Into::into)
+    pub fn extract<'a, X: FromRecord + 'a>(&'a self) -> Extracting<'a, X> {
+        Extracting::begin(self)
     }
 }
 

@@ -44,6 +44,10 @@ pub trait FromRecord: Sized {
         let _ = requirements;
     }
 
+    /// Whether it is made without waiting for anything.
+    #[doc(hidden)]
+    const AT_ONCE: bool = false;
+
     /// Makes it.
     fn from_record(context: &Context) -> impl Future<Output = Result<Self, Self::Rejection>> + Send;
 }
@@ -60,6 +64,10 @@ pub trait OptionalFromRecord: Sized {
     /// Why it cannot be made although it is there.
     type Rejection: Into<RpcError>;
 
+    /// Whether it is made without waiting for anything.
+    #[doc(hidden)]
+    const AT_ONCE: bool = false;
+
     /// Makes it, if it is there.
     fn optional_from_record(
         context: &Context,
@@ -68,6 +76,8 @@ pub trait OptionalFromRecord: Sized {
 
 impl<T: OptionalFromRecord> FromRecord for Option<T> {
     type Rejection = T::Rejection;
+
+    const AT_ONCE: bool = T::AT_ONCE;
 
     async fn from_record(context: &Context) -> Result<Self, T::Rejection> {
         T::optional_from_record(context).await
@@ -81,6 +91,8 @@ pub struct State<T>(pub T);
 impl<T: Clone + Send + Sync + 'static> FromRecord for State<T> {
     type Rejection = RpcError;
 
+    const AT_ONCE: bool = true;
+
     fn requires(requirements: &mut Requirements) {
         requirements.state::<T>();
     }
@@ -93,6 +105,8 @@ impl<T: Clone + Send + Sync + 'static> FromRecord for State<T> {
 
 impl<T: Clone + Send + Sync + 'static> OptionalFromRecord for State<T> {
     type Rejection = Infallible;
+
+    const AT_ONCE: bool = true;
 
     async fn optional_from_record(context: &Context) -> Result<Option<Self>, Infallible> {
         Ok(context.state::<T>().map(|value| Self(value.clone())))
@@ -108,6 +122,8 @@ impl From<Infallible> for RpcError {
 impl FromRecord for Headers {
     type Rejection = Infallible;
 
+    const AT_ONCE: bool = true;
+
     async fn from_record(context: &Context) -> Result<Self, Infallible> {
         Ok(context.headers().clone())
     }
@@ -115,6 +131,8 @@ impl FromRecord for Headers {
 
 impl FromRecord for Client {
     type Rejection = Infallible;
+
+    const AT_ONCE: bool = true;
 
     async fn from_record(context: &Context) -> Result<Self, Infallible> {
         Ok(context.client().clone())
@@ -130,6 +148,8 @@ pub struct UserId(pub String);
 impl FromRecord for UserId {
     type Rejection = RpcError;
 
+    const AT_ONCE: bool = true;
+
     async fn from_record(context: &Context) -> Result<Self, RpcError> {
         context.user_id().cloned().ok_or_else(|| RpcError::bad_request("the command has no `userId`"))
     }
@@ -137,6 +157,8 @@ impl FromRecord for UserId {
 
 impl OptionalFromRecord for UserId {
     type Rejection = Infallible;
+
+    const AT_ONCE: bool = true;
 
     async fn optional_from_record(context: &Context) -> Result<Option<Self>, Infallible> {
         Ok(context.user_id().cloned())
@@ -157,6 +179,8 @@ impl CorrelationId {
 impl FromRecord for CorrelationId {
     type Rejection = RpcError;
 
+    const AT_ONCE: bool = true;
+
     async fn from_record(context: &Context) -> Result<Self, RpcError> {
         context
             .correlation_id
@@ -168,6 +192,8 @@ impl FromRecord for CorrelationId {
 
 impl OptionalFromRecord for CorrelationId {
     type Rejection = Infallible;
+
+    const AT_ONCE: bool = true;
 
     async fn optional_from_record(context: &Context) -> Result<Option<Self>, Infallible> {
         Ok(context.correlation_id.as_ref().map(CorrelationId::copied))
@@ -217,6 +243,8 @@ impl Deadline {
 impl FromRecord for Deadline {
     type Rejection = RpcError;
 
+    const AT_ONCE: bool = true;
+
     async fn from_record(context: &Context) -> Result<Self, RpcError> {
         context.deadline.ok_or_else(|| RpcError::bad_request("the record has no `deadline`"))
     }
@@ -224,6 +252,8 @@ impl FromRecord for Deadline {
 
 impl OptionalFromRecord for Deadline {
     type Rejection = Infallible;
+
+    const AT_ONCE: bool = true;
 
     async fn optional_from_record(context: &Context) -> Result<Option<Self>, Infallible> {
         Ok(context.deadline)
@@ -248,6 +278,8 @@ pub struct RecordInfo {
 
 impl FromRecord for RecordInfo {
     type Rejection = Infallible;
+
+    const AT_ONCE: bool = true;
 
     async fn from_record(context: &Context) -> Result<Self, Infallible> {
         Ok(context.info().clone())

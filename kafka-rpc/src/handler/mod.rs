@@ -6,6 +6,7 @@
 //! - [`payload`]: the first argument
 //! - [`dead_letter`]: the same, of a handler of dead letters
 //! - [`extract`]: the arguments after it
+//! - [`extracting`]: the making of one
 //! - [`state`]: what `.provide(..)` gave the runtime
 //! - [`returns`]: what comes back
 //! - [`retry`]: whether what failed is tried again
@@ -13,6 +14,7 @@
 pub(crate) mod context;
 pub(crate) mod dead_letter;
 pub(crate) mod extract;
+pub(crate) mod extracting;
 pub(crate) mod payload;
 pub(crate) mod registry;
 pub(crate) mod retry;
@@ -28,4 +30,4 @@ pub use registry::{Handler, HandlerFuture, Handlers, Location, NameError, Payloa
 pub use retry::{Retry, RetryPolicy};
 pub use returns::{HandlerReturn, IntoReply, NoReply, Reply};
 pub use state::Requirements;
-pub use subscription::{Ordering, Replies, Subscription};
+pub use subscription::{Destination, Ordering, Subscription};

@@ -7,6 +7,7 @@ use crate::Dialect;
 
 /// In which order the records of one partition are handled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Ordering {
     /// Records of one key one at a time and in order; different keys at once. Records without a key are in
     /// order among themselves. The default.
@@ -28,12 +29,12 @@ impl fmt::Display for Ordering {
     }
 }
 
-/// Where the replies of a subscription go.
+/// Where the replies of a subscription go, or its dead letters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Replies {
+pub enum Destination {
     /// This topic.
     Topic(&'static str),
-    /// Nowhere: its commands are events.
+    /// Nowhere: its commands are events, or what fails for good is dropped.
     None,
 }
 
@@ -46,8 +47,8 @@ pub struct Subscription {
     pub(crate) topic: &'static str,
     pub(crate) group: &'static str,
     pub(crate) location: Location,
-    pub(crate) replies: Option<Replies>,
-    pub(crate) dead_letter: Option<Replies>,
+    pub(crate) replies: Option<Destination>,
+    pub(crate) dead_letter: Option<Destination>,
     pub(crate) ordering: Option<Ordering>,
     pub(crate) concurrency: Option<usize>,
     pub(crate) retry_topic: Option<&'static str>,
@@ -78,7 +79,7 @@ impl Subscription {
     /// What cannot be handled stays where it is: a dead letter has no dead-letter topic of its own.
     pub const fn of_dead_letters(topic: &'static str, group: &'static str, location: Location) -> Self {
         let mut letters = Self::new(topic, group, location);
-        letters.replies = Some(Replies::None);
+        letters.replies = Some(Destination::None);
         // A letter has the headers of its record, and those are as whoever sent it writes them.
         letters.dialect = Dialect::Any;
         letters.of_dead_letters = true;
@@ -103,14 +104,14 @@ impl Subscription {
     /// Where replies go: by default the topic with `-commands` replaced by `-responses`, else
     /// `<topic>-responses`; with [`Dialect::Nest`] `<topic>.reply`.
     #[must_use]
-    pub const fn replies(mut self, replies: Replies) -> Self {
+    pub const fn replies(mut self, replies: Destination) -> Self {
         self.replies = Some(replies);
         self
     }
 
     /// Where records go that cannot be handled: by default `<topic>.dlq`.
     #[must_use]
-    pub const fn dead_letter(mut self, topic: Replies) -> Self {
+    pub const fn dead_letter(mut self, topic: Destination) -> Self {
         self.dead_letter = Some(topic);
         self
     }
@@ -132,8 +133,8 @@ impl Subscription {
     /// The topic that replies go to, if any.
     pub(crate) fn reply_topic(&self) -> Option<String> {
         match self.replies {
-            Some(Replies::Topic(topic)) => Some(topic.to_owned()),
-            Some(Replies::None) => None,
+            Some(Destination::Topic(topic)) => Some(topic.to_owned()),
+            Some(Destination::None) => None,
             None => Some(self.dialect.default_reply_topic(self.topic)),
         }
     }

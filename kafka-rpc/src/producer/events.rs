@@ -108,7 +108,7 @@ impl ProducerContext for Deliveries {
         // Here and not around the poll alone: the deliveries behind it would not be told.
         caught("what hears of a delivery", || told(delivered));
         if let Some((topic, partition)) = chosen {
-            topic.arrived(partition, result.is_ok());
+            caught("what follows a delivery", || topic.arrived(partition, result.is_ok()));
         }
         // librdkafka counts a record until all that are told of with it have been, so this is for those before. For the last
         // of all, whoever polls tells once more.

@@ -1,5 +1,6 @@
 //! One producer for everything a process sends.
 //!
+//! - [`asking`]: what it asks of the cluster
 //! - [`gather`]: which records are sent together, and to which partition
 //! - [`topic`]: the records of a topic that wait for that
 //! - [`distance`]: through which producer, as acknowledgements say
@@ -16,6 +17,7 @@
 //! spins meanwhile. So the one for batches to brokers that are near has one request on the way, and the other waits a
 //! millisecond for the whole of a batch.
 
+mod asking;
 mod batches;
 mod distance;
 mod events;
@@ -34,13 +36,14 @@ use std::{
 };
 
 use rdkafka::{
-    error::{KafkaError, KafkaResult, RDKafkaErrorCode},
+    error::{KafkaError, RDKafkaErrorCode},
     message::{Header, OwnedHeaders},
     producer::{BaseRecord, Producer as _},
 };
 use tokio::sync::oneshot;
 
 use self::{
+    asking::ASK_FOR,
     batches::{Batches, OnDemand},
     distance::Purpose,
     events::{Events, InFlight},
@@ -56,9 +59,6 @@ use crate::{
     Config, Error, Headers,
     wire::{OutgoingRecord, Placement},
 };
-
-/// How long one question to the cluster may take.
-const ASK_FOR: Duration = Duration::from_secs(5);
 
 /// The producer of a process. Cheap to share; delivery callbacks run on threads of its own.
 pub(crate) struct Producer {
@@ -85,38 +85,9 @@ impl Producer {
         let _another_was_first = self.events.brokers_lost.set(Box::new(told));
     }
 
-    /// The partitions of a topic with their leaders, asked of the cluster; none if there is no such topic. Blocks.
-    pub(crate) fn ask_partitions(&self, topic: &str, within: Duration) -> KafkaResult<Vec<(i32, i32)>> {
-        self.single.ask_partitions(topic, within)
-    }
-
-    /// The same, and waits for a topic that the cluster makes since it was asked for it. Blocks.
-    pub(crate) fn ask_until_made(&self, topic: &str, within: Duration) -> KafkaResult<Vec<(i32, i32)>> {
-        self.single.ask_until_made(topic, within)
-    }
-
     /// What a broker or the network said last: why nobody answers, where nobody does.
     pub(crate) fn trouble(&self) -> Option<String> {
         self.events.trouble()
-    }
-
-    /// The topics of the cluster, asked of any broker. Blocks.
-    pub(crate) fn ask_topics(&self, within: Duration) -> KafkaResult<HashSet<String>> {
-        let metadata = self.single.handle().client().fetch_metadata(None, within)?;
-        Ok(metadata.topics().iter().map(|topic| topic.name().to_owned()).collect())
-    }
-
-    /// Whether a topic lacks a partition: asked of the cluster, since what is known may be from before it was added.
-    /// Where nobody answers it may be there.
-    pub(crate) async fn lacks_partition(self: &Arc<Self>, topic: &Arc<str>, partition: i32) -> bool {
-        let (producer, topic) = (Arc::clone(self), Arc::clone(topic));
-        let asked = self.runtime.spawn_blocking(move || producer.ask_partitions(&topic, ASK_FOR));
-        matches!(asked.await, Ok(Ok(found)) if !found.is_empty() && found.iter().all(|(id, _)| *id != partition))
-    }
-
-    /// The offset that the next record of a partition will have. Blocks.
-    pub(crate) fn ask_end(&self, topic: &str, partition: i32, within: Duration) -> KafkaResult<i64> {
-        self.single.handle().client().fetch_watermarks(topic, partition, within).map(|(_, end)| end)
     }
 
     /// Queues a record. `told` hears of its delivery, unless this is an error.
@@ -278,23 +249,6 @@ impl Producer {
             topic
         });
         Arc::clone(topic)
-    }
-
-    /// Asks for a topic's partitions in the background; what is known is believed meanwhile.
-    fn ask_for_partitions(self: &Arc<Self>, topic: &Arc<Topic>) {
-        let (producer, topic) = (Arc::clone(self), Arc::clone(topic));
-        self.runtime.spawn_blocking(move || {
-            let Ok(asked) = producer.ask_partitions(&topic.name, ASK_FOR) else { return };
-            // Asking is how a producer learns of partitions, and one that does not know a partition sends nothing there.
-            let mut others = producer.batches.iter().flat_map(Batches::ready);
-            if others.any(|other| other.ask_partitions(&topic.name, ASK_FOR).is_err()) {
-                return;
-            }
-            let ids: Vec<i32> = asked.iter().filter(|(_, leader)| *leader >= 0).map(|(id, _)| *id).collect();
-            if !ids.is_empty() {
-                topic.answered(ids);
-            }
-        });
     }
 
     /// Waits until everything queued is delivered or refused. Blocks.

@@ -16,6 +16,9 @@ const MAX_RECORD_BYTES: &str = "16777216";
 /// this is longer than brokers are away; that nobody waits any more is what `deadline` says.
 const UNDELIVERED_FOR: Duration = Duration::from_mins(5);
 
+/// The most that librdkafka takes as a `message.timeout.ms`: 24 days, after which nobody waits for a call of a longer timeout.
+const LONGEST_MILLIS: u128 = i32::MAX as u128;
+
 /// What the producer of single records is told: to send them at once, unless a preset says otherwise.
 pub(super) fn single(config: &Config) -> ClientConfig {
     match config.tuning {
@@ -39,6 +42,7 @@ pub(super) fn far_batches(config: &Config) -> ClientConfig {
 
 fn properties(config: &Config, linger_millis: &str, in_flight: &str) -> ClientConfig {
     let mut properties = client_config(config);
+    let undelivered_for = config.call_timeout.max(UNDELIVERED_FOR);
     properties
         .set("enable.idempotence", "true")
         .set("acks", "all")
@@ -47,7 +51,7 @@ fn properties(config: &Config, linger_millis: &str, in_flight: &str) -> ClientCo
         // As Java and Node partition keys; librdkafka's own default is CRC32.
         .set("partitioner", "murmur2_random")
         .set("message.max.bytes", MAX_RECORD_BYTES)
-        .set("message.timeout.ms", config.call_timeout.max(UNDELIVERED_FOR).as_millis().to_string())
+        .set("message.timeout.ms", undelivered_for.as_millis().min(LONGEST_MILLIS).to_string())
         // How long a topic that is not known may stay so: 30 s would outlive the call.
         .set("topic.metadata.propagation.max.ms", "5000");
     crate::kafka::with_user_properties(properties, config)

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::{
     Problem,
-    handler::{Handler, Handlers, Location, Ordering, Replies, Requirements, Subscription},
+    handler::{Destination, Handler, Handlers, Location, Ordering, Requirements, Subscription},
     server::{Served, dispatch::Dispatch},
 };
 
@@ -42,11 +42,26 @@ pub(super) fn keep_groups(registered: &mut Vec<Handlers>, groups: &[String]) -> 
     problems
 }
 
-/// Where dead letters lie that do not lie where they usually do, by the topic they are of.
-pub(super) fn stated_dead_letters(registered: &[Handlers]) -> HashMap<&'static str, Replies> {
-    let stated =
-        |handlers: &Handlers| Some((handlers.subscription.topic, handlers.subscription.dead_letter?));
-    registered.iter().filter_map(stated).collect()
+/// Where the groups of a topic have its dead letters, by the topic; `None` is where they usually lie.
+pub(super) type DeadLetters = HashMap<&'static str, Vec<Option<Destination>>>;
+
+/// Where dead letters lie.
+pub(super) fn dead_letters(registered: &[Handlers]) -> DeadLetters {
+    let mut of_groups: BTreeMap<(&str, &str), Option<Destination>> = BTreeMap::new();
+    for Handlers { subscription: own, .. } in
+        registered.iter().filter(|own| !own.subscription.of_dead_letters)
+    {
+        let stated = of_groups.entry((own.topic, own.group)).or_default();
+        *stated = stated.or(own.dead_letter);
+    }
+    let mut of_topics = DeadLetters::new();
+    for ((topic, _group), stated) in of_groups {
+        let stated_before = of_topics.entry(topic).or_default();
+        if !stated_before.contains(&stated) {
+            stated_before.push(stated);
+        }
+    }
+    of_topics
 }
 
 /// Merges registrations into subscriptions, in the order of topic and group.
@@ -54,7 +69,7 @@ pub(super) fn stated_dead_letters(registered: &[Handlers]) -> HashMap<&'static s
 /// `dead_letters` are those of all that is registered: a process may serve the letters of what another serves.
 pub(super) fn assemble(
     registered: Vec<Handlers>,
-    dead_letters: &HashMap<&'static str, Replies>,
+    dead_letters: &DeadLetters,
     names: Names<'_>,
     provided: &HashMap<TypeId, &'static str>,
     drain_timeout: Duration,
@@ -81,8 +96,11 @@ pub(super) fn assemble(
             served.push(merged.serve(names, drain_timeout, problems));
             continue;
         }
-        let Some(topic) = dead_letter_topic(dead_letters.get(merged.topic).copied(), merged.topic, names)
-        else {
+        // Where nothing of it is registered, they lie where they usually do.
+        let stated = dead_letters.get(merged.topic).map_or(&[None][..], Vec::as_slice);
+        let topics: Vec<_> =
+            stated.iter().filter_map(|stated| dead_letter_topic(*stated, merged.topic, names)).collect();
+        if topics.is_empty() {
             problems.push(Problem {
                 message: format!(
                     "`{}` has no dead letters (`dead_letter = none`), so nothing can handle them",
@@ -91,20 +109,21 @@ pub(super) fn assemble(
                 places: places(&merged.options),
             });
             continue;
-        };
+        }
         let handled = merged.serve(names, drain_timeout, problems);
         // What cannot be handled stays where it is: there is no dead letter of a dead letter.
-        served.push(Served { topic, reply_topic: None, dead_letter_topic: None, ..handled });
+        let of = |topic| Served { topic, reply_topic: None, dead_letter_topic: None, ..handled.clone() };
+        served.extend(topics.into_iter().map(of));
     }
     sources::check(&served, problems);
     served
 }
 
 /// Where the dead letters of a topic lie, if they are kept.
-fn dead_letter_topic(stated: Option<Replies>, topic: &str, names: Names<'_>) -> Option<Arc<str>> {
+fn dead_letter_topic(stated: Option<Destination>, topic: &str, names: Names<'_>) -> Option<Arc<str>> {
     match stated {
-        Some(Replies::None) => None,
-        Some(Replies::Topic(stated)) => Some(renamed(names.topics, stated)),
+        Some(Destination::None) => None,
+        Some(Destination::Topic(stated)) => Some(renamed(names.topics, stated)),
         None => Some(renamed(names.topics, &format!("{topic}.dlq"))),
     }
 }
@@ -255,10 +274,10 @@ impl Merged {
     }
 }
 
-fn shown_topic(topic: &Replies) -> String {
+fn shown_topic(topic: &Destination) -> String {
     match topic {
-        Replies::Topic(topic) => format!("\"{topic}\""),
-        Replies::None => "none".to_owned(),
+        Destination::Topic(topic) => format!("\"{topic}\""),
+        Destination::None => "none".to_owned(),
     }
 }
 

@@ -164,7 +164,7 @@ impl RuntimeBuilder {
         if !self.without_registry {
             registered.extend(inventory::iter::<Registration>.into_iter().map(|item| (item.handlers)()));
         }
-        let dead_letters = assembly::stated_dead_letters(&registered);
+        let dead_letters = assembly::dead_letters(&registered);
         if let Some(groups) = &self.groups {
             problems.extend(assembly::keep_groups(&mut registered, groups));
         }

@@ -87,17 +87,37 @@ impl Running {
     /// too, with an error: what handlers have not ended is delivered again.
     pub async fn until_signal(self) -> Result<(), Error> {
         let signals = Signals::listen()?;
-        self.until(signals).await
+        self.until_signalled(signals).await
     }
 
-    pub(super) async fn until(mut self, mut signals: Signals) -> Result<(), Error> {
-        let failed = tokio::select! {
-            signal = signals.next() => {
-                tracing::info!(signal, "shutting down");
-                Ok(())
-            }
+    /// Waits for this to resolve, or for an error that serving cannot survive; then shuts down. For a process that has its own
+    /// word for when to stop, such as one that serves HTTP too.
+    ///
+    /// ```no_run
+    /// # async fn main_loop(runtime: kafka_rpc::Runtime) -> Result<(), kafka_rpc::Error> {
+    /// let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    /// // `stop` goes to whoever decides.
+    /// runtime.start().await?.until(async { drop(stopped.await) }).await
+    /// # }
+    /// ```
+    pub async fn until(mut self, stop: impl Future<Output = ()>) -> Result<(), Error> {
+        let failed = self.failed_before(stop).await;
+        failed.and(self.shutdown().await)
+    }
+
+    async fn failed_before(&mut self, stop: impl Future<Output = ()>) -> Result<(), Error> {
+        tokio::select! {
+            () = stop => Ok(()),
             Some(error) = self.failures.recv() => Err(error),
+        }
+    }
+
+    pub(super) async fn until_signalled(mut self, mut signals: Signals) -> Result<(), Error> {
+        let signalled = async {
+            let signal = signals.next().await;
+            tracing::info!(signal, "shutting down");
         };
+        let failed = self.failed_before(signalled).await;
         let impatient = async {
             if failed.is_err() {
                 // Who sends the first knows of no shutdown yet.
@@ -149,7 +169,11 @@ impl Running {
             tracing::warn!("the reply consumer did not close in time");
         }
         let producer = Arc::clone(&self.producer);
-        task::spawn_blocking(move || producer.flush(CLOSE_WITHIN)).await.unwrap_or(Ok(()))
+        let flushed = task::spawn_blocking(move || producer.flush(CLOSE_WITHIN)).await;
+        flushed.unwrap_or_else(|panicked| {
+            let action = "records may be left unsent".to_owned();
+            Err(Error::Kafka { action, reason: panicked.to_string() })
+        })
     }
 }
 

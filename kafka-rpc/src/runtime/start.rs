@@ -107,7 +107,7 @@ impl Runtime {
                 return Ok(());
             }
         };
-        running.until(signals).await
+        running.until_signalled(signals).await
     }
 }
 

@@ -42,7 +42,6 @@ pub(super) struct Assigned {
     pub(super) offsets: Offsets,
     /// The weight of the records that were taken and are not finished.
     pub(super) bytes: usize,
-    pub(super) unfinished: usize,
     pub(super) paused: bool,
     /// Whether it went on after that.
     pub(super) was_resumed: bool,
@@ -62,7 +61,6 @@ impl Assigned {
             generation,
             offsets: Offsets::default(),
             bytes: 0,
-            unfinished: 0,
             paused: false,
             was_resumed: false,
             goes_back: None,
@@ -91,8 +89,8 @@ impl Assigned {
     /// consumer has gone back.
     pub(super) fn begin_anew(&mut self, generation: Generation, offset: i64) {
         let goes_back = self.offsets.watermark().filter(|watermark| *watermark < offset);
-        let Self { was_resumed, committed_at, .. } = *self;
-        *self = Self { was_resumed, goes_back, ..Self::new(generation, committed_at) };
+        let Self { paused, was_resumed, committed_at, .. } = *self;
+        *self = Self { paused, was_resumed, goes_back, ..Self::new(generation, committed_at) };
     }
 
     /// What is to be committed now: a watermark that has moved, or that is worth repeating. Notes it as sent.

@@ -61,7 +61,7 @@ impl Worker {
     pub(crate) fn revoke(&self, partitions: &[i32]) {
         let mut state = self.state();
         self.take_back_all(&mut state);
-        let unfinished = state.partitions.unfinished(partitions);
+        let uncommitted = state.partitions.uncommitted(partitions);
         for partition in partitions {
             state.partitions.revoke(*partition);
         }
@@ -69,11 +69,11 @@ impl Worker {
         self.metrics.held.set(state.partitions.held());
         self.metrics.paused.set(state.partitions.paused());
         drop(state);
-        self.metrics.redelivered.increment(unfinished as u64);
+        self.metrics.redelivered.increment(uncommitted as u64);
     }
 
-    /// Counts what is finished and will be delivered again: the last commit of these partitions has failed.
-    pub(crate) fn commit_failed(&self, partitions: &[i32]) -> usize {
+    /// Counts what may be committed of these partitions, and will be delivered again: there is no commit of it that worked.
+    pub(crate) fn count_uncommitted(&self, partitions: &[i32]) -> usize {
         let finished = self.state().partitions.finished_since_commit(partitions);
         self.metrics.redelivered.increment(finished as u64);
         finished

@@ -10,7 +10,7 @@ use std::{
 
 use bytes::Bytes;
 
-use crate::{Reply, handler::registry::HandlerId, moment};
+use crate::{Reply, handler::registry::HandlerId, moment, wire::RequestHeaders};
 
 /// What the kept answers take at most, in bytes; the oldest go first.
 const MOST_BYTES: usize = 64 << 20;
@@ -18,8 +18,34 @@ const MOST_BYTES: usize = 64 << 20;
 /// What an answer takes besides its data and its id: a guess at the tables' share.
 const OVERHEAD: usize = 256;
 
-/// Whose answer it is: two handlers may get the same correlation id.
-type Request = (HandlerId, Bytes);
+/// Whose answer it is: two handlers may get the same correlation id, and so may one of two callers that count theirs.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Request {
+    handler: HandlerId,
+    correlation_id: Bytes,
+    reply_to: Option<Bytes>,
+    reply_partition: Option<i32>,
+}
+
+impl Request {
+    /// A request, if it can be told from others.
+    pub(crate) fn of(handler: HandlerId, request: &RequestHeaders) -> Option<Self> {
+        let RequestHeaders { correlation_id, reply_to, reply_partition, .. } = request;
+        let (correlation_id, reply_to) = (correlation_id.clone()?, reply_to.clone());
+        Some(Self { handler, correlation_id, reply_to, reply_partition: *reply_partition })
+    }
+
+    /// The same in memory of its own: what came with the record must not be kept for the sake of its id.
+    fn copied(&self) -> Self {
+        let copied = |bytes: &Bytes| Bytes::copy_from_slice(bytes);
+        let reply_to = self.reply_to.as_ref().map(copied);
+        Self { correlation_id: copied(&self.correlation_id), reply_to, ..*self }
+    }
+
+    fn weight(&self) -> usize {
+        self.correlation_id.len() + self.reply_to.as_ref().map_or(0, Bytes::len)
+    }
+}
 
 /// The kept answers of a process.
 #[derive(Debug, Default)]
@@ -43,26 +69,24 @@ struct Kept {
 }
 
 impl Kept {
-    fn weight(&self, (_, id): &Request) -> usize {
-        OVERHEAD + id.len() + if let Reply::Data(data) = &self.reply { data.len() } else { 0 }
+    fn weight(&self, request: &Request) -> usize {
+        OVERHEAD + request.weight() + if let Reply::Data(data) = &self.reply { data.len() } else { 0 }
     }
 }
 
 impl Dedupe {
     /// The first answer to this request, if it is still kept.
-    pub(crate) fn answer(&self, handler: HandlerId, id: &Bytes, now: Instant) -> Option<Reply> {
+    pub(crate) fn answer(&self, request: &Request, now: Instant) -> Option<Reply> {
         let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        let kept = answers.kept.get(&(handler, id.clone()))?;
+        let kept = answers.kept.get(request)?;
         (now <= kept.until).then(|| kept.reply.clone())
     }
 
     /// Keeps an answer for so long.
-    pub(crate) fn keep(&self, handler: HandlerId, id: &Bytes, reply: Reply, lasts: Duration, now: Instant) {
+    pub(crate) fn keep(&self, request: &Request, reply: Reply, lasts: Duration, now: Instant) {
         let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        // A copy: what came with the record must not be kept for the sake of its id.
-        let request = (handler, Bytes::copy_from_slice(id));
         let until = moment::after(now, lasts);
-        answers.insert(request, Kept { reply, at: now, until });
+        answers.insert(request.copied(), Kept { reply, at: now, until });
         answers.make_room(now);
     }
 }
@@ -96,15 +120,33 @@ impl Answers {
 mod tests {
     use super::*;
 
+    fn request(handler: HandlerId, id: impl Into<Bytes>) -> Request {
+        Request { handler, correlation_id: id.into(), reply_to: None, reply_partition: None }
+    }
+
     #[test]
     fn an_answer_is_kept_for_its_time_and_for_its_handler() {
         let (dedupe, handler) = (Dedupe::default(), HandlerId::next());
         let (now, lasts) = (Instant::now(), Duration::from_secs(10));
-        let id = Bytes::from_static(b"c-1");
-        dedupe.keep(handler, &id, Reply::Empty, lasts, now);
-        assert_eq!(dedupe.answer(handler, &id, now + lasts), Some(Reply::Empty));
-        assert_eq!(dedupe.answer(handler, &id, now + 2 * lasts), None);
-        assert_eq!(dedupe.answer(HandlerId::next(), &id, now), None);
+        let first = request(handler, "c-1");
+        dedupe.keep(&first, Reply::Empty, lasts, now);
+        assert_eq!(dedupe.answer(&first, now + lasts), Some(Reply::Empty));
+        assert_eq!(dedupe.answer(&first, now + 2 * lasts), None);
+        assert_eq!(dedupe.answer(&request(HandlerId::next(), "c-1"), now), None);
+    }
+
+    #[test]
+    fn a_caller_that_counts_as_another_does_is_not_given_the_others_answer() {
+        let (dedupe, handler) = (Dedupe::default(), HandlerId::next());
+        let now = Instant::now();
+        let of = |reply_to: &'static str, partition| Request {
+            reply_to: Some(reply_to.into()),
+            reply_partition: partition,
+            ..request(handler, "1")
+        };
+        dedupe.keep(&of("a", Some(0)), Reply::Empty, Duration::from_secs(1), now);
+        let kept = |request| dedupe.answer(&request, now).is_some();
+        assert_eq!([of("a", Some(0)), of("a", Some(1)), of("b", Some(0))].map(kept), [true, false, false]);
     }
 
     #[test]
@@ -113,9 +155,9 @@ mod tests {
         let now = Instant::now();
         for number in 0..5 {
             let data = Reply::Data(vec![0; MOST_BYTES / 4].into());
-            dedupe.keep(handler, &number.to_string().into(), data, Duration::from_mins(1), now);
+            dedupe.keep(&request(handler, number.to_string()), data, Duration::from_mins(1), now);
         }
-        let kept = |id: &'static str| dedupe.answer(handler, &id.into(), now).is_some();
+        let kept = |id: &'static str| dedupe.answer(&request(handler, id), now).is_some();
         assert_eq!([kept("0"), kept("1"), kept("2"), kept("4")], [false, false, true, true]);
     }
 
@@ -124,8 +166,8 @@ mod tests {
         let (dedupe, handler) = (Dedupe::default(), HandlerId::next());
         let now = Instant::now();
         for number in 0..5_u8 {
-            let id = Bytes::from(vec![number; MOST_BYTES / 4]);
-            dedupe.keep(handler, &id, Reply::Empty, Duration::from_mins(1), now);
+            let id = vec![number; MOST_BYTES / 4];
+            dedupe.keep(&request(handler, id), Reply::Empty, Duration::from_mins(1), now);
         }
         assert_eq!(dedupe.answers.lock().expect("no panic").kept.len(), 3);
     }
@@ -135,7 +177,7 @@ mod tests {
         let (dedupe, handler) = (Dedupe::default(), HandlerId::next());
         let (mut now, lasts) = (Instant::now(), Duration::from_secs(1));
         for number in 0..1_000 {
-            dedupe.keep(handler, &number.to_string().into(), Reply::Empty, lasts, now);
+            dedupe.keep(&request(handler, number.to_string()), Reply::Empty, lasts, now);
             now += lasts / 2;
         }
         let answers = dedupe.answers.lock().expect("no panic");

@@ -96,7 +96,7 @@ impl Worker {
         let worker = Arc::clone(self);
         self.tasks.spawn_on(
             async move {
-                let step = worker.caught_or_left(worker.reply(&job.item, &reply)).await;
+                let step = worker.caught_or_left(&job.item, worker.reply(&job.item, &reply)).await;
                 let ended = worker.conclude(job, step);
                 worker.end(&mut worker.state(), ended);
                 worker.go();
@@ -119,17 +119,17 @@ impl Worker {
                 let error = RpcError::internal("the reply is larger than the broker takes")
                     .with_name("ReplyTooLarge");
                 match outcome::error_reply(&self.served, &task.record.unpack(), &error) {
-                    Some(instead) => self.ended(task, self.send_while_ours(task, &instead).await),
+                    Some(instead) => self.as_told(task, self.send_while_ours(task, &instead).await),
                     None => Sent::Refused(error),
                 }
             }
-            refused => self.ended(task, Err(refused)),
+            refused => self.as_told(task, Err(refused)),
         }
     }
 
     /// Sends a record to its retry topic.
     pub(super) async fn send_retry(self: &Arc<Self>, task: &Task, record: Arc<OutgoingRecord>) -> Sent {
-        self.ended(task, self.send_while_ours(task, &record).await)
+        self.as_told(task, self.send_while_ours(task, &record).await)
     }
 
     /// Sends a dead letter. One that is larger than the broker takes goes without its value.
@@ -142,9 +142,9 @@ impl Worker {
                     "a dead letter is larger than the broker takes; it goes without its value (`{}`)", names::VALUE_OMITTED
                 );
                 let without = dead_letter::without_value(Arc::unwrap_or_clone(record));
-                self.ended(task, self.send_while_ours(task, &Arc::new(without)).await)
+                self.as_told(task, self.send_while_ours(task, &Arc::new(without)).await)
             }
-            sent => self.ended(task, sent),
+            sent => self.as_told(task, sent),
         }
     }
 
@@ -188,14 +188,14 @@ impl Worker {
         };
         if held.take().is_some() && sent.is_ok() {
             tracing::info!(
-                to = %record.topic, topic = %self.source, partition, group = %self.served.group,
-                "deliveries work again"
+                to = %record.topic, topic = %self.source, partition, offset = task.record.offset(),
+                group = %self.served.group, "deliveries work again"
             );
         }
         sent
     }
 
-    fn ended(&self, task: &Task, sent: Result<(), Option<DeliveryError>>) -> Sent {
+    fn as_told(&self, task: &Task, sent: Result<(), Option<DeliveryError>>) -> Sent {
         match sent {
             Ok(()) => Sent::Done,
             Err(None) => Sent::Left,

@@ -1,13 +1,13 @@
 //! A record that failed: whose handler, and what is said of it to whoever looks after the service.
 
 #[cfg(feature = "kafka")]
-use super::{
-    received::Received,
-    worker::{Task, Worker},
-};
+use super::worker::{Task, Worker};
 use crate::{RpcError, handler::Location};
 #[cfg(feature = "kafka")]
-use crate::{telemetry, wire::retry};
+use crate::{
+    telemetry,
+    wire::{Received, retry},
+};
 
 /// Why a record failed, and in which handler.
 #[derive(Debug)]

@@ -12,20 +12,20 @@ use tokio::time;
 
 use super::{
     Served,
-    dedupe::Dedupe,
+    dedupe::{self, Dedupe},
     dispatch::Dispatched,
     limits::Limits,
     outcome::{Attempt, Outcome},
-    received::Received,
     reply_topics::ReplyTopics,
     scope,
     watch::Watch,
 };
 use crate::{
-    Context, CorrelationId, Deadline, Reply, Retry, RetryPolicy, RpcError,
+    Context, CorrelationId, Deadline, Reply, RetryPolicy, RpcError,
+    caught::caught,
     handler::{context::Input, state::Provided},
     telemetry,
-    wire::{RequestHeaders, retry},
+    wire::{Received, RequestHeaders, retry},
 };
 
 /// What every handler of a process shares.
@@ -37,15 +37,6 @@ pub(crate) struct Handling {
     pub(crate) reply_topics: ReplyTopics,
     pub(crate) dedupe: Dedupe,
     pub(crate) watch: Watch,
-}
-
-/// What a handler's run ended with, before anybody is told.
-#[derive(Debug)]
-pub(crate) enum Ended {
-    /// Nobody waits any more: it was not run.
-    Expired,
-    /// The handler's word, or why it could not be asked.
-    Answered(Result<Reply, RpcError>),
 }
 
 impl Handling {
@@ -60,6 +51,11 @@ impl Handling {
         let headers = record.headers();
         let peer = served.dialect.sender(headers);
         let (mut request, mut before) = (peer.read_request(headers), retry::count(headers));
+        let refused = self.reply_topics.check(served, &request).err();
+        if refused.is_some() {
+            // Whoever wrote this `reply-to` gets no reply there, and there is nowhere else.
+            request = request.unaddressed();
+        }
         if served.of_dead_letters {
             // Its caller has had an answer, and how often it was tried says nothing of this handler.
             (request, before) = (request.unaddressed(), 0);
@@ -69,16 +65,15 @@ impl Handling {
         let retries = before.saturating_add(retries);
         let attempt = Attempt { served, record, peer, request: &request, deadline, handler: None, retries };
 
-        if let Err(error) = self.reply_topics.check(served, &request) {
-            // Whoever wrote this `reply-to` gets no reply there, and there is nowhere else.
-            let unaddressed = RequestHeaders::default();
-            return Attempt { request: &unaddressed, ..attempt }.give_up(error);
+        // Where nobody is answered, it is an event like any other.
+        if let Some(error) = refused.filter(|_| served.reply_topic.is_some()) {
+            return attempt.give_up(error);
         }
         if let Err(error) = self.measure(served, record) {
             return attempt.give_up(error);
         }
         if deadline.is_some_and(|deadline| deadline.has_passed(self.clock_skew)) {
-            return attempt.conclude(Ended::Expired, &Retry::OFF);
+            return attempt.expire();
         }
         let dispatched = match served.dispatch.find(peer.read_value(record.value.as_ref())) {
             Ok(dispatched) => dispatched,
@@ -87,7 +82,7 @@ impl Handling {
         let policy: &dyn RetryPolicy = dispatched.handler.retry;
         let attempt = Attempt { handler: Some(dispatched.handler.location), ..attempt };
         let answer = self.answer(served, input, &request, deadline, dispatched).await;
-        attempt.conclude(Ended::Answered(answer), policy)
+        attempt.conclude(answer, policy)
     }
 
     /// Refuses a record that its sender has made too large. What we have added to it is not the sender's doing.
@@ -110,9 +105,10 @@ impl Handling {
         dispatched: Dispatched<'_>,
     ) -> Result<Reply, RpcError> {
         let (handler, record) = (dispatched.handler, &input.record);
-        let repeatable = handler.dedupe.zip(request.correlation_id.clone());
-        if let Some((_, id)) = &repeatable
-            && let Some(answer) = self.dedupe.answer(handler.id, id, Instant::now())
+        let repeatable =
+            handler.dedupe.and_then(|lasts| Some((lasts, dedupe::Request::of(handler.id, request)?)));
+        if let Some((_, repeated)) = &repeatable
+            && let Some(answer) = self.dedupe.answer(repeated, Instant::now())
         {
             telemetry::repeated(&served.topic, &served.group);
             return Ok(answer);
@@ -126,7 +122,8 @@ impl Handling {
             deadline,
         };
         let run = handler.run;
-        let running = AssertUnwindSafe(run(context)).catch_unwind();
+        // Within all that: one that is written by hand may do its work before it returns its future.
+        let running = AssertUnwindSafe(async move { run(context).await }).catch_unwind();
         let running = scope::of_handler(deadline.map(|deadline| deadline.instant()), running);
         let watched = self.watch.start(handler.location, input);
         let ended = match handler.timeout {
@@ -139,11 +136,13 @@ impl Handling {
             Ok(Err(panic)) => {
                 let panic = panic_message(&*panic);
                 telemetry::panicked(&served.topic, &served.group);
-                tracing::error!(
-                    topic = %record.topic, partition = record.partition, offset = record.offset,
-                    group = %served.group, handler = %handler.location, panic,
-                    "a handler panicked"
-                );
+                caught("what hears of a panic", || {
+                    tracing::error!(
+                        topic = %record.topic, partition = record.partition, offset = record.offset,
+                        group = %served.group, handler = %handler.location, panic,
+                        "a handler panicked"
+                    );
+                });
                 // What it said is for the dead letter, and not for the caller.
                 Err(RpcError::internal("the handler panicked").with_source(panic))
             }
@@ -154,8 +153,8 @@ impl Handling {
                     .with_name("HandlerTimeout"))
             }
         };
-        if let (Some((lasts, id)), Ok(reply)) = (repeatable, &answer) {
-            self.dedupe.keep(handler.id, &id, reply.clone(), lasts, Instant::now());
+        if let (Some((lasts, own)), Ok(reply)) = (repeatable, &answer) {
+            self.dedupe.keep(&own, reply.clone(), lasts, Instant::now());
         }
         answer
     }
@@ -248,6 +247,20 @@ mod tests {
             let event = peer.event("m-1", Headers::new(), 1);
             assert_eq!(said(&handling, &letters(), dead(peer, event)).await, "no id", "{peer:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn where_nobody_is_answered_a_request_is_an_event_and_elsewhere_it_is_refused() {
+        let handling = handling(Limits::NONE);
+        let handler = Handler::every_record(PayloadSource::Record, HERE, |_| {}, tells_its_id);
+        let dispatch = Arc::new(Dispatch { fallback: Some(handler), ..Dispatch::default() });
+        let answered = Served { dispatch, ..Served::of_orders(false, false) };
+        let unanswered = Served { reply_topic: None, ..answered.clone() };
+        let reply_to = ReplyTo { topic: "somewhere", partition: None };
+        let headers = Ok(Peer::Reference.request("c-1", reply_to, SystemTime::now(), Headers::new(), 1));
+        let request = Received { headers, ..Received::blank() };
+        assert_eq!(said(&handling, &unanswered, request.clone()).await, "c-1");
+        assert!(said(&handling, &answered, request).await.contains("allow_reply_to"));
     }
 
     #[tokio::test]

@@ -2,8 +2,7 @@
 
 use http::StatusCode;
 
-use super::received::Received;
-use crate::RpcError;
+use crate::{RpcError, wire::Received};
 
 /// The bounds of a record that is handled. Nesting is bounded where it is parsed, at 128 levels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

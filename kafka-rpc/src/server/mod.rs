@@ -14,7 +14,6 @@
 //! - [`hand`]: what is taken from there at a time
 //! - [`runners`]: runs one after another, and hands on what would have to wait
 //! - [`worker`]: what a run leads to
-//! - [`received`]: the record, by itself
 //! - [`dispatch`]: which handler takes it
 //! - [`handle`]: runs that handler, bounded and caught
 //! - [`reply_topics`]: where a reply to it may go
@@ -62,7 +61,6 @@ mod partitions;
 mod pausing;
 #[cfg(feature = "kafka")]
 mod rebalance;
-pub(crate) mod received;
 pub(crate) mod reply_topics;
 #[cfg(feature = "kafka")]
 mod runners;

@@ -6,12 +6,12 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use super::{Served, failed::Failed, handle::Ended, received::Received};
+use super::{Served, failed::Failed};
 use crate::{
     Deadline, Headers, Reply, RetryPolicy, RpcError,
     handler::Location,
     wire::{
-        Answer, Origin, OutgoingRecord, Peer, RequestHeaders,
+        Answer, Origin, OutgoingRecord, Peer, Received, RequestHeaders,
         dead_letter::{self, Failure},
         retry,
     },
@@ -53,22 +53,31 @@ pub(crate) struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
-    /// Decides what becomes of the record.
-    pub(crate) fn conclude(&self, ended: Ended, policy: &dyn RetryPolicy) -> Outcome {
-        let error = match ended {
-            Ended::Expired => return Outcome::Expired,
-            Ended::Answered(Ok(Reply::None)) => return Outcome::Handled,
-            Ended::Answered(Ok(answer)) => {
+    /// What becomes of the record where nobody waits any more: it is dropped, unless it has failed before, of which nobody
+    /// would hear then.
+    pub(crate) fn expire(&self) -> Outcome {
+        if self.retries == 0 {
+            return Outcome::Expired;
+        }
+        let error = RpcError::gateway_timeout("the deadline passed before it could be tried again");
+        self.give_up(error.with_name("DeadlineExceeded"))
+    }
+
+    /// Decides what becomes of the record, by the handler's word, or by why it could not be asked.
+    pub(crate) fn conclude(&self, answer: Result<Reply, RpcError>, policy: &dyn RetryPolicy) -> Outcome {
+        let error = match answer {
+            Ok(Reply::None) => return Outcome::Handled,
+            Ok(answer) => {
                 let reply = self.reply(match &answer {
                     Reply::Data(data) => Answer::Data(data),
                     Reply::Empty | Reply::None => Answer::Empty,
                 });
                 return reply.map_or(Outcome::Handled, Outcome::Reply);
             }
-            Ended::Answered(Err(error)) => error,
+            Err(error) => error,
         };
         let next = self.retries.saturating_add(1);
-        if let Some(after) = delay_by(policy, &error, next)
+        if let Some(after) = self.delay_by(policy, &error, next)
             && self.deadline.is_none_or(|deadline| after < deadline.remaining())
         {
             match &self.served.retry_topic {
@@ -122,26 +131,37 @@ impl Attempt<'_> {
         Failed { error, handler: self.handler }
     }
 
+    /// What a policy says, which may be a user's own: one that panics says no.
+    fn delay_by(&self, policy: &dyn RetryPolicy, error: &RpcError, retry: u32) -> Option<Duration> {
+        catch_unwind(AssertUnwindSafe(|| policy.delay(error, retry))).unwrap_or_else(|_panic| {
+            let Received { topic, partition, offset, .. } = self.record;
+            tracing::error!(
+                %topic, partition, offset, group = %self.served.group, retry,
+                "a retry policy panicked; the record is not tried again"
+            );
+            None
+        })
+    }
+
     /// The reply, if somebody waits for one.
     fn reply(&self, answer: Answer<'_>) -> Option<Arc<OutgoingRecord>> {
         self.peer.reply(self.request, self.record.key.as_ref(), answer).map(Arc::new)
     }
 }
 
-/// What a policy says, which may be a user's own: one that panics says no.
-fn delay_by(policy: &dyn RetryPolicy, error: &RpcError, retry: u32) -> Option<Duration> {
-    catch_unwind(AssertUnwindSafe(|| policy.delay(error, retry))).unwrap_or_else(|_panic| {
-        tracing::error!(retry, "a retry policy panicked; the record is not tried again");
-        None
-    })
-}
-
 /// The letter of a record whose reply was refused for good, so that nobody can be told.
 #[cfg_attr(not(feature = "kafka"), expect(dead_code, reason = "only a broker refuses"))]
-pub(crate) fn letter(served: &Served, record: &Received, error: RpcError) -> Option<Arc<OutgoingRecord>> {
+///
+/// `retries` is how often this process had tried it again.
+pub(crate) fn letter(
+    served: &Served,
+    record: &Received,
+    retries: u32,
+    error: RpcError,
+) -> Option<Arc<OutgoingRecord>> {
     let (peer, headers) = sender(served, record);
     let unaddressed = RequestHeaders::default();
-    let retries = headers.map_or(0, retry::count);
+    let retries = headers.map_or(0, retry::count).saturating_add(retries);
     let attempt =
         Attempt { served, record, peer, request: &unaddressed, deadline: None, handler: None, retries };
     match attempt.give_up(error) {
@@ -213,8 +233,12 @@ mod tests {
         }
 
         fn concluded_by(&self, policy: &dyn RetryPolicy, answer: Result<Reply, RpcError>) -> Outcome {
+            self.attempt().conclude(answer, policy)
+        }
+
+        fn attempt(&self) -> Attempt<'_> {
             let now = (Instant::now(), SystemTime::now());
-            let attempt = Attempt {
+            Attempt {
                 served: &self.served,
                 record: &self.record,
                 peer: Peer::Reference,
@@ -222,8 +246,7 @@ mod tests {
                 deadline: self.deadline_in.and_then(|left| Deadline::at_wall(now.1 + left, now)),
                 handler: None,
                 retries: self.retries,
-            };
-            attempt.conclude(Ended::Answered(answer), policy)
+            }
         }
     }
 
@@ -280,6 +303,16 @@ mod tests {
         assert!(matches!(soon.concluded(failed()), Outcome::DeadLetter { .. }));
         let later = Case { retries: 0, deadline_in: Some(Duration::from_secs(5)), ..Case::default() };
         assert!(matches!(later.concluded(failed()), Outcome::Retry { .. }));
+    }
+
+    #[test]
+    fn what_expires_is_dropped_unless_it_has_failed_before() {
+        let expired = |retries| Case { retries, ..Case::default() }.attempt().expire();
+        assert!(matches!(expired(0), Outcome::Expired));
+        let Outcome::DeadLetter { letter, reply: Some(_), .. } = expired(1) else {
+            panic!("not dead-lettered")
+        };
+        assert_eq!(letter.headers.text("error-name"), Some("DeadlineExceeded"));
     }
 
     #[test]

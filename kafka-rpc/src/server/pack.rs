@@ -8,7 +8,7 @@ use std::{borrow::Cow, fmt, mem, ops::Range, sync::Arc, time::SystemTime};
 
 use bytes::Bytes;
 
-use super::received::{Received, UnreadableHeaders};
+use crate::wire::{Received, received::UnreadableHeaders};
 
 /// A record in its pack.
 pub(super) struct Packed {

@@ -4,11 +4,8 @@ use std::{fmt, ops::Range, sync::Arc};
 
 use bytes::Bytes;
 
-use super::{
-    pack::{Header, Name, Pack, Packed, Parts, Place, Position},
-    received::UnreadableHeaders,
-};
-use crate::wire::names;
+use super::pack::{Header, Name, Pack, Packed, Parts, Place, Position};
+use crate::wire::{names, received::UnreadableHeaders};
 
 /// A pack that takes so much takes no more records.
 const FULL: usize = 24 << 10;
@@ -164,7 +161,8 @@ impl fmt::Debug for Packing {
 mod tests {
     use std::time::SystemTime;
 
-    use super::{super::received::Received, *};
+    use super::*;
+    use crate::wire::Received;
 
     fn place(offset: i64) -> Place {
         Place { partition: 7, offset, timestamp: Some(SystemTime::UNIX_EPOCH), is_append_time: true }

@@ -6,7 +6,7 @@ use nohash_hasher::{IntMap, IntSet};
 
 use super::{
     assigned::{Assigned, Generation, Start},
-    pausing::{Bounds, Paused},
+    pausing::Bounds,
 };
 
 /// The assigned partitions of one subscription.
@@ -14,17 +14,19 @@ use super::{
 pub(crate) struct Partitions {
     /// Of which they are, for logs.
     topic: Arc<str>,
-    bounds: Bounds,
-    assigned: IntMap<i32, Assigned>,
+    group: Arc<str>,
+    pub(super) bounds: Bounds,
+    pub(super) assigned: IntMap<i32, Assigned>,
     /// Those that went while they were paused. librdkafka has them paused still, also when they come again.
     gone_paused: IntSet<i32>,
     next_generation: u64,
 }
 
 impl Partitions {
-    pub(crate) fn new(topic: Arc<str>, bounds: Bounds) -> Self {
+    pub(crate) fn new(topic: Arc<str>, group: Arc<str>, bounds: Bounds) -> Self {
         Self {
             topic,
+            group,
             bounds,
             assigned: IntMap::default(),
             gone_paused: IntSet::default(),
@@ -69,7 +71,7 @@ impl Partitions {
         }
         if !own.offsets.take(offset) {
             tracing::warn!(
-                topic = %self.topic, partition, offset,
+                topic = %self.topic, partition, offset, group = %self.group,
                 "offsets go back: the topic was truncated or made anew, or a record came twice"
             );
             own.begin_anew(Generation::next(&mut self.next_generation), offset);
@@ -79,8 +81,15 @@ impl Partitions {
             own.offsets.take(offset);
         }
         own.bytes += weight;
-        own.unfinished += 1;
         Some(own.generation)
+    }
+
+    /// Has all that is not finished of a partition read again.
+    pub(crate) fn go_back(&mut self, partition: i32, generation: Generation) {
+        let next = Generation::next(&mut self.next_generation);
+        if let Some(own) = self.of(partition, generation) {
+            own.begin_anew(next, i64::MAX);
+        }
     }
 
     /// The partitions of which nothing is taken until the consumer has gone back to an offset, with that.
@@ -127,27 +136,9 @@ impl Partitions {
         own.running = own.running.saturating_sub(1);
         if is_final {
             own.bytes = own.bytes.saturating_sub(weight);
-            own.unfinished = own.unfinished.saturating_sub(1);
             own.offsets.finish(offset);
         }
         is_final && own.paused
-    }
-
-    /// How many records may be taken before a partition must pause, of whichever partition they are; one at least.
-    pub(crate) fn room(&self) -> usize {
-        let taken = self.flowing().map(|own| own.offsets.uncommitted()).max().unwrap_or(0);
-        self.bounds.uncommitted.saturating_sub(taken).max(1)
-    }
-
-    /// The same in bytes.
-    pub(crate) fn room_in_bytes(&self) -> usize {
-        let taken = self.flowing().map(|own| own.bytes).max().unwrap_or(0);
-        self.bounds.bytes.saturating_sub(taken)
-    }
-
-    /// Those that are not paused.
-    fn flowing(&self) -> impl Iterator<Item = &Assigned> {
-        self.assigned.values().filter(|own| !own.paused)
     }
 
     fn of(&mut self, partition: i32, generation: Generation) -> Option<&mut Assigned> {
@@ -184,9 +175,9 @@ impl Partitions {
         self.assigned.values().filter(|own| own.held > 0).count()
     }
 
-    /// How many records of these partitions are taken and not finished.
-    pub(crate) fn unfinished(&self, partitions: &[i32]) -> usize {
-        let of = |partition| self.assigned.get(partition).map_or(0, |own| own.unfinished);
+    /// How many offsets of these partitions were taken, and may not be committed.
+    pub(crate) fn uncommitted(&self, partitions: &[i32]) -> usize {
+        let of = |partition| self.assigned.get(partition).map_or(0, |own| own.offsets.uncommitted());
         partitions.iter().map(of).sum()
     }
 
@@ -194,44 +185,6 @@ impl Partitions {
     pub(crate) fn finished_since_commit(&self, partitions: &[i32]) -> usize {
         let of = |own: &Assigned| own.offsets.finished_since(own.committed);
         partitions.iter().filter_map(|partition| self.assigned.get(partition)).map(of).sum()
-    }
-
-    /// Whether a partition has as much as it may.
-    pub(crate) fn is_full(&self, partition: i32) -> bool {
-        self.assigned.get(&partition).is_some_and(|own| own.why_full(self.bounds).is_some())
-    }
-
-    /// Whether a partition must pause now; says so once.
-    pub(crate) fn must_pause(&mut self, partition: i32) -> Option<Paused> {
-        let own = self.assigned.get_mut(&partition).filter(|own| !own.paused)?;
-        let because = own.why_full(self.bounds)?;
-        own.paused = true;
-        Some(Paused { partition, because, unfinished: own.offsets.watermark() })
-    }
-
-    /// Whether a partition is ours and not paused.
-    pub(crate) fn is_flowing(&self, partition: i32) -> bool {
-        self.assigned.get(&partition).is_some_and(|own| !own.paused)
-    }
-
-    /// How many are paused.
-    pub(crate) fn paused(&self) -> usize {
-        self.assigned.values().filter(|own| own.paused).count()
-    }
-
-    /// The paused partitions that may go on; says each once.
-    pub(crate) fn may_resume(&mut self) -> Vec<i32> {
-        let bounds = self.bounds;
-        let mut resumed = Vec::new();
-        for (partition, own) in &mut self.assigned {
-            let light = own.held == 0 && bounds.leave_room(own.offsets.uncommitted(), own.bytes);
-            if own.paused && light {
-                own.paused = false;
-                own.was_resumed = true;
-                resumed.push(*partition);
-            }
-        }
-        resumed
     }
 
     /// What is to be committed now: watermarks that have moved, and those worth repeating. Notes them as sent.
@@ -253,15 +206,12 @@ impl Partitions {
 
 #[cfg(test)]
 mod tests {
-    use super::{
-        super::{held::MOST_HELD, pausing::Because},
-        *,
-    };
+    use super::{super::held::MOST_HELD, *};
 
     const BOUNDS: Bounds = Bounds { uncommitted: 4, bytes: 100 };
 
     fn assigned() -> Partitions {
-        let mut partitions = Partitions::new("orders".into(), BOUNDS);
+        let mut partitions = Partitions::new("orders".into(), "group".into(), BOUNDS);
         partitions.assign(0, Instant::now());
         partitions
     }
@@ -325,6 +275,21 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_finished_is_read_again_where_one_of_it_was_left() {
+        let mut partitions = assigned();
+        let old = partitions.take(0, 5, 1).expect("ours");
+        for offset in [6, 7] {
+            partitions.take(0, offset, 1).expect("ours");
+        }
+        finish(&mut partitions, old, 5, 1);
+        partitions.go_back(0, old);
+        assert_eq!((partitions.going_back(), partitions.holds(0, old)), (vec![(0, 6)], false));
+        partitions.go_back(0, old);
+        partitions.has_gone_back(0);
+        assert!(partitions.take(0, 6, 1).is_some(), "and only once");
+    }
+
+    #[test]
     fn a_record_that_comes_twice_when_all_before_it_is_finished_runs_twice() {
         let mut partitions = assigned();
         let old = partitions.take(0, 5, 1).expect("ours");
@@ -350,78 +315,6 @@ mod tests {
     #[test]
     fn a_record_of_a_partition_that_is_not_ours_is_not_taken() {
         assert_eq!(assigned().take(7, 0, 1), None);
-    }
-
-    #[test]
-    fn a_partition_pauses_at_its_bound_and_goes_on_at_half() {
-        let mut partitions = assigned();
-        let generation = partitions.take(0, 0, 1).expect("ours");
-        for offset in 1..4 {
-            assert_eq!(partitions.must_pause(0), None);
-            partitions.take(0, offset, 1);
-        }
-        let paused = Paused { partition: 0, because: Because::Uncommitted, unfinished: Some(0) };
-        assert_eq!(partitions.must_pause(0), Some(paused), "four lie behind the watermark");
-        assert_eq!((partitions.must_pause(0), partitions.paused()), (None, 1), "said once");
-        finish(&mut partitions, generation, 0, 1);
-        assert!(partitions.may_resume().is_empty());
-        finish(&mut partitions, generation, 1, 1);
-        assert_eq!(partitions.may_resume(), [0]);
-        assert!(partitions.may_resume().is_empty(), "said once");
-    }
-
-    #[test]
-    fn a_partition_that_went_while_it_was_paused_goes_on_when_it_comes_again() {
-        let mut partitions = assigned();
-        partitions.take(0, 0, 100).expect("ours");
-        assert!(partitions.must_pause(0).is_some());
-        for _ in 0..2 {
-            partitions.revoke(0);
-            partitions.assign(0, Instant::now());
-            assert_eq!(partitions.paused(), 1, "librdkafka has not forgotten it");
-        }
-        assert!(!partitions.is_flowing(0));
-        assert_eq!(partitions.may_resume(), [0]);
-        assert!(partitions.is_flowing(0));
-        partitions.revoke(0);
-        partitions.assign(0, Instant::now());
-        assert_eq!(partitions.may_resume(), [0], "librdkafka may have missed it");
-        assert!(partitions.may_resume().is_empty(), "said once");
-    }
-
-    #[test]
-    fn no_more_is_taken_at_a_time_than_the_fullest_partition_has_room_for() {
-        let mut partitions = assigned();
-        partitions.assign(1, Instant::now());
-        assert_eq!((partitions.room(), partitions.room_in_bytes()), (4, 100));
-        for offset in 0..3 {
-            partitions.take(1, offset, 20);
-        }
-        assert_eq!((partitions.room(), partitions.room_in_bytes()), (1, 40));
-        partitions.take(1, 3, 20);
-        assert!(partitions.must_pause(1).is_some());
-        assert_eq!(partitions.room(), 4, "it has paused, and no record of it comes");
-    }
-
-    #[test]
-    fn a_partition_pauses_for_the_bytes_that_wait() {
-        let mut partitions = assigned();
-        let generation = partitions.take(0, 0, 100).expect("ours");
-        assert_eq!(partitions.must_pause(0).map(|paused| paused.because), Some(Because::Bytes));
-        finish(&mut partitions, generation, 0, 100);
-        assert_eq!(partitions.may_resume(), [0]);
-    }
-
-    #[test]
-    fn a_held_partition_pauses_whatever_its_bounds_and_goes_on_when_it_is_released() {
-        let mut partitions = assigned();
-        let generation = partitions.take(0, 0, 1).expect("ours");
-        partitions.hold(0, generation);
-        assert_eq!(partitions.must_pause(0).map(|paused| paused.because), Some(Because::Held));
-        assert!(partitions.may_resume().is_empty());
-        partitions.release(0, generation);
-        assert_eq!(partitions.may_resume(), [0]);
-        assert_eq!(partitions.unfinished(&[0]), 1);
     }
 
     #[test]

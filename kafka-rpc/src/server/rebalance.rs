@@ -45,6 +45,7 @@ impl ConsumerContext for Rebalances {
                 topic = %self.worker.source, group = %self.worker.served.group, ?partitions,
                 "the assignment was lost; unfinished records will be delivered again"
             );
+            self.worker.count_uncommitted(&partitions);
             self.worker.revoke(&partitions);
         } else {
             self.give_up(consumer, &partitions);
@@ -87,20 +88,20 @@ impl Rebalances {
         if partitions.is_empty() {
             return;
         }
-        let topic = &self.worker.source;
+        let (topic, group) = (&self.worker.source, &self.worker.served.group);
         let (watermarks, still_running) = self.worker.drain(partitions, self.drain_timeout);
         if still_running > 0 {
             tracing::warn!(
-                %topic, ?partitions, still_running,
+                %topic, %group, ?partitions, still_running,
                 "handlers still run after {:?}; their records will be delivered again", self.drain_timeout
             );
         }
         if !watermarks.is_empty()
             && let Err(error) = commit_now(consumer, topic, &watermarks)
         {
-            let finished = self.worker.commit_failed(partitions);
+            let finished = self.worker.count_uncommitted(partitions);
             tracing::warn!(
-                %topic, ?partitions, finished, %error,
+                %topic, %group, ?partitions, finished, %error,
                 "the last commit failed; records that were finished will be delivered again"
             );
         }

@@ -12,14 +12,15 @@ pub(crate) struct ReplyTopics {
 }
 
 impl ReplyTopics {
+    /// Whether replies of a subscription may go to a topic.
+    pub(crate) fn allows(&self, served: &Served, topic: &str) -> bool {
+        served.reply_topic.as_deref() == Some(topic) || self.allowed.contains(topic)
+    }
+
     /// Refuses a request whose reply would go where the subscription's replies do not belong.
     pub(crate) fn check(&self, served: &Served, request: &RequestHeaders) -> Result<(), RpcError> {
         let Some((reply_to, _)) = request.return_address() else { return Ok(()) };
-        let named = std::str::from_utf8(reply_to).ok();
-        let allowed = named.is_some_and(|topic| {
-            served.reply_topic.as_deref() == Some(topic) || self.allowed.contains(topic)
-        });
-        if allowed {
+        if std::str::from_utf8(reply_to).is_ok_and(|topic| self.allows(served, topic)) {
             return Ok(());
         }
         Err(RpcError::forbidden(format!(

@@ -19,10 +19,9 @@ use super::{
     assigned::{Generation, Start},
     hand,
     lanes::{Job, Lane},
-    received::Received,
     worker::{State, Step, Task, Worker},
 };
-use crate::handler::context::Input;
+use crate::{handler::context::Input, wire::Received};
 
 /// What a runner has taken.
 type Hand = hand::Hand<Task, EndedJob>;

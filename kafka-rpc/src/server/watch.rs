@@ -101,7 +101,7 @@ mod tests {
     use crate::{
         Stub,
         handler::state::{Provided, States},
-        server::received::Received,
+        wire::Received,
     };
 
     #[test]

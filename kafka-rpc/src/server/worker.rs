@@ -24,7 +24,6 @@ use super::{
     pack::Packed,
     partitions::Partitions,
     pausing::Bounds,
-    received::Received,
     runners::{EndedJob, Runners},
 };
 use crate::{
@@ -33,7 +32,7 @@ use crate::{
     handler::context::Input,
     producer::Producer,
     telemetry::{self, Count, SubscriptionMetrics},
-    wire::{OutgoingRecord, retry},
+    wire::{OutgoingRecord, Received, retry},
 };
 
 /// How long a record of the retry topic may wait where a handler's policy does not say.
@@ -121,7 +120,7 @@ impl Worker {
         let bounds = Bounds { uncommitted: config.max_uncommitted, bytes: config.max_buffered_bytes };
         let runtime = Handle::current();
         let state = State {
-            partitions: Partitions::new(Arc::clone(&source), bounds),
+            partitions: Partitions::new(Arc::clone(&source), Arc::clone(&served.group), bounds),
             lanes: Lanes::new(served.concurrency),
             runners: Runners::new(runtime.metrics().num_workers()),
             aside: Vec::new(),
@@ -169,14 +168,18 @@ impl Worker {
                     );
                 });
                 let error = RpcError::internal("a panic beside the handler");
-                self.caught_or_left(self.dead_letter_refused(task, error)).await
+                self.caught_or_left(task, async { self.fail(task, &task.record.unpack(), error).await }).await
             }
         }
     }
 
-    /// What is left to do for a record; where that panics too, its partition waits for it, and its key does not.
-    pub(super) async fn caught_or_left(&self, rest: impl Future<Output = Step>) -> Step {
-        AssertUnwindSafe(rest).catch_unwind().await.unwrap_or(Step::Left)
+    /// What is left to do for a record; where that panics too, it is read again, with all that is not finished.
+    pub(super) async fn caught_or_left(&self, task: &Task, rest: impl Future<Output = Step>) -> Step {
+        AssertUnwindSafe(rest).catch_unwind().await.unwrap_or_else(|_panic| {
+            self.state().partitions.go_back(task.record.partition(), task.generation);
+            self.flow_has_changed();
+            Step::Left
+        })
     }
 
     /// Runs a record, and does what it leads to.
@@ -215,7 +218,7 @@ impl Worker {
                 let what = "a record failed, and is tried again through the retry topic";
                 self.report(task, record, &failed, what);
                 match self.send_retry(task, again).await {
-                    Sent::Refused(_told) => self.retry_refused(task, record, failed.error).await,
+                    Sent::Refused(_told) => self.fail(task, record, failed.error).await,
                     Sent::Done => done(&self.metrics.retried_later),
                     Sent::Left => Step::Left,
                 }
@@ -242,10 +245,16 @@ impl Worker {
         }
     }
 
-    /// A record whose retry was refused for good, such as for its size: it has failed with what its handler said.
-    async fn retry_refused(self: &Arc<Self>, task: &Task, record: &Received, error: RpcError) -> Step {
-        let reply = outcome::error_reply(&self.served, record, &error);
-        self.tell_of_failure(task, outcome::letter(&self.served, record, error), reply).await
+    /// Gives up a record outside its run: its retry was refused for good, such as for its size, or something panicked.
+    async fn fail(self: &Arc<Self>, task: &Task, record: &Received, error: RpcError) -> Step {
+        let allowed = |reply: &Arc<_>| self.may_reply(reply);
+        let reply = outcome::error_reply(&self.served, record, &error).filter(allowed);
+        self.tell_of_failure(task, outcome::letter(&self.served, record, task.retries, error), reply).await
+    }
+
+    /// Whether this may be answered: what has panicked may be before that was asked.
+    fn may_reply(&self, reply: &OutgoingRecord) -> bool {
+        !self.served.of_dead_letters && self.handling.reply_topics.allows(&self.served, &reply.topic)
     }
 
     /// Tells of a record that has failed for good, by a letter and a reply where there is one.
@@ -271,7 +280,7 @@ impl Worker {
 
     /// A reply that was refused for good is not silence: it is a dead letter.
     async fn dead_letter_refused(self: &Arc<Self>, task: &Task, error: RpcError) -> Step {
-        match outcome::letter(&self.served, &task.record.unpack(), error) {
+        match outcome::letter(&self.served, &task.record.unpack(), task.retries, error) {
             Some(letter) => self.deliver_letter(task, letter).await.map_or(Step::Left, done),
             None => done(&self.metrics.discarded),
         }

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use bytes::Bytes;
 
 use super::{Headers, Origin, OutgoingRecord, Peer, Placement, clock, names};
-use crate::{RpcError, server::received::Received};
+use crate::{RpcError, wire::Received};
 
 /// The most of an error's text that a header holds: a broker refuses records for the size of their headers too.
 const MOST_TEXT: usize = 1 << 10;

@@ -6,7 +6,8 @@ use bytes::Bytes;
 use proptest::{collection::vec, prelude::*};
 
 use super::Headers;
-use crate::{fuzzing, server::received::Received};
+use super::Received;
+use crate::fuzzing;
 
 /// Bytes of any kind, and JSON with any of its parts replaced by them: what a fuzzer would soon arrive at.
 fn values() -> impl Strategy<Value = Bytes> {

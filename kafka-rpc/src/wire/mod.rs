@@ -9,7 +9,8 @@
 //! - [`dead_letter`]: a record that could not be handled, with why
 //! - [`origin`]: where a record was first read
 //! - [`retry`]: a record that is to be handled once more, through another topic
-//! - [`record`]: records as they go out and come in
+//! - [`received`]: a record as it was received
+//! - [`record`]: records as they go out, and replies as they come in
 //! - [`dialect`]: what each kind of peer writes, and how it is read
 //! - [`clock`]: wall time in milliseconds
 
@@ -24,6 +25,7 @@ pub(crate) mod headers;
 mod hostile;
 pub(crate) mod names;
 pub(crate) mod origin;
+pub(crate) mod received;
 pub(crate) mod record;
 pub(crate) mod reply;
 pub(crate) mod retry;
@@ -33,4 +35,5 @@ pub(crate) use dialect::{Answer, Peer, RequestHeaders};
 pub(crate) use encoded::Encoded;
 pub use headers::Headers;
 pub(crate) use origin::Origin;
+pub(crate) use received::Received;
 pub(crate) use record::{Incoming, OutgoingRecord, Placement, ReplyTo};

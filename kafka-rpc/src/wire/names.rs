@@ -7,8 +7,6 @@ pub(crate) const TIMESTAMP: &str = "timestamp";
 pub(crate) const MESSAGE_ID: &str = "message-id";
 pub(crate) const DEADLINE: &str = "deadline";
 pub(crate) const REPLY_PARTITION: &str = "reply-partition";
-pub(crate) const TRACEPARENT: &str = "traceparent";
-pub(crate) const TRACESTATE: &str = "tracestate";
 pub(crate) const RETRY_COUNT: &str = "retry-count";
 pub(crate) const RETRY_TIMESTAMP: &str = "retry-timestamp";
 pub(crate) const LAST_ERROR: &str = "last-error";
@@ -58,8 +56,7 @@ pub(crate) const DLT_EXCEPTION_STACKTRACE: &str = "kafka_dlt-exception-stacktrac
 pub(crate) const RPC_ERROR: &str = "rpc-error";
 
 /// What every dialect has: names that a caller's own header may not take, whoever is called. A dialect adds its own.
-pub(crate) const OF_ALL: &[&str] =
-    &[DEADLINE, TRACEPARENT, TRACESTATE, RETRY_COUNT, RETRY_TIMESTAMP, LAST_ERROR, RETRY_ORIGIN];
+pub(crate) const OF_ALL: &[&str] = &[DEADLINE, RETRY_COUNT, RETRY_TIMESTAMP, LAST_ERROR, RETRY_ORIGIN];
 
 /// One of the names that come with nearly every record, which need not be copied.
 pub(crate) fn usual(name: &str) -> Option<&'static str> {

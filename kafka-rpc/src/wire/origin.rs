@@ -3,7 +3,7 @@
 use std::{fmt, time::SystemTime};
 
 use super::{Headers, clock, names};
-use crate::server::received::Received;
+use crate::wire::Received;
 
 /// The kinds of timestamps, as they are written.
 const CREATE: &str = "create";

@@ -1,4 +1,4 @@
-//! Records as they go out and come in.
+//! Records as they go out, and replies as they come in.
 
 use std::sync::Arc;
 

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::SystemTime};
 
 use super::{Headers, Origin, OutgoingRecord, Placement, clock, dead_letter::cut, names};
-use crate::{RpcError, server::received::Received};
+use crate::{RpcError, wire::Received};
 
 /// The headers that a record has on its retry topic beside its sender's.
 pub(crate) const NAMES: &[&str] =
@@ -36,9 +36,12 @@ pub(crate) fn again(
     }
 }
 
-/// How often a record was tried again before it came here. What is no number is no retry.
+/// How often a record was tried again before it came here. What is no number is no retry, and what is none that anybody
+/// reaches is the most.
 pub(crate) fn count(headers: &Headers) -> u32 {
-    headers.text(names::RETRY_COUNT).and_then(|text| text.parse().ok()).unwrap_or(0)
+    let count =
+        headers.text(names::RETRY_COUNT).and_then(|text| text.trim().parse::<u64>().ok()).unwrap_or(0);
+    u32::try_from(count).unwrap_or(u32::MAX)
 }
 
 /// When a record of a retry topic is due.
@@ -83,5 +86,15 @@ mod tests {
             ]
         );
         assert_eq!((count(&again.headers), due(&again.headers)), (2, Some(at)));
+    }
+
+    #[test]
+    fn a_count_that_nobody_reaches_is_not_read_as_none() {
+        let read = |value: &'static str| {
+            let mut headers = Headers::new();
+            headers.push("retry-count", value);
+            count(&headers)
+        };
+        assert_eq!(["3", " 3 ", "99999999999", "-1", "soon", ""].map(read), [3, 3, u32::MAX, 0, 0, 0]);
     }
 }

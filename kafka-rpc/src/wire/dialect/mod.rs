@@ -24,6 +24,7 @@ use super::{Headers, names};
 
 /// How the peers of a subscription write requests and replies: its `dialect`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Dialect {
     /// As the NestJS package `@makebelieve21213-packages/kafka-client`: a command envelope, and replies that say
     /// whether they are a success. The default.

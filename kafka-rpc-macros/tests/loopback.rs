@@ -1,0 +1,48 @@
+//! What a loopback does as Kafka does it.
+
+use kafka_rpc::{RpcError, Runtime, State, kafka_handler};
+use tokio::sync::mpsc;
+
+type Told = mpsc::UnboundedSender<(&'static str, u64)>;
+
+#[kafka_handler(topic = "arrivals", group = "audit", replies = none, register = false)]
+async fn audit(parcel: u64, State(told): State<Told>) -> Result<(), RpcError> {
+    told.send(("audit", parcel)).map_err(|_test_has_ended| RpcError::unavailable("nobody listens"))
+}
+
+#[kafka_handler(topic = "arrivals", group = "mail", register = false)]
+async fn mail(parcel: u64, State(told): State<Told>) -> Result<u64, RpcError> {
+    told.send(("mail", parcel)).map_err(|_test_has_ended| RpcError::unavailable("nobody listens"))?;
+    Ok(parcel + 1)
+}
+
+/// Both groups have heard of this parcel.
+async fn heard(heard: &mut mpsc::UnboundedReceiver<(&'static str, u64)>, parcel: u64) {
+    let mut both = [heard.recv().await, heard.recv().await];
+    both.sort_unstable();
+    assert_eq!(both, [Some(("audit", parcel)), Some(("mail", parcel))]);
+}
+
+#[tokio::test]
+async fn every_group_of_a_topic_gets_its_records_and_one_of_them_answers() {
+    let (told, mut told_of) = mpsc::unbounded_channel();
+    let runtime = Runtime::builder().without_registry().provide(told);
+    let runtime = runtime.handlers(audit_handlers()).handlers(mail_handlers());
+    let loopback = runtime.build().expect("all is provided").loopback();
+    let client = loopback.client();
+    client.mail(1).notify().await.expect("an event");
+    heard(&mut told_of, 1).await;
+    assert_eq!(client.mail(2).await.expect("an answer"), 3);
+    heard(&mut told_of, 2).await;
+}
+
+#[tokio::test]
+async fn an_event_that_nobody_waits_for_is_not_sent() {
+    let (told, mut told_of) = mpsc::unbounded_channel();
+    let runtime = Runtime::builder().without_registry().provide(told).handlers(audit_handlers());
+    let loopback = runtime.build().expect("all is provided").loopback();
+    let client = loopback.client();
+    drop(client.audit(1).notify());
+    client.audit(2).notify().await.expect("an event");
+    assert_eq!(told_of.recv().await, Some(("audit", 2_u64)));
+}

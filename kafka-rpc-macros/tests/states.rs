@@ -1,0 +1,87 @@
+//! Values of any type can be provided, and asked for by any extractor.
+
+use std::{any::type_name, sync::Arc};
+
+use kafka_rpc::{Context, FromRecord, OptionalFromRecord, RpcError, Runtime, State, kafka_handler};
+use tokio::task::yield_now;
+
+trait Repository: Send + Sync {
+    fn name(&self) -> &'static str;
+}
+
+struct InMemory;
+
+impl Repository for InMemory {
+    fn name(&self) -> &'static str {
+        "in memory"
+    }
+}
+
+type Named = Arc<dyn Fn(&str) -> String + Send + Sync>;
+
+/// Generic, bound to `'static`, and there only after a while.
+struct Slowly<T>(T);
+
+impl<T: Clone + Send + Sync + 'static> FromRecord for Slowly<T> {
+    type Rejection = RpcError;
+
+    async fn from_record(context: &Context) -> Result<Self, RpcError> {
+        let value = context.state::<T>().ok_or_else(|| RpcError::internal(type_name::<T>()))?;
+        yield_now().await;
+        Ok(Self(value.clone()))
+    }
+}
+
+impl<T: Clone + Send + Sync + 'static> OptionalFromRecord for Slowly<T> {
+    type Rejection = RpcError;
+
+    async fn optional_from_record(context: &Context) -> Result<Option<Self>, RpcError> {
+        yield_now().await;
+        Ok(context.state::<T>().cloned().map(Self))
+    }
+}
+
+#[kafka_handler(topic = "states-commands", group = "states")]
+mod states {
+    use super::{Arc, Named, Repository, RpcError, Slowly, State};
+
+    #[command("DYN")]
+    async fn of_a_trait(_: (), State(repository): State<Arc<dyn Repository>>) -> Result<String, RpcError> {
+        Ok(repository.name().to_owned())
+    }
+
+    #[command("FN")]
+    async fn of_a_closure(name: String, State(named): State<Named>) -> Result<String, RpcError> {
+        Ok(named(&name))
+    }
+
+    #[command("STATIC")]
+    async fn of_a_static(_: (), State(text): State<&'static str>) -> Result<String, RpcError> {
+        Ok(text.to_owned())
+    }
+
+    #[command("SLOWLY")]
+    async fn of_an_own_extractor(
+        _: (),
+        Slowly(repository): Slowly<Arc<dyn Repository>>,
+        absent: Option<Slowly<Vec<&'static str>>>,
+        State(_named): State<Named>,
+    ) -> Result<String, RpcError> {
+        Ok(format!("{} and {}", repository.name(), absent.is_none()))
+    }
+}
+
+#[tokio::test]
+async fn a_value_of_any_type_reaches_its_handler() {
+    use states::StatesClient as _;
+
+    let repository: Arc<dyn Repository> = Arc::new(InMemory);
+    let named: Named = Arc::new(|name| format!("Dr. {name}"));
+    let runtime = Runtime::builder().provide(repository).provide(named).provide("static");
+    let loopback = runtime.build().expect("all is provided").loopback();
+    let client = loopback.client();
+    assert_eq!(client.of_a_trait().await.expect("served"), "in memory");
+    assert_eq!(client.of_a_closure("Who".to_owned()).await.expect("served"), "Dr. Who");
+    assert_eq!(client.of_a_static().await.expect("served"), "static");
+    assert_eq!(client.of_an_own_extractor().await.expect("served"), "in memory and true");
+}

@@ -1,0 +1,58 @@
+//! What a producer asks of the cluster: topics, partitions and offsets.
+
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use rdkafka::{error::KafkaResult, producer::Producer as _};
+
+use super::{Producer, batches::Batches, topic::Topic};
+
+/// How long one question to the cluster may take.
+pub(super) const ASK_FOR: Duration = Duration::from_secs(5);
+
+impl Producer {
+    /// The partitions of a topic with their leaders, asked of the cluster; none if there is no such topic. Blocks.
+    pub(crate) fn ask_partitions(&self, topic: &str, within: Duration) -> KafkaResult<Vec<(i32, i32)>> {
+        self.single.ask_partitions(topic, within)
+    }
+
+    /// The same, and waits for a topic that the cluster makes since it was asked for it. Blocks.
+    pub(crate) fn ask_until_made(&self, topic: &str, within: Duration) -> KafkaResult<Vec<(i32, i32)>> {
+        self.single.ask_until_made(topic, within)
+    }
+
+    /// The topics of the cluster, asked of any broker. Blocks.
+    pub(crate) fn ask_topics(&self, within: Duration) -> KafkaResult<HashSet<String>> {
+        let metadata = self.single.handle().client().fetch_metadata(None, within)?;
+        Ok(metadata.topics().iter().map(|topic| topic.name().to_owned()).collect())
+    }
+
+    /// Whether a topic lacks a partition: asked of the cluster, since what is known may be from before it was added.
+    /// Where nobody answers it may be there.
+    pub(crate) async fn lacks_partition(self: &Arc<Self>, topic: &Arc<str>, partition: i32) -> bool {
+        let (producer, topic) = (Arc::clone(self), Arc::clone(topic));
+        let asked = self.runtime.spawn_blocking(move || producer.ask_partitions(&topic, ASK_FOR));
+        matches!(asked.await, Ok(Ok(found)) if !found.is_empty() && found.iter().all(|(id, _)| *id != partition))
+    }
+
+    /// The offset that the next record of a partition will have. Blocks.
+    pub(crate) fn ask_end(&self, topic: &str, partition: i32, within: Duration) -> KafkaResult<i64> {
+        self.single.handle().client().fetch_watermarks(topic, partition, within).map(|(_, end)| end)
+    }
+
+    /// Asks for a topic's partitions in the background; what is known is believed meanwhile.
+    pub(super) fn ask_for_partitions(self: &Arc<Self>, topic: &Arc<Topic>) {
+        let (producer, topic) = (Arc::clone(self), Arc::clone(topic));
+        self.runtime.spawn_blocking(move || {
+            let Ok(asked) = producer.ask_partitions(&topic.name, ASK_FOR) else { return };
+            // Asking is how a producer learns of partitions, and one that does not know a partition sends nothing there.
+            let mut others = producer.batches.iter().flat_map(Batches::ready);
+            if others.any(|other| other.ask_partitions(&topic.name, ASK_FOR).is_err()) {
+                return;
+            }
+            let ids: Vec<i32> = asked.iter().filter(|(_, leader)| *leader >= 0).map(|(id, _)| *id).collect();
+            if !ids.is_empty() {
+                topic.answered(ids);
+            }
+        });
+    }
+}

@@ -1,0 +1,134 @@
+//! A run, written down by hand.
+
+use super::super::{
+    super::{
+        contract::{Task, Work},
+        ledger::{
+            CallerEntry, Evidence, HandlerEnd, LogEntry, Moment, Outcome, Place, RunEntry, ServiceEntry,
+        },
+    },
+    Verdict, Violation, reconcile,
+};
+
+const KEY: &str = "k";
+pub(super) const SECOND: u64 = 1_000_000;
+
+/// A run in which one caller sends commands of one key to one partition.
+#[derive(Default)]
+pub(super) struct Ledgers {
+    pub(super) evidence: Evidence,
+    pub(super) clock: u64,
+    pub(super) committed: i64,
+}
+
+pub(super) fn work(number: u64, task: Task) -> Work {
+    Work { id: number, key: KEY.to_owned(), number, task }
+}
+
+pub(super) fn place(offset: i64) -> Place {
+    Place { partition: 0, offset }
+}
+
+impl Ledgers {
+    /// Every entry is a microsecond after the one before.
+    pub(super) fn at(&mut self) -> Moment {
+        self.clock += 1;
+        Moment(self.clock)
+    }
+
+    /// When what is sent now is late, while all else goes on.
+    pub(super) fn deadline(&mut self) -> Moment {
+        Moment(self.at().0 + 30 * SECOND)
+    }
+
+    pub(super) fn caller(&mut self, entry: CallerEntry) {
+        self.evidence.callers.entry("caller-0".to_owned()).or_default().push(entry);
+    }
+
+    pub(super) fn service(&mut self, name: &str, entry: ServiceEntry) {
+        self.evidence.services.entry(name.to_owned()).or_default().push(entry);
+    }
+
+    /// A command is sent and stored: its number is its id, and its offset unless another is said.
+    pub(super) fn sent(&mut self, number: u64, task: Task) {
+        self.sent_to(number, task, i64::try_from(number).expect("a small number"));
+    }
+
+    pub(super) fn sent_to(&mut self, number: u64, task: Task, offset: i64) {
+        self.not_stored(number, task, false);
+        self.evidence.log.push(LogEntry::Command { place: place(offset), id: number });
+    }
+
+    pub(super) fn not_stored(&mut self, number: u64, task: Task, notify: bool) {
+        let at = self.at();
+        let deadline = Moment(at.0 + 30 * SECOND);
+        self.caller(CallerEntry::Sent { at, deadline, notify, work: work(number, task) });
+    }
+
+    pub(super) fn saw(&mut self, number: u64, outcome: Outcome) {
+        let at = if matches!(outcome, Outcome::Deadline { .. }) { self.deadline() } else { self.at() };
+        self.caller(CallerEntry::Ended { at, id: number, outcome });
+    }
+
+    pub(super) fn answered(&mut self, number: u64) {
+        self.saw(number, Outcome::Answered { sum: work(number, Task::Quick).answer() });
+    }
+
+    pub(super) fn assigned(&mut self, service: &str) {
+        let at = self.at();
+        self.service(service, ServiceEntry::Assigned { at, partitions: vec![0] });
+    }
+
+    pub(super) fn revoked(&mut self, service: &str, lost: bool) {
+        let at = self.at();
+        self.service(service, ServiceEntry::Revoked { at, partitions: vec![0], lost });
+    }
+
+    pub(super) fn started(&mut self, service: &str, number: u64, offset: i64) {
+        let (at, key) = (self.at(), KEY.to_owned());
+        self.service(service, ServiceEntry::Started { at, place: place(offset), id: number, key, number });
+    }
+
+    pub(super) fn ended(&mut self, service: &str, number: u64, offset: i64, how: HandlerEnd) {
+        let at = self.at();
+        self.service(service, ServiceEntry::Ended { at, place: place(offset), id: number, how });
+    }
+
+    pub(super) fn handled(&mut self, service: &str, number: u64, offset: i64) {
+        self.started(service, number, offset);
+        self.ended(service, number, offset, HandlerEnd::Done);
+    }
+
+    pub(super) fn letter(&mut self, number: u64) {
+        let place = place(i64::try_from(number).expect("a small number"));
+        self.evidence.log.push(LogEntry::DeadLetter { place, id: number, status: "503".to_owned() });
+    }
+
+    pub(super) fn verdict(mut self) -> Verdict {
+        let at = self.at();
+        self.caller(CallerEntry::Stopped { at });
+        self.evidence.run.push(RunEntry::Over { at });
+        let committed = self.committed;
+        self.evidence.log.push(LogEntry::Committed { partition: 0, committed, end: 0 });
+        reconcile(&self.evidence)
+    }
+
+    /// The one violation, or none.
+    pub(super) fn violation(self) -> Option<&'static str> {
+        let verdict = self.verdict();
+        assert!(verdict.violations.len() <= 1, "{:?}", verdict.violations);
+        verdict.violations.first().map(Violation::kind)
+    }
+
+    /// Three commands of a key, answered.
+    pub(super) fn well() -> Self {
+        let mut ledgers = Self::default();
+        ledgers.assigned("a");
+        for number in 1..=3 {
+            ledgers.sent(number, Task::Quick);
+            ledgers.handled("a", number, i64::try_from(number).expect("a small number"));
+            ledgers.answered(number);
+        }
+        ledgers
+    }
+}
