@@ -80,15 +80,7 @@ impl KafkaTransport {
     ) -> Result<Encoded, CallError> {
         let started = Instant::now();
         let late = |progress| late(&outgoing, started, progress);
-        let Some(reply_topic) = &outgoing.reply_topic else {
-            return Err(CallError::Invalid {
-                reason: format!(
-                    "`{}` has no replies (`replies = none`); send it with `.notify()`",
-                    outgoing.topic
-                ),
-            });
-        };
-        let reply_topic = &self.topics.called(reply_topic).name;
+        let reply_topic = &self.topics.called(outgoing.reply_topic()?).name;
         if Instant::now() >= deadline {
             return Err(late(Progress::NotSent));
         }

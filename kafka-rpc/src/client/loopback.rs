@@ -1,6 +1,7 @@
 //! The transport to the handlers of this process.
 
 use std::{
+    fmt,
     sync::{
         Arc, Weak,
         atomic::{AtomicI64, Ordering},
@@ -18,6 +19,7 @@ use crate::{
     config::CALL_TIMEOUT,
     handler::state::{Deferred, Provided, States},
     moment,
+    runtime::Rename,
     server::{
         Served, dedupe::Dedupe, handle::Handling, limits::Limits, outcome::Outcome,
         reply_topics::ReplyTopics, watch::Watch,
@@ -53,12 +55,18 @@ pub struct Loopback {
     handlers: Arc<Handlers>,
 }
 
-#[derive(Debug)]
 struct Handlers {
     served: Vec<Served>,
+    map_topics: Option<Rename>,
     handling: Handling,
     /// What a record of a real topic has, so that handlers that log it can tell records apart.
     next_offset: AtomicI64,
+}
+
+impl fmt::Debug for Handlers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handlers").field("served", &self.served).finish_non_exhaustive()
+    }
 }
 
 /// Weak, because the handlers' state may hold clients: once the `Loopback` is gone, calls end.
@@ -70,6 +78,7 @@ impl Loopback {
         mut states: States,
         deferred: Vec<Deferred>,
         reply_topics: ReplyTopics,
+        map_topics: Option<Rename>,
     ) -> Self {
         for served in &mut served {
             served.retry_topic = None;
@@ -81,6 +90,7 @@ impl Loopback {
             }
             Handlers {
                 served,
+                map_topics,
                 handling: Handling {
                     provided: Arc::new(Provided { states, client }),
                     clock_skew: Duration::ZERO,
@@ -177,8 +187,11 @@ impl Transport for Carrier {
             let (handlers, serving) = self.serving(&outgoing.topic)?;
             let started = Instant::now();
             let wall = moment::wall_after(SystemTime::now(), deadline.saturating_duration_since(started));
-            let reply_topic = serving.iter().find_map(|index| handlers.served[*index].reply_topic.clone());
-            let reply_topic = reply_topic.unwrap_or_default();
+            let reply_topic = outgoing.reply_topic()?;
+            let reply_topic = handlers
+                .map_topics
+                .as_ref()
+                .map_or_else(|| reply_topic.to_owned(), |rename| rename(reply_topic));
             let (id, now) = (Uuid::new_v4().to_string(), clock::now_millis());
             let reply_to = ReplyTo { topic: &reply_topic, partition: None };
             let headers = outgoing.callee.request(&id, reply_to, wall, outgoing.headers.clone(), now);

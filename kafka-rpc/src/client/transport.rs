@@ -29,6 +29,13 @@ pub(crate) struct Outgoing {
 }
 
 impl Outgoing {
+    /// Where its replies come, as the contract names it.
+    pub(crate) fn reply_topic(&self) -> Result<&str, CallError> {
+        self.reply_topic.as_deref().ok_or_else(|| CallError::Invalid {
+            reason: format!("`{}` has no replies (`replies = none`); send it with `.notify()`", self.topic),
+        })
+    }
+
     /// The value of the record.
     pub(crate) fn value(&self, id: &str, now: u64) -> Option<Bytes> {
         let user_id = self.user_id.as_deref();

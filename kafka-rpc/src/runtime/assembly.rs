@@ -2,7 +2,7 @@
 
 use std::{
     any::TypeId,
-    collections::{BTreeMap, HashMap, btree_map, hash_map},
+    collections::{BTreeMap, BTreeSet, HashMap, btree_map, hash_map},
     sync::Arc,
 };
 
@@ -98,7 +98,8 @@ pub(super) fn assemble(
         }
         // Where nothing of it is registered, they lie where they usually do.
         let stated = dead_letters.get(merged.topic).map_or(&[None][..], Vec::as_slice);
-        let topics: Vec<_> =
+        // By the names that the cluster has: several places may be one there.
+        let topics: BTreeSet<_> =
             stated.iter().filter_map(|stated| dead_letter_topic(*stated, merged.topic, names)).collect();
         if topics.is_empty() {
             problems.push(Problem {

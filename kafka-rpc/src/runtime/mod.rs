@@ -57,7 +57,7 @@ impl Runtime {
     /// Requests and replies go through the same bytes as on Kafka; there is no order of keys, nothing is kept, and what the
     /// [`Config`] says is not asked: calls have the default timeout, and records no bounds.
     pub fn loopback(self) -> Loopback {
-        Loopback::new(self.served, self.states, self.deferred, self.reply_topics)
+        Loopback::new(self.served, self.states, self.deferred, self.reply_topics, self.map_topics)
     }
 }
 

@@ -23,7 +23,7 @@ pub(crate) enum Start {
 }
 
 /// One assignment of one partition. A record that outlives the assignment it was taken in counts for nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Generation(u64);
 
 impl Generation {
@@ -38,6 +38,8 @@ impl Generation {
 /// A partition that is assigned.
 #[derive(Debug)]
 pub(super) struct Assigned {
+    /// The first, and the one that counts: there are several where offsets went back.
+    pub(super) began: Generation,
     pub(super) generation: Generation,
     pub(super) offsets: Offsets,
     /// The weight of the records that were taken and are not finished.
@@ -47,6 +49,7 @@ pub(super) struct Assigned {
     pub(super) was_resumed: bool,
     /// Where the consumer is to go back to before more is taken.
     pub(super) goes_back: Option<i64>,
+    /// How many handlers run, those of earlier generations too: their keys must not run elsewhere.
     pub(super) running: usize,
     /// How many records wait for a delivery to work again: until then the partition takes no more.
     pub(super) held: usize,
@@ -58,6 +61,7 @@ pub(super) struct Assigned {
 impl Assigned {
     pub(super) fn new(generation: Generation, now: Instant) -> Self {
         Self {
+            began: generation,
             generation,
             offsets: Offsets::default(),
             bytes: 0,
@@ -89,8 +93,9 @@ impl Assigned {
     /// consumer has gone back.
     pub(super) fn begin_anew(&mut self, generation: Generation, offset: i64) {
         let goes_back = self.offsets.watermark().filter(|watermark| *watermark < offset);
-        let Self { paused, was_resumed, committed_at, .. } = *self;
-        *self = Self { paused, was_resumed, goes_back, ..Self::new(generation, committed_at) };
+        let Self { began, paused, was_resumed, running, committed_at, .. } = *self;
+        let anew = Self::new(generation, committed_at);
+        *self = Self { began, paused, was_resumed, goes_back, running, ..anew };
     }
 
     /// What is to be committed now: a watermark that has moved, or that is worth repeating. Notes it as sent.

@@ -72,6 +72,12 @@ impl Worker {
         self.metrics.redelivered.increment(uncommitted as u64);
     }
 
+    /// The same, where nothing more can be committed of them.
+    pub(crate) fn lose(&self, partitions: &[i32]) {
+        self.count_uncommitted(partitions);
+        self.revoke(partitions);
+    }
+
     /// Counts what may be committed of these partitions, and will be delivered again: there is no commit of it that worked.
     pub(crate) fn count_uncommitted(&self, partitions: &[i32]) -> usize {
         let finished = self.state().partitions.finished_since_commit(partitions);

@@ -161,7 +161,7 @@ impl Polling {
         if let Some(Err(_)) = ended {
             // Its partitions are somebody else's, or will be, and no commit of its would count. Before it is closed: that can
             // hang.
-            worker.revoke(&worker.assigned());
+            worker.lose(&worker.assigned());
         }
         // One whose thread has panicked is in its group still, and closing it drains and commits.
         caught("what hears of a consumer that closes", || drop(self));
@@ -355,7 +355,7 @@ impl Polling {
 /// Notes that a consumer has ended that was not told to.
 fn end(worker: &Worker, error: &Error) {
     // What it holds still where closing it has failed.
-    worker.revoke(&worker.assigned());
+    worker.lose(&worker.assigned());
     telemetry::consumer_ended(&worker.served.topic, &worker.served.group);
     // It may be the log that panicked.
     caught("what hears of a consumer's end", || {

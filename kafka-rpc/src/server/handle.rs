@@ -52,13 +52,13 @@ impl Handling {
         let peer = served.dialect.sender(headers);
         let (mut request, mut before) = (peer.read_request(headers), retry::count(headers));
         let refused = self.reply_topics.check(served, &request).err();
-        if refused.is_some() {
-            // Whoever wrote this `reply-to` gets no reply there, and there is nowhere else.
+        // Whoever wrote a `reply-to` that is not allowed gets no reply there, and there is nowhere else.
+        if refused.is_some() || served.reply_topic.is_none() {
             request = request.unaddressed();
         }
         if served.of_dead_letters {
-            // Its caller has had an answer, and how often it was tried says nothing of this handler.
-            (request, before) = (request.unaddressed(), 0);
+            // How often it was tried says nothing of this handler.
+            before = 0;
         }
         let at = |wall| Deadline::at_wall(wall, (Instant::now(), SystemTime::now()));
         let deadline = request.deadline.and_then(at);
@@ -260,6 +260,13 @@ mod tests {
         let headers = Ok(Peer::Reference.request("c-1", reply_to, SystemTime::now(), Headers::new(), 1));
         let request = Received { headers, ..Received::blank() };
         assert_eq!(said(&handling, &unanswered, request.clone()).await, "c-1");
+        let reply_topics = ReplyTopics { allowed: ["somewhere".into()].into() };
+        let allowing = Handling { reply_topics, ..self::handling(Limits::NONE) };
+        assert_eq!(
+            said(&allowing, &unanswered, request.clone()).await,
+            "c-1",
+            "what is allowed answers nobody"
+        );
         assert!(said(&handling, &answered, request).await.contains("allow_reply_to"));
     }
 

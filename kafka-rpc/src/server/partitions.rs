@@ -132,13 +132,19 @@ impl Partitions {
         weight: usize,
         is_final: bool,
     ) -> bool {
-        let Some(own) = self.of(partition, generation) else { return false };
+        let Some(own) = self.of_assignment(partition, generation) else { return false };
         own.running = own.running.saturating_sub(1);
+        let is_final = is_final && own.generation == generation;
         if is_final {
             own.bytes = own.bytes.saturating_sub(weight);
             own.offsets.finish(offset);
         }
         is_final && own.paused
+    }
+
+    /// A partition, also where this is an earlier generation of its assignment.
+    fn of_assignment(&mut self, partition: i32, generation: Generation) -> Option<&mut Assigned> {
+        self.assigned.get_mut(&partition).filter(|own| (own.began..=own.generation).contains(&generation))
     }
 
     fn of(&mut self, partition: i32, generation: Generation) -> Option<&mut Assigned> {
@@ -156,16 +162,16 @@ impl Partitions {
 
     /// Holds a partition: a record of it waits for a delivery to work again, and does not run meanwhile.
     pub(crate) fn hold(&mut self, partition: i32, generation: Generation) {
-        if let Some(own) = self.of(partition, generation) {
-            own.held += 1;
+        if let Some(own) = self.of_assignment(partition, generation) {
+            own.held += usize::from(own.generation == generation);
             own.running = own.running.saturating_sub(1);
         }
     }
 
     /// Lets go of a partition that was held: the record runs on.
     pub(crate) fn release(&mut self, partition: i32, generation: Generation) {
-        if let Some(own) = self.of(partition, generation) {
-            own.held = own.held.saturating_sub(1);
+        if let Some(own) = self.of_assignment(partition, generation) {
+            own.held = own.held.saturating_sub(usize::from(own.generation == generation));
             own.running += 1;
         }
     }
@@ -287,6 +293,31 @@ mod tests {
         partitions.go_back(0, old);
         partitions.has_gone_back(0);
         assert!(partitions.take(0, 6, 1).is_some(), "and only once");
+    }
+
+    #[test]
+    fn what_runs_is_waited_for_also_where_it_counts_for_nothing_any_more() {
+        let mut partitions = assigned();
+        let before = partitions.take(0, 0, 1).expect("ours");
+        assert_eq!(partitions.start(0, before), Start::Runs);
+        partitions.revoke(0);
+        partitions.assign(0, Instant::now());
+        let old = partitions.take(0, 5, 1).expect("ours");
+        for _ in 0..2 {
+            assert_eq!(partitions.start(0, old), Start::Runs);
+        }
+        partitions.hold(0, old);
+        partitions.go_back(0, old);
+        assert_eq!((partitions.running(&[0]), partitions.held()), (1, 0));
+        partitions.release(0, old);
+        assert_eq!(partitions.running(&[0]), 2);
+        partitions.end(0, before, 0, 1, true);
+        assert_eq!(partitions.running(&[0]), 2, "of another assignment");
+        for running in [1, 0] {
+            partitions.end(0, old, 5, 1, true);
+            assert_eq!(partitions.running(&[0]), running);
+        }
+        assert_eq!(partitions.going_back(), [(0, 5)], "and nothing of it is finished");
     }
 
     #[test]

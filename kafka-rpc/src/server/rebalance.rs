@@ -45,8 +45,7 @@ impl ConsumerContext for Rebalances {
                 topic = %self.worker.source, group = %self.worker.served.group, ?partitions,
                 "the assignment was lost; unfinished records will be delivered again"
             );
-            self.worker.count_uncommitted(&partitions);
-            self.worker.revoke(&partitions);
+            self.worker.lose(&partitions);
         } else {
             self.give_up(consumer, &partitions);
         }

@@ -176,8 +176,12 @@ impl Worker {
     /// What is left to do for a record; where that panics too, it is read again, with all that is not finished.
     pub(super) async fn caught_or_left(&self, task: &Task, rest: impl Future<Output = Step>) -> Step {
         AssertUnwindSafe(rest).catch_unwind().await.unwrap_or_else(|_panic| {
-            self.state().partitions.go_back(task.record.partition(), task.generation);
-            self.flow_has_changed();
+            let mut state = self.state();
+            // What is drained goes to another soon, and with it what is not finished.
+            if !state.is_draining {
+                state.partitions.go_back(task.record.partition(), task.generation);
+                self.flow_has_changed();
+            }
             Step::Left
         })
     }
@@ -254,7 +258,7 @@ impl Worker {
 
     /// Whether this may be answered: what has panicked may be before that was asked.
     fn may_reply(&self, reply: &OutgoingRecord) -> bool {
-        !self.served.of_dead_letters && self.handling.reply_topics.allows(&self.served, &reply.topic)
+        self.served.reply_topic.is_some() && self.handling.reply_topics.allows(&self.served, &reply.topic)
     }
 
     /// Tells of a record that has failed for good, by a letter and a reply where there is one.

@@ -13,17 +13,20 @@ pub(crate) struct RequestHeaders {
     pub(crate) reply_to: Option<Bytes>,
     pub(crate) reply_partition: Option<i32>,
     pub(crate) deadline: Option<SystemTime>,
+    /// Whether it is not to be answered, whatever it says.
+    pub(crate) unanswered: bool,
 }
 
 impl RequestHeaders {
     /// Where the reply goes and what it echoes: only a request with both ids, neither empty, gets one.
     pub(crate) fn return_address(&self) -> Option<(&Bytes, &Bytes)> {
-        Some((self.reply_to.as_ref()?, self.correlation_id.as_ref()?))
+        let ids = Some((self.reply_to.as_ref()?, self.correlation_id.as_ref()?));
+        ids.filter(|_| !self.unanswered)
     }
 
-    /// The same of a record whose caller waits no longer.
+    /// The same of a record that is not to be answered: nobody waits for anything then.
     pub(crate) fn unaddressed(self) -> Self {
-        Self { correlation_id: self.correlation_id, ..Self::default() }
+        Self { deadline: None, unanswered: true, ..self }
     }
 
     /// Reads them under the names of a dialect for the correlation id, the reply topic and its partition. What cannot
@@ -37,6 +40,7 @@ impl RequestHeaders {
                 .text(names::DEADLINE)
                 .and_then(|text| text.parse().ok())
                 .and_then(clock::from_millis),
+            unanswered: false,
         }
     }
 
