@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use kafka_rpc::{CallError, Config, Error, RpcError, Runtime, State, kafka_handler};
+use kafka_rpc::{CallError, Config, DeadLetter, Error, RpcError, Runtime, State, kafka_handler};
 use tests::{
     Cluster,
     cluster::{real_kafka, started},
@@ -204,6 +204,28 @@ async fn a_missing_topic_is_an_error_that_names_it() {
     let runtime = runtime.provide(OrderService::default()).handlers(<OrderService as Orders>::handlers());
     let error = runtime.build().expect("nothing is wrong yet").start().await.expect_err("no topic");
     assert!(error.to_string().contains(&cluster.name(TOPIC)), "{error}");
+}
+
+#[kafka_handler(topic = "c-commands", group = "usual", register = false)]
+async fn usual(_: ()) -> Result<(), RpcError> {
+    Ok(())
+}
+
+#[kafka_handler(topic = "c-commands", group = "stated", dead_letter = "c-commands.dlq", register = false)]
+async fn stated(_: ()) -> Result<(), RpcError> {
+    Ok(())
+}
+
+#[kafka_handler(dead_letters_of = "c-commands", group = "undertaker", register = false)]
+async fn undertaker(_letter: DeadLetter) -> Result<(), RpcError> {
+    Ok(())
+}
+
+#[test]
+fn dead_letters_whose_place_one_group_states_and_another_does_not_are_read_once() {
+    let runtime = Runtime::builder().without_registry();
+    let runtime = runtime.handlers(usual_handlers()).handlers(stated_handlers());
+    runtime.handlers(undertaker_handlers()).build().expect("it is one place");
 }
 
 #[tokio::test(flavor = "multi_thread")]
