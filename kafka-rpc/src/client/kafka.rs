@@ -25,7 +25,7 @@ use super::{
 use crate::{
     CallError, Progress, WhenFull, moment,
     producer::{Delivery, DeliveryError, OnDelivery, Producer, QueueError},
-    runtime::Rename,
+    runtime::{Rename, renamed},
     telemetry::{self, CallMetrics},
     wire::{Encoded, OutgoingRecord, Placement, clock, codec},
 };
@@ -328,8 +328,7 @@ impl TopicNames {
         if let Some(known) = self.known.read().unwrap_or_else(PoisonError::into_inner).get(contract) {
             return Arc::clone(known);
         }
-        let name: Arc<str> =
-            self.rename.as_ref().map_or_else(|| contract.into(), |rename| rename(contract).into());
+        let name = renamed(self.rename.as_ref(), contract);
         let topic =
             Arc::new(CalledTopic { metrics: CallMetrics::new(&name), turnstile: Turnstile::new(), name });
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);

@@ -19,7 +19,7 @@ use crate::{
     config::CALL_TIMEOUT,
     handler::state::{Deferred, Provided, States},
     moment,
-    runtime::Rename,
+    runtime::{Rename, renamed},
     server::{
         Served, dedupe::Dedupe, handle::Handling, limits::Limits, outcome::Outcome,
         reply_topics::ReplyTopics, watch::Watch,
@@ -187,11 +187,7 @@ impl Transport for Carrier {
             let (handlers, serving) = self.serving(&outgoing.topic)?;
             let started = Instant::now();
             let wall = moment::wall_after(SystemTime::now(), deadline.saturating_duration_since(started));
-            let reply_topic = outgoing.reply_topic()?;
-            let reply_topic = handlers
-                .map_topics
-                .as_ref()
-                .map_or_else(|| reply_topic.to_owned(), |rename| rename(reply_topic));
+            let reply_topic = renamed(handlers.map_topics.as_ref(), outgoing.reply_topic()?);
             let (id, now) = (Uuid::new_v4().to_string(), clock::now_millis());
             let reply_to = ReplyTo { topic: &reply_topic, partition: None };
             let headers = outgoing.callee.request(&id, reply_to, wall, outgoing.headers.clone(), now);

@@ -4,11 +4,10 @@ use std::{
     any::TypeId,
     collections::{BTreeMap, BTreeSet, HashMap, btree_map, hash_map},
     sync::Arc,
+    time::Duration,
 };
 
-use super::{Rename, sources};
-use std::time::Duration;
-
+use super::{Rename, renamed, sources};
 use crate::{
     Problem,
     handler::{Destination, Handler, Handlers, Location, Ordering, Requirements, Subscription},
@@ -23,10 +22,6 @@ const DEFAULT_CONCURRENCY: usize = 256;
 pub(super) struct Names<'a> {
     pub(super) topics: Option<&'a Rename>,
     pub(super) groups: Option<&'a Rename>,
-}
-
-fn renamed(rename: Option<&Rename>, name: &str) -> Arc<str> {
-    rename.map_or_else(|| name.into(), |rename| rename(name).into())
 }
 
 /// Keeps the handlers of these groups, and reports the groups that have none.
@@ -56,10 +51,7 @@ pub(super) fn dead_letters(registered: &[Handlers]) -> DeadLetters {
     }
     let mut of_topics = DeadLetters::new();
     for ((topic, _group), stated) in of_groups {
-        let stated_before = of_topics.entry(topic).or_default();
-        if !stated_before.contains(&stated) {
-            stated_before.push(stated);
-        }
+        of_topics.entry(topic).or_default().push(stated);
     }
     of_topics
 }

@@ -150,9 +150,9 @@ impl Attempt<'_> {
 }
 
 /// The letter of a record whose reply was refused for good, so that nobody can be told.
-#[cfg_attr(not(feature = "kafka"), expect(dead_code, reason = "only a broker refuses"))]
 ///
 /// `retries` is how often this process had tried it again.
+#[cfg_attr(not(feature = "kafka"), expect(dead_code, reason = "only a broker refuses"))]
 pub(crate) fn letter(
     served: &Served,
     record: &Received,

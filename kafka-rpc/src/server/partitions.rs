@@ -211,18 +211,24 @@ impl Partitions {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::{super::held::MOST_HELD, *};
 
     const BOUNDS: Bounds = Bounds { uncommitted: 4, bytes: 100 };
 
-    fn assigned() -> Partitions {
+    /// Partition 0, bound to four offsets and a hundred bytes.
+    pub(in super::super) fn assigned() -> Partitions {
         let mut partitions = Partitions::new("orders".into(), "group".into(), BOUNDS);
         partitions.assign(0, Instant::now());
         partitions
     }
 
-    fn finish(partitions: &mut Partitions, generation: Generation, offset: i64, weight: usize) {
+    pub(in super::super) fn finish(
+        partitions: &mut Partitions,
+        generation: Generation,
+        offset: i64,
+        weight: usize,
+    ) {
         partitions.end(0, generation, offset, weight, true);
     }
 

@@ -119,19 +119,10 @@ impl fmt::Display for Because {
 mod tests {
     use std::time::Instant;
 
-    use super::{super::assigned::Generation, *};
-
-    const BOUNDS: Bounds = Bounds { uncommitted: 4, bytes: 100 };
-
-    fn assigned() -> Partitions {
-        let mut partitions = Partitions::new("orders".into(), "group".into(), BOUNDS);
-        partitions.assign(0, Instant::now());
-        partitions
-    }
-
-    fn finish(partitions: &mut Partitions, generation: Generation, offset: i64, weight: usize) {
-        partitions.end(0, generation, offset, weight, true);
-    }
+    use super::{
+        super::partitions::tests::{assigned, finish},
+        *,
+    };
 
     #[test]
     fn a_partition_pauses_at_its_bound_and_goes_on_at_half() {

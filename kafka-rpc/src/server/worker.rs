@@ -251,8 +251,7 @@ impl Worker {
 
     /// Gives up a record outside its run: its retry was refused for good, such as for its size, or something panicked.
     async fn fail(self: &Arc<Self>, task: &Task, record: &Received, error: RpcError) -> Step {
-        let allowed = |reply: &Arc<_>| self.may_reply(reply);
-        let reply = outcome::error_reply(&self.served, record, &error).filter(allowed);
+        let reply = outcome::error_reply(&self.served, record, &error).filter(|reply| self.may_reply(reply));
         self.tell_of_failure(task, outcome::letter(&self.served, record, task.retries, error), reply).await
     }
 
