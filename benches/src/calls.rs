@@ -13,7 +13,7 @@ use crate::{
     args::SideName,
     kafka::{Kafka, Topology},
     load,
-    measure::Sample,
+    measure::{Sample, in_turn},
     plan::{Budget, Cell, Table},
     report,
     side::{Act, Side},
@@ -124,15 +124,6 @@ async fn one_table(
         side.stop().await?;
     }
     Ok(())
-}
-
-/// Every second time in the other order, so that none is always the first.
-fn in_turn(sides: &[Arc<Side>], repetition: usize) -> Vec<&Arc<Side>> {
-    let mut order: Vec<&Arc<Side>> = sides.iter().collect();
-    if repetition % 2 == 1 {
-        order.reverse();
-    }
-    order
 }
 
 /// A bar that shows how far it is, and on what.

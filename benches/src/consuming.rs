@@ -22,7 +22,7 @@ use uuid::Uuid;
 use crate::{
     contract::{BenchEvents, EVENTS, GROUP, Order, PLACED, Payload},
     kafka::Kafka,
-    measure::{Sample, Used, median},
+    measure::{Sample, Used, in_turn, median},
     raw::{self, events::Reading, properties, wire},
     report::Ratio,
 };
@@ -35,6 +35,15 @@ const PARTITIONS: u16 = 3;
 
 /// How many of them are on their way to the broker at once while the topic is filled.
 const FILLING: usize = 10_000;
+
+/// Who reads.
+#[derive(Debug, Clone, Copy)]
+enum Side {
+    Raw(Reading),
+    Framework,
+}
+
+const SIDES: [Side; 3] = [Side::Raw(Reading::Value), Side::Raw(Reading::ValueAndHeaders), Side::Framework];
 
 /// One side, over all repetitions.
 #[derive(Debug, Serialize)]
@@ -86,13 +95,17 @@ pub(crate) async fn measure(kafka: &Kafka, repetitions: usize) -> anyhow::Result
     let count = if cluster.is_embedded() { EVENTS_IN_ALL_EMBEDDED } else { EVENTS_IN_ALL };
     cluster.create_topic(EVENTS, PARTITIONS).await;
     fill(&cluster, count).await?;
-    let (mut raw, mut raw_headers, mut framework) = (Vec::new(), Vec::new(), Vec::new());
-    for _ in 0..repetitions {
-        raw.push(by_raw(&cluster, count, Reading::Value)?);
-        raw_headers.push(by_raw(&cluster, count, Reading::ValueAndHeaders)?);
-        framework.push(by_framework(&cluster, count).await?);
+    let mut runs = [Vec::new(), Vec::new(), Vec::new()];
+    for repetition in 0..repetitions {
+        for (side, runs) in in_turn(SIDES.into_iter().zip(&mut runs), repetition) {
+            runs.push(match side {
+                Side::Raw(reading) => by_raw(&cluster, count, reading)?,
+                Side::Framework => by_framework(&cluster, count).await?,
+            });
+        }
     }
     cluster.delete_topic(EVENTS).await;
+    let [raw, raw_headers, framework] = runs;
     Ok(vec![
         consumed("raw", &raw, [None, None]),
         consumed("raw-headers", &raw_headers, [Some(&raw), None]),

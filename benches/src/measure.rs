@@ -96,6 +96,16 @@ pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> f64 {
     }
 }
 
+/// What is measured, in its order in a repetition: every second time the other way round, so that none is always the first, or
+/// always after the same. What comes before a side, and what that leaves, is worth a tenth.
+pub(crate) fn in_turn<T>(sides: impl IntoIterator<Item = T>, repetition: usize) -> Vec<T> {
+    let mut order: Vec<T> = sides.into_iter().collect();
+    if repetition % 2 == 1 {
+        order.reverse();
+    }
+    order
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -17,7 +17,7 @@ use crate::{
     contract::{COMMANDS, REPLIES},
     framework::served,
     kafka::Kafka,
-    measure::{Sample, Used, as_float, median},
+    measure::{Sample, Used, as_float, in_turn, median},
     memory::PAYLOAD,
     plot::{self, Chart},
     proxied::Proxy,
@@ -147,12 +147,7 @@ async fn in_turns(
 ) -> anyhow::Result<[Vec<Run>; 2]> {
     let mut runs = [Vec::new(), Vec::new()];
     for repetition in 0..repetitions {
-        let mut turn: Vec<_> = READINGS.into_iter().zip(&mut runs).collect();
-        // Every second time in the other order, so that none is always the first.
-        if repetition % 2 == 1 {
-            turn.reverse();
-        }
-        for (reading, runs) in turn {
+        for (reading, runs) in in_turn(READINGS.into_iter().zip(&mut runs), repetition) {
             let what =
                 format!("{} partitions, {instances} instance(s), {}", place.partitions, label(reading));
             bar.set_message(what.clone());

@@ -37,7 +37,8 @@ impl Copier {
     ) -> Result<Headers, UnreadableHeaders> {
         let Self { chunk, values, headers } = self;
         let read = kafka::read_headers(message, |name, value| {
-            let name = names::usual(name).map_or_else(|| Cow::Owned(name.to_owned()), Cow::Borrowed);
+            let usual = names::Usual::of(name).map(|usual| Cow::Borrowed(usual.name()));
+            let name = usual.unwrap_or_else(|| Cow::Owned(name.to_owned()));
             let value = value.map(|value| {
                 let start = values.len();
                 values.extend_from_slice(value);

@@ -29,7 +29,7 @@ use super::{
     rebalance::{Rebalances, as_list},
     worker::Worker,
 };
-use crate::{Config, Error, caught::caught, kafka, telemetry, wire::clock};
+use crate::{Config, Error, caught::caught, kafka, telemetry};
 
 /// How often watermarks are committed, and after how many finished records they are sooner.
 const COMMIT_EVERY: Duration = Duration::from_millis(100);
@@ -379,10 +379,7 @@ fn pack(packing: &mut Packing, message: &BorrowedMessage<'_>) -> usize {
     let place = Place {
         partition: message.partition(),
         offset: message.offset(),
-        timestamp: timestamp
-            .to_millis()
-            .and_then(|millis| u64::try_from(millis).ok())
-            .and_then(clock::from_millis),
+        timestamp: timestamp.to_millis().unwrap_or(-1),
         is_append_time: matches!(timestamp, Timestamp::LogAppendTime(_)),
     };
     packing.add(place, message.key(), message.payload(), |each| kafka::read_headers(message, each))

@@ -3,9 +3,10 @@
 use std::{
     cmp,
     collections::{BinaryHeap, VecDeque, hash_map::Entry},
-    hash::{BuildHasher as _, RandomState},
+    hash::BuildHasher as _,
 };
 
+use foldhash::quality::RandomState;
 use nohash_hasher::{IntMap, IsEnabled};
 
 use crate::handler::Ordering;
@@ -30,7 +31,7 @@ pub(crate) struct Keys {
 
 impl Keys {
     pub(crate) fn new(ordering: Ordering) -> Self {
-        Self { ordering, hashes: RandomState::new() }
+        Self { ordering, hashes: RandomState::default() }
     }
 
     /// The lane of a record; `None` where nothing is ordered.

@@ -4,24 +4,25 @@
 //! allocator of the first. So what is received together is a few allocations for all of it, and a runner makes of its part
 //! what its handler needs.
 
-use std::{borrow::Cow, fmt, mem, ops::Range, sync::Arc, time::SystemTime};
+use std::{borrow::Cow, fmt, mem, ops::Range, sync::Arc};
 
 use bytes::Bytes;
 
-use crate::wire::{Received, received::UnreadableHeaders};
+use crate::wire::{Received, clock, names, received::UnreadableHeaders};
 
 /// A record in its pack.
 pub(super) struct Packed {
     pub(super) pack: Arc<Pack>,
-    pub(super) index: usize,
+    pub(super) index: u32,
+    /// Here too, for whoever holds the lanes: the pack is in the memory of another processor still.
+    pub(super) partition: i32,
     /// In a box, since most have none, and records are moved from one queue to the next.
     pub(super) large_value: Option<Box<Bytes>>,
 }
 
 pub(super) struct Pack {
     pub(super) topic: Arc<str>,
-    /// Where it began in the [`Packing`](super::packing::Packing): the ranges of its parts are counted from the start of
-    /// that.
+    /// Where it began in the [`Packing`](super::packing::Packing): its parts are counted from the start of that.
     pub(super) start: Position,
     pub(super) bytes: Bytes,
     pub(super) records: Box<[Parts]>,
@@ -40,62 +41,87 @@ pub(super) struct Position {
 pub(super) struct Place {
     pub(super) partition: i32,
     pub(super) offset: i64,
-    pub(super) timestamp: Option<SystemTime>,
+    /// In milliseconds since the epoch, below zero where there is none.
+    pub(super) timestamp: i64,
     /// Whether the timestamp is the broker's, and not the producer's.
     pub(super) is_append_time: bool,
 }
 
-/// A record as parts of its pack.
+/// A record as parts of its pack. All of it goes from one processor to another, so it is small: a cache line.
 pub(super) struct Parts {
     pub(super) place: Place,
-    pub(super) weight: usize,
-    pub(super) key: Option<Range<usize>>,
-    pub(super) value: Option<Range<usize>>,
-    pub(super) headers: Result<Range<usize>, UnreadableHeaders>,
+    pub(super) weight: u32,
+    pub(super) key: Option<Part>,
+    pub(super) value: Option<Part>,
+    pub(super) headers: Result<Part, UnreadableHeaders>,
 }
 
 pub(super) struct Header {
     pub(super) name: Name,
-    pub(super) value: Option<Range<usize>>,
+    pub(super) value: Option<Part>,
 }
 
 pub(super) enum Name {
-    Usual(&'static str),
-    Own(Range<usize>),
+    Usual(names::Usual),
+    Own(Part),
+}
+
+/// So many bytes, or headers, from here on: a range in half of its memory.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Part {
+    start: u32,
+    length: u32,
+}
+
+impl Part {
+    pub(super) fn of(range: Range<usize>) -> Self {
+        Self { start: small(range.start), length: small(range.len()) }
+    }
+
+    /// Counted from here on.
+    fn from(self, start: usize) -> Range<usize> {
+        let start = self.start as usize - start;
+        start..start + self.length as usize
+    }
+}
+
+/// A size within a pack. Nothing is cut: librdkafka takes records of up to a gigabyte, and a pack ends with such a one.
+pub(super) fn small(size: usize) -> u32 {
+    u32::try_from(size).unwrap_or(u32::MAX)
 }
 
 impl Pack {
-    fn within(&self, range: &Range<usize>) -> Range<usize> {
-        range.start - self.start.byte..range.end - self.start.byte
+    fn within(&self, part: Part) -> Range<usize> {
+        part.from(self.start.byte)
     }
 
-    fn part(&self, range: &Range<usize>) -> Bytes {
-        self.bytes.slice(self.within(range))
+    fn part(&self, part: Part) -> Bytes {
+        self.bytes.slice(self.within(part))
     }
 
-    fn headers(&self, range: &Range<usize>) -> &[Header] {
-        &self.headers[range.start - self.start.header..range.end - self.start.header]
+    fn headers(&self, part: Part) -> &[Header] {
+        &self.headers[part.from(self.start.header)]
     }
 
     /// A header as [`Headers`](crate::Headers) take it.
     fn header(&self, Header { name, value }: &Header) -> (Cow<'static, str>, Option<Range<usize>>) {
         let name = match name {
-            Name::Usual(name) => Cow::Borrowed(*name),
+            Name::Usual(usual) => Cow::Borrowed(usual.name()),
             Name::Own(name) => {
-                Cow::Owned(String::from_utf8_lossy(&self.bytes[self.within(name)]).into_owned())
+                Cow::Owned(String::from_utf8_lossy(&self.bytes[self.within(*name)]).into_owned())
             }
         };
-        (name, value.as_ref().map(|value| self.within(value)))
+        (name, value.map(|value| self.within(value)))
     }
 }
 
 impl Packed {
     fn parts(&self) -> &Parts {
-        &self.pack.records[self.index]
+        &self.pack.records[self.index as usize]
     }
 
     pub(super) fn partition(&self) -> i32 {
-        self.parts().place.partition
+        self.partition
     }
 
     pub(super) fn offset(&self) -> i64 {
@@ -104,11 +130,11 @@ impl Packed {
 
     /// What it takes in memory while it waits, about.
     pub(super) fn weight(&self) -> usize {
-        self.parts().weight
+        self.parts().weight as usize
     }
 
     pub(super) fn key(&self) -> Option<&[u8]> {
-        let key = self.parts().key.as_ref()?;
+        let key = self.parts().key?;
         self.pack.bytes.get(self.pack.within(key))
     }
 
@@ -129,15 +155,15 @@ impl Packed {
         }
         *partition = parts.place.partition;
         *offset = parts.place.offset;
-        *timestamp = parts.place.timestamp;
+        *timestamp = u64::try_from(parts.place.timestamp).ok().and_then(clock::from_millis);
         *is_append_time = parts.place.is_append_time;
-        *key = parts.key.as_ref().map(|key| pack.part(key));
+        *key = parts.key.map(|key| pack.part(key));
         *value = match &self.large_value {
             Some(large) => Some(Bytes::clone(large)),
-            None => parts.value.as_ref().map(|value| pack.part(value)),
+            None => parts.value.map(|value| pack.part(value)),
         };
         let before = mem::replace(headers, Err(UnreadableHeaders)).unwrap_or_default();
-        *headers = parts.headers.as_ref().map_err(|unreadable| *unreadable).map(|own| {
+        *headers = parts.headers.map(|own| {
             let own = pack.headers(own).iter().map(|header| pack.header(header));
             before.replaced(pack.bytes.clone(), own)
         });

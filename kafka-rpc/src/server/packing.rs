@@ -4,7 +4,7 @@ use std::{fmt, ops::Range, sync::Arc};
 
 use bytes::Bytes;
 
-use super::pack::{Header, Name, Pack, Packed, Parts, Place, Position};
+use super::pack::{Header, Name, Pack, Packed, Part, Parts, Place, Position, small};
 use crate::wire::{names, received::UnreadableHeaders};
 
 /// A pack that takes so much takes no more records.
@@ -56,8 +56,8 @@ impl Packing {
         let weight = OVERHEAD + key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len);
         let key = key.map(|key| self.append(key));
         let large = value.filter(|value| value.len() > LARGE_VALUE);
-        let small = if large.is_some() { None } else { value };
-        let value = small.map(|value| self.append(value));
+        let shared = if large.is_some() { None } else { value };
+        let value = shared.map(|value| self.append(value));
         let start = self.end();
         let headers = read_headers(&mut |name, value| self.add_header(name, value));
         if headers.is_err() {
@@ -65,14 +65,14 @@ impl Packing {
             self.headers.truncate(start.header);
         }
         let weight = weight + self.taken_since(start);
-        let headers = headers.map(|()| start.header..self.headers.len());
-        self.records.push(Parts { place, weight, key, value, headers });
+        let headers = headers.map(|()| Part::of(start.header..self.headers.len()));
+        self.records.push(Parts { place, weight: small(weight), key, value, headers });
         self.large_values.push(large.map(|large| Box::new(Bytes::copy_from_slice(large))));
         weight
     }
 
     fn add_header(&mut self, name: &str, value: Option<&[u8]>) {
-        let name = match names::usual(name) {
+        let name = match names::Usual::of(name) {
             Some(usual) => Name::Usual(usual),
             None => Name::Own(self.append(name.as_bytes())),
         };
@@ -80,10 +80,10 @@ impl Packing {
         self.headers.push(Header { name, value });
     }
 
-    fn append(&mut self, part: &[u8]) -> Range<usize> {
+    fn append(&mut self, part: &[u8]) -> Part {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(part);
-        start..self.bytes.len()
+        Part::of(start..self.bytes.len())
     }
 
     fn end(&self) -> Position {
@@ -141,8 +141,9 @@ impl Packing {
             records: self.records.drain(..count).collect(),
             headers: self.headers.drain(..end.header - start.header).collect(),
         });
-        for (index, large_value) in self.large_values.drain(..count).enumerate() {
-            each(Packed { pack: Arc::clone(&pack), index, large_value });
+        for (index, large_value) in (0..).zip(self.large_values.drain(..count)) {
+            let Some(parts) = pack.records.get(index as usize) else { return };
+            each(Packed { pack: Arc::clone(&pack), index, partition: parts.place.partition, large_value });
         }
     }
 }
@@ -159,13 +160,11 @@ impl fmt::Debug for Packing {
 
 #[cfg(test)]
 mod tests {
-    use std::time::SystemTime;
-
     use super::*;
     use crate::wire::Received;
 
     fn place(offset: i64) -> Place {
-        Place { partition: 7, offset, timestamp: Some(SystemTime::UNIX_EPOCH), is_append_time: true }
+        Place { partition: 7, offset, timestamp: 0, is_append_time: true }
     }
 
     fn sealed(packing: &mut Packing) -> Vec<Packed> {
@@ -199,7 +198,7 @@ mod tests {
         let three = [("correlation-id", Some(&b"c-1"[..])), ("X-Tenant", Some(b"")), ("X-Tenant", None)];
         let weight = add(packing, place(1), Some(b"key"), Some(b"value"), &three);
         assert_eq!(weight, OVERHEAD + 8 + 3 + 16 + 3 * HEADER_OVERHEAD, "no usual name is kept");
-        let nowhen = Place { timestamp: None, is_append_time: false, ..place(2) };
+        let nowhen = Place { timestamp: -1, is_append_time: false, ..place(2) };
         add(packing, nowhen, None, None, &[]);
         add(packing, place(4), Some(b""), Some(&[1; LARGE_VALUE + 1]), &[("deadline", Some(b"1"))]);
         let weight = packing.add(place(5), None, Some(b""), |each| {

@@ -59,8 +59,11 @@ pub(crate) const RPC_ERROR: &str = "rpc-error";
 pub(crate) const OF_ALL: &[&str] = &[DEADLINE, RETRY_COUNT, RETRY_TIMESTAMP, LAST_ERROR, RETRY_ORIGIN];
 
 /// One of the names that come with nearly every record, which need not be copied.
-pub(crate) fn usual(name: &str) -> Option<&'static str> {
-    const USUAL: [&str; 10] = [
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Usual(u8);
+
+impl Usual {
+    const ALL: [&str; 10] = [
         CORRELATION_ID,
         REPLY_TO,
         MESSAGE_TYPE,
@@ -72,5 +75,12 @@ pub(crate) fn usual(name: &str) -> Option<&'static str> {
         KAFKA_REPLY_TOPIC,
         KAFKA_REPLY_PARTITION,
     ];
-    USUAL.into_iter().find(|usual| *usual == name)
+
+    pub(crate) fn of(name: &str) -> Option<Self> {
+        (0..).zip(Self::ALL).find(|(_, usual)| *usual == name).map(|(number, _)| Self(number))
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        Self::ALL[usize::from(self.0)]
+    }
 }
