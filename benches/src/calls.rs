@@ -14,20 +14,10 @@ use crate::{
     kafka::{Kafka, Topology},
     load,
     measure::{Sample, in_turn},
-    plan::{Budget, Cell, Table},
-    report,
+    plan::{Budget, Table},
+    report::{self, Measured},
     side::{Act, Side},
 };
-
-/// What was seen in one cell: the runs of each side, in the order of the repetitions.
-#[derive(Debug)]
-pub(crate) struct Measured {
-    pub(crate) brokers: usize,
-    pub(crate) round_trip_millis: u64,
-    pub(crate) partitions: u16,
-    pub(crate) cell: Cell,
-    pub(crate) runs: BTreeMap<SideName, Vec<Sample>>,
-}
 
 /// How it is measured.
 #[derive(Debug)]

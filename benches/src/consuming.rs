@@ -22,9 +22,10 @@ use uuid::Uuid;
 use crate::{
     contract::{BenchEvents, EVENTS, GROUP, Order, PLACED, Payload},
     kafka::Kafka,
-    measure::{Sample, Used, in_turn, median},
+    measure::{Sample, Used, as_float, in_turn, median},
     raw::{self, events::Reading, properties, wire},
     report::Ratio,
+    threads::Threads,
 };
 
 /// How many events wait to be read. The embedded broker keeps 5 MB of a partition.
@@ -52,6 +53,8 @@ pub(crate) struct Consumed {
     pub(crate) events: u64,
     pub(crate) events_per_second: f64,
     pub(crate) cpu_micros_per_event: f64,
+    /// Of the thread that used the most, which limits where there are processors for all.
+    pub(crate) busiest_thread_micros_per_event: f64,
     pub(crate) allocations_per_event: f64,
     pub(crate) over_raw: Option<EventsOver>,
     pub(crate) over_raw_headers: Option<EventsOver>,
@@ -62,6 +65,39 @@ pub(crate) struct Consumed {
 pub(crate) struct EventsOver {
     pub(crate) events_per_second: Ratio,
     pub(crate) cpu: Ratio,
+    /// Where the system tells what a thread uses.
+    pub(crate) busiest_thread: Option<Ratio>,
+}
+
+/// One side, once.
+struct Run {
+    sample: Sample,
+    busiest_thread_micros: f64,
+}
+
+impl Run {
+    /// Between two moments.
+    fn between(from: &Moment, to: &Moment, count: u64) -> anyhow::Result<Self> {
+        let busiest = to.threads.busiest_since(&from.threads);
+        Ok(Self {
+            sample: Sample::between(&from.used, &to.used, count)?,
+            busiest_thread_micros: busiest
+                .map_or(f64::NAN, |busiest| busiest.as_secs_f64() * 1e6 / as_float(count)),
+        })
+    }
+}
+
+/// What was used up to a moment.
+#[derive(Debug)]
+struct Moment {
+    used: Used,
+    threads: Threads,
+}
+
+impl Moment {
+    fn now() -> Self {
+        Self { used: Used::now(), threads: Threads::now() }
+    }
 }
 
 /// Counts, and does nothing.
@@ -72,7 +108,7 @@ struct Counting(Arc<Counted>);
 struct Counted {
     count: AtomicU64,
     until: u64,
-    first: OnceLock<Used>,
+    first: OnceLock<Moment>,
     last: Notify,
 }
 
@@ -81,7 +117,7 @@ impl BenchEvents for Counting {
     async fn placed(&self, order: Order) -> Result<(), RpcError> {
         std::hint::black_box(order);
         let Counted { count, until, first, last } = &*self.0;
-        first.get_or_init(Used::now);
+        first.get_or_init(Moment::now);
         if count.fetch_add(1, Ordering::Relaxed) + 1 == *until {
             last.notify_one();
         }
@@ -113,19 +149,21 @@ pub(crate) async fn measure(kafka: &Kafka, repetitions: usize) -> anyhow::Result
     ])
 }
 
-fn consumed(side: &'static str, runs: &[Sample], over: [Option<&Vec<Sample>>; 2]) -> Consumed {
+fn consumed(side: &'static str, runs: &[Run], over: [Option<&Vec<Run>>; 2]) -> Consumed {
     let [over_raw, over_raw_headers] = over.map(|others| {
         Some(EventsOver {
-            events_per_second: Ratio::of(runs, others?, Sample::per_second)?,
-            cpu: Ratio::of(runs, others?, |run| run.cpu_micros_per_call)?,
+            events_per_second: Ratio::of(runs, others?, |run| run.sample.per_second())?,
+            cpu: Ratio::of(runs, others?, |run| run.sample.cpu_micros_per_call)?,
+            busiest_thread: Ratio::of(runs, others?, |run| run.busiest_thread_micros),
         })
     });
     Consumed {
         side,
-        events: runs.iter().map(|run| run.completed).sum(),
-        events_per_second: median(runs.iter().map(Sample::per_second)),
-        cpu_micros_per_event: median(runs.iter().map(|run| run.cpu_micros_per_call)),
-        allocations_per_event: median(runs.iter().map(|run| run.allocations_per_call)),
+        events: runs.iter().map(|run| run.sample.completed).sum(),
+        events_per_second: median(runs.iter().map(|run| run.sample.per_second())),
+        cpu_micros_per_event: median(runs.iter().map(|run| run.sample.cpu_micros_per_call)),
+        busiest_thread_micros_per_event: median(runs.iter().map(|run| run.busiest_thread_micros)),
+        allocations_per_event: median(runs.iter().map(|run| run.sample.allocations_per_call)),
         over_raw,
         over_raw_headers,
     }
@@ -155,19 +193,19 @@ async fn fill(cluster: &Cluster, count: u64) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn by_raw(cluster: &Cluster, count: u64, reading: Reading) -> anyhow::Result<Sample> {
+fn by_raw(cluster: &Cluster, count: u64, reading: Reading) -> anyhow::Result<Run> {
     let (topic, group) = (cluster.name(EVENTS), cluster.name(&Uuid::new_v4().to_string()));
     let mut first = None;
     task::block_in_place(|| {
         let consumer =
-            raw::events::read(cluster, &topic, &group, (count, reading), || first = Some(Used::now()))?;
-        let ended = Used::now();
+            raw::events::read(cluster, &topic, &group, (count, reading), || first = Some(Moment::now()))?;
+        let ended = Moment::now();
         drop(consumer);
-        Sample::between(&first.context("no event came")?, &ended, count)
+        Run::between(&first.context("no event came")?, &ended, count)
     })
 }
 
-async fn by_framework(cluster: &Cluster, count: u64) -> anyhow::Result<Sample> {
+async fn by_framework(cluster: &Cluster, count: u64) -> anyhow::Result<Run> {
     let counted = Arc::new(Counted {
         count: AtomicU64::new(0),
         until: count,
@@ -186,40 +224,42 @@ async fn by_framework(cluster: &Cluster, count: u64) -> anyhow::Result<Sample> {
     tokio::time::timeout(tests::BOUND, counted.last.notified()).await.with_context(|| {
         format!("{} of {count} {EVENTS} came to {GROUP}", counted.count.load(Ordering::Relaxed))
     })?;
-    let ended = Used::now();
+    let ended = Moment::now();
     running.shutdown().await?;
-    Sample::between(counted.first.get().context("no event came")?, &ended, count)
+    Run::between(counted.first.get().context("no event came")?, &ended, count)
 }
 
 /// For the eye.
 pub(crate) fn table(rows: &[Consumed]) -> String {
     let mut text = format!(
-        "\nevents consumed, 256 B, {PARTITIONS} partitions\n{:<12} {:>9} {:>7} {:>7}  {:<18} {:<18} {:<22} {:<22}\n",
-        "side",
-        "events/s",
-        "cpu us",
-        "allocs",
-        "events/s over raw",
-        "cpu over raw",
-        "events/s over headers",
-        "cpu over headers"
+        "\nevents consumed, 256 B, {PARTITIONS} partitions\n{:<12} {:>9} {:>7} {:>11} {:>7}\n",
+        "side", "events/s", "cpu us", "busiest us", "allocs"
     );
     for row in rows {
-        let ratio = |over: Option<EventsOver>, which: fn(&EventsOver) -> Ratio| {
-            over.map_or_else(String::new, |over| which(&over).text())
-        };
         let _infallible = writeln!(
             text,
-            "{:<12} {:>9.0} {:>7.2} {:>7.1}  {:<18} {:<18} {:<22} {:<22}",
+            "{:<12} {:>9.0} {:>7.2} {:>11.2} {:>7.1}",
             row.side,
             row.events_per_second,
             row.cpu_micros_per_event,
-            row.allocations_per_event,
-            ratio(row.over_raw, |over| over.events_per_second),
-            ratio(row.over_raw, |over| over.cpu),
-            ratio(row.over_raw_headers, |over| over.events_per_second),
-            ratio(row.over_raw_headers, |over| over.cpu)
+            row.busiest_thread_micros_per_event,
+            row.allocations_per_event
         );
+    }
+    let _infallible =
+        writeln!(text, "\n{:<26} {:<18} {:<18} {:<18}", "over", "events/s", "cpu", "busiest thread");
+    for row in rows {
+        for (base, over) in [("raw", row.over_raw), ("raw-headers", row.over_raw_headers)] {
+            let Some(EventsOver { events_per_second, cpu, busiest_thread }) = over else { continue };
+            let _infallible = writeln!(
+                text,
+                "{:<26} {:<18} {:<18} {:<18}",
+                format!("{} over {base}", row.side),
+                events_per_second.text(),
+                cpu.text(),
+                busiest_thread.map_or_else(|| "-".to_owned(), Ratio::text)
+            );
+        }
     }
     text
 }

@@ -33,6 +33,7 @@ mod replies;
 mod report;
 mod side;
 mod startup;
+mod threads;
 mod traffic;
 
 use std::time::Duration;

@@ -1,6 +1,7 @@
 //! What was seen, as a table and as JSON.
 
 use std::{
+    collections::BTreeMap,
     fmt::Write as _,
     fs,
     path::{Path, PathBuf},
@@ -10,9 +11,9 @@ use serde::Serialize;
 
 use crate::{
     args::SideName,
-    calls::Measured,
     load::merged,
     measure::{Sample, as_float, median},
+    plan::Cell,
 };
 
 /// A percentile is told only where so many calls lie beyond it.
@@ -21,6 +22,16 @@ const BEYOND: f64 = 2.0;
 /// Whether enough of so many calls lie beyond a percentile.
 fn is_told(calls: u64, quantile: f64) -> bool {
     as_float(calls) * (1.0 - quantile) >= BEYOND
+}
+
+/// What was seen in one cell: the runs of each side, in the order of the repetitions.
+#[derive(Debug)]
+pub(crate) struct Measured {
+    pub(crate) brokers: usize,
+    pub(crate) round_trip_millis: u64,
+    pub(crate) partitions: u16,
+    pub(crate) cell: Cell,
+    pub(crate) runs: BTreeMap<SideName, Vec<Sample>>,
 }
 
 /// One side of one cell, over all repetitions.

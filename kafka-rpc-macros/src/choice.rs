@@ -4,7 +4,7 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::ToTokens;
 use syn::{LitStr, parse::Parse};
 
-use crate::{attr::Written, position::unknown_value};
+use crate::{position::unknown_value, written::Written};
 
 /// `ordering`
 #[derive(Clone, Copy)]

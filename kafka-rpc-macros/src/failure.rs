@@ -4,7 +4,7 @@ use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::{Lit, LitBool, LitInt, LitStr, Path, spanned::Spanned as _};
 
-use crate::attr::{Written, each_option};
+use crate::written::{Written, each_option};
 
 /// What is said of failures; what is not said is the runtime's default.
 #[derive(Default)]

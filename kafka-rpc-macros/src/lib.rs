@@ -17,6 +17,7 @@ mod parse;
 mod position;
 mod types;
 mod validate;
+mod written;
 
 use proc_macro::TokenStream;
 

@@ -75,6 +75,7 @@ mod moment;
 #[cfg(feature = "kafka")]
 mod producer;
 mod properties;
+mod rename;
 mod runtime;
 mod server;
 pub mod telemetry;

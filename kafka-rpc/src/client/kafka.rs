@@ -25,7 +25,7 @@ use super::{
 use crate::{
     CallError, Progress, WhenFull, moment,
     producer::{Delivery, DeliveryError, OnDelivery, Producer, QueueError},
-    runtime::{Rename, renamed},
+    rename::{Rename, renamed},
     telemetry::{self, CallMetrics},
     wire::{Encoded, OutgoingRecord, Placement, clock, codec},
 };
@@ -164,7 +164,7 @@ impl KafkaTransport {
         let now = clock::now_millis();
         let headers = outgoing.callee.event(&id, outgoing.headers.clone(), now);
         let record = record(&topic.name, &outgoing, headers, &id, now);
-        let refused = |error: DeliveryError| undeliverable(&outgoing.topic, error.reason);
+        let refused = |error: DeliveryError| CallError::undeliverable(&outgoing.topic, error.reason);
         let queued = time::timeout_at(deadline.into(), self.queue_event(topic, &record));
         let delivery = queued.await.map_err(|_elapsed| late(Progress::NotSent))?.map_err(refused)?;
         let delivered = time::timeout_at(deadline.into(), delivery.ended());
@@ -210,7 +210,7 @@ impl KafkaTransport {
             Ok(()) => acknowledged.note(Progress::Acknowledged),
             Err(error) => {
                 if let Some(waiting) = pending.take(id) {
-                    waiting.answer(Err(undeliverable(&name, error.reason)));
+                    waiting.answer(Err(CallError::undeliverable(&name, error.reason)));
                 }
             }
         });
@@ -221,7 +221,7 @@ impl KafkaTransport {
             Err(QueueError::Full) => {
                 Err(CallError::Overloaded { reason: "the producer's queue is full".to_owned() })
             }
-            Err(QueueError::Refused(error)) => Err(undeliverable(&outgoing.topic, error.reason)),
+            Err(QueueError::Refused(error)) => Err(CallError::undeliverable(&outgoing.topic, error.reason)),
         }
     }
 }
@@ -254,10 +254,6 @@ fn late(outgoing: &Outgoing, started: Instant, progress: Progress) -> CallError 
     }
 }
 
-pub(super) fn undeliverable(topic: &str, reason: String) -> CallError {
-    CallError::Undeliverable { topic: topic.to_owned(), reason }
-}
-
 /// Waits for this, unless the call to a topic is ended meanwhile: by a shutdown, or since no broker can be reached.
 async fn unless_ended<T>(
     call: &mut PendingCall,
@@ -274,7 +270,7 @@ async fn unless_ended<T>(
 /// What ends every call says no topic.
 fn of_topic(topic: &str, error: CallError) -> CallError {
     match error {
-        CallError::Undeliverable { reason, .. } => undeliverable(topic, reason),
+        CallError::Undeliverable { reason, .. } => CallError::undeliverable(topic, reason),
         error => error,
     }
 }

@@ -19,7 +19,7 @@ use crate::{
     config::CALL_TIMEOUT,
     handler::state::{Deferred, Provided, States},
     moment,
-    runtime::{Rename, renamed},
+    rename::{Rename, renamed},
     server::{
         Served, dedupe::Dedupe, handle::Handling, limits::Limits, outcome::Outcome,
         reply_topics::ReplyTopics, watch::Watch,

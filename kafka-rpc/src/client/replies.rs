@@ -27,7 +27,6 @@ use uuid::Uuid;
 
 use super::{
     copier::Copier,
-    kafka::undeliverable,
     pending::Pending,
     positions::{Positions, Unpositioned},
 };
@@ -183,7 +182,7 @@ impl Replies {
             let found = AssertUnwindSafe(replies.position(&topic)).catch_unwind().await;
             let found = found.unwrap_or_else(|_panic| {
                 let reason = "looking for the reply topic panicked; the panic itself says where";
-                Err(undeliverable(&topic, reason.to_owned()))
+                Err(CallError::undeliverable(&topic, reason.to_owned()))
             });
             let routing = match found.clone() {
                 Ok(route) => Routing::Known(route),
@@ -216,11 +215,11 @@ impl Replies {
                 Err(Unpositioned::Missing) => {
                     let reason = "the reply topic does not exist, so no reply could come; create it, or start its service \
                                   with `create_topics`";
-                    return Err(undeliverable(topic, reason.to_owned()));
+                    return Err(CallError::undeliverable(topic, reason.to_owned()));
                 }
                 Err(Unpositioned::Unauthorized) => {
                     let reason = "this client lacks the right to describe and read the reply topic; give it that right";
-                    return Err(undeliverable(topic, reason.to_owned()));
+                    return Err(CallError::undeliverable(topic, reason.to_owned()));
                 }
                 Err(Unpositioned::Unreachable(reason)) => {
                     if self.stop.is_cancelled() {

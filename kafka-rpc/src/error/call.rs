@@ -89,6 +89,11 @@ impl std::fmt::Display for Progress {
 }
 
 impl CallError {
+    #[cfg(feature = "kafka")]
+    pub(crate) fn undeliverable(topic: &str, reason: String) -> Self {
+        Self::Undeliverable { topic: topic.to_owned(), reason }
+    }
+
     /// The error of the other side, if this is one.
     pub fn remote(&self) -> Option<&RpcError> {
         match self {

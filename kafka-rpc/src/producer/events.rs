@@ -12,11 +12,12 @@ use rdkafka::{
 };
 use tokio::sync::{Notify, futures::Notified};
 
-use super::{distance::Purpose, refusal::DeliveryError, topic::Topic};
+use super::{
+    distance::Purpose,
+    refusal::{DeliveryError, OnDelivery},
+    topic::Topic,
+};
 use crate::caught::caught;
-
-/// What is told when a record was delivered, or not.
-pub(crate) type OnDelivery = Box<dyn FnOnce(Result<(), DeliveryError>) + Send + Sync>;
 
 /// What is told, with the reason, when no broker can be reached.
 type OnBrokersLost = Box<dyn Fn(&str) + Send + Sync>;

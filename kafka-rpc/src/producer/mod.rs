@@ -42,6 +42,7 @@ use rdkafka::{
 };
 use tokio::sync::oneshot;
 
+pub(crate) use self::refusal::{DeliveryError, OnDelivery, QueueError, Refusal};
 use self::{
     asking::ASK_FOR,
     batches::{Batches, OnDemand},
@@ -50,10 +51,6 @@ use self::{
     gather::Batch,
     renewed::Renewed,
     topic::{Placed, Topic, Waiting},
-};
-pub(crate) use self::{
-    events::OnDelivery,
-    refusal::{DeliveryError, QueueError, Refusal},
 };
 use crate::{
     Config, Error, Headers,

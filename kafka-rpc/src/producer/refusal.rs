@@ -9,6 +9,9 @@ pub(crate) struct DeliveryError {
     pub(crate) reason: String,
 }
 
+/// What is told when a record was delivered, or not.
+pub(crate) type OnDelivery = Box<dyn FnOnce(Result<(), DeliveryError>) + Send + Sync>;
+
 /// What can be done about a record that was not delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Refusal {

@@ -10,9 +10,8 @@ use tokio::{sync::Notify, time};
 
 use super::{
     ASK_FOR, Producer,
-    events::OnDelivery,
     gather::{Batch, Gather},
-    refusal::{QueueError, Refusal},
+    refusal::{OnDelivery, QueueError, Refusal},
 };
 use crate::wire::OutgoingRecord;
 

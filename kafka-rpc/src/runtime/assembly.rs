@@ -7,10 +7,11 @@ use std::{
     time::Duration,
 };
 
-use super::{Rename, renamed, sources};
+use super::sources;
 use crate::{
     Problem,
     handler::{Destination, Handler, Handlers, Location, Ordering, Requirements, Subscription},
+    rename::{Rename, renamed},
     server::{Served, dispatch::Dispatch},
 };
 

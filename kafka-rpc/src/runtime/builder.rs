@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Rename, Runtime, assembly};
+use super::{Runtime, assembly};
 use crate::{
     Client, Config, Error, Problem, ReplyReading,
     error::Problems,
@@ -16,6 +16,7 @@ use crate::{
         Handlers, Registration,
         state::{Deferred, States},
     },
+    rename::Rename,
     server::reply_topics::ReplyTopics,
 };
 

@@ -17,7 +17,7 @@ mod sources;
 #[cfg(feature = "kafka")]
 mod start;
 
-use std::{fmt, sync::Arc};
+use std::fmt;
 
 pub use builder::RuntimeBuilder;
 #[cfg(feature = "kafka")]
@@ -27,16 +27,9 @@ use crate::{
     Config, ReplyReading,
     client::loopback::Loopback,
     handler::state::{Deferred, States},
+    rename::Rename,
     server::{Served, reply_topics::ReplyTopics},
 };
-
-/// A renaming of topics or groups, the same on all sides of a deployment.
-pub(crate) type Rename = Arc<dyn Fn(&str) -> String + Send + Sync>;
-
-/// What is called so in a contract, as the cluster has it.
-pub(crate) fn renamed(rename: Option<&Rename>, name: &str) -> Arc<str> {
-    rename.map_or_else(|| name.into(), |rename| rename(name).into())
-}
 
 /// Handlers, state and settings that fit together: [`start`](Self::start) it on a cluster, or take its
 /// [`loopback`](Self::loopback) in a test.

@@ -2,6 +2,7 @@
 //!
 //! - [`peer`]: what all of them do, in the words of each
 //! - [`request`]: what a request says of its reply
+//! - [`answer`]: what a caller is told
 //! - [`reference`]: `@makebelieve21213-packages/kafka-client`, with the additions of this framework
 //! - [`nest`]: `ClientKafka`, `@MessagePattern` and `@EventPattern` of NestJS
 //! - [`spring`]: `ReplyingKafkaTemplate`, `@KafkaListener` and `@SendTo` of Spring Kafka
@@ -9,6 +10,7 @@
 //! The types that go in and come out are the same for every peer, so that nothing outside this folder knows which one
 //! is on the other side.
 
+mod answer;
 mod nest;
 mod peer;
 mod reference;
@@ -17,7 +19,8 @@ mod spring;
 
 use std::fmt;
 
-pub(crate) use peer::{Answer, Peer};
+pub(crate) use answer::Answer;
+pub(crate) use peer::Peer;
 pub(crate) use request::RequestHeaders;
 
 use super::{Headers, names};

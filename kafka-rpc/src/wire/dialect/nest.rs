@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::peer::{Answer, Reply};
+use super::answer::{Answer, Reply};
 use crate::{
     RpcError,
     wire::{Encoded, Headers, Incoming, codec, names, reply},

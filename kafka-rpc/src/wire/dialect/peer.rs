@@ -5,7 +5,11 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use uuid::Uuid;
 
-use super::{RequestHeaders, nest, reference, spring};
+use super::{
+    RequestHeaders,
+    answer::{Answer, Reply},
+    nest, reference, spring,
+};
 use crate::{
     RpcError,
     wire::{Encoded, Headers, Incoming, OutgoingRecord, ReplyTo, clock, codec::CodecError, names, reply},
@@ -17,24 +21,6 @@ pub(crate) enum Peer {
     Reference,
     Nest,
     Spring,
-}
-
-/// What a caller is told.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Answer<'a> {
-    /// The encoded result.
-    Data(&'a Bytes),
-    /// Success, and nothing to say.
-    Empty,
-    Failure(&'a RpcError),
-}
-
-/// What a dialect makes of an answer.
-#[derive(Debug)]
-pub(super) struct Reply {
-    pub(super) key: Option<Bytes>,
-    pub(super) value: Option<Bytes>,
-    pub(super) headers: Headers,
 }
 
 impl Peer {

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use uuid::Uuid;
 
-use super::peer::{Answer, Reply};
+use super::answer::{Answer, Reply};
 use crate::wire::{Headers, names, reply};
 
 /// The names that are this dialect's alone.
