@@ -28,6 +28,8 @@ mod position;
 mod types;
 #[path = "../../kafka-rpc-macros/src/validate/mod.rs"]
 mod validate;
+#[path = "../../kafka-rpc-macros/src/written.rs"]
+mod written;
 
 /// Checks the expansion of source text.
 pub fn attribute_text(text: &[u8]) {
