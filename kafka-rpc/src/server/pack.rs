@@ -56,6 +56,8 @@ pub(super) struct Parts {
     pub(super) headers: Result<Part, UnreadableHeaders>,
 }
 
+const _: () = assert!(size_of::<Parts>() <= 64);
+
 pub(super) struct Header {
     pub(super) name: Name,
     pub(super) value: Option<Part>,

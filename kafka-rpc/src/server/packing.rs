@@ -141,9 +141,9 @@ impl Packing {
             records: self.records.drain(..count).collect(),
             headers: self.headers.drain(..end.header - start.header).collect(),
         });
-        for (index, large_value) in (0..).zip(self.large_values.drain(..count)) {
-            let Some(parts) = pack.records.get(index as usize) else { return };
-            each(Packed { pack: Arc::clone(&pack), index, partition: parts.place.partition, large_value });
+        let records = (0..).zip(&pack.records).zip(self.large_values.drain(..count));
+        for ((index, Parts { place, .. }), large_value) in records {
+            each(Packed { pack: Arc::clone(&pack), index, partition: place.partition, large_value });
         }
     }
 }
