@@ -1,7 +1,7 @@
 //! What stands between the parentheses of the attributes.
 //!
-//! An option is added in three places: a field of [`HandlerOptions`] or [`CommandOptions`], its name in the
-//! list of each [`Position`] that takes it, and an arm of `set`.
+//! An option is added in three places: a field of [`HandlerOptions`] or [`CommandOptions`], its name where a [`Position`]
+//! knows which it takes, and an arm of `set`.
 
 use proc_macro2::{Spacing, Span, TokenStream, TokenTree};
 use quote::ToTokens;
@@ -171,10 +171,10 @@ pub(crate) fn handler_options(
             continue;
         };
         let name = written.name.to_string();
-        if !position.known().contains(&name.as_str()) {
+        if !position.takes(&name) {
             let message = position
                 .misplaced(&name)
-                .unwrap_or_else(|| unknown(&name, position.noun(), position.known()));
+                .unwrap_or_else(|| unknown(&name, position.noun(), &position.known()));
             errors.at(&written.name, message);
             options.stated.push(written.name);
         } else if is_first(&written.name, &mut options.stated, errors) {

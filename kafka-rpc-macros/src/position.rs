@@ -9,60 +9,38 @@ pub(crate) enum Position {
     EveryRecord,
 }
 
+/// The options of `#[kafka_handler]`, as messages list them.
+const OPTIONS: &[&str] = &[
+    "topic",
+    "group",
+    "replies",
+    "dead_letter",
+    "retry_topic",
+    "dialect",
+    "ordering",
+    "concurrency",
+    "retry",
+    "timeout",
+    "dedupe",
+    "client",
+    "register",
+    "crate",
+    "envelope",
+    "dead_letters_of",
+];
+
 impl Position {
     /// The options it takes.
-    pub(crate) fn known(self) -> &'static [&'static str] {
-        match self {
-            Self::Contract => &[
-                "topic",
-                "group",
-                "replies",
-                "dead_letter",
-                "retry_topic",
-                "dialect",
-                "ordering",
-                "concurrency",
-                "retry",
-                "timeout",
-                "dedupe",
-                "client",
-                "crate",
-            ],
-            Self::ContractImpl => &["register", "crate"],
-            Self::Commands => &[
-                "topic",
-                "group",
-                "replies",
-                "dead_letter",
-                "retry_topic",
-                "dialect",
-                "ordering",
-                "concurrency",
-                "retry",
-                "timeout",
-                "dedupe",
-                "client",
-                "register",
-                "crate",
-            ],
-            Self::EveryRecord => &[
-                "topic",
-                "group",
-                "replies",
-                "dead_letter",
-                "retry_topic",
-                "dialect",
-                "ordering",
-                "concurrency",
-                "retry",
-                "timeout",
-                "dedupe",
-                "client",
-                "register",
-                "crate",
-                "envelope",
-                "dead_letters_of",
-            ],
+    pub(crate) fn known(self) -> Vec<&'static str> {
+        OPTIONS.iter().copied().filter(|option| self.takes(option)).collect()
+    }
+
+    pub(crate) fn takes(self, option: &str) -> bool {
+        match option {
+            "crate" => true,
+            "register" => self != Self::Contract,
+            "envelope" | "dead_letters_of" => self == Self::EveryRecord,
+            option => self != Self::ContractImpl && OPTIONS.contains(&option),
         }
     }
 
@@ -79,7 +57,7 @@ impl Position {
     /// Why an option that is known elsewhere has no place here.
     pub(crate) fn misplaced(self, option: &str) -> Option<String> {
         match (self, option) {
-            (Self::ContractImpl, option) if Self::Contract.known().contains(&option) => Some(format!(
+            (Self::ContractImpl, option) if Self::Contract.takes(option) => Some(format!(
                 "the contract states `{option}`, not its impl: remove it here (an impl takes `register` and `crate`)"
             )),
             (Self::Contract, "register") => {
@@ -147,9 +125,9 @@ mod tests {
     #[test]
     fn the_nearest_option_is_suggested() {
         let known = Position::Commands.known();
-        assert!(unknown("topics", "it", known).contains("did you mean `topic`"));
-        assert!(unknown("deadletter", "it", known).contains("did you mean `dead_letter`"));
-        assert!(!unknown("partitions", "it", known).contains("did you mean"));
+        assert!(unknown("topics", "it", &known).contains("did you mean `topic`"));
+        assert!(unknown("deadletter", "it", &known).contains("did you mean `dead_letter`"));
+        assert!(!unknown("partitions", "it", &known).contains("did you mean"));
     }
 
     #[test]

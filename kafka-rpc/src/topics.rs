@@ -20,6 +20,9 @@ use crate::{Config, Error, kafka, producer::Producer, server::Served};
 /// waits for it.
 const ASK_FOR: Duration = Duration::from_secs(3);
 
+/// librdkafka takes no longer for an operation of an administrator, and counts milliseconds in 32 bits elsewhere.
+const MOST: Duration = Duration::from_hours(1);
+
 /// How many partitions a topic that is made gets: what the catalogue of the reference deployment has.
 const PARTITIONS: i32 = 3;
 const DEAD_LETTER_PARTITIONS: i32 = 1;
@@ -102,7 +105,8 @@ async fn connect(config: &Config, producer: &Arc<Producer>) -> Result<HashSet<St
 /// Whether a topic that was not listed is there after all. Asking creates it on clusters that create topics when asked.
 async fn exists(config: &Config, producer: &Arc<Producer>, topic: &Arc<str>) -> Result<bool, Error> {
     let failed = |reason: String| Error::Kafka { action: format!("asking for the topic `{topic}`"), reason };
-    let (asking, topic, within) = (Arc::clone(producer), Arc::clone(topic), config.connection_timeout);
+    let (asking, topic, within) =
+        (Arc::clone(producer), Arc::clone(topic), config.connection_timeout.min(MOST));
     // Where it is made by us in the end, the cluster need not be waited for.
     let waits = !config.create_topics;
     let asked = task::spawn_blocking(move || {
@@ -131,7 +135,7 @@ async fn create(config: &Config, missing: &BTreeMap<Arc<str>, i32>) -> Result<()
         .collect();
     let failed =
         |reason: String| Error::Kafka { action: "creating the topics that are missing".to_owned(), reason };
-    let options = AdminOptions::new().operation_timeout(Some(config.connection_timeout));
+    let options = AdminOptions::new().operation_timeout(Some(config.connection_timeout.min(MOST)));
     let created = admin.create_topics(&topics, &options).await.map_err(|error| failed(error.to_string()))?;
     for result in created {
         match result {

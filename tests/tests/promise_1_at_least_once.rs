@@ -1,8 +1,15 @@
 //! Promise 1: at least once. Nothing that Kafka has acknowledged is lost.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
-use kafka_rpc::Running;
+use kafka_rpc::{Running, kafka_handler};
 use tests::{
     Cluster, Record,
     cluster::{real_kafka, started},
@@ -151,4 +158,47 @@ async fn a_topic_that_is_made_anew_is_served_from_its_beginning() {
     eventually("the new ones are handled", || (new() == 10).then_some(())).await;
     eventually("they are committed", || (cluster.committed_sum(GROUP, TOPIC, 1) == 10).then_some(())).await;
     running.shutdown().await.expect("a clean shutdown");
+}
+
+/// A dependency that is down.
+#[kafka_handler(
+    topic = "down-commands",
+    group = "down",
+    retry(max = 1_000_000, base = "5ms", factor = 1, jitter = false),
+    register = false
+)]
+mod down {
+    use kafka_rpc::{RpcError, State};
+
+    use super::{Duration, Ordering, Tries};
+
+    #[command("PLACE")]
+    pub(super) async fn place(_: (), State(Tries(tries)): State<Tries>) -> Result<(), RpcError> {
+        tries.fetch_add(1, Ordering::Relaxed);
+        // Each its own, so that they never wait all at once.
+        let millis = 20 + u64::from(uuid::Uuid::new_v4().as_bytes()[0]) % 64;
+        tokio::time::sleep(Duration::from_millis(millis)).await;
+        Err(RpcError::unavailable("down"))
+    }
+}
+
+#[derive(Clone, Default)]
+struct Tries(Arc<AtomicUsize>);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shutdown_waits_for_what_runs_and_for_no_retry_that_would_start_meanwhile() {
+    let cluster = Cluster::start();
+    cluster.create_topic("down-commands", 1).await;
+    let (peer, topic) = (cluster.peer(), cluster.name("down-commands"));
+    let tries = Tries::default();
+    let runtime = cluster.runtime(cluster.config().drain_timeout(2 * tests::BOUND));
+    let running = started(runtime.provide(tries.clone()).handlers(down::handlers())).await;
+    // So many that one of them runs at any time.
+    for key in 0..16 {
+        peer.send(&topic, &Record::new(r#"{"type":"PLACE"}"#).key(key.to_string())).await;
+    }
+    eventually("all are tried again", || (tries.0.load(Ordering::Relaxed) > 64).then_some(())).await;
+    let shut_down = tokio::time::timeout(tests::BOUND / 2, running.shutdown()).await;
+    shut_down.expect("what ran has ended").expect("a clean shutdown");
+    assert_eq!(cluster.committed_sum("down", "down-commands", 1), 0, "nothing of it is final");
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use kafka_rpc::{CallError, Client, Deadline, RpcError, kafka_handler};
+use kafka_rpc::{CallError, Client, Deadline, Progress, RpcError, kafka_handler};
 use tests::{
     Cluster, Record,
     cluster::started,
@@ -30,6 +30,25 @@ async fn an_expired_request_is_dropped_before_its_handler_starts() {
     eventually("the later one is handled", || (!service.ended().is_empty()).then_some(())).await;
     assert_eq!(service.started(), [order("a", 2)]);
     eventually("both are final", || (cluster.committed_sum(GROUP, TOPIC, 1) == 2).then_some(())).await;
+    running.shutdown().await.expect("a clean shutdown");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_sent_after_the_deadline_and_whoever_is_told_so_may_send_it_again() {
+    let cluster = Cluster::start();
+    cluster.create_topic(TOPIC, 1).await;
+    let service = OrderService::default();
+    let runtime = cluster.runtime(cluster.config()).provide(service.clone());
+    let running = started(runtime.handlers(<OrderService as Orders>::handlers())).await;
+    let client = running.client();
+    let not_sent =
+        |ended| matches!(ended, Err(CallError::DeadlineExceeded { progress: Progress::NotSent, .. }));
+    let late = client.place(order("a", 1)).timeout(Duration::ZERO).notify().await;
+    assert!(not_sent(late.clone()), "{late:?}");
+    let late = client.place(order("a", 2)).timeout(Duration::ZERO).await.map(drop);
+    assert!(not_sent(late.clone()), "{late:?}");
+    client.place(order("a", 3)).await.expect("it is handled");
+    assert_eq!(service.started(), [order("a", 3)]);
     running.shutdown().await.expect("a clean shutdown");
 }
 

@@ -160,6 +160,9 @@ impl KafkaTransport {
     ) -> Result<(), CallError> {
         let started = Instant::now();
         let late = |progress| late(&outgoing, started, progress);
+        if started >= deadline {
+            return Err(late(Progress::NotSent));
+        }
         let id = Uuid::new_v4().to_string();
         let now = clock::now_millis();
         let headers = outgoing.callee.event(&id, outgoing.headers.clone(), now);

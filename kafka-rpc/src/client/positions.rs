@@ -105,8 +105,10 @@ impl Positions {
         drop(read);
         // Tells the consumer who leads the new partitions: by itself it looks once a second, and the first call to
         // every service would wait for that.
-        consumer.fetch_metadata(Some(topic), ASK_FOR).map_err(unpositioned)?;
-        tracing::debug!(%topic, partitions = list.count(), "reading replies");
+        if let Err(error) = consumer.fetch_metadata(Some(topic), ASK_FOR) {
+            // They are read all the same: another try would draw another partition, and leave this one assigned.
+            tracing::debug!(%topic, %error, "the reply consumer learns by itself who leads its partitions");
+        }
         Ok(())
     }
 

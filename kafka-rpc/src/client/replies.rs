@@ -207,9 +207,11 @@ impl Replies {
             let positioned = task::spawn_blocking(move || positions.assign_at_end(&asked)).await;
             match positioned.unwrap_or_else(|ended| Err(Unpositioned::Unreachable(ended.to_string()))) {
                 Ok(partition) => {
-                    tracing::info!(
-                        %topic, ?partition, elapsed = ?began.elapsed(), "replies are read from now on"
-                    );
+                    caught("what hears of a reply topic", || {
+                        tracing::info!(
+                            %topic, ?partition, elapsed = ?began.elapsed(), "replies are read from now on"
+                        );
+                    });
                     return Ok(Route { topic: Arc::clone(topic), partition });
                 }
                 Err(Unpositioned::Missing) => {
@@ -246,22 +248,25 @@ impl Replies {
             }
             let known: Vec<Route> = self.lock_routes().values().filter_map(Routing::known).cloned().collect();
             // All at once: a broker that does not answer for one must not keep the others waiting.
-            join_all(known.into_iter().map(|Route { topic, partition }| {
+            let looks = join_all(known.into_iter().map(|Route { topic, partition }| {
                 let replies = Arc::clone(&self);
                 task::spawn_blocking(move || match replies.positions.look_at(&topic, partition) {
                     Ok(false) => {}
                     Ok(true) => {
+                        replies.lock_routes().remove(&topic);
                         tracing::warn!(
                             %topic, ?partition, "the partition for replies is gone; the next call draws another"
                         );
-                        replies.lock_routes().remove(&topic);
                     }
                     Err(error) => {
                         tracing::debug!(%topic, ?error, "the partitions of a reply topic could not be counted");
                     }
                 })
-            }))
-            .await;
+            }));
+            // A shutdown waits for no broker.
+            if self.stop.run_until_cancelled(looks).await.is_none() {
+                return;
+            }
             // Many calls can time out at once: once a second is often enough.
             if self.stop.run_until_cancelled(time::sleep(Duration::from_secs(1))).await.is_none() {
                 return;

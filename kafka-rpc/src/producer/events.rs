@@ -90,10 +90,11 @@ impl ClientContext for Deliveries {
             // records says so.
             return;
         }
-        tracing::error!(reason, "no broker can be reached");
+        // The log may panic, so it comes after what others wait for: here, and wherever both are done.
         if let Some(told) = self.events.brokers_lost.get() {
             told(reason);
         }
+        tracing::error!(reason, "no broker can be reached");
     }
 }
 

@@ -114,12 +114,18 @@ impl Producer {
         let waiting = Waiting { record: Arc::clone(record), headers: owned(&record.headers), told };
         match topic.place(waiting, Instant::now(), ask)? {
             Placed::Now(partition, waiting) => {
-                send_chosen(&self.single, &topic, partition, waiting).map_err(|(error, _waiting)| {
-                    if let Some(partition) = partition {
-                        topic.not_sent(partition, &error);
+                match (send_chosen(&self.single, &topic, partition, waiting), partition) {
+                    (Ok(()), _) => Ok(()),
+                    (Err((error, _waiting)), None) => Err(error),
+                    (Err((error, waiting)), Some(partition)) if error.is_no_partition() => {
+                        topic.place_elsewhere(Batch::of_one(partition, waiting));
+                        Ok(())
                     }
-                    error
-                })
+                    (Err((error, _waiting)), Some(partition)) => {
+                        topic.not_sent(partition);
+                        Err(error)
+                    }
+                }
             }
             Placed::Batch(batch) => {
                 self.send_batch(&topic, batch);
@@ -141,16 +147,16 @@ impl Producer {
                     records.push_front((waiting, bytes));
                     return topic.put_back(Batch { partition, purpose, records });
                 }
-                // A producer of batches may not have learned of a partition yet.
-                Err((QueueError::Refused(error), waiting))
-                    if error.kind == Refusal::NoPartition
-                        && !std::ptr::eq(through, &raw const self.single) =>
-                {
-                    through = &self.single;
+                Err((error, waiting)) if error.is_no_partition() => {
                     records.push_front((waiting, bytes));
+                    // A producer of batches may not have learned of a partition yet.
+                    if std::ptr::eq(through, &raw const self.single) {
+                        return topic.place_elsewhere(Batch { partition, purpose, records });
+                    }
+                    through = &self.single;
                 }
                 Err((error, waiting)) => {
-                    topic.not_sent(partition, &error);
+                    topic.not_sent(partition);
                     (waiting.told)(Err(error.into()));
                 }
             }
@@ -196,8 +202,9 @@ impl Producer {
             };
             drop(topics);
             if let Err(error) = made.ask_partitions(&topic, left) {
+                own.set_ready(made);
                 tracing::debug!(purpose = %purpose, %topic, %error, "it learns of its topics as it goes");
-                return own.set_ready(made);
+                return;
             }
             learned.insert(topic);
         }

@@ -34,6 +34,13 @@ pub(crate) enum QueueError {
     Refused(DeliveryError),
 }
 
+impl QueueError {
+    /// Whether the topic has no such partition, as far as is known: the record may go to another.
+    pub(super) fn is_no_partition(&self) -> bool {
+        matches!(self, Self::Refused(DeliveryError { kind: Refusal::NoPartition, .. }))
+    }
+}
+
 impl DeliveryError {
     pub(super) fn from_kafka(error: &KafkaError) -> Self {
         use RDKafkaErrorCode as Code;
@@ -66,6 +73,8 @@ impl DeliveryError {
                 | Code::InvalidProducerEpoch
                 | Code::ProducerFenced
                 | Code::QueueFull
+                // What was on its way to a partition that the topic has lost, and could not be sent again.
+                | Code::BrokerDestroy
                 | Code::Fatal
                 | Code::PurgeQueue
                 | Code::PurgeInflight,

@@ -23,7 +23,7 @@ use super::{
     events::{Events, InFlight},
     handle::Handle,
 };
-use crate::{Error, telemetry};
+use crate::{Error, caught::caught, telemetry};
 
 /// For how long one that has met a fatal error may still hear of what is on its way.
 const HEARS_FOR: Duration = Duration::from_secs(10);
@@ -138,9 +138,13 @@ impl Renewed {
         let old = mem::replace(&mut *current, Current { handle, since: Some(Instant::now()) }).handle;
         drop(current);
         telemetry::producer_replaced(self.purpose.name());
-        tracing::error!(
-            purpose = %self.purpose, error = ?old.client().fatal_error(), "a producer met a fatal error, and was made anew"
-        );
+        // Caught, since what is to be sent through the new one is in the caller's hands.
+        caught("what hears of a producer's fatal error", || {
+            tracing::error!(
+                purpose = %self.purpose, error = ?old.client().fatal_error(),
+                "a producer met a fatal error, and was made anew"
+            );
+        });
         // What is on its way may arrive: told of as lost, it would be sent twice.
         self.runtime.spawn_blocking(move || {
             if let Err(error) = old.flush(HEARS_FOR) {

@@ -10,8 +10,9 @@ use tokio::{sync::Notify, time};
 
 use super::{
     ASK_FOR, Producer,
+    distance::Purpose,
     gather::{Batch, Gather},
-    refusal::{OnDelivery, QueueError, Refusal},
+    refusal::{OnDelivery, QueueError},
 };
 use crate::wire::OutgoingRecord;
 
@@ -53,6 +54,14 @@ pub(super) enum Placed {
     Batch(Batch<Waiting>),
     /// It waits.
     Waits,
+}
+
+impl Batch<Waiting> {
+    /// A record that was to go at once, by itself.
+    pub(super) fn of_one(partition: i32, waiting: Waiting) -> Self {
+        let bytes = waiting.record.size();
+        Self { partition, purpose: Purpose::Single, records: [(waiting, bytes)].into() }
+    }
 }
 
 impl Topic {
@@ -134,30 +143,36 @@ impl Topic {
         }
     }
 
-    /// Notes that a record could not be given to librdkafka for its partition, and why.
-    pub(super) fn not_sent(&self, partition: i32, error: &QueueError) {
-        let mut state = self.state();
-        state.gather.arrived(partition);
-        let mut unplaced = Vec::new();
-        if let QueueError::Refused(error) = error
-            && error.kind == Refusal::NoPartition
-        {
-            state.gather.forget(partition);
-            state.believed_until = Instant::now();
-            if state.gather.knows_none() {
-                unplaced = state.gather.take_all();
-            }
-        }
-        drop(state);
-        if let (false, Some(producer)) = (unplaced.is_empty(), self.producer.upgrade()) {
-            producer.send_by_key(unplaced);
-        }
+    /// Notes that a record could not be given to librdkafka for its partition.
+    pub(super) fn not_sent(&self, partition: i32) {
+        self.state().gather.arrived(partition);
         self.look.notify_one();
     }
 
     /// Takes back what could not be sent of a batch, to be sent a little later.
     pub(super) fn put_back(&self, batch: Batch<Waiting>) {
-        self.state().gather.put_back(batch);
+        let mut state = self.state();
+        state.gather.put_back(batch);
+        self.look_again(state);
+    }
+
+    /// Takes back what was to go to a partition that is not there, to go to another.
+    pub(super) fn place_elsewhere(&self, batch: Batch<Waiting>) {
+        let mut state = self.state();
+        let gone = batch.partition;
+        state.gather.put_back(batch);
+        state.gather.forget(gone);
+        state.believed_until = Instant::now();
+        self.look_again(state);
+    }
+
+    /// Has what waits looked at; where no partition is known any more, it goes by its key.
+    fn look_again(&self, mut state: MutexGuard<'_, State>) {
+        let unplaced = if state.gather.knows_none() { state.gather.take_all() } else { Vec::new() };
+        drop(state);
+        if let (false, Some(producer)) = (unplaced.is_empty(), self.producer.upgrade()) {
+            producer.send_by_key(unplaced);
+        }
         self.look.notify_one();
     }
 
@@ -197,6 +212,39 @@ impl Topic {
     fn send(self: &Arc<Self>, batch: Batch<Waiting>) {
         if let Some(producer) = self.producer.upgrade() {
             producer.send_batch(self, batch);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::future::join_all;
+    use rdkafka::mocking::MockCluster;
+
+    use super::*;
+    use crate::{Config, Headers, wire::Placement};
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_was_for_a_partition_that_is_gone_goes_to_one_that_is_there_or_by_its_key() {
+        let broker = MockCluster::new(1).expect("an embedded broker");
+        broker.create_topic("orders", 1, 1).expect("a topic");
+        let producer = Producer::new(&Config::new(broker.bootstrap_servers())).expect("a producer");
+        let record = Arc::new(OutgoingRecord {
+            topic: "orders".into(),
+            placement: Placement::Any,
+            key: None,
+            value: Some("{}".into()),
+            headers: Headers::new(),
+        });
+        // The first has librdkafka learn of the topic.
+        for believed in [&[0][..], &[7], &[7, 0], &[9, 8, 7]] {
+            producer.topic(&record.topic).answered(believed.iter().copied());
+            let sends = (0..20).map(|_| async {
+                producer.queue_when_free(&record).await.expect("it is queued").ended().await
+            });
+            for delivered in join_all(sends).await {
+                assert_eq!(delivered, Ok(()), "believed in {believed:?}");
+            }
         }
     }
 }

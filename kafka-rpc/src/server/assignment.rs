@@ -24,13 +24,15 @@ impl Worker {
         self.flow_has_changed();
     }
 
-    /// Forgets what waits of these partitions, and lets what runs end, for so long at most. Blocks.
+    /// Forgets what waits of these partitions, which are to be revoked after this, and lets what runs end, for so long at
+    /// most. Blocks.
     ///
     /// Returns the watermarks to commit, and how many handlers still ran when the time was up.
     pub(crate) fn drain(self: &Arc<Self>, partitions: &[i32], within: Duration) -> (Vec<(i32, i64)>, usize) {
         let until = moment::after(Instant::now(), within);
         let mut looked_at = None;
         let mut state = self.state();
+        state.partitions.give_up(partitions);
         loop {
             let now = Instant::now();
             if looked_at.is_none_or(|looked_at| now.saturating_duration_since(looked_at) >= DRAIN_LOOKS_EVERY)

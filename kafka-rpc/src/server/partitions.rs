@@ -17,6 +17,8 @@ pub(crate) struct Partitions {
     group: Arc<str>,
     pub(super) bounds: Bounds,
     pub(super) assigned: IntMap<i32, Assigned>,
+    /// Those that are given up, and not revoked yet: what runs of them may end, and nothing starts any more.
+    given_up: IntSet<i32>,
     /// Those that went while they were paused. librdkafka has them paused still, also when they come again.
     gone_paused: IntSet<i32>,
     next_generation: u64,
@@ -29,6 +31,7 @@ impl Partitions {
             group,
             bounds,
             assigned: IntMap::default(),
+            given_up: IntSet::default(),
             gone_paused: IntSet::default(),
             next_generation: 0,
         }
@@ -45,6 +48,7 @@ impl Partitions {
 
     /// Ends the generation of a partition.
     pub(crate) fn revoke(&mut self, partition: i32) {
+        self.given_up.remove(&partition);
         // Also one that was resumed: librdkafka may have dropped that. To resume one that flows does nothing.
         if self.assigned.remove(&partition).is_some_and(|own| own.paused || own.was_resumed) {
             self.gone_paused.insert(partition);
@@ -84,8 +88,11 @@ impl Partitions {
         Some(own.generation)
     }
 
-    /// Has all that is not finished of a partition read again.
+    /// Has all that is not finished of a partition read again. Where the partition is given up, whoever has it next does that.
     pub(crate) fn go_back(&mut self, partition: i32, generation: Generation) {
+        if self.given_up.contains(&partition) {
+            return;
+        }
         let next = Generation::next(&mut self.next_generation);
         if let Some(own) = self.of(partition, generation) {
             own.begin_anew(next, i64::MAX);
@@ -105,8 +112,17 @@ impl Partitions {
         }
     }
 
+    /// Begins to give these partitions up, before they are revoked: what was parked must not start now that its time comes, or
+    /// what runs would never have ended.
+    pub(crate) fn give_up(&mut self, partitions: &[i32]) {
+        self.given_up.extend(partitions);
+    }
+
     /// Whether a record's handler may start; notes that it does.
     pub(crate) fn start(&mut self, partition: i32, generation: Generation) -> Start {
+        if self.given_up.contains(&partition) {
+            return Start::Gone;
+        }
         match self.of(partition, generation) {
             None => Start::Gone,
             Some(own) if own.may_start() => {
@@ -299,6 +315,23 @@ pub(super) mod tests {
         partitions.go_back(0, old);
         partitions.has_gone_back(0);
         assert!(partitions.take(0, 6, 1).is_some(), "and only once");
+    }
+
+    #[test]
+    fn nothing_starts_of_a_partition_that_is_given_up_and_what_is_left_of_it_is_not_ours_to_read_again() {
+        let mut partitions = assigned();
+        let generation = partitions.take(0, 5, 1).expect("ours");
+        assert_eq!(partitions.start(0, generation), Start::Runs);
+        partitions.give_up(&[0, 7]);
+        assert_eq!(partitions.start(0, generation), Start::Gone);
+        partitions.go_back(0, generation);
+        assert!(partitions.going_back().is_empty());
+        finish(&mut partitions, generation, 5, 1);
+        assert_eq!(partitions.watermarks(&[0]), [(0, 6)], "what has ended counts");
+        partitions.revoke(0);
+        partitions.assign(0, Instant::now());
+        let generation = partitions.take(0, 6, 1).expect("ours again");
+        assert_eq!(partitions.start(0, generation), Start::Runs);
     }
 
     #[test]

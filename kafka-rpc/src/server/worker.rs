@@ -176,12 +176,8 @@ impl Worker {
     /// What is left to do for a record; where that panics too, it is read again, with all that is not finished.
     pub(super) async fn caught_or_left(&self, task: &Task, rest: impl Future<Output = Step>) -> Step {
         AssertUnwindSafe(rest).catch_unwind().await.unwrap_or_else(|_panic| {
-            let mut state = self.state();
-            // What is drained goes to another soon, and with it what is not finished.
-            if !state.is_draining {
-                state.partitions.go_back(task.record.partition(), task.generation);
-                self.flow_has_changed();
-            }
+            self.state().partitions.go_back(task.record.partition(), task.generation);
+            self.flow_has_changed();
             Step::Left
         })
     }
