@@ -1,6 +1,6 @@
 //! Options as they are written, before they are understood: split at their commas, each with its name.
 
-use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::{
     Ident,
@@ -47,17 +47,13 @@ pub(crate) fn split(tokens: TokenStream) -> Vec<TokenStream> {
         match token {
             TokenTree::Punct(comma) if comma.as_char() == ',' => parts.push(std::mem::take(&mut part)),
             // A `macro_rules!` wraps the fragments it captured in groups that have no brackets.
-            TokenTree::Group(group) if group.delimiter() == Delimiter::None => part.extend(ungrouped(&group)),
+            TokenTree::Group(group) if group.delimiter() == Delimiter::None => part.extend(group.stream()),
             token => part.extend([token]),
         }
     }
     parts.push(part);
     parts.retain(|part| !part.is_empty());
     parts
-}
-
-fn ungrouped(group: &Group) -> TokenStream {
-    group.stream()
 }
 
 /// Reads one option.

@@ -171,11 +171,8 @@ impl Carrier {
         let handlers = self.0.upgrade().ok_or(CallError::ShuttingDown)?;
         let serving = handlers.serving(topic);
         if serving.is_empty() {
-            return Err(CallError::Undeliverable {
-                topic: topic.to_owned(),
-                reason: "no handler of this process serves it; is its crate linked (`use handlers as _;`)?"
-                    .to_owned(),
-            });
+            let reason = "no handler of this process serves it; is its crate linked (`use handlers as _;`)?";
+            return Err(CallError::undeliverable(topic, reason.to_owned()));
         }
         Ok((handlers, serving))
     }

@@ -89,7 +89,6 @@ impl std::fmt::Display for Progress {
 }
 
 impl CallError {
-    #[cfg(feature = "kafka")]
     pub(crate) fn undeliverable(topic: &str, reason: String) -> Self {
         Self::Undeliverable { topic: topic.to_owned(), reason }
     }

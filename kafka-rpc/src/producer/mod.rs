@@ -113,15 +113,17 @@ impl Producer {
         let ask = || self.ask_for_partitions(&topic);
         let waiting = Waiting { record: Arc::clone(record), headers: owned(&record.headers), told };
         match topic.place(waiting, Instant::now(), ask)? {
-            Placed::Now(partition, waiting) => {
-                match (send_chosen(&self.single, &topic, partition, waiting), partition) {
-                    (Ok(()), _) => Ok(()),
-                    (Err((error, _waiting)), None) => Err(error),
-                    (Err((error, waiting)), Some(partition)) if error.is_no_partition() => {
+            Placed::Now(None, waiting) => {
+                send_chosen(&self.single, &topic, None, waiting).map_err(|(error, _waiting)| error)
+            }
+            Placed::Now(Some(partition), waiting) => {
+                match send_chosen(&self.single, &topic, Some(partition), waiting) {
+                    Ok(()) => Ok(()),
+                    Err((error, waiting)) if error.is_no_partition() => {
                         topic.place_elsewhere(Batch::of_one(partition, waiting));
                         Ok(())
                     }
-                    (Err((error, _waiting)), Some(partition)) => {
+                    Err((error, _waiting)) => {
                         topic.not_sent(partition);
                         Err(error)
                     }

@@ -90,9 +90,6 @@ impl Partitions {
 
     /// Has all that is not finished of a partition read again. Where the partition is given up, whoever has it next does that.
     pub(crate) fn go_back(&mut self, partition: i32, generation: Generation) {
-        if self.given_up.contains(&partition) {
-            return;
-        }
         let next = Generation::next(&mut self.next_generation);
         if let Some(own) = self.of(partition, generation) {
             own.begin_anew(next, i64::MAX);
@@ -120,9 +117,6 @@ impl Partitions {
 
     /// Whether a record's handler may start; notes that it does.
     pub(crate) fn start(&mut self, partition: i32, generation: Generation) -> Start {
-        if self.given_up.contains(&partition) {
-            return Start::Gone;
-        }
         match self.of(partition, generation) {
             None => Start::Gone,
             Some(own) if own.may_start() => {
@@ -163,7 +157,11 @@ impl Partitions {
         self.assigned.get_mut(&partition).filter(|own| (own.began..=own.generation).contains(&generation))
     }
 
+    /// A partition in this generation, unless it is given up.
     fn of(&mut self, partition: i32, generation: Generation) -> Option<&mut Assigned> {
+        if self.given_up.contains(&partition) {
+            return None;
+        }
         self.assigned.get_mut(&partition).filter(|own| own.generation == generation)
     }
 
