@@ -125,8 +125,8 @@ pub fn kafka_handler(options: TokenStream, item: TokenStream) -> TokenStream {
 ///   retried together. `retry = none` turns retries off; `retry = POLICY` is the path of a constant, a static or
 ///   a unit struct whose type implements `RetryPolicy`. Retries wait in the process unless the item has a
 ///   `retry_topic`, which a delay longer than the runtime's `drain_timeout` needs.
-/// - `timeout = "5s"`: how long the handler may run before it is stopped and counts as failed, with a 504. By
-///   default as long as it takes.
+/// - `timeout = "5s"`: how long the handler may run before it is stopped and counts as failed, with a 504. The calls that it
+///   makes end with it. By default as long as it takes.
 /// - `dedupe = "10m"`: for how long successes are kept, to answer a repeated request (the same correlation id)
 ///   with the first instead of running the handler twice. In one instance and in memory: a repetition
 ///   that another instance gets, or one after a restart, runs again. By default not at all.

@@ -4,12 +4,14 @@ use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote};
 use syn::{
     AttrStyle, Attribute, Block, FnArg, Ident, ImplItem, Item as AnyItem, ItemFn, ItemImpl, ItemMod,
-    ItemTrait, Pat, PatType, Path, Signature, TraitItem, Type, Visibility,
+    ItemTrait, Meta, Pat, PatType, Path, Signature, Token, TraitItem, Type, Visibility,
+    punctuated::Punctuated,
 };
 
 use crate::{
     attr::{CommandOptions, HandlerOptions},
     position::Position,
+    types::{bare, is_unit},
 };
 
 /// An item with `#[kafka_handler]`, read but not yet found valid.
@@ -107,7 +109,7 @@ impl Item {
     pub(crate) fn name(&self) -> Option<&Ident> {
         match &self.form {
             Form::Contract(item) => Some(&item.ident),
-            Form::ContractImpl(item) | Form::Inherent(item) => match &*item.self_ty {
+            Form::ContractImpl(item) | Form::Inherent(item) => match bare(&item.self_ty) {
                 Type::Path(ty) => ty.path.segments.last().map(|segment| &segment.ident),
                 _ => None,
             },
@@ -124,11 +126,6 @@ impl Item {
             Form::Module(item) => &item.attrs,
             Form::Function(item) => &item.attrs,
         }
-    }
-
-    /// The `cfg`s of the item: what is generated beside it must vanish with it.
-    pub(crate) fn cfgs(&self) -> impl Iterator<Item = Attribute> {
-        named(self.attrs(), "cfg")
     }
 
     /// Whether the handlers register by themselves.
@@ -185,7 +182,7 @@ impl Handler {
     /// The payload, if it has the name of kafka-rpc's `DeadLetter`.
     pub(crate) fn dead_letter(&self) -> Option<&Type> {
         let ty = &self.payload.as_ref()?.ty;
-        let Type::Path(path) = ty else { return None };
+        let Type::Path(path) = bare(ty) else { return None };
         path.path.segments.last().is_some_and(|last| last.ident == "DeadLetter").then_some(ty)
     }
 
@@ -197,8 +194,11 @@ impl Handler {
         named(&self.attrs, "doc")
     }
 
+    /// What says that it is deprecated, in some builds or in all.
     pub(crate) fn deprecated(&self) -> impl Iterator<Item = Attribute> {
-        named(&self.attrs, "deprecated")
+        let at_times =
+            self.attrs.iter().filter(|attribute| is_conditional(attribute, "deprecated")).map(outer);
+        named(&self.attrs, "deprecated").chain(at_times)
     }
 }
 
@@ -255,13 +255,25 @@ impl Form {
     }
 }
 
-pub(crate) fn is_unit(ty: &Type) -> bool {
-    matches!(ty, Type::Tuple(tuple) if tuple.elems.is_empty())
-}
-
 /// The attributes of this name, for what is generated beside the item.
 fn named(attrs: &[Attribute], name: &'static str) -> impl Iterator<Item = Attribute> {
     attrs.iter().filter(move |attribute| attribute.path().is_ident(name)).map(outer)
+}
+
+/// Whether this is a `#[cfg_attr(..)]` that adds nothing but such an attribute. Of a function inside an item the compiler has
+/// not decided it yet.
+fn is_conditional(attribute: &Attribute, name: &str) -> bool {
+    let added = conditional(attribute);
+    !added.is_empty() && added.iter().all(|added| added.path().is_ident(name))
+}
+
+/// What a `#[cfg_attr(..)]` adds where its condition holds; nothing of another attribute.
+pub(crate) fn conditional(attribute: &Attribute) -> Vec<Meta> {
+    if !attribute.path().is_ident("cfg_attr") {
+        return Vec::new();
+    }
+    let parts = attribute.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated);
+    parts.map(|parts| parts.into_iter().skip(1).collect()).unwrap_or_default()
 }
 
 /// An attribute as it stands before an item, where the user may have it inside.

@@ -1,12 +1,12 @@
 //! From the user's item to the model.
 
 use proc_macro2::{Span, TokenStream};
-use syn::{Attribute, ImplItem, Item as AnyItem, Meta, TraitItem, spanned::Spanned};
+use syn::{Attribute, ImplItem, Item as AnyItem, Meta, Path, TraitItem, spanned::Spanned};
 
 use crate::{
     attr::{self, CommandOptions, HandlerOptions},
     errors::Errors,
-    model::{Form, Handler, Item},
+    model::{Form, Handler, Item, conditional},
 };
 
 /// A function's `#[command]`, taken off it.
@@ -16,13 +16,18 @@ struct Command {
     options: Option<CommandOptions>,
 }
 
-/// Reads an item and its options. None if it is nothing that `#[kafka_handler]` can be on.
-pub(crate) fn item(options: TokenStream, item: TokenStream, errors: &mut Errors) -> Option<Item> {
+/// Reads an item and its options, whose mistakes are apart. None if it is nothing that `#[kafka_handler]` can be on.
+pub(crate) fn item(
+    options: TokenStream,
+    item: TokenStream,
+    errors: &mut Errors,
+    of_options: &mut Errors,
+) -> Option<Item> {
     let form = form(item, errors)?;
     let mut item = Item { form, options: HandlerOptions::default(), handlers: Vec::new() };
     let commands = take_commands(&mut item.form, errors);
     item.handlers = handlers(&item.form, commands);
-    item.options = attr::handler_options(options, item.position(), errors);
+    item.options = attr::handler_options(options, item.position(), of_options);
     Some(item)
 }
 
@@ -46,7 +51,14 @@ fn form(tokens: TokenStream, errors: &mut Errors) -> Option<Form> {
 /// Takes the `#[command]` off each function: one entry for every function of the item, in order.
 fn take_commands(form: &mut Form, errors: &mut Errors) -> Vec<Option<Command>> {
     let mut commands = Vec::new();
+    let is_module = matches!(form, Form::Module(_));
     form.for_each_function(|_, attrs| {
+        // A handler of its own in a module is none of the module's.
+        if is_module && attrs.iter().any(is_kafka_handler) {
+            commands.push(None);
+            return;
+        }
+        take_undecided(attrs, errors);
         let mut found = None;
         attrs.retain(|attribute| {
             if !is_command(attribute) {
@@ -69,7 +81,32 @@ fn take_commands(form: &mut Form, errors: &mut Errors) -> Vec<Option<Command>> {
 
 /// By the last segment: it may be written `#[kafka_rpc::command]`, or come from the user's own re-exports.
 fn is_command(attribute: &Attribute) -> bool {
-    attribute.path().segments.last().is_some_and(|segment| segment.ident == "command")
+    is_called(attribute.path(), "command")
+}
+
+pub(crate) fn is_kafka_handler(attribute: &Attribute) -> bool {
+    is_called(attribute.path(), "kafka_handler")
+}
+
+fn is_called(path: &Path, name: &str) -> bool {
+    path.segments.last().is_some_and(|segment| segment.ident == name)
+}
+
+/// Takes off what cannot be seen: whether there is a handler, and of what, is known in all builds or by a `cfg`, but what a
+/// `cfg_attr` adds to a function inside an item is not.
+fn take_undecided(attrs: &mut Vec<Attribute>, errors: &mut Errors) {
+    attrs.retain(|attribute| {
+        let adds = |name| conditional(attribute).iter().any(|added| is_called(added.path(), name));
+        let is_undecided = adds("command") || adds("cfg");
+        if is_undecided {
+            errors.at(
+                attribute,
+                "`#[kafka_handler]` does not see what `cfg_attr` adds: put `#[cfg(..)]` on the function, and write a \
+                 second one for the other builds",
+            );
+        }
+        !is_undecided
+    });
 }
 
 fn command(attribute: &Attribute, errors: &mut Errors) -> Command {

@@ -2,13 +2,27 @@
 
 use quote::ToTokens;
 use syn::{
-    PathArguments, Type,
+    Path, PathArguments, Type,
     visit_mut::{self, VisitMut},
 };
 
+/// A type as it is written, where a `macro_rules!` was given it as `$ty:ty`: that puts it into a group of its own.
+pub(crate) fn bare(ty: &Type) -> &Type {
+    match ty {
+        Type::Group(group) => bare(&group.elem),
+        Type::Paren(paren) => bare(&paren.elem),
+        ty => ty,
+    }
+}
+
+/// Whether a type is `()`, which stands for no payload.
+pub(crate) fn is_unit(ty: &Type) -> bool {
+    matches!(bare(ty), Type::Tuple(tuple) if tuple.elems.is_empty())
+}
+
 /// Whether a type only holds the service.
 pub(crate) fn is_wrapper(ty: &Type) -> bool {
-    match ty {
+    match bare(ty) {
         Type::Reference(_) | Type::Ptr(_) => true,
         Type::Path(ty) => ty.path.segments.last().is_some_and(|segment| {
             matches!(segment.arguments, PathArguments::AngleBracketed(_))
@@ -46,10 +60,23 @@ pub(crate) fn finds(ty: &Type, test: impl Fn(&Type) -> bool) -> bool {
     finder.1
 }
 
-/// Whether a type names something that begins so.
-pub(crate) fn names(ty: &Type, name: &str) -> bool {
-    finds(
-        ty,
-        |ty| matches!(ty, Type::Path(path) if path.path.segments.first().is_some_and(|first| first.ident == name)),
-    )
+/// Whether a path in a type, be it of a type or of a constant, begins with this name.
+pub(crate) fn mentions(ty: &Type, name: &str) -> bool {
+    struct Finder<'a>(&'a str, bool);
+
+    impl VisitMut for Finder<'_> {
+        fn visit_path_mut(&mut self, path: &mut Path) {
+            self.1 |= begins_with(path, self.0);
+            visit_mut::visit_path_mut(self, path);
+        }
+    }
+
+    let mut finder = Finder(name, false);
+    finder.visit_type_mut(&mut ty.clone());
+    finder.1
+}
+
+/// Whether a path begins with this name.
+pub(crate) fn begins_with(path: &Path, name: &str) -> bool {
+    path.segments.first().is_some_and(|first| first.ident == name)
 }

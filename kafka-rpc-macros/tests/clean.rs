@@ -1,7 +1,7 @@
 //! Generated code is clean under the strictest lints and needs no prelude: every form, with them on.
 
 #![no_implicit_prelude]
-#![deny(warnings, missing_docs, unreachable_pub, rust_2018_idioms, clippy::pedantic)]
+#![deny(warnings, missing_docs, unreachable_pub, unused_lifetimes, rust_2018_idioms, clippy::pedantic)]
 #![forbid(unsafe_code)]
 
 use ::kafka_rpc::{DeadLetter, Headers, Retry, RpcError, State, UserId, command, kafka_handler};

@@ -3,7 +3,7 @@
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::{
-    Path, QSelf, Type, parse_quote,
+    Expr, ExprPath, Path, QSelf, Token, Type, parse_quote,
     spanned::Spanned,
     visit_mut::{self, VisitMut},
 };
@@ -22,21 +22,18 @@ pub(crate) fn client(item: &Item) -> TokenStream {
     };
     let private = item.private();
     let vis = visibility(item);
-    // Inside a module, its `cfg` has been decided.
-    let cfgs: Vec<_> = if matches!(item.form, Form::Module(_)) { Vec::new() } else { item.cfgs().collect() };
     let doc = doc(item);
     let methods: Vec<_> = item.handlers.iter().map(|handler| Method::new(item, handler)).collect();
     let declarations = methods.iter().map(Method::declaration);
     let definitions = methods.iter().map(Method::definition);
     quote! {
-        #(#cfgs)*
         #[doc = #doc]
-        #[allow(dead_code, private_bounds, private_interfaces, unreachable_pub)]
+        #[allow(dead_code, deprecated, private_bounds, private_interfaces, unreachable_pub, unused_lifetimes)]
         #vis trait #name {
             #(#declarations)*
         }
 
-        #(#cfgs)*
+        #[allow(deprecated, unused_lifetimes)]
         impl<AnyCaller: #private::Caller + ?#private::Sized> #name for AnyCaller {
             #(#definitions)*
         }
@@ -113,9 +110,14 @@ impl<'a> Method<'a> {
         self.handler.output().map_or_else(|| self.handler.ident().span(), Spanned::span)
     }
 
+    /// The receiver. Where a `macro_rules!` writes this, `self` is not `self` unless both come from one place.
+    fn this(&self) -> Token![self] {
+        Token![self](self.place())
+    }
+
     /// `fn connect(&self, request: Connect) -> Call<Connected> where ..`
     fn signature(&self) -> TokenStream {
-        let name = self.handler.ident();
+        let (name, this) = (self.handler.ident(), self.this());
         let call = &self.call;
         let argument = self.payload.as_ref().map(|(name, ty)| quote!(, #name: #ty));
         // For every lifetime, although there is none: so the bound falls due at the call, and the payload of a
@@ -124,7 +126,7 @@ impl<'a> Method<'a> {
             let private = super::private_at(self.item, ty.span());
             quote_spanned!(ty.span()=> where for<'call> #ty: #private::Encode)
         });
-        quote_spanned!(self.place()=> fn #name(&self #argument) -> #call #condition)
+        quote_spanned!(self.place()=> fn #name(&#this #argument) -> #call #condition)
     }
 
     fn declaration(&self) -> TokenStream {
@@ -157,10 +159,11 @@ impl<'a> Method<'a> {
             let source = registry::payload_source(self.item);
             quote!(#private::Command::every_record(#subscription, #source))
         };
+        let this = self.this();
         let call = if let Some((name, _)) = &self.payload {
-            quote!(#private::Call::new(self, &__KAFKA_RPC_COMMAND, &#name))
+            quote!(#private::Call::new(#this, &__KAFKA_RPC_COMMAND, &#name))
         } else {
-            quote!(#private::Call::without_payload(self, &__KAFKA_RPC_COMMAND))
+            quote!(#private::Call::without_payload(#this, &__KAFKA_RPC_COMMAND))
         };
         let key = self.key();
         quote_spanned! {self.place()=>
@@ -202,35 +205,56 @@ fn outside(item: &Item, ty: &Type) -> Type {
     ty
 }
 
+/// An expression in the options of an impl block, as it is written outside of it.
+pub(super) fn outside_of(item: &Item, expression: &Expr) -> Expr {
+    let mut expression = expression.clone();
+    if let Form::Inherent(block) = &item.form {
+        WithoutSelf(&block.self_ty).visit_expr_mut(&mut expression);
+    }
+    expression
+}
+
 struct WithoutSelf<'a>(&'a Type);
+
+impl WithoutSelf<'_> {
+    /// `Self::A`, of a type or of a constant, as `<Service>::A`.
+    fn qualify(&self, qself: &mut Option<QSelf>, path: &mut Path) {
+        if qself.is_some() || !types::begins_with(path, "Self") || path.segments.len() == 1 {
+            return;
+        }
+        *qself = Some(QSelf {
+            lt_token: syn::Token![<](path.span()),
+            ty: Box::new(self.0.clone()),
+            position: 0,
+            as_token: None,
+            gt_token: syn::Token![>](path.span()),
+        });
+        let rest = path.segments.iter().skip(1);
+        *path = parse_quote!(::#(#rest)::*);
+    }
+}
 
 impl VisitMut for WithoutSelf<'_> {
     fn visit_type_mut(&mut self, ty: &mut Type) {
         // First what is in it: what takes the place of `Self` may have one in it, although the compiler refuses that.
         visit_mut::visit_type_mut(self, ty);
-        let is_self = |path: &Path| path.segments.first().is_some_and(|first| first.ident == "Self");
         match ty {
             // With arguments too, which it cannot have, as the compiler will say of the method.
             Type::Path(path)
-                if path.qself.is_none() && is_self(&path.path) && path.path.segments.len() == 1 =>
+                if path.qself.is_none()
+                    && types::begins_with(&path.path, "Self")
+                    && path.path.segments.len() == 1 =>
             {
                 *ty = self.0.clone();
             }
-            Type::Path(path) if path.qself.is_none() && is_self(&path.path) => {
-                let rest = path.path.segments.iter().skip(1);
-                let rest: Path = parse_quote!(::#(#rest)::*);
-                let qself = QSelf {
-                    lt_token: syn::Token![<](path.span()),
-                    ty: Box::new(self.0.clone()),
-                    position: 0,
-                    as_token: None,
-                    gt_token: syn::Token![>](path.span()),
-                };
-                path.qself = Some(qself);
-                path.path = rest;
-            }
+            Type::Path(path) => self.qualify(&mut path.qself, &mut path.path),
             _ => {}
         }
+    }
+
+    fn visit_expr_path_mut(&mut self, path: &mut ExprPath) {
+        visit_mut::visit_expr_path_mut(self, path);
+        self.qualify(&mut path.qself, &mut path.path);
     }
 }
 
@@ -258,6 +282,7 @@ mod tests {
         assert_eq!(without(parse_quote!(Self::A)), parse_quote!(<a::Service<T>>::A));
         assert_eq!(without(parse_quote!(Self::A<Self>)), parse_quote!(<a::Service<T>>::A<a::Service<T>>));
         assert_eq!(without(parse_quote!(Self<u8>)), service, "which the compiler refuses in the method");
+        assert_eq!(without(parse_quote!([u8; Self::N])), parse_quote!([u8; <a::Service<T>>::N]));
         let mut ty = parse_quote!((Self, Self::A));
         WithoutSelf(&parse_quote!(Service<Self>)).visit_type_mut(&mut ty);
         assert_eq!(ty, parse_quote!((Service<Self>, <Service<Self>>::A)), "and this in the `impl`");

@@ -2,7 +2,7 @@
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{quote, quote_spanned};
-use syn::{Attribute, FnArg, ItemImpl, Meta, Pat, Type, parse_quote, spanned::Spanned};
+use syn::{Attribute, FnArg, ItemImpl, Meta, Pat, Type, parse_quote, parse_quote_spanned, spanned::Spanned};
 
 use super::{assert, extractors, local, registry};
 use crate::model::{Form, Handler, Item, outer};
@@ -22,13 +22,12 @@ pub(crate) fn contract(item: &Item) -> TokenStream {
     contract.supertraits.push(parse_quote!('static));
     let methods = item.handlers.iter().map(|handler| method(item, handler));
     let requirements = local("_requirements");
-    let allow = registry::allow_deprecated(item);
     let handlers = registry::handlers(item);
     contract.items = methods.map(syn::TraitItem::Verbatim).collect();
     contract.items.push(parse_quote! {
         /// Every command of the contract, for `.handlers(..)` on the runtime's builder.
         #[must_use]
-        #allow
+        #[allow(deprecated)]
         fn handlers() -> #private::Handlers
         where
             Self: #private::Sized,
@@ -150,12 +149,12 @@ fn forward(item: &Item, handler: &Handler) -> TokenStream {
     let arguments = extractors(item, handler);
     let (lets, names) = (arguments.lets, argument.into_iter().chain(arguments.names));
     let context: Pat = if lets.is_empty() { parse_quote!(_) } else { parse_quote!(#context) };
-    let receiver: FnArg = parse_quote!(&self);
+    // In the place of the `self` that it is passed on as: see the client's.
+    let receiver: FnArg = parse_quote_spanned!(name.span()=> &self);
     let (result, into_result) = (Ident::new("result", output.span()), assert::into_result(item, output));
-    let deprecated = handler.deprecated().next().map(|_| quote!(#[allow(deprecated)]));
     quote_spanned! {name.span()=>
         #(#cfgs)*
-        #deprecated
+        #[allow(deprecated)]
         async fn #name(
             #receiver,
             #pat: #ty,

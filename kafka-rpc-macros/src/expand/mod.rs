@@ -12,10 +12,10 @@ mod registry;
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, format_ident, quote};
-use syn::{Expr, Visibility, parse_quote, spanned::Spanned};
+use syn::{Expr, ImplItem, Visibility, parse_quote, spanned::Spanned};
 
 use crate::{
-    attr::{Destination, HandlerOptions},
+    attr::{ClientName, Destination, HandlerOptions},
     errors::Errors,
     model::{Form, Handler, Item, Style},
     parse,
@@ -25,16 +25,36 @@ use crate::{
 
 /// Expands `#[kafka_handler]`.
 pub(crate) fn kafka_handler(options: TokenStream, tokens: &TokenStream) -> TokenStream {
-    let mut errors = Errors::default();
-    let Some(item) = parse::item(options, tokens.clone(), &mut errors) else {
+    let (mut errors, mut of_options) = (Errors::default(), Errors::default());
+    let Some(item) = parse::item(options, tokens.clone(), &mut errors, &mut of_options) else {
         let errors = errors.into_tokens();
         return quote!(#errors #tokens);
     };
     validate::item(&item, &mut errors);
-    match errors.into_tokens() {
-        Some(errors) => as_written(item.form, &errors),
-        None => expand(item),
+    validate::options(&item, &mut of_options);
+    match (of_options.into_tokens(), errors.into_tokens()) {
+        (None, None) => expand(item),
+        (Some(errors), None) if matches!(item.form, Form::Contract(_)) => {
+            let as_if_right = expand(with_some_options(item));
+            quote!(#errors #as_if_right)
+        }
+        (of_options, errors) => as_written(item.form, &quote!(#of_options #errors)),
     }
+}
+
+/// A contract whose options are what is wrong, with such as it can be expanded with: its impl and its client's callers have no
+/// mistake, and are told of none.
+fn with_some_options(mut item: Item) -> Item {
+    let is_taken =
+        matches!(&item.options.client, Some(ClientName::Named(client)) if item.name() == Some(client));
+    let options = &mut item.options;
+    for name in [&mut options.topic, &mut options.group] {
+        name.get_or_insert_with(|| parse_quote!(""));
+    }
+    if is_taken {
+        options.client = None;
+    }
+    item
 }
 
 /// The user's item, so that there are no errors but those about the mistakes.
@@ -47,6 +67,8 @@ fn as_written(mut form: Form, errors: &TokenStream) -> TokenStream {
         // The contract's methods are not as the user writes them here.
         Form::ContractImpl(mut block) => {
             block.trait_ = None;
+            // A block of the service's own cannot have them.
+            block.items.retain(|item| !matches!(item, ImplItem::Type(_)));
             Form::Inherent(block)
         }
         form => form,
@@ -107,9 +129,7 @@ fn no_dead_letter(item: &Item) -> Option<TokenStream> {
     if item.position() != Position::EveryRecord || item.options.dead_letters_of.is_some() {
         return None;
     }
-    let cfgs = item.cfgs();
-    let probe = assert::is_no_dead_letter(item, item.handlers.first()?.dead_letter()?);
-    Some(quote!(#(#cfgs)* #probe))
+    Some(assert::is_no_dead_letter(item, item.handlers.first()?.dead_letter()?))
 }
 
 /// Handlers are async and take `&self` and their payload by value whether they need it or not, so the lints that
@@ -140,10 +160,12 @@ fn local_at(name: &str, place: Span) -> Ident {
 
 /// The path of what generated code names, so placed that errors point at `span`.
 fn private_at(item: &Item, span: Span) -> TokenStream {
+    let is_users = item.options.krate.is_some();
     item.private()
         .into_iter()
         .map(|mut token: TokenTree| {
-            token.set_span(span);
+            // A `$crate` is that of the macro which wrote it, wherever an error may point.
+            token.set_span(if is_users { token.span().located_at(span) } else { span });
             token
         })
         .collect()
@@ -151,7 +173,8 @@ fn private_at(item: &Item, span: Span) -> TokenStream {
 
 /// The constant that holds the subscription of an item: `__kafka_rpc_trait_Bybit`.
 ///
-/// A trait, a module and a function may have one name, and names may differ in case alone: so both are in it, as they are.
+/// A trait, a module and a function may have one name, and names may differ in case alone: so both are in it, as they are. Of a
+/// block it is the whole of its type, of which others may have the same name.
 fn subscription_name(item: &Item) -> Ident {
     let form = match &item.form {
         Form::Contract(_) => "trait",
@@ -159,8 +182,12 @@ fn subscription_name(item: &Item) -> Ident {
         Form::Module(_) => "mod",
         Form::Function(_) => "fn",
     };
-    let name = item.name().map(ToString::to_string).unwrap_or_default();
-    format_ident!("__kafka_rpc_{form}_{}", name.trim_start_matches("r#"))
+    let name = match &item.form {
+        Form::ContractImpl(block) | Form::Inherent(block) => types::compact(&block.self_ty),
+        _ => item.name().map(ToString::to_string).unwrap_or_default(),
+    };
+    let name = name.replace("r#", "").replace(|letter: char| !letter.is_alphanumeric() && letter != '_', "_");
+    format_ident!("__kafka_rpc_{form}_{name}")
 }
 
 /// The path of that constant, from where the handlers and the client are.
@@ -261,7 +288,8 @@ fn extractors(item: &Item, handler: &Handler) -> Arguments {
             .name()
             .map(|name| Ident::new(&name.to_string().replace("r#", "raw_"), Span::mixed_site()))
             .filter(|name| !taken.contains(name))
-            .unwrap_or_else(|| format_ident!("argument_{}", i + 2, span = Span::mixed_site()));
+            // Which no user can write.
+            .unwrap_or_else(|| format_ident!("__argument_{}", i + 2, span = Span::mixed_site()));
         let context = local_at("context", extractor.ty.span());
         let context = if is_reference { quote!(#context) } else { quote!(&#context) };
         let extract = assert::extract(item, &extractor.ty, &context);

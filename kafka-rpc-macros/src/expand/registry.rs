@@ -2,10 +2,10 @@
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
-use syn::{Path, Type, spanned::Spanned};
+use syn::{Expr, Path, Type, spanned::Spanned};
 
 use super::{
-    assert, extractors, from_inside, local, payload, subscription_name, subscription_path, visibility,
+    assert, client, extractors, from_inside, local, payload, subscription_name, subscription_path, visibility,
 };
 use crate::{
     attr::Destination,
@@ -17,36 +17,36 @@ use crate::{
 pub(crate) fn subscription(item: &Item) -> TokenStream {
     let private = item.private();
     let name = subscription_name(item);
-    let cfgs = item.cfgs();
     let options = &item.options;
-    let (topic, group) = (&options.topic, &options.group);
+    let outside = |expression: &Expr| client::outside_of(item, expression);
+    let [topic, group] = [&options.topic, &options.group].map(|name| name.as_ref().map(outside));
     let location = assert::location(item, item.name().map_or_else(|| item.form.span(), Ident::span));
     let destination = |destination: &Destination| match destination {
-        Destination::Topic(topic) => quote!(#private::Destination::Topic(#topic)),
+        Destination::Topic(topic) => {
+            let topic = outside(topic);
+            quote!(#private::Destination::Topic(#topic))
+        }
         Destination::None => quote!(#private::Destination::None),
     };
     let replies = options.replies.as_ref().map(destination).map(|replies| quote!(.replies(#replies)));
     let dead_letter = options.dead_letter.as_ref().map(destination).map(|topic| quote!(.dead_letter(#topic)));
     let ordering = options.ordering.map(|ordering| quote!(.ordering(#private::Ordering::#ordering)));
     let dialect = options.dialect.map(|dialect| quote!(.dialect(#private::Dialect::#dialect)));
-    let concurrency = options.concurrency.as_ref().map(|count| quote!(.concurrency(#count)));
-    let retry_topic = options.retry_topic.as_ref().map(|topic| quote!(.retry_topic(#topic)));
+    let concurrency = options.concurrency.as_ref().map(outside).map(|count| quote!(.concurrency(#count)));
+    let retry_topic = options.retry_topic.as_ref().map(outside).map(|topic| quote!(.retry_topic(#topic)));
     let new = if let Some(of) = &options.dead_letters_of {
         quote!(of_dead_letters(#of, #group, #location))
     } else {
         quote!(new(#topic, #group, #location))
     };
     let retry = module_retry(item).map(|(name, path)| {
-        let cfgs = item.cfgs();
         quote_spanned! {path.span()=>
-            #(#cfgs)*
             #[allow(dead_code, non_upper_case_globals)]
             static #name: &dyn #private::RetryPolicy = &#path;
         }
     });
     quote! {
-        #(#cfgs)*
-        #[allow(non_upper_case_globals)]
+        #[allow(deprecated, non_upper_case_globals)]
         const #name: #private::Subscription =
             #private::Subscription::#new #replies #dead_letter #retry_topic #dialect #ordering #concurrency;
         #retry
@@ -68,17 +68,14 @@ pub(crate) fn handlers_of_service(item: &Item) -> TokenStream {
     let private = item.private();
     let (generics, _, condition) = block.generics.split_for_impl();
     let ty = &block.self_ty;
-    let cfgs = item.cfgs();
-    let allow = allow_deprecated(item);
     let body = handlers(item);
     let vis = visibility(item);
     quote! {
-        #(#cfgs)*
+        #[allow(deprecated)]
         impl #generics #ty #condition {
             /// The commands of this service, for `.handlers(..)` on the runtime's builder.
             #[must_use]
             #[allow(dead_code, unreachable_pub)]
-            #allow
             #vis fn handlers() -> #private::Handlers {
                 #body
             }
@@ -89,25 +86,23 @@ pub(crate) fn handlers_of_service(item: &Item) -> TokenStream {
 /// `handlers()` inside a module, or `on_alert_handlers()` beside a function.
 pub(crate) fn handlers_of_functions(item: &Item) -> TokenStream {
     let private = item.private();
-    let (vis, name, cfgs, doc) = match &item.form {
+    let (vis, name, doc) = match &item.form {
         Form::Function(function) => {
             let ident = &function.sig.ident;
             let doc = format!("The handler [`{ident}`], for `.handlers(..)` on the runtime's builder.");
-            (function.vis.clone(), format_ident!("{ident}_handlers"), item.cfgs().collect(), doc)
+            (function.vis.clone(), format_ident!("{ident}_handlers"), doc)
         }
         Form::Module(module) => {
             let doc = "The commands of this module, for `.handlers(..)` on the runtime's builder.".to_owned();
-            (from_inside(&module.vis), format_ident!("handlers"), Vec::new(), doc)
+            (from_inside(&module.vis), format_ident!("handlers"), doc)
         }
         _ => return TokenStream::new(),
     };
-    let allow = allow_deprecated(item);
     let body = handlers(item);
     quote! {
-        #(#cfgs)*
         #[doc = #doc]
         #[must_use]
-        #allow
+        #[allow(deprecated)]
         #vis fn #name() -> #private::Handlers {
             #body
         }
@@ -245,18 +240,10 @@ pub(crate) fn registration(item: &Item) -> TokenStream {
         Form::Module(_) => quote!(handlers),
         Form::Function(function) => format_ident!("{}_handlers", function.sig.ident).into_token_stream(),
     };
-    // Inside a module, its `cfg` has been decided.
-    let cfgs: Vec<_> = if matches!(item.form, Form::Module(_)) { Vec::new() } else { item.cfgs().collect() };
     quote! {
-        #(#cfgs)*
+        #[allow(deprecated)]
         const _: () = {
             #private::inventory::submit! { #private::Registration { handlers: #handlers } }
         };
     }
-}
-
-/// A deprecated handler still runs.
-pub(crate) fn allow_deprecated(item: &Item) -> Option<TokenStream> {
-    let is_deprecated = item.handlers.iter().any(|handler| handler.deprecated().next().is_some());
-    is_deprecated.then(|| quote!(#[allow(deprecated)]))
 }

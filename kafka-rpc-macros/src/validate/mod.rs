@@ -3,17 +3,21 @@
 mod options;
 
 use syn::{
-    Attribute, FnArg, ImplItem, Receiver, ReceiverKind, Safety, Signature, TraitItem, Type, spanned::Spanned,
+    Attribute, FnArg, GenericParam, ImplItem, Receiver, ReceiverKind, Safety, Signature, TraitItem, Type,
+    spanned::Spanned,
 };
 
 use crate::{
     attr::{ClientName, CommandName},
     choice::Dialect,
     errors::Errors,
-    model::{Argument, Form, Handler, Item, Style, is_unit},
+    model::{Argument, Form, Handler, Item, Style},
+    parse,
     position::Position,
-    types::{compact, finds, is_wrapper, names},
+    types::{bare, begins_with, compact, finds, is_unit, is_wrapper, mentions},
 };
+
+pub(crate) use self::options::options;
 
 /// Names that a command cannot have: those of `Client`'s own methods (`raw` is kept for one to come), and of the functions
 /// that are generated.
@@ -31,7 +35,6 @@ pub(crate) fn item(item: &Item, errors: &mut Errors) {
         return;
     }
     form(item, errors);
-    options::options(item, errors);
     for handler in &item.handlers {
         function(handler, item, errors);
     }
@@ -52,6 +55,9 @@ fn form(item: &Item, errors: &mut Errors) {
         if is_async_trait(attribute) {
             errors
                 .at(attribute, "`#[kafka_handler]` makes the methods async by itself: remove this attribute");
+        }
+        if parse::is_kafka_handler(attribute) {
+            errors.at(attribute, "an item has one `#[kafka_handler]`: remove one");
         }
     }
     match &item.form {
@@ -163,7 +169,7 @@ fn function(handler: &Handler, item: &Item, errors: &mut Errors) {
         Some(ty) if finds(ty, |ty| matches!(ty, Type::ImplTrait(_))) => {
             errors.at(ty, "a handler returns a `Result` with a type that has a name: the client returns it too");
         }
-        Some(ty) if item.style() == Style::Contract && names(ty, "Self") => {
+        Some(ty) if item.style() == Style::Contract && mentions(ty, "Self") => {
             errors.at(ty, "the client returns this too, and has no `Self`: write the type");
         }
         Some(_) => {}
@@ -280,7 +286,7 @@ fn arguments(handler: &Handler, item: &Item, errors: &mut Errors) {
         }
         if finds(ty, |ty| matches!(ty, Type::ImplTrait(_))) {
             errors.at(ty, "a handler has no generic parameters: write the type");
-        } else if let Type::Reference(reference) = ty {
+        } else if let Type::Reference(reference) = bare(ty) {
             let owned = match &*reference.elem {
                 Type::Path(path) if path.path.is_ident("str") => "String".to_owned(),
                 Type::Slice(slice) => format!("Vec<{}>", compact(&slice.elem)),
@@ -290,7 +296,7 @@ fn arguments(handler: &Handler, item: &Item, errors: &mut Errors) {
                 ty,
                 format!("a handler owns its arguments, they are made from the record: write `{owned}`"),
             );
-        } else if item.style() == Style::Contract && names(ty, "Self") {
+        } else if item.style() == Style::Contract && mentions(ty, "Self") {
             errors.at(ty, "the client has this argument too, and no `Self`: write the type");
         }
     }
@@ -321,22 +327,29 @@ fn once(handlers: &[Handler], errors: &mut Errors) {
 /// The client of a generic service has no parameters, so it can name none.
 fn client(item: &Item, errors: &mut Errors) {
     let Form::Inherent(block) = &item.form else { return };
-    if matches!(item.options.client, Some(ClientName::None)) {
+    let own = block.generics.params.iter().filter_map(|parameter| match parameter {
+        GenericParam::Type(parameter) => Some(parameter.ident.to_string()),
+        GenericParam::Const(parameter) => Some(parameter.ident.to_string()),
+        GenericParam::Lifetime(_) => None,
+    });
+    let own: Vec<String> = own.collect();
+    if own.is_empty() || matches!(item.options.client, Some(ClientName::None)) {
         return;
     }
+    let not_there: Vec<String> = own.into_iter().chain(["Self".to_owned()]).collect();
+    let says = |name: &str| {
+        format!("the client of this command has no `{name}`: write it without, or `client = none`")
+    };
     for handler in &item.handlers {
         for ty in handler.read_payload().map(|payload| &payload.ty).into_iter().chain(handler.output()) {
-            for parameter in block.generics.type_params() {
-                if names(ty, &parameter.ident.to_string()) || names(ty, "Self") {
-                    errors.at(
-                        ty,
-                        format!(
-                            "the client of this command has no `{}`: write a type without it, or `client = none`",
-                            parameter.ident
-                        ),
-                    );
-                }
+            if let Some(name) = not_there.iter().find(|name| mentions(ty, name)) {
+                errors.at(ty, says(name));
             }
+        }
+        if let Some(CommandName::Variant(path)) = handler.command.as_ref().map(|command| &command.name)
+            && let Some(name) = not_there.iter().find(|name| begins_with(path, name))
+        {
+            errors.at(path, says(name));
         }
     }
 }

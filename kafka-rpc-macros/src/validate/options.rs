@@ -14,7 +14,11 @@ use crate::{
 const LONGEST_TOPIC: usize = 249;
 
 /// Checks the options of an item.
-pub(super) fn options(item: &Item, errors: &mut Errors) {
+pub(crate) fn options(item: &Item, errors: &mut Errors) {
+    if super::method(item).is_some() {
+        // They belong elsewhere, as is said of it.
+        return;
+    }
     let options = &item.options;
     if item.position() != Position::ContractImpl {
         let example = "#[kafka_handler(topic = \"..\", group = \"..\")]";
@@ -39,12 +43,9 @@ pub(super) fn options(item: &Item, errors: &mut Errors) {
             ));
         }
     }
-    let topics = [&options.replies, &options.dead_letter].into_iter().filter_map(|topic| match topic {
-        Some(Destination::Topic(topic)) => Some(topic),
-        Some(Destination::None) | None => None,
-    });
+    let destinations = [&options.replies, &options.dead_letter].into_iter().flatten();
     let others = [&options.topic, &options.retry_topic, &options.dead_letters_of].into_iter().flatten();
-    for topic in others.chain(topics) {
+    for topic in others.chain(destinations.filter_map(Destination::topic)) {
         self::topic(topic, errors);
     }
     if let Some((literal, group)) = options.group.as_ref().and_then(literal)
