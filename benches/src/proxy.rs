@@ -9,23 +9,14 @@ use std::{
 };
 
 use anyhow::{Context as _, bail, ensure};
+use tests::delayed::carry;
 use tokio::{
-    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
-    net::{
-        TcpListener, TcpStream,
-        tcp::{OwnedReadHalf, OwnedWriteHalf},
-    },
-    sync::{mpsc, watch},
-    time::{self, Instant},
+    io::{AsyncBufReadExt as _, BufReader},
+    net::{TcpListener, TcpStream},
+    sync::watch,
 };
 
 use crate::traffic::{FirstRequest, Traffic};
-
-/// How many reads of a connection may be on their way.
-const ON_THE_WAY: usize = 4_096;
-
-/// What one read takes at most.
-const CHUNK: usize = 64 << 10;
 
 /// Tells its ports on standard output; reads where the brokers are from standard input, and then, as often as they
 /// come, `cut` to break every connection and tell how many did, and `traffic` to tell the bytes that brokers have sent.
@@ -90,52 +81,22 @@ async fn accept(
                 {
                     whose.get_or_init(|| traffic.of(client));
                 }
+                delay
             };
             // A broker speaks only when it is asked, and who asks is known before the broker is.
             let answered = |chunk: &[u8]| {
                 if let Some(bytes) = whose.get() {
                     bytes.fetch_add(chunk.len() as u64, Ordering::Relaxed);
                 }
+                delay
             };
             // Whatever ends first drops both connections.
             tokio::select! {
-                () = carry(from_client, to_broker, delay, asked) => {}
-                () = carry(from_broker, to_client, delay, answered) => {}
+                () = carry(from_client, to_broker, asked) => {}
+                () = carry(from_broker, to_client, answered) => {}
                 _cut = cuts.changed() => {}
             }
             connections.fetch_sub(1, Ordering::Relaxed);
         });
     }
-}
-
-/// Brings what is read later by the delay, in order, whatever is on its way already. Each read is looked at before it
-/// goes on.
-async fn carry(
-    mut from: OwnedReadHalf,
-    mut to: OwnedWriteHalf,
-    delay: Duration,
-    mut look: impl FnMut(&[u8]),
-) {
-    let (sender, mut on_the_way) = mpsc::channel::<(Instant, Vec<u8>)>(ON_THE_WAY);
-    let read = async move {
-        loop {
-            let mut chunk = Vec::with_capacity(CHUNK);
-            let Ok(1..) = from.read_buf(&mut chunk).await else { return };
-            look(&chunk);
-            if sender.send((Instant::now() + delay, chunk)).await.is_err() {
-                return;
-            }
-        }
-    };
-    let write = async move {
-        while let Some((due, chunk)) = on_the_way.recv().await {
-            if !delay.is_zero() {
-                time::sleep_until(due).await;
-            }
-            if to.write_all(&chunk).await.is_err() {
-                return;
-            }
-        }
-    };
-    tokio::join!(read, write);
 }

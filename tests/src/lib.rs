@@ -3,7 +3,9 @@
 //! - [`chaos`]: proof on a real cluster that nothing is lost and nothing hangs
 //! - [`cluster`]: the Kafka that a test runs on, with topics and groups of its own
 //! - [`mod@counted`]: what the runtime has counted
+//! - [`delayed`]: a way to a broker that takes time
 //! - [`interop`]: programs of other languages on the other side
+//! - [`mod@interrupt`]: being told to end by a signal
 //! - [`mocked`]: a caller on a broker that is told to fail
 //! - [`orders`]: a contract, and a service that notes what it does
 //! - [`peer`]: somebody on the other side, who speaks bytes
@@ -13,7 +15,9 @@
 pub mod chaos;
 pub mod cluster;
 pub mod counted;
+pub mod delayed;
 pub mod interop;
+pub mod interrupt;
 pub mod mocked;
 pub mod orders;
 pub mod peer;

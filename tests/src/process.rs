@@ -2,7 +2,7 @@
 
 use std::{
     fs, io,
-    process::{Child, Command},
+    process::{self, Child, Command},
     thread,
     time::{Duration, Instant},
 };
@@ -55,4 +55,12 @@ pub(crate) fn run(command: &mut Command) -> io::Result<()> {
         output.status,
         String::from_utf8_lossy(&said)
     )))
+}
+
+/// Ends this process once the one that has started it has gone, however that ended: it holds the other end of this one's input.
+pub(crate) fn end_with_parent() {
+    thread::spawn(|| {
+        let _gone = io::copy(&mut io::stdin(), &mut io::sink());
+        process::exit(1);
+    });
 }

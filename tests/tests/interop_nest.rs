@@ -80,8 +80,7 @@ const ASKS: [&str; 5] = ["orders.place", "orders.count", "orders.echo", "orders.
 
 /// A cluster and a program of Nest on it; nothing where one of them is missing.
 async fn nest(topics: &[&str], arguments: Value) -> Option<(Cluster, Program)> {
-    let folder = interop::node_project("nest")?;
-    let cluster = real_kafka()?;
+    let (cluster, folder) = (real_kafka()?, interop::node_project("nest")?);
     for topic in topics {
         cluster.create_topic(topic, 1).await;
         // One for each of two clients, and one more.

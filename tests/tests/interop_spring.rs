@@ -61,8 +61,7 @@ mod asked {
 
 /// A cluster and a program of Spring on it; nothing where one of them is missing.
 async fn spring(topics: &[(&str, u16)], serve: bool) -> Option<(Cluster, Program)> {
-    let folder = interop::maven_project("spring")?;
-    let cluster = real_kafka()?;
+    let (cluster, folder) = (real_kafka()?, interop::maven_project("spring")?);
     for (topic, partitions) in topics {
         cluster.create_topic(topic, *partitions).await;
     }

@@ -19,6 +19,8 @@ use tokio::sync::watch;
 const BOUND: i64 = 10_000;
 const PARTITIONS: i32 = 3;
 const FOR: Duration = Duration::from_mins(1);
+/// After how long without a record it is believed that no more come.
+const QUIET: Duration = Duration::from_secs(3);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_is_retried_for_a_minute_holds_its_partition_at_the_bound_and_nothing_else() {
@@ -74,6 +76,16 @@ async fn a_key_that_is_retried_for_a_minute_holds_its_partition_at_the_bound_and
     let _again = Service::start(program, &cluster, &journal);
     eventually("what lies behind the failing record is delivered again", || {
         (journal.placed().len() >= before.len() + 9_999).then_some(())
+    })
+    .await;
+    // One more than the bound would come right behind.
+    let mut grown = (journal.placed().len(), Instant::now());
+    eventually("no more of them come", || {
+        let now = journal.placed().len();
+        if now > grown.0 {
+            grown = (now, Instant::now());
+        }
+        (grown.1.elapsed() >= QUIET).then_some(())
     })
     .await;
     let mut times: HashMap<(i32, i64), usize> = HashMap::new();

@@ -15,6 +15,7 @@ use tests::{
     mocked::caller_on,
     orders::OrdersClient as _,
 };
+use tokio::sync::{Mutex, MutexGuard};
 
 /// More than go without a producer of their own.
 const MANY: usize = 20;
@@ -32,9 +33,16 @@ async fn send_many(client: &Client) {
     }
 }
 
+/// What is seen here is what the whole process does: one test at a time.
+async fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::const_new(());
+    counted::record();
+    ALONE.lock().await
+}
+
 async fn send_until_made(client: &Client, purpose: &str) {
-    let began = Instant::now();
-    while producers("made", purpose) == 0 {
+    let (began, before) = (Instant::now(), producers("made", purpose));
+    while producers("made", purpose) == before {
         assert!(began.elapsed() < BOUND, "no producer of {purpose} is made");
         send_many(client).await;
     }
@@ -48,29 +56,21 @@ async fn far_caller_on(broker: &MockCluster<'_, DefaultProducerContext>) -> Runn
     running
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn near_a_broker_batches_get_a_producer_of_their_own_and_arrive_through_it() {
-    counted::record();
-    let broker = MockCluster::new(1).expect("an embedded broker");
-    let running = caller_on(&broker).await;
-    send_until_made(&running.client(), "near_batches").await;
-    send_many(&running.client()).await;
-    running.shutdown().await.expect("a clean shutdown");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_fatal_error_of_the_producer_of_batches_ends_its_calls_and_the_next_ones_are_sent() {
-    counted::record();
-    let broker = MockCluster::new(1).expect("an embedded broker");
-    let running = far_caller_on(&broker).await;
-    let client = running.client();
+/// Has the producer of batches for this meet a fatal error, which only one that sends them meets: its calls end, and the next
+/// are sent.
+async fn goes_on_after_a_fatal_error(
+    broker: &MockCluster<'_, DefaultProducerContext>,
+    client: &Client,
+    purpose: &str,
+) {
     let after_the_first = [
         RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR,
         RDKafkaRespErr::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER,
     ];
     let (began, within) = (Instant::now(), Duration::from_secs(2));
+    let before = producers("replaced", purpose);
     // How many go with the first is a matter of moments: until those after it are a batch.
-    while producers("replaced", "far_batches") == 0 {
+    while producers("replaced", purpose) == before {
         assert!(began.elapsed() < BOUND, "no producer of batches has met the error");
         broker.clear_request_errors(RDKafkaApiKey::Produce);
         broker.request_errors(RDKafkaApiKey::Produce, &after_the_first);
@@ -88,15 +88,34 @@ async fn a_fatal_error_of_the_producer_of_batches_ends_its_calls_and_the_next_on
         let took = called.elapsed();
         assert!(took < within + Duration::from_secs(1), "they ended after {took:?}");
     }
+    broker.clear_request_errors(RDKafkaApiKey::Produce);
+    send_many(client).await;
+    send_many(client).await;
+}
 
-    send_many(&client).await;
-    send_many(&client).await;
+#[tokio::test(flavor = "multi_thread")]
+async fn near_a_broker_batches_have_a_producer_of_their_own_that_goes_on_after_a_fatal_error() {
+    let _alone = alone().await;
+    let broker = MockCluster::new(1).expect("an embedded broker");
+    let running = caller_on(&broker).await;
+    let client = running.client();
+    send_until_made(&client, "near_batches").await;
+    goes_on_after_a_fatal_error(&broker, &client, "near_batches").await;
+    running.shutdown().await.expect("a clean shutdown");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fatal_error_of_the_producer_of_batches_ends_its_calls_and_the_next_ones_are_sent() {
+    let _alone = alone().await;
+    let broker = MockCluster::new(1).expect("an embedded broker");
+    let running = far_caller_on(&broker).await;
+    goes_on_after_a_fatal_error(&broker, &running.client(), "far_batches").await;
     running.shutdown().await.expect("a clean shutdown");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_shutdown_sends_what_is_gathered_and_waits_until_the_broker_has_it() {
-    counted::record();
+    let _alone = alone().await;
     let broker = MockCluster::new(1).expect("an embedded broker");
     let running = far_caller_on(&broker).await;
     let client = running.client();

@@ -16,7 +16,8 @@ async fn a_signal_ends_a_process_that_waits_for_brokers_to_start() {
     // It takes connections, and says nothing.
     let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
     let cluster = Cluster::at(&silent.local_addr().expect("an address").to_string());
-    let mut service = Service::start(BINARY, &cluster, &Journal::new());
+    let journal = Journal::new();
+    let mut service = Service::start(BINARY, &cluster, &journal);
     eventually("it listens for signals", || service.listens().then_some(())).await;
     service.signal("TERM");
     let ended = eventually("it ends", || service.ended()).await;

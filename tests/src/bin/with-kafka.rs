@@ -1,13 +1,15 @@
 //! Runs a command with a real Kafka of its own: `with-kafka [--brokers N] COMMAND [ARGUMENT]..`
 //!
-//! The command finds the bootstrap list in `KAFKA_BROKERS`, and this ends as the command does.
+//! The command finds the bootstrap list in `KAFKA_BROKERS`, and this ends as the command does. Told to end by a signal, it ends
+//! the command and the brokers.
 
 use std::{
     env, io,
-    process::{Command, ExitCode},
+    process::{Child, Command, ExitCode, ExitStatus},
+    time::Duration,
 };
 
-use tests::cluster::Brokers;
+use tests::{cluster::Brokers, interrupt};
 
 fn main() -> io::Result<ExitCode> {
     let mut arguments: Vec<String> = env::args().skip(1).collect();
@@ -21,8 +23,22 @@ fn main() -> io::Result<ExitCode> {
     let Some((command, rest)) = arguments.split_first() else {
         return Err(io::Error::other("usage: with-kafka [--brokers N] COMMAND [ARGUMENT].."));
     };
+    interrupt::listen()?;
     let brokers = Brokers::start(count)?;
-    let status = Command::new(command).args(rest).env("KAFKA_BROKERS", brokers.addresses()).status()?;
+    let mut command = Command::new(command).args(rest).env("KAFKA_BROKERS", brokers.addresses()).spawn()?;
+    let status = ended(&mut command).inspect_err(|_told| {
+        // It may have ended just now.
+        let _ended = command.kill().and_then(|()| command.wait());
+    })?;
     drop(brokers);
     Ok(status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from))
+}
+
+fn ended(command: &mut Child) -> io::Result<ExitStatus> {
+    loop {
+        if let Some(status) = command.try_wait()? {
+            return Ok(status);
+        }
+        interrupt::sleep(Duration::from_millis(20))?;
+    }
 }

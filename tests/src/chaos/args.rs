@@ -18,7 +18,7 @@ pub struct Arguments {
 #[derive(Debug, Clone, Args)]
 pub(super) struct RunArguments {
     /// For how long there are faults.
-    #[arg(long, default_value_t = 10)]
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
     pub(super) minutes: u64,
     /// Decides the faults and the commands: the same seed, the same schedule.
     #[arg(long, default_value_t = 7)]

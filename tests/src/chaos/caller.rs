@@ -28,6 +28,7 @@ use super::{
     ledger::{CallerEntry, Moment, Outcome, Reached, Writer},
     observe,
 };
+use crate::process::end_with_parent;
 
 /// How many keys a caller has. Each is in order by itself.
 const KEYS: usize = 500;
@@ -66,6 +67,7 @@ impl Counters {
 
 /// Calls until SIGTERM, and then until every call has ended.
 pub(super) fn run(arguments: &CallerArguments) -> Result<(), Box<dyn Error>> {
+    end_with_parent();
     observe::install(None);
     let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     tokio.block_on(async {

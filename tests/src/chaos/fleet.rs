@@ -17,7 +17,7 @@ use super::{
     caller::Tally,
     ledger::{Ledgers, Moment, RunEntry, Writer},
 };
-use crate::process::signal;
+use crate::{interrupt, process::signal};
 
 /// How long an instance may take to shut down: `drain_timeout`, closing, and a machine that is busy.
 const STOP_WITHIN: Duration = Duration::from_mins(1);
@@ -25,7 +25,7 @@ const STOP_WITHIN: Duration = Duration::from_mins(1);
 /// How long a caller may take to see all its calls end: the longest deadline, and a machine that is busy.
 const CALLS_END_WITHIN: Duration = Duration::from_mins(1);
 
-/// A process of the run. It is killed with it.
+/// A process of the run. It is killed with it, and ends by itself where the run is killed: it reads the other end of its input.
 #[derive(Debug)]
 struct Member {
     name: String,
@@ -37,7 +37,7 @@ impl Member {
         let name = ledger.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let log = File::create(ledger.with_extension("log"))?;
         // The panics on purpose would spend most of the machine's time on looking up where they come from.
-        let process = command.env("RUST_BACKTRACE", "0").stdin(Stdio::null()).stderr(log).spawn()?;
+        let process = command.env("RUST_BACKTRACE", "0").stdin(Stdio::piped()).stderr(log).spawn()?;
         Ok(Self { name, process })
     }
 
@@ -51,7 +51,7 @@ impl Member {
             if Instant::now() > until {
                 return Ok(Some(format!("it had not ended after {within:?}")));
             }
-            thread::sleep(Duration::from_millis(20));
+            interrupt::sleep(Duration::from_millis(20))?;
         }
     }
 }

@@ -194,8 +194,12 @@ const RUN: &str = "run";
 const LOG: &str = "log";
 
 impl Ledgers {
+    /// A folder that is there is an error: it may hold another run's, and two would be judged as one.
     pub(super) fn create(folder: &Path) -> io::Result<Self> {
-        fs::create_dir_all(folder)?;
+        if let Some(parent) = folder.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        fs::create_dir(folder).map_err(|error| io::Error::other(format!("{}: {error}", folder.display())))?;
         Ok(Self(folder.canonicalize()?))
     }
 
@@ -252,6 +256,27 @@ pub(super) struct Evidence {
     pub(super) log: Vec<LogEntry>,
 }
 
+impl Evidence {
+    /// An error where nothing could be found to be wrong: no fault came, or the ledgers of the services lack what it takes.
+    pub(super) fn proves_something(&self) -> io::Result<()> {
+        if !self.run.iter().any(|entry| matches!(entry, RunEntry::Fault { .. })) {
+            return Err(io::Error::other(
+                "no fault has come in this time, so nothing is proved; give it more",
+            ));
+        }
+        let any = |told: fn(&ServiceEntry) -> bool| self.services.values().flatten().any(told);
+        let has_stopped = any(|entry| matches!(entry, ServiceEntry::Stopped { .. }));
+        let gives_up = any(|entry| matches!(entry, ServiceEntry::Revoked { lost: false, .. }));
+        if has_stopped && !gives_up {
+            return Err(io::Error::other(
+                "instances have stopped in good order, and none has given anything up: the words of the runtime's log are \
+                 others than those that are looked for, so no overlap would be one",
+            ));
+        }
+        Ok(())
+    }
+}
+
 /// The ledger of a process.
 #[derive(Debug)]
 pub(super) struct Writer(File);
@@ -286,7 +311,10 @@ mod tests {
 
     use uuid::Uuid;
 
-    use super::*;
+    use super::{
+        super::schedule::{How, Target},
+        *,
+    };
 
     #[test]
     fn what_was_written_is_read_and_a_torn_line_is_left_out() {
@@ -307,6 +335,33 @@ mod tests {
             .expect("it is torn");
         assert_eq!(read::<ServiceEntry>(&path).expect("it is read"), entries);
         fs::remove_file(&path).expect("it is there");
+    }
+
+    #[test]
+    fn a_run_proves_nothing_without_a_fault_or_where_no_assignment_is_seen_to_end() {
+        let fault =
+            RunEntry::Fault { at: Moment(1), fault: Fault { target: Target::Broker(0), how: How::Kill } };
+        let evidence = |run: &[RunEntry], entries: &[ServiceEntry]| Evidence {
+            run: run.to_vec(),
+            services: [("service-000".to_owned(), entries.to_vec())].into(),
+            ..Evidence::default()
+        };
+        let (stopped, at) = (ServiceEntry::Stopped { at: Moment(3) }, Moment(2));
+        let revoked = |lost| ServiceEntry::Revoked { at, partitions: vec![0], lost };
+        let run = std::slice::from_ref(&fault);
+        assert!(evidence(run, &[revoked(false), stopped.clone()]).proves_something().is_ok());
+        assert!(evidence(run, &[revoked(true), stopped.clone()]).proves_something().is_err());
+        assert!(evidence(run, std::slice::from_ref(&stopped)).proves_something().is_err());
+        assert!(evidence(&[], &[revoked(false), stopped]).proves_something().is_err());
+    }
+
+    #[test]
+    fn a_folder_that_is_there_is_not_written_to() {
+        let folder = env::temp_dir().join(format!("ledgers-{}", Uuid::new_v4().simple()));
+        Ledgers::create(&folder).expect("it is made");
+        let error = Ledgers::create(&folder).expect_err("it is there").to_string();
+        assert!(error.contains("ledgers-"), "{error}");
+        fs::remove_dir(&folder).expect("it is empty");
     }
 
     #[test]

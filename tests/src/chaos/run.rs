@@ -26,7 +26,7 @@ use super::{
     schedule::{self, Act, Fault, How, Target},
     service,
 };
-use crate::{BOUND, Cluster, cluster::Brokers};
+use crate::{BOUND, Cluster, cluster::Brokers, interrupt};
 
 const BROKERS: usize = 3;
 
@@ -49,6 +49,7 @@ pub fn main(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
 }
 
 fn run(arguments: &RunArguments) -> io::Result<ExitCode> {
+    interrupt::listen()?;
     let folder = arguments
         .ledger
         .clone()
@@ -87,13 +88,15 @@ fn run(arguments: &RunArguments) -> io::Result<ExitCode> {
     board.wait_for_answers(ANSWERED_AFTERWARDS)?;
     board.finish_calls()?;
     let log = Log::of(&addresses)?;
-    wait_until_drained(&log, arguments.partitions);
+    wait_until_drained(&log, arguments.partitions)?;
     fleet.stop_all()?;
     log.write(arguments.partitions, &Writer::append_to(&ledgers.of_log())?)?;
     drop((log, brokers));
 
     println!("reconciling");
-    let verdict = reconcile(&ledgers.read()?);
+    let evidence = ledgers.read()?;
+    evidence.proves_something()?;
+    let verdict = reconcile(&evidence);
     let title = format!(
         "chaos: {} min, seed {}, {protocol}, {} callers, {} services, {} commands/s",
         arguments.minutes, arguments.seed, arguments.callers, arguments.services, arguments.rate
@@ -115,19 +118,20 @@ fn make_topics(brokers: &Brokers, partitions: u16) -> io::Result<()> {
 }
 
 /// Waits until all that is in the log is committed. What is not in time shows in the verdict.
-fn wait_until_drained(log: &Log, partitions: u16) {
+fn wait_until_drained(log: &Log, partitions: u16) -> io::Result<()> {
     let until = Instant::now() + DRAIN_WITHIN;
     while Instant::now() < until {
         match log.committed(partitions) {
-            Ok(partitions) if partitions.values().all(|(committed, end)| committed == end) => return,
+            Ok(partitions) if partitions.values().all(|(committed, end)| committed == end) => return Ok(()),
             Ok(partitions) => {
                 let left: i64 = partitions.values().map(|(committed, end)| end - committed).sum();
                 println!("{left} records are not committed yet");
             }
             Err(error) => println!("the committed offsets cannot be read: {error}"),
         }
-        thread::sleep(Duration::from_secs(1));
+        interrupt::sleep(Duration::from_secs(1))?;
     }
+    Ok(())
 }
 
 /// What is going on: told every few seconds.
@@ -177,7 +181,7 @@ impl<'a> Board<'a> {
                     "not each caller has had {more} more answers within {BOUND:?}: see the processes' logs"
                 )));
             }
-            thread::sleep(Duration::from_millis(100));
+            interrupt::sleep(Duration::from_millis(100))?;
         }
         Ok(())
     }
@@ -210,7 +214,7 @@ impl<'a> Board<'a> {
             if left < planned.pause {
                 break;
             }
-            thread::sleep(planned.pause);
+            interrupt::sleep(planned.pause)?;
             let broker = planned.broker;
             let fault = Fault { target: Target::Broker(broker), how: planned.how };
             self.begin(fault)?;
@@ -219,7 +223,7 @@ impl<'a> Board<'a> {
                 How::Freeze => brokers.freeze(broker)?,
                 How::Stop | How::Add => brokers.stop(broker)?,
             }
-            thread::sleep(planned.lasts);
+            interrupt::sleep(planned.lasts)?;
             match planned.how {
                 How::Freeze => brokers.thaw(broker)?,
                 How::Kill | How::Stop | How::Add => brokers.restart(broker)?,
@@ -238,7 +242,7 @@ impl<'a> Board<'a> {
         fleet: &mut Fleet,
     ) -> io::Result<()> {
         for step in schedule::services(seed, fleet.slots()).take_while(|step| step.at < lasts) {
-            thread::sleep((started + step.at).saturating_duration_since(Instant::now()));
+            interrupt::sleep((started + step.at).saturating_duration_since(Instant::now()))?;
             let slot = step.slot;
             let fault = |how| Fault { target: Target::Service(slot), how };
             match step.act {

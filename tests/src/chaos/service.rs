@@ -17,6 +17,7 @@ use super::{
     ledger::{HandlerEnd, Moment, Place, ServiceEntry, Writer},
     observe,
 };
+use crate::process::end_with_parent;
 
 #[derive(Debug)]
 struct ChaosService {
@@ -67,6 +68,7 @@ fn error(status: u16, name: &str, work: &Work) -> RpcError {
 
 /// Serves until SIGTERM.
 pub(super) fn run(arguments: &ServiceArguments) -> Result<(), Box<dyn Error>> {
+    end_with_parent();
     let ledger = Arc::new(Writer::append_to(&arguments.ledger)?);
     observe::install(Some(Arc::clone(&ledger)));
     let config = Config::new(&arguments.brokers)

@@ -6,7 +6,6 @@ use std::{
     net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    thread,
     time::{Duration, Instant},
 };
 
@@ -22,7 +21,7 @@ use super::{
     Extras, Secured,
     properties::{self, Ports},
 };
-use crate::process;
+use crate::{interrupt, process};
 
 /// How long brokers may take to start: seconds on a quiet machine, a minute on a busy one.
 const START_WITHIN: Duration = Duration::from_mins(2);
@@ -61,7 +60,7 @@ impl Brokers {
     pub fn start_with(count: usize, extras: &Extras) -> io::Result<Self> {
         let classpath = format!("{}/*", jars()?.display());
         let home = env::temp_dir().join(format!("kafka-rpc-{}", Uuid::new_v4().simple()));
-        let ports = free_ports(count)?;
+        let (ports, held) = free_ports(count)?;
         // Any 16 bytes in base64 will do; its last character holds only two bits.
         let cluster_id = format!("{:.21}A", Uuid::new_v4().simple().to_string());
         let mut brokers = Self { home, classpath, secured: extras.secured, nodes: Vec::new() };
@@ -79,6 +78,8 @@ impl Brokers {
         for index in 0..count {
             brokers.format(index, &cluster_id)?;
         }
+        // Until now: formatting takes seconds, and other tests look for ports too.
+        drop(held);
         for index in 0..count {
             brokers.restart(index)?;
         }
@@ -97,6 +98,13 @@ impl Brokers {
         let properties = secured.client_properties(&self.home);
         let config = Config::new(self.each(|ports| ports.secured).join(","));
         Some(properties.into_iter().fold(config, |config, (name, value)| config.property(name, value)))
+    }
+
+    /// Gives whoever comes in by the secured listener a right, in the words of Kafka's `kafka-acls`, on a cluster that asks.
+    pub fn allow(&self, right: &[&str]) -> io::Result<()> {
+        let mut acls = self.java(&self.home);
+        acls.args(["-Xmx256m", "org.apache.kafka.tools.AclCommand", "--bootstrap-server", &self.addresses()]);
+        process::run(acls.args(["--add", "--force", "--allow-principal", Secured::PRINCIPAL]).args(right))
     }
 
     /// Where a proxy finds the second listener of each broker.
@@ -145,7 +153,7 @@ impl Brokers {
                 self.nodes[index].process = None;
                 return Ok(());
             }
-            thread::sleep(Duration::from_millis(50));
+            interrupt::sleep(Duration::from_millis(50))?;
         }
         self.kill(index)
     }
@@ -227,7 +235,7 @@ impl Brokers {
                     return Err(io::Error::other(format!("a broker ended with {status}:\n{output}")));
                 }
             }
-            thread::sleep(Duration::from_millis(100));
+            interrupt::sleep(Duration::from_millis(100))?;
         }
         Err(io::Error::other(format!("the brokers do not answer after {START_WITHIN:?}")))
     }
@@ -250,8 +258,9 @@ impl Drop for Brokers {
 fn jars() -> io::Result<PathBuf> {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folder = tests.join("../target/kafka");
-    let done = folder.join(".done");
-    if !done.exists() {
+    let (pom, done) = (fs::read_to_string(tests.join("kafka/pom.xml"))?, folder.join(".done"));
+    // Which jars these are: others are asked for once that says so.
+    if fs::read_to_string(&done).ok().as_ref() != Some(&pom) {
         let maven = Command::new("mvn")
             .args(["-q", "-B", "-f"])
             .arg(tests.join("kafka/pom.xml"))
@@ -264,16 +273,16 @@ fn jars() -> io::Result<PathBuf> {
             let said = [output.stdout, output.stderr].concat();
             return Err(io::Error::other(format!("Maven failed:\n{}", String::from_utf8_lossy(&said))));
         }
-        fs::write(done, "")?;
+        fs::write(done, pom)?;
     }
     folder.canonicalize()
 }
 
-/// Ports for so many brokers that nobody listens on. All are held until the last is found, so that they differ.
-fn free_ports(count: usize) -> io::Result<Vec<Ports>> {
+/// Ports for so many brokers that nobody listens on, and what holds them, so that nobody else does.
+fn free_ports(count: usize) -> io::Result<(Vec<Ports>, Vec<TcpListener>)> {
     let held: Vec<TcpListener> =
         (0..Ports::EACH * count).map(|_| TcpListener::bind("127.0.0.1:0")).collect::<io::Result<_>>()?;
     let ports: Vec<u16> =
         held.iter().map(|listener| Ok(listener.local_addr()?.port())).collect::<io::Result<_>>()?;
-    Ok(ports.as_chunks().0.iter().copied().map(Ports::of).collect())
+    Ok((ports.as_chunks().0.iter().copied().map(Ports::of).collect(), held))
 }

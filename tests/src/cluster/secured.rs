@@ -24,6 +24,9 @@ pub enum Secured {
 }
 
 impl Secured {
+    /// Who comes in, as rights are given to it.
+    pub(super) const PRINCIPAL: &str = "User:ada";
+
     /// What Kafka calls it.
     pub(super) fn protocol(self) -> &'static str {
         match self {
