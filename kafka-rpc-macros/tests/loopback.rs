@@ -1,6 +1,8 @@
 //! What a loopback and a stub do as Kafka does it.
 
-use kafka_rpc::{RpcError, Runtime, State, Stub, kafka_handler};
+use std::time::Duration;
+
+use kafka_rpc::{CallError, Progress, RpcError, Runtime, State, Stub, kafka_handler};
 use tokio::sync::mpsc;
 
 type Told = mpsc::UnboundedSender<(&'static str, u64)>;
@@ -34,6 +36,20 @@ async fn every_group_of_a_topic_gets_its_records_and_one_of_them_answers() {
     heard(&mut told_of, 1).await;
     assert_eq!(client.mail(2).await.expect("an answer"), 3);
     heard(&mut told_of, 2).await;
+}
+
+#[tokio::test]
+async fn nothing_is_handled_whose_deadline_has_passed_before_it_is_sent() {
+    let (told, mut told_of) = mpsc::unbounded_channel();
+    let runtime = Runtime::builder().without_registry().provide(told);
+    let loopback = runtime.handlers(mail_handlers()).build().expect("all is provided").loopback();
+    let client = loopback.client();
+    let not_sent =
+        |ended| matches!(ended, Err(CallError::DeadlineExceeded { progress: Progress::NotSent, .. }));
+    assert!(not_sent(client.mail(1).timeout(Duration::ZERO).notify().await));
+    assert!(not_sent(client.mail(2).timeout(Duration::ZERO).await.map(drop)));
+    assert_eq!(client.mail(3).await.expect("an answer"), 4);
+    assert_eq!(told_of.recv().await, Some(("mail", 3_u64)));
 }
 
 #[tokio::test]

@@ -20,6 +20,9 @@ pub(crate) fn client_config(config: &Config) -> ClientConfig {
         .set("socket.timeout.ms", "10000")
         // librdkafka's default differs between its versions.
         .set("socket.nagle.disable", "true")
+        // Before brokers (10 min) and balancers (4 min) close them: librdkafka takes a connection that it has not closed itself for
+        // a broker that is down, and with as many as there are brokers it says that none can be reached.
+        .set("connections.max.idle.ms", "230000")
         // A broker that is back should not be waited for: the default of 10 s is a long time for a call.
         .set("reconnect.backoff.max.ms", "1000");
     properties
@@ -28,6 +31,10 @@ pub(crate) fn client_config(config: &Config) -> ClientConfig {
 /// The user's properties go over the runtime's.
 pub(crate) fn with_user_properties(mut properties: ClientConfig, config: &Config) -> ClientConfig {
     for (name, value) in &config.properties {
+        // Of two names for one property librdkafka takes the one that it is told last, and rust-rdkafka tells them in no order.
+        if let Some(ours) = properties::other_name(name) {
+            properties.remove(ours);
+        }
         properties.set(name, value);
     }
     properties

@@ -19,6 +19,18 @@ const OWNED: [(&str, &str); 11] = [
     ("transactional.id", "the runtime sends outside of transactions; leave it out"),
 ];
 
+/// The properties that the runtime sets and a user may set by another name: that, and the runtime's.
+const OTHER_NAMES: [(&str, &str); 3] = [
+    ("delivery.timeout.ms", "message.timeout.ms"),
+    ("max.in.flight", "max.in.flight.requests.per.connection"),
+    ("queue.buffering.max.ms", "linger.ms"),
+];
+
+/// The name that the runtime has for a property, if it is another.
+pub(crate) fn other_name(name: &str) -> Option<&'static str> {
+    OTHER_NAMES.iter().find_map(|(other, ours)| (*other == name).then_some(*ours))
+}
+
 /// What a group of the `consumer` protocol (KIP-848) does not take.
 const CLASSIC_ONLY: [&str; 3] =
     ["session.timeout.ms", "heartbeat.interval.ms", "partition.assignment.strategy"];

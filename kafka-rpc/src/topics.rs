@@ -23,6 +23,9 @@ const ASK_FOR: Duration = Duration::from_secs(3);
 /// librdkafka takes no longer for an operation of an administrator, and counts milliseconds in 32 bits elsewhere.
 const MOST: Duration = Duration::from_hours(1);
 
+/// How librdkafka's mock cluster names itself.
+const EMBEDDED: &str = "mockCluster";
+
 /// How many partitions a topic that is made gets: what the catalogue of the reference deployment has.
 const PARTITIONS: i32 = 3;
 const DEAD_LETTER_PARTITIONS: i32 = 1;
@@ -35,26 +38,46 @@ pub(crate) async fn ensure(
 ) -> Result<(), Error> {
     let known = connect(config, producer).await?;
     let began = Instant::now();
-    let mut missing = BTreeMap::new();
     let unlisted: Vec<_> =
         needed(served).into_iter().filter(|(topic, _)| !known.contains(&**topic)).collect();
+    // Making comes before asking: a cluster that makes a topic when it is asked for it makes one of another size.
+    let unlisted = if config.create_topics && !is_embedded(producer).await {
+        create(config, unlisted).await?
+    } else {
+        unlisted
+    };
     // All at once: asking for one that is not there takes a while.
-    let there = join_all(unlisted.iter().map(|(topic, _)| exists(config, producer, topic))).await;
-    for ((topic, partitions), there) in unlisted.into_iter().zip(there) {
-        if !there? {
-            missing.insert(topic, partitions);
+    let found = join_all(unlisted.iter().map(|(topic, _)| look_for(config, producer, topic))).await;
+    let (mut missing, mut hidden) = (Vec::new(), Vec::new());
+    for ((topic, _), found) in unlisted.into_iter().zip(found) {
+        match found? {
+            Found::There => {}
+            Found::Missing => missing.push(topic),
+            Found::Hidden => hidden.push(topic),
         }
     }
-    tracing::info!(elapsed = ?began.elapsed(), missing = missing.len(), "looked for the topics that are needed");
-    if missing.is_empty() {
-        return Ok(());
+    tracing::info!(
+        elapsed = ?began.elapsed(), missing = missing.len(), hidden = hidden.len(),
+        "looked for the topics that are needed"
+    );
+    // Without its command topic a subscription can do nothing; the others may come later, or never be used.
+    let is_fatal = |topic: &Arc<str>| served.iter().any(|served| served.topic == *topic);
+    let (fatal, later): (Vec<_>, Vec<_>) = hidden.into_iter().partition(is_fatal);
+    if !later.is_empty() {
+        tracing::warn!(
+            topics = ?later,
+            "this client lacks the right to describe topics of replies, retries or dead letters; what is sent there will \
+             have to wait"
+        );
     }
-    if config.create_topics {
-        return create(config, &missing).await;
+    if !fatal.is_empty() {
+        return Err(Error::Kafka {
+            action: format!("asking for {}", fatal.join(", ")),
+            reason: "topic authorization failed; give this client the right to describe and read it"
+                .to_owned(),
+        });
     }
-    // Without its command topic a subscription can do nothing; the others may be made later, or never be used.
-    let commands = |topic: &Arc<str>| served.iter().any(|served| served.topic == *topic);
-    let (fatal, later): (Vec<Arc<str>>, Vec<Arc<str>>) = missing.into_keys().partition(commands);
+    let (fatal, later): (Vec<_>, Vec<_>) = missing.into_iter().partition(is_fatal);
     if !later.is_empty() {
         tracing::warn!(topics = ?later, "topics of replies, retries or dead letters are missing; what is sent there will have to wait");
     }
@@ -102,28 +125,50 @@ async fn connect(config: &Config, producer: &Arc<Producer>) -> Result<HashSet<St
     Err(Error::Unreachable { brokers: config.brokers.clone(), waited: started.elapsed(), reason })
 }
 
-/// Whether a topic that was not listed is there after all. Asking creates it on clusters that create topics when asked.
-async fn exists(config: &Config, producer: &Arc<Producer>, topic: &Arc<str>) -> Result<bool, Error> {
-    let failed = |reason: String| Error::Kafka { action: format!("asking for the topic `{topic}`"), reason };
-    let (asking, topic, within) =
-        (Arc::clone(producer), Arc::clone(topic), config.connection_timeout.min(MOST));
-    // Where it is made by us in the end, the cluster need not be waited for.
-    let waits = !config.create_topics;
-    let asked = task::spawn_blocking(move || {
-        let found =
-            if waits { asking.ask_until_made(&topic, within) } else { asking.ask_partitions(&topic, within) };
-        match found {
-            // It is there, or is just being made.
-            Err(error) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::LeaderNotAvailable) => {
-                Ok(true)
-            }
-            found => found.map(|found| !found.is_empty()),
-        }
-    });
-    asked.await.map_err(|ended| failed(ended.to_string()))?.map_err(|error| failed(error.to_string()))
+/// Whether this is an embedded broker, which has no requests of administrators, and makes what it is asked for.
+async fn is_embedded(producer: &Arc<Producer>) -> bool {
+    let asking = Arc::clone(producer);
+    let asked = task::spawn_blocking(move || asking.ask_cluster_id(ASK_FOR)).await;
+    asked.is_ok_and(|id| id.is_some_and(|id| id.starts_with(EMBEDDED)))
 }
 
-async fn create(config: &Config, missing: &BTreeMap<Arc<str>, i32>) -> Result<(), Error> {
+/// What a cluster says of a topic that it has not listed.
+enum Found {
+    There,
+    Missing,
+    /// The right to know is missing.
+    Hidden,
+}
+
+/// Looks for a topic that was not listed. Asking creates it on clusters that create topics when asked.
+async fn look_for(config: &Config, producer: &Arc<Producer>, topic: &Arc<str>) -> Result<Found, Error> {
+    let failed = |reason: String| Error::Kafka { action: format!("asking for the topic `{topic}`"), reason };
+    let started = Instant::now();
+    loop {
+        let left = config.connection_timeout.saturating_sub(started.elapsed());
+        let (asking, topic, within) = (Arc::clone(producer), Arc::clone(topic), left.min(ASK_FOR));
+        let asked = task::spawn_blocking(move || asking.ask_until_made(&topic, within));
+        let error = match asked.await.map_err(|ended| failed(ended.to_string()))? {
+            Ok(partitions) if partitions.is_empty() => return Ok(Found::Missing),
+            Ok(_) => return Ok(Found::There),
+            Err(error) => error,
+        };
+        match error.rdkafka_error_code() {
+            // It is there, or is just being made.
+            Some(RDKafkaErrorCode::LeaderNotAvailable) => return Ok(Found::There),
+            Some(RDKafkaErrorCode::TopicAuthorizationFailed) => return Ok(Found::Hidden),
+            Some(RDKafkaErrorCode::OperationTimedOut | RDKafkaErrorCode::BrokerTransportFailure)
+                if started.elapsed() < config.connection_timeout => {}
+            _ => return Err(failed(error.to_string())),
+        }
+    }
+}
+
+/// Makes topics with so many partitions; gives back those that this client may not make.
+async fn create(config: &Config, missing: Vec<(Arc<str>, i32)>) -> Result<Vec<(Arc<str>, i32)>, Error> {
+    if missing.is_empty() {
+        return Ok(missing);
+    }
     let admin: AdminClient<DefaultClientContext> =
         kafka::with_user_properties(kafka::client_config(config), config)
             .create()
@@ -135,15 +180,23 @@ async fn create(config: &Config, missing: &BTreeMap<Arc<str>, i32>) -> Result<()
         .collect();
     let failed =
         |reason: String| Error::Kafka { action: "creating the topics that are missing".to_owned(), reason };
-    let options = AdminOptions::new().operation_timeout(Some(config.connection_timeout.min(MOST)));
+    let within = Some(config.connection_timeout.min(MOST));
+    // Without the first, librdkafka gives up after `socket.timeout.ms`, whatever the second says.
+    let options = AdminOptions::new().request_timeout(within).operation_timeout(within);
     let created = admin.create_topics(&topics, &options).await.map_err(|error| failed(error.to_string()))?;
-    for result in created {
+    let mut refused = Vec::new();
+    for (result, topic) in created.into_iter().zip(missing) {
         match result {
             Ok(topic) => tracing::info!(topic, "created"),
             // Another instance was faster.
             Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+            // It may be there all the same, and not be shown.
+            Err((
+                _,
+                RDKafkaErrorCode::TopicAuthorizationFailed | RDKafkaErrorCode::ClusterAuthorizationFailed,
+            )) => refused.push(topic),
             Err((topic, code)) => return Err(failed(format!("{topic}: {code}"))),
         }
     }
-    Ok(())
+    Ok(refused)
 }

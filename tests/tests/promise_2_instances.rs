@@ -3,15 +3,18 @@
 use std::{
     collections::{HashMap, HashSet},
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
-use kafka_rpc::{Config, RpcError, State, kafka_handler};
+use futures_util::future::join_all;
+use kafka_rpc::{Config, RpcError, Runtime, State, kafka_handler};
 use tests::{
     Cluster, Record,
-    cluster::{real_kafka, started},
+    cluster::{Extras, real_brokers_with, real_kafka, started},
     counted::{self, counted},
+    delayed::Delayed,
     eventually,
-    orders::{Order, OrderService, Orders, TOPIC, order, place},
+    orders::{Order, OrderService, Orders, OrdersClient as _, REPLIES, TOPIC, order, place},
 };
 
 /// A service whose handlers take a random time and fail at random, and that notes each run in one journal.
@@ -165,4 +168,46 @@ async fn an_instance_whose_place_another_has_taken_runs_nothing_more_of_what_it_
     first.shutdown().await.expect("a clean shutdown");
     assert_eq!(fenced.started(), [order("a", 0)]);
     second.shutdown().await.expect("a clean shutdown");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn partitions_move_although_their_keeper_is_busy_and_a_commit_takes_longer_than_it_is_to_the_next() {
+    let way = Delayed::listen().await.expect("a port");
+    let port = way.port();
+    let Some(brokers) = real_brokers_with(1, &Extras { proxies: vec![port], ..Extras::default() }) else {
+        return;
+    };
+    way.carry_to(brokers.proxied().remove(0), Duration::from_millis(150));
+    let cluster = Cluster::of(&brokers);
+    cluster.create_topic(TOPIC, 2).await;
+    cluster.create_topic(REPLIES, 1).await;
+    let serving = async |service: &OrderService| {
+        let config = Config::new(format!("127.0.0.1:{port}"))
+            .property("partition.assignment.strategy", "cooperative-sticky");
+        let runtime = Runtime::builder().config(config).provide(service.clone()).without_registry();
+        started(runtime.handlers(<OrderService as Orders>::handlers())).await
+    };
+    let (keeper, newcomer) = (OrderService::default(), OrderService::default());
+    let keeping = serving(&keeper).await;
+    let calling = started(cluster.runtime(cluster.config()).client_only()).await;
+    let client = calling.client();
+    let busy = tokio::spawn(async move {
+        // Each of both partitions has something to commit all the time.
+        for number in 0.. {
+            let sent = (0..16).map(|key| client.place(order(&key.to_string(), number)).notify());
+            for sent in join_all(sent).await {
+                sent.expect("the broker has it");
+            }
+        }
+    });
+    eventually("the keeper is busy", || (keeper.ended().len() > 1_000).then_some(())).await;
+    let coming = serving(&newcomer).await;
+    let moved = eventually("the newcomer has some of it", || newcomer.ended().pop()).await;
+    coming.shutdown().await.expect("a clean shutdown");
+    let comes_back = |order: &Order| order.account == moved.account && order.number > moved.number;
+    eventually("the keeper has it back", || keeper.ended().iter().any(comes_back).then_some(())).await;
+    busy.abort();
+    for running in [keeping, calling] {
+        running.shutdown().await.expect("a clean shutdown");
+    }
 }

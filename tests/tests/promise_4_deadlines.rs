@@ -99,3 +99,30 @@ async fn a_nested_call_inherits_what_is_left() {
     assert!(waited < Duration::from_secs(5), "the default of 30 s was cut to {waited:?}");
     running.shutdown().await.expect("a clean shutdown");
 }
+
+/// One that waits less for the other than its own caller waits.
+struct Impatient;
+
+#[kafka_handler(topic = "impatient-commands", group = "impatient", register = false)]
+impl Impatient {
+    #[command("PASS_ON", timeout = "1s", retry = none)]
+    async fn pass_on(&self, text: String, client: Client) -> Result<String, RpcError> {
+        Ok(client.echo(text).await?)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_nested_call_ends_with_the_timeout_of_its_handler() {
+    let cluster = Cluster::start();
+    cluster.create_topic(TOPIC, 1).await;
+    cluster.create_topic(REPLIES, 1).await;
+    let runtime = cluster.runtime(cluster.config()).provide(Impatient).handlers(Impatient::handlers());
+    let running = started(runtime).await;
+    let error = running.client().pass_on("hello".to_owned()).await.expect_err("nobody serves the orders");
+    assert_eq!(error.remote().map(RpcError::name), Some("HandlerTimeout"), "{error}");
+    let nested = cluster.peer().read(&cluster.name(TOPIC), 1).await.remove(0);
+    let deadline: u64 = nested.text("deadline").and_then(|text| text.parse().ok()).expect("a deadline");
+    let sent: u64 = nested.text("timestamp").and_then(|text| text.parse().ok()).expect("a time");
+    assert!((1_000..2_000).contains(&(deadline - sent)), "{} ms", deadline - sent);
+    running.shutdown().await.expect("a clean shutdown");
+}

@@ -6,7 +6,8 @@ use kafka_rpc::{Config, Error, Running, Runtime};
 use tests::{
     Cluster,
     cluster::{Brokers, Extras, Secured, real_brokers_with},
-    orders::{OrderService, Orders as _, OrdersClient as _, TOPIC},
+    counted::{self, counted},
+    orders::{DEAD_LETTERS, GROUP, OrderService, Orders as _, OrdersClient as _, REPLIES, TOPIC},
 };
 
 fn brokers(secured: Secured) -> Option<Brokers> {
@@ -72,14 +73,37 @@ async fn tls_and_scram() {
     assert!(error.to_lowercase().contains("authentication"), "{error}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn who_has_no_right_to_a_topic_is_not_told_that_it_is_missing() {
+/// Brokers that let nobody do anything on the secured listener without a right.
+fn brokers_that_ask_for_rights() -> Option<Brokers> {
     let authorizer = "org.apache.kafka.metadata.authorizer.StandardAuthorizer";
     let properties =
         vec![("authorizer.class.name", authorizer.to_owned()), ("super.users", "User:ANONYMOUS".to_owned())];
-    let extras = Extras { secured: Some(Secured::SaslPlain), properties, ..Extras::default() };
-    let Some(brokers) = real_brokers_with(1, &extras) else { return };
+    real_brokers_with(1, &Extras { secured: Some(Secured::SaslPlain), properties, ..Extras::default() })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_no_right_to_a_topic_is_not_told_that_it_is_missing() {
+    let Some(brokers) = brokers_that_ask_for_rights() else { return };
     Cluster::of(&brokers).create_topic(TOPIC, 1).await;
     let error = refused(brokers.secured_config().expect("the listener is secured")).await;
     assert!(error.contains("authorization failed") && error.contains(TOPIC), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_the_rights_to_serve_and_to_call_needs_none_to_dead_letters_and_none_to_the_group_of_replies()
+{
+    counted::record();
+    let Some(brokers) = brokers_that_ask_for_rights() else { return };
+    let cluster = Cluster::of(&brokers);
+    for topic in [TOPIC, REPLIES, DEAD_LETTERS] {
+        cluster.create_topic(topic, 1).await;
+    }
+    let both = ["--operation", "Read", "--operation", "Write"];
+    for topic in [TOPIC, REPLIES] {
+        brokers.allow(&[&both[..], &["--topic", topic]].concat()).expect("a right");
+    }
+    brokers.allow(&["--operation", "Read", "--group", GROUP]).expect("a right");
+    serves_and_calls(brokers.secured_config().expect("the listener is secured")).await;
+    let missed = counted("kafka_rpc_reply_errors_total", &[("code", "GroupAuthorizationFailed")]);
+    assert_eq!(missed, 0, "nobody joins that group");
 }

@@ -79,7 +79,7 @@ impl KafkaTransport {
         deadline: Instant,
     ) -> Result<Encoded, CallError> {
         let started = Instant::now();
-        let late = |progress| late(&outgoing, started, progress);
+        let late = |progress| CallError::late(&outgoing.topic, started, progress);
         let reply_topic = &self.topics.called(outgoing.reply_topic()?).name;
         if Instant::now() >= deadline {
             return Err(late(Progress::NotSent));
@@ -159,10 +159,12 @@ impl KafkaTransport {
         deadline: Instant,
     ) -> Result<(), CallError> {
         let started = Instant::now();
-        let late = |progress| late(&outgoing, started, progress);
+        let late = |progress| CallError::late(&outgoing.topic, started, progress);
         if started >= deadline {
             return Err(late(Progress::NotSent));
         }
+        // Whoever goes on to send would keep the shutdown from ever having sent all.
+        self.pending.unless_closed(outgoing.of_handler)?;
         let id = Uuid::new_v4().to_string();
         let now = clock::now_millis();
         let headers = outgoing.callee.event(&id, outgoing.headers.clone(), now);
@@ -247,14 +249,6 @@ fn record(
         value: outgoing.value(id, now),
         headers,
     })
-}
-
-fn late(outgoing: &Outgoing, started: Instant, progress: Progress) -> CallError {
-    CallError::DeadlineExceeded {
-        topic: outgoing.topic.clone().into_owned(),
-        waited: started.elapsed(),
-        progress,
-    }
 }
 
 /// Waits for this, unless the call to a topic is ended meanwhile: by a shutdown, or since no broker can be reached.

@@ -135,11 +135,11 @@ impl Handlers {
                     time::sleep(after).await;
                 }
                 Outcome::DeadLetter { failed, reply, .. } => {
-                    tracing::warn!(topic = %record.topic, name = failed.error.name(), "a dead letter, which a loopback drops");
+                    tracing::warn!(topic = %record.topic, name = failed.error.name_to_log(), "a dead letter, which a loopback drops");
                     return reply;
                 }
                 Outcome::RetryLater { failed, .. } | Outcome::Discarded(failed) => {
-                    tracing::warn!(topic = %record.topic, name = failed.error.name(), "a record failed for good");
+                    tracing::warn!(topic = %record.topic, name = failed.error.name_to_log(), "a record failed for good");
                     return None;
                 }
             }
@@ -182,7 +182,7 @@ impl Transport for Carrier {
     fn call(self: Arc<Self>, outgoing: Outgoing, deadline: Instant) -> BoxFuture<Result<Encoded, CallError>> {
         Box::pin(async move {
             let (handlers, serving) = self.serving(&outgoing.topic)?;
-            let started = Instant::now();
+            let started = unless_late(&outgoing, deadline)?;
             let wall = moment::wall_after(SystemTime::now(), deadline.saturating_duration_since(started));
             let reply_topic = renamed(handlers.map_topics.as_ref(), outgoing.reply_topic()?);
             let (id, now) = (Uuid::new_v4().to_string(), clock::now_millis());
@@ -202,21 +202,23 @@ impl Transport for Carrier {
                 // As on Kafka: whoever gets no reply waits until the deadline.
                 std::future::pending().await
             });
-            let topic = outgoing.topic.clone().into_owned();
             let Ok(reply) = answered.await else {
-                let waited = started.elapsed();
-                return Err(CallError::DeadlineExceeded { topic, waited, progress: Progress::Acknowledged });
+                return Err(CallError::late(&outgoing.topic, started, Progress::Acknowledged));
             };
             match outgoing.callee.read_reply(Incoming { value: reply.value, headers: reply.headers }) {
                 Ok(reply) => reply.map_err(CallError::Remote),
-                Err(error) => Err(CallError::Decode { topic, reason: codec::explain(&error) }),
+                Err(error) => Err(CallError::Decode {
+                    topic: outgoing.topic.into_owned(),
+                    reason: codec::explain(&error),
+                }),
             }
         })
     }
 
-    fn notify(self: Arc<Self>, outgoing: Outgoing, _deadline: Instant) -> BoxFuture<Result<(), CallError>> {
+    fn notify(self: Arc<Self>, outgoing: Outgoing, deadline: Instant) -> BoxFuture<Result<(), CallError>> {
         Box::pin(async move {
             let (handlers, serving) = self.serving(&outgoing.topic)?;
+            unless_late(&outgoing, deadline)?;
             let (id, now) = (Uuid::new_v4().to_string(), clock::now_millis());
             let headers = outgoing.callee.event(&id, outgoing.headers.clone(), now);
             for index in serving {
@@ -225,4 +227,10 @@ impl Transport for Carrier {
             Ok(())
         })
     }
+}
+
+/// The time, unless nothing is sent any more: it is past the deadline, as it may be where that is inherited.
+fn unless_late(outgoing: &Outgoing, deadline: Instant) -> Result<Instant, CallError> {
+    let now = Instant::now();
+    if now < deadline { Ok(now) } else { Err(CallError::late(&outgoing.topic, now, Progress::NotSent)) }
 }

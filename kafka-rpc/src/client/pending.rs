@@ -100,6 +100,13 @@ impl Journey {
     }
 }
 
+impl Closed {
+    fn unless_refused(self, of_handler: bool) -> Result<(), CallError> {
+        let is_refused = self == Self::All || (self == Self::Others && !of_handler);
+        if is_refused { Err(CallError::ShuttingDown) } else { Ok(()) }
+    }
+}
+
 impl Pending {
     pub(crate) fn new(limit: usize) -> Arc<Self> {
         Arc::new(Self {
@@ -114,9 +121,7 @@ impl Pending {
     pub(crate) fn register(self: &Arc<Self>, id: Uuid, of_handler: bool) -> Result<PendingCall, CallError> {
         let (caller, answer) = oneshot::channel();
         let mut calls = self.lock();
-        if calls.closed == Closed::All || (calls.closed == Closed::Others && !of_handler) {
-            return Err(CallError::ShuttingDown);
-        }
+        calls.closed.unless_refused(of_handler)?;
         if calls.waiting.len() >= self.limit {
             return Err(CallError::Overloaded {
                 reason: format!("{} calls wait for replies already (`max_calls_in_flight`)", self.limit),
@@ -173,6 +178,11 @@ impl Pending {
     pub(crate) fn close(&self) {
         self.refuse(Closed::All);
         self.end_all(|_| true, &CallError::ShuttingDown);
+    }
+
+    /// An error where a shutdown has begun, and it is no handler that calls.
+    pub(crate) fn unless_closed(&self, of_handler: bool) -> Result<(), CallError> {
+        self.lock().closed.unless_refused(of_handler)
     }
 
     fn refuse(&self, whose: Closed) {

@@ -16,7 +16,12 @@ use futures_util::{
     FutureExt as _,
     future::{BoxFuture, Shared, join_all},
 };
-use rdkafka::{Message as _, consumer::BaseConsumer, error::KafkaError, message::BorrowedMessage};
+use rdkafka::{
+    Message as _,
+    consumer::BaseConsumer,
+    error::{KafkaError, RDKafkaErrorCode},
+    message::BorrowedMessage,
+};
 use tokio::{
     runtime::Handle,
     sync::{Notify, oneshot},
@@ -303,6 +308,11 @@ fn take_reply(message: &BorrowedMessage<'_>, copier: &mut Copier, pending: &Pend
 }
 
 fn goes_on_after(error: &KafkaError) {
+    if error.rdkafka_error_code() == Some(RDKafkaErrorCode::GroupAuthorizationFailed) {
+        // librdkafka looks for the coordinator of any group, and this one is never joined: replies are read all the same.
+        tracing::debug!(%error, "the group of the reply consumer may not be described, and need not");
+        return;
+    }
     telemetry::reading_replies_failed(&kafka::code_of(error));
     if kafka::is_unauthorized(error) {
         tracing::error!(%error, "replies are not read: this client lacks the right to read their topic");

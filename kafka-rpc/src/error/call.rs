@@ -1,6 +1,6 @@
 //! How a call can end without a reply.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::StatusCode;
 
@@ -93,6 +93,10 @@ impl CallError {
         Self::Undeliverable { topic: topic.to_owned(), reason }
     }
 
+    pub(crate) fn late(topic: &str, started: Instant, progress: Progress) -> Self {
+        Self::DeadlineExceeded { topic: topic.to_owned(), waited: started.elapsed(), progress }
+    }
+
     /// The error of the other side, if this is one.
     pub fn remote(&self) -> Option<&RpcError> {
         match self {
@@ -164,11 +168,7 @@ mod tests {
 
     #[test]
     fn a_deadline_becomes_a_final_504() {
-        let error = CallError::DeadlineExceeded {
-            topic: "orders".into(),
-            waited: Duration::from_secs(1),
-            progress: Progress::Acknowledged,
-        };
+        let error = CallError::late("orders", Instant::now(), Progress::Acknowledged);
         let passed = RpcError::from(error);
         assert_eq!(passed.status(), StatusCode::GATEWAY_TIMEOUT);
         assert!(passed.is_final());

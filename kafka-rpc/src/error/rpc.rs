@@ -5,6 +5,9 @@ use std::{error::Error, fmt, iter, sync::Arc};
 use http::StatusCode;
 use serde_json::Value;
 
+/// How much of a name that another side says may stand in the log.
+const LONGEST_NAME_TO_LOG: usize = 64;
+
 /// The error a handler answers with, and the error a caller receives.
 ///
 /// It has an HTTP status, because that is what both sides of the wire agree on: a `4xx` is the caller's fault
@@ -177,6 +180,16 @@ impl RpcError {
     /// What programs match on, such as `ValidationError`.
     pub fn name(&self) -> &str {
         &self.0.name
+    }
+
+    /// The name, for the log: whoever answers a call says it, and may say anything.
+    pub(crate) fn name_to_log(&self) -> &str {
+        let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b" _.$:-".contains(&byte);
+        if self.name().len() <= LONGEST_NAME_TO_LOG && self.name().bytes().all(is_name) {
+            self.name()
+        } else {
+            "(not a name)"
+        }
     }
 
     /// What people read.

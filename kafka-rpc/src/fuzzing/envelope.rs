@@ -56,7 +56,7 @@ fn expected(value: &[u8]) -> Option<Envelope<'_>> {
     };
     Some(Envelope {
         command: (!command.is_empty()).then_some(command.into()),
-        user_id: text("userId").ok()?,
+        user_id: text("userId").ok()?.filter(|id| !id.is_empty()),
         payload: members.one("payload").ok()?.filter(|payload| *payload != "null"),
     })
 }

@@ -62,7 +62,9 @@ fn as_expected(value: Option<&Bytes>, read: Option<&Result<Encoded, RpcError>>) 
     }
     let error = read.expect("whatever its members are").as_ref().expect_err("not a success");
     let status = said("statusCode").flatten().and_then(|status| {
-        let status = serde_json::from_str::<String>(status).unwrap_or_else(|_| status.to_owned());
+        let number = serde_json::from_str::<f64>(status).map(|number| number.to_string());
+        let text = number.or_else(|_| serde_json::from_str::<String>(status));
+        let status = text.unwrap_or_else(|_| status.to_owned());
         status.trim().parse::<u16>().ok().filter(|status| (100..1_000).contains(status))
     });
     assert_eq!(error.status().as_u16(), status.unwrap_or(500));

@@ -1,6 +1,6 @@
 //! The payload of a handler of dead letters.
 
-use std::time::SystemTime;
+use std::{fmt, time::SystemTime};
 
 use bytes::Bytes;
 use http::StatusCode;
@@ -16,7 +16,7 @@ use crate::{
 ///
 /// What is known of its failure is read from the headers of kafka-rpc and from those of Spring's
 /// `DeadLetterPublishingRecoverer`, whoever wrote it. Spring knows no status, time and number of retries.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DeadLetter {
     /// The key of the record.
@@ -25,6 +25,19 @@ pub struct DeadLetter {
     pub value: Option<Bytes>,
     /// The headers of the record, and after them what is known of its failure.
     pub headers: Headers,
+}
+
+/// Where it came from and what is known of its failure, and nothing of what it holds: it is mostly shown to a log.
+impl fmt::Debug for DeadLetter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DeadLetter")
+            .field("original_topic", &self.original_topic())
+            .field("original_partition", &self.original_partition())
+            .field("original_offset", &self.original_offset())
+            .field("status", &self.status())
+            .field("value_bytes", &self.value.as_ref().map(Bytes::len))
+            .finish_non_exhaustive()
+    }
 }
 
 impl DeadLetter {
@@ -150,6 +163,15 @@ mod tests {
         assert_eq!(read(&letter(SPRINGS)), springs);
         assert_eq!(read(&letter(&[OURS, SPRINGS].concat())), springs);
         assert_eq!(read(&letter(&[SPRINGS, OURS].concat())), ours);
+    }
+
+    #[test]
+    fn what_is_shown_of_a_letter_is_where_it_came_from_and_nothing_that_it_holds() {
+        let letter =
+            DeadLetter { key: Some("a key".into()), value: Some("a payload".into()), ..letter(OURS) };
+        let shown = format!("{letter:?}");
+        assert!(shown.contains(r#"original_topic: Some("orders")"#), "{shown}");
+        assert!(["a key", "a payload", "no luck"].iter().all(|secret| !shown.contains(secret)), "{shown}");
     }
 
     #[test]

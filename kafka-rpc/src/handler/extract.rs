@@ -2,6 +2,7 @@
 
 use std::{
     convert::Infallible,
+    fmt,
     future::Future,
     time::{Duration, Instant, SystemTime},
 };
@@ -261,7 +262,9 @@ impl OptionalFromRecord for Deadline {
 }
 
 /// Where a record came from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+///
+/// `Debug` shows all of it but the key.
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RecordInfo {
     /// The topic, as the cluster has it.
@@ -274,6 +277,17 @@ pub struct RecordInfo {
     pub timestamp: Option<SystemTime>,
     /// The key, if it has one.
     pub key: Option<Bytes>,
+}
+
+impl fmt::Debug for RecordInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RecordInfo")
+            .field("topic", &self.topic)
+            .field("partition", &self.partition)
+            .field("offset", &self.offset)
+            .field("timestamp", &self.timestamp)
+            .finish_non_exhaustive()
+    }
 }
 
 impl FromRecord for RecordInfo {

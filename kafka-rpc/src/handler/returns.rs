@@ -1,6 +1,6 @@
 //! What comes back from a handler.
 
-use std::any::TypeId;
+use std::{any::TypeId, fmt};
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::{RpcError, wire::codec};
 
 /// What a handler answers with.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Reply {
     /// This, encoded.
     Data(Bytes),
@@ -16,6 +16,17 @@ pub enum Reply {
     Empty,
     /// Nothing is sent, even where somebody waits: `Ok(NoReply)`.
     None,
+}
+
+/// How long it is, and nothing of what it says.
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Data(data) => write!(f, "Data({} bytes)", data.len()),
+            Self::Empty => f.write_str("Empty"),
+            Self::None => f.write_str("None"),
+        }
+    }
 }
 
 /// Sends no reply, although the caller may wait for one.

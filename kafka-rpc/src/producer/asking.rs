@@ -26,6 +26,11 @@ impl Producer {
         Ok(metadata.topics().iter().map(|topic| topic.name().to_owned()).collect())
     }
 
+    /// The name that the cluster has given itself, asked of any broker. Blocks.
+    pub(crate) fn ask_cluster_id(&self, within: Duration) -> Option<String> {
+        self.single.handle().client().fetch_cluster_id(within)
+    }
+
     /// Whether a topic lacks a partition: asked of the cluster, since what is known may be from before it was added.
     /// Where nobody answers it may be there.
     pub(crate) async fn lacks_partition(self: &Arc<Self>, topic: &Arc<str>, partition: i32) -> bool {

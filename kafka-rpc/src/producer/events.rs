@@ -1,8 +1,11 @@
 //! What librdkafka tells of a producer, on the thread that polls it.
 
-use std::sync::{
-    Arc, Mutex, OnceLock, PoisonError,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use rdkafka::{
@@ -18,6 +21,9 @@ use super::{
     topic::Topic,
 };
 use crate::caught::caught;
+
+/// How soon an error is told once more that is the same.
+const TOLD_AGAIN_WITHIN: Duration = Duration::from_millis(100);
 
 /// What is told, with the reason, when no broker can be reached.
 type OnBrokersLost = Box<dyn Fn(&str) + Send + Sync>;
@@ -73,16 +79,38 @@ pub(super) struct InFlight {
 
 /// A producer of librdkafka's, as what it tells arrives here.
 pub(super) struct Deliveries {
-    pub(super) purpose: Purpose,
-    pub(super) events: Arc<Events>,
+    purpose: Purpose,
+    events: Arc<Events>,
+    /// The last error, and when it came.
+    last: Mutex<Option<(String, Instant)>>,
+}
+
+impl Deliveries {
+    pub(super) fn new(purpose: Purpose, events: &Arc<Events>) -> Self {
+        Self { purpose, events: Arc::clone(events), last: Mutex::default() }
+    }
+
+    /// Whether this has just been told: rust-rdkafka's `BaseProducer` hears of an error from its client, and tells it once
+    /// more.
+    fn is_told_again(&self, reason: &str) -> bool {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.as_ref().is_some_and(|(told, at)| told == reason && at.elapsed() < TOLD_AGAIN_WITHIN) {
+            return true;
+        }
+        *last = Some((reason.to_owned(), Instant::now()));
+        false
+    }
 }
 
 impl ClientContext for Deliveries {
     fn error(&self, error: KafkaError, reason: &str) {
+        if self.is_told_again(reason) {
+            return;
+        }
         if error.rdkafka_error_code() != Some(RDKafkaErrorCode::AllBrokersDown) {
+            *self.events.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.to_owned());
             // A fatal one too: whoever sends next meets it, and makes a new producer.
             tracing::warn!(purpose = %self.purpose, %error, reason, "a producer met an error");
-            *self.events.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.to_owned());
             return;
         }
         if self.purpose != Purpose::Single {
@@ -105,7 +133,7 @@ impl ProducerContext for Deliveries {
         let InFlight { told, chosen } = *record;
         let delivered = match result {
             Ok(_) => Ok(()),
-            Err((error, _)) => Err(DeliveryError::from_kafka(error)),
+            Err((error, _)) => Err(DeliveryError::from_kafka(error).caused_by(error, self.events.trouble())),
         };
         // Here and not around the poll alone: the deliveries behind it would not be told.
         caught("what hears of a delivery", || told(delivered));

@@ -37,7 +37,7 @@ impl Handle {
         events: &Arc<Events>,
     ) -> Result<Self, Error> {
         let producer: BaseProducer<Deliveries> = properties
-            .create_with_context(Deliveries { purpose, events: Arc::clone(events) })
+            .create_with_context(Deliveries::new(purpose, events))
             .map_err(|error| kafka::creation_error("the producer", &error))?;
         let (producer, stop) = (Arc::new(producer), Arc::<AtomicBool>::default());
         let (polled, stopped, events) = (Arc::clone(&producer), Arc::clone(&stop), Arc::clone(events));

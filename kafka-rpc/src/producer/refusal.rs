@@ -65,6 +65,12 @@ impl DeliveryError {
                 | Code::ReplicaNotAvailable
                 | Code::NetworkException
                 | Code::KafkaStorageError
+                // What a broker says that has no word for its trouble: that is no word about the record.
+                | Code::Unknown
+                // It was damaged on its way.
+                | Code::InvalidMessage
+                | Code::BadMessage
+                | Code::SSL
                 | Code::SaslAuthenticationFailed
                 | Code::Authentication
                 // What a fatal error ends: whether the broker has it is not known, and a new producer sends it again.
@@ -82,6 +88,17 @@ impl DeliveryError {
             _ => Refusal::ForGood,
         };
         Self { kind, reason: error.to_string() }
+    }
+
+    /// Says what a producer has met, where the error only says that it has ended what it had.
+    pub(super) fn caused_by(self, error: &KafkaError, trouble: Option<String>) -> Self {
+        use RDKafkaErrorCode as Code;
+        let ended =
+            matches!(error.rdkafka_error_code(), Some(Code::Fatal | Code::PurgeQueue | Code::PurgeInflight));
+        match trouble.filter(|_| ended) {
+            Some(trouble) => Self { reason: format!("{}: {trouble}", self.reason), ..self },
+            None => self,
+        }
     }
 }
 

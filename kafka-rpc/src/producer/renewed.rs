@@ -15,7 +15,7 @@ use rdkafka::{
         RDKafkaErrorCode::{self, InvalidTopic, LeaderNotAvailable, UnknownTopic, UnknownTopicOrPartition},
     },
     metadata::MetadataTopic,
-    producer::{BaseRecord, Producer as _},
+    producer::{BaseRecord, Producer as _, PurgeConfig},
 };
 
 use super::{
@@ -27,6 +27,9 @@ use crate::{Error, caught::caught, telemetry};
 
 /// For how long one that has met a fatal error may still hear of what is on its way.
 const HEARS_FOR: Duration = Duration::from_secs(10);
+
+/// How often what it would send again is ended meanwhile.
+const PURGE_EVERY: Duration = Duration::from_millis(100);
 
 /// How long a cluster may take that makes topics when asked, and answers before it has made one; and after how long it is
 /// asked again.
@@ -145,12 +148,26 @@ impl Renewed {
                 "a producer met a fatal error, and was made anew"
             );
         });
-        // What is on its way may arrive: told of as lost, it would be sent twice.
-        self.runtime.spawn_blocking(move || {
-            if let Err(error) = old.flush(HEARS_FOR) {
-                tracing::warn!(%error, "records of the old producer may have arrived all the same");
-            }
-        });
+        self.runtime.spawn_blocking(move || hear_out(&old));
         Ok(true)
+    }
+}
+
+/// Hears of what is on its way from a producer that has met a fatal error: that may arrive, and told of as lost, it would be
+/// sent twice.
+///
+/// What brokers refuse for now meanwhile comes back into its queue, and it sends nothing any more: librdkafka has purged that
+/// queue once, when it met the error.
+fn hear_out(old: &Handle) {
+    let until = Instant::now() + HEARS_FOR;
+    loop {
+        old.purge(PurgeConfig::default().queue());
+        match old.flush(PURGE_EVERY) {
+            Ok(()) => return,
+            Err(error) if Instant::now() >= until => {
+                return tracing::warn!(%error, "records of the old producer may have arrived all the same");
+            }
+            Err(_) => {}
+        }
     }
 }

@@ -1,16 +1,12 @@
 //! One assignment of one partition: what was taken of it, and how far it has come.
 
-use std::time::{Duration, Instant};
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
     held::MOST_HELD,
     offsets::Offsets,
     pausing::{Because, Bounds},
 };
-
-/// After so long without progress the last watermark is committed once more: librdkafka does not tell what
-/// became of an asynchronous commit, and the last one of a quiet partition may have failed.
-const COMMIT_AGAIN_AFTER: Duration = Duration::from_secs(5);
 
 /// Whether a record may start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,13 +49,14 @@ pub(super) struct Assigned {
     pub(super) running: usize,
     /// How many records wait for a delivery to work again: until then the partition takes no more.
     pub(super) held: usize,
+    /// The last watermark that is known to be committed.
     pub(super) committed: Option<i64>,
-    pub(super) confirmed: bool,
-    pub(super) committed_at: Instant,
+    /// Ends what only waits for its time, once this assignment has ended.
+    pub(super) ended: DropGuard,
 }
 
 impl Assigned {
-    pub(super) fn new(generation: Generation, now: Instant) -> Self {
+    pub(super) fn new(generation: Generation) -> Self {
         Self {
             began: generation,
             generation,
@@ -71,8 +68,7 @@ impl Assigned {
             running: 0,
             held: 0,
             committed: None,
-            confirmed: true,
-            committed_at: now,
+            ended: CancellationToken::new().drop_guard(),
         }
     }
 
@@ -93,24 +89,15 @@ impl Assigned {
     /// consumer has gone back.
     pub(super) fn begin_anew(&mut self, generation: Generation, offset: i64) {
         let goes_back = self.offsets.watermark().filter(|watermark| *watermark < offset);
-        let Self { began, paused, was_resumed, running, committed_at, .. } = *self;
-        let anew = Self::new(generation, committed_at);
-        *self = Self { began, paused, was_resumed, goes_back, running, ..anew };
+        let Self { began, paused, was_resumed, running, .. } = *self;
+        *self = Self { began, paused, was_resumed, goes_back, running, ..Self::new(generation) };
     }
 
-    /// What is to be committed now: a watermark that has moved, or that is worth repeating. Notes it as sent.
-    pub(super) fn due_commit(&mut self, now: Instant) -> Option<i64> {
-        // Nothing finished yet: what is committed is where we started.
-        let watermark = self.offsets.watermark()?;
-        let moved = self.committed.is_none_or(|committed| watermark > committed);
-        let repeat =
-            !self.confirmed && now.saturating_duration_since(self.committed_at) >= COMMIT_AGAIN_AFTER;
-        (moved || repeat).then(|| {
-            self.confirmed = !moved;
-            self.committed = Some(watermark);
-            self.committed_at = now;
-            watermark
-        })
+    /// The watermark, where it has moved since it was committed. Nothing finished yet: what is committed is where we started.
+    pub(super) fn due_commit(&self) -> Option<i64> {
+        self.offsets
+            .watermark()
+            .filter(|watermark| self.committed.is_none_or(|committed| *watermark > committed))
     }
 }
 
@@ -119,15 +106,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_watermark_is_committed_when_it_moves_and_repeated_once_when_quiet() {
-        let now = Instant::now();
-        let mut own = Assigned::new(Generation(0), now);
-        assert_eq!(own.due_commit(now), None);
+    fn a_watermark_is_committed_until_it_is_known_to_be() {
+        let mut own = Assigned::new(Generation(0));
+        assert_eq!(own.due_commit(), None);
         own.offsets.take(5);
         own.offsets.finish(5);
-        assert_eq!(own.due_commit(now), Some(6));
-        assert_eq!(own.due_commit(now), None);
-        assert_eq!(own.due_commit(now + COMMIT_AGAIN_AFTER), Some(6));
-        assert_eq!(own.due_commit(now + 2 * COMMIT_AGAIN_AFTER), None);
+        assert_eq!((own.due_commit(), own.due_commit()), (Some(6), Some(6)));
+        own.committed = Some(6);
+        assert_eq!(own.due_commit(), None);
     }
 }

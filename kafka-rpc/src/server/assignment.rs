@@ -5,8 +5,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::worker::{State, Worker};
-use crate::moment;
+use super::{
+    watermarks::Watermark,
+    worker::{State, Worker},
+};
+use crate::{caught::caught, moment};
 
 /// How often it is looked, while partitions are drained, whether handlers hold up what was taken with them.
 const DRAIN_LOOKS_EVERY: Duration = Duration::from_millis(50);
@@ -14,10 +17,9 @@ const DRAIN_LOOKS_EVERY: Duration = Duration::from_millis(50);
 impl Worker {
     /// Begins to take records of these partitions.
     pub(crate) fn assign(&self, partitions: impl Iterator<Item = i32>) {
-        let now = Instant::now();
         let mut state = self.state();
         for partition in partitions {
-            state.partitions.assign(partition, now);
+            state.partitions.assign(partition);
         }
         drop(state);
         // One that went while it was paused is to go on.
@@ -28,7 +30,7 @@ impl Worker {
     /// most. Blocks.
     ///
     /// Returns the watermarks to commit, and how many handlers still ran when the time was up.
-    pub(crate) fn drain(self: &Arc<Self>, partitions: &[i32], within: Duration) -> (Vec<(i32, i64)>, usize) {
+    pub(crate) fn drain(self: &Arc<Self>, partitions: &[i32], within: Duration) -> (Vec<Watermark>, usize) {
         let until = moment::after(Instant::now(), within);
         let mut looked_at = None;
         let mut state = self.state();
@@ -38,13 +40,17 @@ impl Worker {
             if looked_at.is_none_or(|looked_at| now.saturating_duration_since(looked_at) >= DRAIN_LOOKS_EVERY)
             {
                 looked_at = Some(now);
+                drop(state);
+                // Nobody else looks while this waits, and it is for such a handler that it does.
+                caught("what hears of slow handlers", || self.report_slow());
+                state = self.state();
                 self.look_while_draining(&mut state, partitions);
             }
             let running = state.partitions.running(partitions);
             let left = until.saturating_duration_since(now);
             state.is_draining = running > 0 && !left.is_zero();
             if !state.is_draining {
-                return (state.partitions.watermarks(partitions), running);
+                return (state.partitions.due_commits_of(partitions), running);
             }
             let waited = self.ended.wait_timeout(state, left.min(DRAIN_LOOKS_EVERY));
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
@@ -97,8 +103,13 @@ impl Worker {
     }
 
     /// What is to be committed now.
-    pub(crate) fn due_commits(&self) -> Vec<(i32, i64)> {
+    pub(crate) fn due_commits(&self) -> Vec<Watermark> {
         self.finished.store(0, Ordering::Relaxed);
-        self.state().partitions.due_commits(Instant::now())
+        self.state().partitions.due_commits()
+    }
+
+    /// Notes that a commit has worked.
+    pub(crate) fn committed(&self, watermarks: &[Watermark]) {
+        self.state().partitions.committed(watermarks);
     }
 }

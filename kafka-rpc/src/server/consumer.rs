@@ -15,18 +15,19 @@ use std::{
 
 use rdkafka::{
     Message as _, Offset, Timestamp, TopicPartitionList,
-    consumer::{BaseConsumer, CommitMode, Consumer as _},
+    consumer::{BaseConsumer, Consumer as _},
     error::{KafkaError, RDKafkaErrorCode},
     message::BorrowedMessage,
 };
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
+    commits::Commits,
     intake::{Flow, Room},
     pack::Place,
     packing::Packing,
     pausing::Paused,
-    rebalance::{Rebalances, as_list},
+    rebalance::Rebalances,
     worker::Worker,
 };
 use crate::{Config, Error, caught::caught, kafka, telemetry};
@@ -38,6 +39,9 @@ const COMMIT_AFTER: usize = 1_000;
 /// Two commits are so far apart at least: a thousand of them a second would be work for everybody, and a crash repeats
 /// what was handled meanwhile in any case.
 const COMMIT_NOT_BEFORE: Duration = Duration::from_millis(10);
+
+/// How long it is waited, when the consumer closes, for the answer to a commit that is on its way.
+const LAST_COMMIT_ANSWERED_WITHIN: Duration = Duration::from_secs(1);
 
 /// How long a poll waits for a record: the grain of commits, resumption and shutdown.
 const POLL_FOR: Duration = Duration::from_millis(50);
@@ -61,7 +65,7 @@ const INSTANCE_ID: &str = "group.instance.id";
 /// How often it is looked whether handlers that do not yield keep others from starting.
 const UNBLOCK_EVERY: Duration = Duration::from_millis(50);
 
-/// How often it is looked for handlers that run long.
+/// How often it is looked for handlers that run long, and for replies that are long on their way.
 const REPORT_SLOW_EVERY: Duration = Duration::from_millis(250);
 
 /// A consumer thread, as the runtime sees it.
@@ -79,7 +83,8 @@ impl ConsumerThread {
         failed: mpsc::UnboundedSender<Error>,
     ) -> Result<Self, Error> {
         let name = format!("{} ({})", worker.source, worker.served.group);
-        let context = Rebalances::new(Arc::clone(&worker), config.drain_timeout);
+        let commits = Arc::<Commits>::default();
+        let context = Rebalances::new(Arc::clone(&worker), Arc::clone(&commits), config.drain_timeout);
         let mut properties = kafka::consumer_config(config, &worker.served.group);
         if let Some(instance) = config.properties.get(INSTANCE_ID) {
             // Each topic has a consumer of its own; two with one id in one group would fence each other.
@@ -88,6 +93,10 @@ impl ConsumerThread {
         let consumer: BaseConsumer<Rebalances> = properties
             .create_with_context(context)
             .map_err(|error| kafka::creation_error("a consumer", &error))?;
+        let consumer = Arc::new(consumer);
+        let no_thread =
+            |source| Error::System { action: "a consumer thread could not be started".to_owned(), source };
+        commits.start(Arc::clone(&consumer), Arc::clone(&worker)).map_err(no_thread)?;
         consumer.subscribe(&[&worker.source]).map_err(|error| Error::Kafka {
             action: format!("subscribing to {name}"),
             reason: error.to_string(),
@@ -96,6 +105,7 @@ impl ConsumerThread {
         let (tell, ended) = oneshot::channel();
         let polling = Polling {
             consumer,
+            commits,
             worker: Arc::clone(&worker),
             stop: Arc::clone(&stop),
             committed_at: Instant::now(),
@@ -104,7 +114,6 @@ impl ConsumerThread {
             resumed: Vec::new(),
             resumed_at: Instant::now(),
             go_back_from: Instant::now(),
-            slow_handler: config.slow_handler,
         };
         thread::Builder::new()
             .name("kafka-rpc-consumer".to_owned())
@@ -115,10 +124,7 @@ impl ConsumerThread {
                 }
                 let _nobody_waits = tell.send(());
             })
-            .map_err(|source| Error::System {
-                action: "a consumer thread could not be started".to_owned(),
-                source,
-            })?;
+            .map_err(no_thread)?;
         Ok(Self { stop, ended, name })
     }
 
@@ -139,7 +145,8 @@ impl ConsumerThread {
 }
 
 struct Polling {
-    consumer: BaseConsumer<Rebalances>,
+    consumer: Arc<BaseConsumer<Rebalances>>,
+    commits: Arc<Commits>,
     worker: Arc<Worker>,
     stop: Arc<AtomicBool>,
     committed_at: Instant,
@@ -150,20 +157,22 @@ struct Polling {
     resumed_at: Instant,
     /// From when on it goes back where it is to.
     go_back_from: Instant,
-    slow_handler: Duration,
 }
 
 impl Polling {
     /// Polls until it is told to stop, or cannot go on; then closes the consumer.
     fn run_to_its_end(mut self) -> Result<(), Error> {
-        let worker = Arc::clone(&self.worker);
         let ended = caught("the thread of a consumer", || self.run());
         if let Some(Err(_)) = ended {
             // Its partitions are somebody else's, or will be, and no commit of its would count. Before it is closed: that can
             // hang.
-            worker.lose(&worker.assigned());
+            self.worker.lose(&self.worker.assigned());
+        } else {
+            // One whose thread has panicked is in its group still.
+            caught("what gives up the partitions of a consumer", || self.drain());
         }
-        // One whose thread has panicked is in its group still, and closing it drains and commits.
+        self.commits.close(LAST_COMMIT_ANSWERED_WITHIN);
+        let worker = Arc::clone(&self.worker);
         caught("what hears of a consumer that closes", || drop(self));
         ended.unwrap_or_else(|| {
             Err(cannot_go_on(&worker, "its thread panicked; the panic itself says where".to_owned()))
@@ -179,7 +188,6 @@ impl Polling {
             self.look_after_handlers();
             self.worker.wait_for_runners();
         }
-        self.drain();
         Ok(())
     }
 
@@ -297,7 +305,8 @@ impl Polling {
         }
         if self.reported_at.elapsed() >= REPORT_SLOW_EVERY {
             self.reported_at = Instant::now();
-            self.worker.report_slow(self.slow_handler);
+            self.worker.report_slow();
+            self.worker.hold_slow_replies();
         }
     }
 
@@ -328,18 +337,13 @@ impl Polling {
         if !is_due || since < COMMIT_NOT_BEFORE {
             return;
         }
-        self.committed_at = Instant::now();
-        let watermarks = self.worker.due_commits();
-        if watermarks.is_empty() {
+        if !self.commits.may_ask() {
             return;
         }
-        let committed = as_list(&self.worker.source, &watermarks)
-            .and_then(|list| self.consumer.commit(&list, CommitMode::Async));
-        if let Err(error) = committed {
-            tracing::warn!(
-                topic = %self.worker.source, group = %self.worker.served.group, %error,
-                "a commit could not be sent; the next includes it"
-            );
+        self.committed_at = Instant::now();
+        let watermarks = self.worker.due_commits();
+        if !watermarks.is_empty() {
+            self.commits.ask(watermarks);
         }
     }
 
@@ -347,8 +351,7 @@ impl Polling {
     /// is ours.
     fn drain(&self) {
         let context = Arc::clone(self.consumer.context());
-        let assigned = self.worker.assigned();
-        context.give_up(&self.consumer, &assigned);
+        context.give_up(&self.worker.assigned());
     }
 }
 

@@ -3,7 +3,7 @@
 //! In one instance and for a time: a repetition that another instance gets, or one after a restart, runs again.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeMap, HashMap, VecDeque},
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -55,9 +55,15 @@ pub(crate) struct Dedupe {
 
 #[derive(Debug, Default)]
 struct Answers {
-    kept: HashMap<Request, Kept>,
-    /// In the order of keeping. One that was kept again stands here twice; the earlier is skipped.
-    order: VecDeque<(Request, Instant)>,
+    kept: Table,
+    /// In the order of keeping, by how long they are kept: what has had its time is at the front of each. One that was kept
+    /// again stands here twice; the earlier is skipped.
+    order: BTreeMap<Duration, VecDeque<(Request, Instant)>>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    by_request: HashMap<Request, Kept>,
     bytes: usize,
 }
 
@@ -78,40 +84,62 @@ impl Dedupe {
     /// The first answer to this request, if it is still kept.
     pub(crate) fn answer(&self, request: &Request, now: Instant) -> Option<Reply> {
         let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        let kept = answers.kept.get(request)?;
+        let kept = answers.kept.by_request.get(request)?;
         (now <= kept.until).then(|| kept.reply.clone())
     }
 
     /// Keeps an answer for so long.
     pub(crate) fn keep(&self, request: &Request, reply: Reply, lasts: Duration, now: Instant) {
         let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        let until = moment::after(now, lasts);
-        answers.insert(request.copied(), Kept { reply, at: now, until });
+        let (request, until) = (request.copied(), moment::after(now, lasts));
+        answers.order.entry(lasts).or_default().push_back((request.clone(), now));
+        answers.kept.insert(request, Kept { reply, at: now, until });
         answers.make_room(now);
     }
 }
 
 impl Answers {
+    /// Drops what has had its time, and where what is left is too much, the oldest of that.
+    fn make_room(&mut self, now: Instant) {
+        let Self { kept, order } = self;
+        for queue in order.values_mut() {
+            while let Some((request, at)) = queue.front()
+                && kept.of(request, *at).is_none_or(|kept| now > kept.until)
+            {
+                kept.forget(request, *at);
+                queue.pop_front();
+            }
+        }
+        while kept.bytes > MOST_BYTES
+            && let Some(queue) = order
+                .values_mut()
+                .filter(|queue| !queue.is_empty())
+                .min_by_key(|queue| queue.front().map(|(_, at)| *at))
+            && let Some((request, at)) = queue.pop_front()
+        {
+            kept.forget(&request, at);
+        }
+    }
+}
+
+impl Table {
     fn insert(&mut self, request: Request, kept: Kept) {
-        self.order.push_back((request.clone(), kept.at));
         self.bytes += kept.weight(&request);
-        if let Some(replaced) = self.kept.get(&request) {
+        if let Some(replaced) = self.by_request.get(&request) {
             self.bytes -= replaced.weight(&request);
         }
-        self.kept.insert(request, kept);
+        self.by_request.insert(request, kept);
     }
 
-    /// Drops what has had its time, oldest first, and more where it is too much.
-    fn make_room(&mut self, now: Instant) {
-        while let Some((oldest, at)) = self.order.front() {
-            if let Some(kept) = self.kept.get(oldest).filter(|kept| kept.at == *at) {
-                if now <= kept.until && self.bytes <= MOST_BYTES {
-                    return;
-                }
-                self.bytes -= kept.weight(oldest);
-                self.kept.remove(oldest);
-            }
-            self.order.pop_front();
+    /// What was kept then, unless it was kept again since.
+    fn of(&self, request: &Request, at: Instant) -> Option<&Kept> {
+        self.by_request.get(request).filter(|kept| kept.at == at)
+    }
+
+    fn forget(&mut self, request: &Request, at: Instant) {
+        if let Some(kept) = self.of(request, at) {
+            self.bytes -= kept.weight(request);
+            self.by_request.remove(request);
         }
     }
 }
@@ -169,7 +197,7 @@ mod tests {
             let id = vec![number; MOST_BYTES / 4];
             dedupe.keep(&request(handler, id), Reply::Empty, Duration::from_mins(1), now);
         }
-        assert_eq!(dedupe.answers.lock().expect("no panic").kept.len(), 3);
+        assert_eq!(dedupe.answers.lock().expect("no panic").kept.by_request.len(), 3);
     }
 
     #[test]
@@ -182,6 +210,21 @@ mod tests {
         }
         let answers = dedupe.answers.lock().expect("no panic");
         let bytes = 3 * (OVERHEAD + "997".len());
-        assert_eq!((answers.kept.len(), answers.order.len(), answers.bytes), (3, 3, bytes));
+        assert_eq!((answers.kept.by_request.len(), answers.kept.bytes), (3, bytes));
+        assert_eq!(answers.order[&lasts].len(), 3);
+    }
+
+    #[test]
+    fn what_has_had_its_time_takes_no_room_from_what_is_kept_for_longer() {
+        let (dedupe, handler) = (Dedupe::default(), HandlerId::next());
+        let (mut now, lasts) = (Instant::now(), Duration::from_secs(1));
+        let payment = request(handler, "a payment");
+        dedupe.keep(&payment, Reply::Empty, Duration::from_hours(24), now);
+        for number in 0..20 {
+            let data = Reply::Data(vec![0; MOST_BYTES / 4].into());
+            dedupe.keep(&request(handler, number.to_string()), data, lasts, now);
+            now += lasts / 2;
+        }
+        assert_eq!(dedupe.answer(&payment, now), Some(Reply::Empty));
     }
 }

@@ -1,8 +1,9 @@
 //! Sends what a record leads to: until it is acknowledged, or can never be, or is nobody's of ours any more.
 
 use std::{
+    pin::pin,
     sync::{Arc, PoisonError},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use tokio::time;
@@ -10,6 +11,7 @@ use tokio::time;
 use super::{
     held::Held,
     lanes::Job,
+    on_the_way::SLOW_AFTER,
     outcome,
     runners::EndedJob,
     worker::{Task, Worker},
@@ -33,44 +35,23 @@ pub(super) enum Sent {
     Refused(RpcError),
     /// Its partition went before it was: somebody else gets the record.
     Left,
+    /// It is a reply, and whoever waited for it has gone before it was.
+    Expired,
 }
 
-/// A reply on its way to the broker, with the job that it ends.
-///
-/// Whoever is told of its delivery ends the job, and no task waits for that. What goes wrong is seen to in a task.
-struct OnItsWay {
-    worker: Arc<Worker>,
-    sent: Option<(Job<Task>, Arc<OutgoingRecord>)>,
-}
-
-impl OnItsWay {
-    fn told(mut self, delivered: &Result<(), DeliveryError>) {
-        if delivered.is_ok()
-            && let Some((job, _reply)) = self.sent.take()
-        {
-            self.worker.replied(&job);
-        }
-    }
-}
-
-/// It was not delivered, or could not be queued, or the producer has gone without a word: it is sent once more.
-impl Drop for OnItsWay {
-    fn drop(&mut self) {
-        if let Some((job, reply)) = self.sent.take() {
-            self.worker.send_again(job, reply);
-        }
-    }
+/// Why a record is not delivered.
+#[derive(Debug)]
+enum Undelivered {
+    Refused(DeliveryError),
+    /// Its partition went before it was.
+    Left,
+    /// Nobody waits for it any more.
+    Expired,
 }
 
 impl Worker {
-    /// Sends a reply; its job ends once it is delivered.
-    pub(super) fn send_off(self: &Arc<Self>, job: Job<Task>, reply: &Arc<OutgoingRecord>) {
-        let sent = OnItsWay { worker: Arc::clone(self), sent: Some((job, Arc::clone(reply))) };
-        let _seen_to = self.producer.queue(reply, Box::new(move |delivered| sent.told(&delivered)));
-    }
-
     /// Notes a job whose reply was delivered. Many are told of at once, and are ended together.
-    fn replied(self: &Arc<Self>, job: &Job<Task>) {
+    pub(super) fn replied(self: &Arc<Self>, job: &Job<Task>) {
         self.metrics.replied.increment(1);
         let mut delivered = self.delivered.lock().unwrap_or_else(PoisonError::into_inner);
         delivered.push(EndedJob::new(job, true));
@@ -92,7 +73,7 @@ impl Worker {
     }
 
     /// Sends a reply until its job has an end.
-    fn send_again(self: &Arc<Self>, job: Job<Task>, reply: Arc<OutgoingRecord>) {
+    pub(super) fn send_again(self: &Arc<Self>, job: Job<Task>, reply: Arc<OutgoingRecord>) {
         let worker = Arc::clone(self);
         self.tasks.spawn_on(
             async move {
@@ -107,9 +88,9 @@ impl Worker {
 
     /// Sends a reply, and waits for its delivery. One that is larger than the broker takes becomes an error reply, and not silence.
     pub(super) async fn send_reply(self: &Arc<Self>, task: &Task, reply: &Arc<OutgoingRecord>) -> Sent {
-        let Err(refused) = self.send_while_ours(task, reply).await else { return Sent::Done };
-        match refused {
-            Some(DeliveryError { kind: Refusal::TooLarge, reason }) => {
+        let is_awaited = || self.is_awaited(task);
+        match self.send_while_ours(task, reply, is_awaited).await {
+            Err(Undelivered::Refused(DeliveryError { kind: Refusal::TooLarge, reason })) => {
                 telemetry::reply_replaced(&reply.topic);
                 tracing::error!(
                     to = %reply.topic, topic = %self.source, partition = task.record.partition(),
@@ -119,87 +100,119 @@ impl Worker {
                 let error = RpcError::internal("the reply is larger than the broker takes")
                     .with_name("ReplyTooLarge");
                 match outcome::error_reply(&self.served, &task.record.unpack(), &error) {
-                    Some(instead) => self.as_told(task, self.send_while_ours(task, &instead).await),
+                    Some(instead) => {
+                        self.as_told(task, self.send_while_ours(task, &instead, is_awaited).await)
+                    }
                     None => Sent::Refused(error),
                 }
             }
-            refused => self.as_told(task, Err(refused)),
+            sent => self.as_told(task, sent),
         }
+    }
+
+    /// Whether the caller of a record may still wait for its reply.
+    fn is_awaited(&self, task: &Task) -> bool {
+        let deadline = outcome::deadline(&self.served, &task.record.unpack());
+        let until = deadline.and_then(|deadline| deadline.checked_add(self.handling.clock_skew));
+        until.is_none_or(|until| SystemTime::now() < until)
     }
 
     /// Sends a record to its retry topic.
     pub(super) async fn send_retry(self: &Arc<Self>, task: &Task, record: Arc<OutgoingRecord>) -> Sent {
-        self.as_told(task, self.send_while_ours(task, &record).await)
+        self.as_told(task, self.send_while_ours(task, &record, || true).await)
     }
 
     /// Sends a dead letter. One that is larger than the broker takes goes without its value.
     pub(super) async fn send_letter(self: &Arc<Self>, task: &Task, record: Arc<OutgoingRecord>) -> Sent {
-        match self.send_while_ours(task, &record).await {
-            Err(Some(DeliveryError { kind: Refusal::TooLarge, reason })) if record.value.is_some() => {
+        match self.send_while_ours(task, &record, || true).await {
+            Err(Undelivered::Refused(DeliveryError { kind: Refusal::TooLarge, reason }))
+                if record.value.is_some() =>
+            {
                 tracing::error!(
                     to = %record.topic, topic = %self.source, partition = task.record.partition(),
                     offset = task.record.offset(), group = %self.served.group, %reason,
                     "a dead letter is larger than the broker takes; it goes without its value (`{}`)", names::VALUE_OMITTED
                 );
                 let without = dead_letter::without_value(Arc::unwrap_or_clone(record));
-                self.as_told(task, self.send_while_ours(task, &Arc::new(without)).await)
+                self.as_told(task, self.send_while_ours(task, &Arc::new(without), || true).await)
             }
             sent => self.as_told(task, sent),
         }
     }
 
-    /// Sends a record again and again while only the cluster is in the way, and holds its partition meanwhile.
-    ///
-    /// `Err(None)` where the partition went.
+    /// Sends a record again and again while only the cluster is in the way and somebody waits for it, and holds its partition
+    /// meanwhile.
     async fn send_while_ours(
         self: &Arc<Self>,
         task: &Task,
         record: &Arc<OutgoingRecord>,
-    ) -> Result<(), Option<DeliveryError>> {
-        let (partition, generation) = (task.record.partition(), task.generation);
+        is_awaited: impl Fn() -> bool,
+    ) -> Result<(), Undelivered> {
         let mut held = None;
         let sent = loop {
-            match self.producer.deliver(record).await {
+            match self.deliver(task, record, &mut held).await {
                 // A caller named it, and a stranger's number must not hold a partition of ours.
                 Err(error @ DeliveryError { kind: Refusal::NoPartition, .. })
                     if let Placement::Partition(named) = record.placement
                         && self.producer.lacks_partition(&record.topic, named).await =>
                 {
-                    break Err(Some(error));
+                    break Err(Undelivered::Refused(error));
                 }
                 Err(DeliveryError { kind: Refusal::ForNow | Refusal::NoPartition, reason }) => {
                     telemetry::delivery_refused(&record.topic);
-                    if held.is_none() {
-                        held = Some(Held::new(self, task));
-                        tracing::error!(
-                            to = %record.topic, topic = %self.source, partition, offset = task.record.offset(),
-                            group = %self.served.group, %reason,
-                            "what a record leads to cannot be delivered; the record stays uncommitted, its partition \
-                             pauses, and goes on by itself once it can"
-                        );
-                    }
+                    held.get_or_insert_with(|| self.held(task, record, &reason));
                     time::sleep(SEND_AGAIN_AFTER).await;
-                    if !self.state().partitions.holds(partition, generation) {
-                        break Err(None);
+                    if !self.state().partitions.holds(task.record.partition(), task.generation) {
+                        break Err(Undelivered::Left);
+                    }
+                    if !is_awaited() {
+                        break Err(Undelivered::Expired);
                     }
                 }
-                sent => break sent.map_err(Some),
+                sent => break sent.map_err(Undelivered::Refused),
             }
         };
         if held.take().is_some() && sent.is_ok() {
             tracing::info!(
-                to = %record.topic, topic = %self.source, partition, offset = task.record.offset(),
-                group = %self.served.group, "deliveries work again"
+                to = %record.topic, topic = %self.source, partition = task.record.partition(),
+                offset = task.record.offset(), group = %self.served.group, "deliveries work again"
             );
         }
         sent
     }
 
-    fn as_told(&self, task: &Task, sent: Result<(), Option<DeliveryError>>) -> Sent {
+    /// Sends a record once. Where that takes long its partition is held: without a word from the broker it can be minutes.
+    async fn deliver<'a>(
+        self: &'a Arc<Self>,
+        task: &'a Task,
+        record: &Arc<OutgoingRecord>,
+        held: &mut Option<Held<'a>>,
+    ) -> Result<(), DeliveryError> {
+        let mut delivered = pin!(self.producer.deliver(record));
+        if let Ok(delivered) = time::timeout(SLOW_AFTER, &mut delivered).await {
+            return delivered;
+        }
+        held.get_or_insert_with(|| self.held(task, record, "the broker has not acknowledged it yet"));
+        delivered.await
+    }
+
+    fn held<'a>(self: &'a Arc<Self>, task: &'a Task, record: &OutgoingRecord, reason: &str) -> Held<'a> {
+        let held = Held::new(self, task);
+        tracing::error!(
+            to = %record.topic, topic = %self.source, partition = task.record.partition(),
+            offset = task.record.offset(), group = %self.served.group, reason,
+            "what a record leads to cannot be delivered; the record stays uncommitted, its partition pauses, and goes on by \
+             itself once it can"
+        );
+        held
+    }
+
+    fn as_told(&self, task: &Task, sent: Result<(), Undelivered>) -> Sent {
         match sent {
             Ok(()) => Sent::Done,
-            Err(None) => Sent::Left,
-            Err(Some(DeliveryError { reason, .. })) => {
+            Err(Undelivered::Left) => Sent::Left,
+            Err(Undelivered::Expired) => Sent::Expired,
+            Err(Undelivered::Refused(DeliveryError { reason, .. })) => {
                 tracing::error!(
                     topic = %self.source, partition = task.record.partition(), offset = task.record.offset(),
                     group = %self.served.group, %reason,

@@ -27,7 +27,7 @@ impl Worker {
         telemetry::failed(&self.served.topic, &self.served.group, error.status());
         tracing::warn!(
             topic = %record.topic, partition = record.partition, offset = record.offset, group = %self.served.group,
-            handler = handler.map(tracing::field::display), status = error.status().as_u16(), name = error.name(),
+            handler = handler.map(tracing::field::display), status = error.status().as_u16(), name = error.name_to_log(),
             retries,
             "{what}"
         );
@@ -42,7 +42,7 @@ impl Worker {
         telemetry::failed(&self.served.topic, &self.served.group, error.status());
         tracing::debug!(
             topic = %record.topic, partition = record.partition, offset = record.offset, group = %self.served.group,
-            handler = handler.map(tracing::field::display), status = error.status().as_u16(), name = error.name(),
+            handler = handler.map(tracing::field::display), status = error.status().as_u16(), name = error.name_to_log(),
             "a record was answered with an error that is its caller's"
         );
     }

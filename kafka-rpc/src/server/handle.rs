@@ -24,9 +24,13 @@ use crate::{
     Context, CorrelationId, Deadline, Reply, RetryPolicy, RpcError,
     caught::caught,
     handler::{context::Input, state::Provided},
-    telemetry,
+    moment, telemetry,
     wire::{Received, RequestHeaders, retry},
 };
+
+/// By how much the calls of a handler outlast its timeout: with none, theirs would pass first, and a call that is late is
+/// final, where a handler that is late is tried again.
+const A_MOMENT: Duration = Duration::from_millis(20);
 
 /// What every handler of a process shares.
 #[derive(Debug)]
@@ -124,7 +128,9 @@ impl Handling {
         let run = handler.run;
         // Within all that: one that is written by hand may do its work before it returns its future.
         let running = AssertUnwindSafe(async move { run(context).await }).catch_unwind();
-        let running = scope::of_handler(deadline.map(|deadline| deadline.instant()), running);
+        let ends = handler.timeout.map(|bound| moment::after(Instant::now(), bound.saturating_add(A_MOMENT)));
+        let lent = deadline.map(|deadline| deadline.instant()).into_iter().chain(ends).min();
+        let running = scope::of_handler(lent, running);
         let watched = self.watch.start(handler.location, input);
         let ended = match handler.timeout {
             None => Ok(running.await),

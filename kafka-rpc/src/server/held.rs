@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use super::{
+    assigned::Generation,
     lanes::Job,
     worker::{State, Task, Worker},
 };
@@ -22,29 +23,38 @@ pub(super) struct Held<'a> {
 
 impl<'a> Held<'a> {
     pub(super) fn new(worker: &'a Arc<Worker>, task: &'a Task) -> Self {
-        let mut state = worker.state();
-        state.partitions.hold(task.record.partition(), task.generation);
-        state.lanes.park();
-        worker.tell_ended(&state);
-        drop(state);
-        worker.held_has_changed();
+        worker.hold(task.record.partition(), task.generation);
         Self { worker, task }
     }
 }
 
 impl Drop for Held<'_> {
     fn drop(&mut self) {
-        let Task { record, generation, .. } = self.task;
-        let mut state = self.worker.state();
-        state.partitions.release(record.partition(), *generation);
-        state.lanes.take_place();
-        state.bring_back(record.partition());
-        drop(state);
-        self.worker.held_has_changed();
+        self.worker.release(self.task.record.partition(), self.task.generation);
     }
 }
 
 impl Worker {
+    /// Has a record give up its place, and hold its partition.
+    pub(super) fn hold(self: &Arc<Self>, partition: i32, generation: Generation) {
+        let mut state = self.state();
+        state.partitions.hold(partition, generation);
+        state.lanes.park();
+        self.tell_ended(&state);
+        drop(state);
+        self.held_has_changed();
+    }
+
+    /// Gives it a place again, whether one is free or not, and lets go of its partition.
+    pub(super) fn release(self: &Arc<Self>, partition: i32, generation: Generation) {
+        let mut state = self.state();
+        state.partitions.release(partition, generation);
+        state.lanes.take_place();
+        state.bring_back(partition);
+        drop(state);
+        self.held_has_changed();
+    }
+
     fn held_has_changed(self: &Arc<Self>) {
         self.flow_has_changed();
         self.go();

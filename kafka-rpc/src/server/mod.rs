@@ -3,12 +3,14 @@
 //! In the order in which a record meets them:
 //! - [`consumer`]: polls a subscription, on a thread of its own
 //! - [`rebalance`]: what that thread does when partitions come and go
+//! - [`commits`]: commits what is finished, beside it
 //! - [`intake`]: how much it takes, and when it waits
 //! - [`packing`]: copies what it takes
 //! - [`pack`]: what was taken together, in memory that it shares
 //! - [`assignment`]: what becomes of what was taken: commits, and partitions that go
 //! - [`partitions`]: the partitions that are assigned
 //! - [`assigned`]: one of them, and how far it has come
+//! - [`watermarks`]: what of them may be committed
 //! - [`pausing`]: when one takes no more
 //! - [`lanes`]: which record may run now
 //! - [`hand`]: what is taken from there at a time
@@ -20,17 +22,21 @@
 //! - [`limits`]: what a record may be at most
 //! - [`dedupe`]: the answers that are kept for repeated requests
 //! - [`watch`]: the handlers that run, and for how long
+//! - [`slabs`]: lists of what runs, or is on its way
 //! - [`scope`]: what a running handler lends to the calls it makes
 //! - [`outcome`]: what became of it
 //! - [`failed`]: why it failed, and who is told
 //! - [`delivery`]: sends what that leads to
+//! - [`on_the_way`]: the replies that were sent, and are not delivered yet
 //! - [`held`]: what waits for that to work again
-//! - [`offsets`]: what may be committed
+//! - [`offsets`]: which offsets of a partition are finished
 
 #[cfg(feature = "kafka")]
 mod assigned;
 #[cfg(feature = "kafka")]
 mod assignment;
+#[cfg(feature = "kafka")]
+mod commits;
 #[cfg(feature = "kafka")]
 pub(crate) mod consumer;
 pub(crate) mod dedupe;
@@ -50,6 +56,8 @@ pub(crate) mod lanes;
 pub(crate) mod limits;
 #[cfg(feature = "kafka")]
 pub(crate) mod offsets;
+#[cfg(feature = "kafka")]
+mod on_the_way;
 pub(crate) mod outcome;
 #[cfg(feature = "kafka")]
 mod pack;
@@ -65,7 +73,10 @@ pub(crate) mod reply_topics;
 #[cfg(feature = "kafka")]
 mod runners;
 pub(crate) mod scope;
+pub(crate) mod slabs;
 pub(crate) mod watch;
+#[cfg(feature = "kafka")]
+mod watermarks;
 #[cfg(feature = "kafka")]
 pub(crate) mod worker;
 

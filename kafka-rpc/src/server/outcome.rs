@@ -181,6 +181,13 @@ pub(crate) fn error_reply(
     peer.reply(&peer.read_request(headers?), record.key.as_ref(), Answer::Failure(error)).map(Arc::new)
 }
 
+/// Until when its caller waits, if one does and says so.
+#[cfg(feature = "kafka")]
+pub(crate) fn deadline(served: &Served, record: &Received) -> Option<SystemTime> {
+    let (peer, headers) = sender(served, record);
+    peer.read_request(headers?).deadline
+}
+
 fn sender<'a>(served: &Served, record: &'a Received) -> (Peer, Option<&'a Headers>) {
     let headers = record.headers.as_ref().ok();
     (served.dialect.sender(headers.unwrap_or(&Headers::new())), headers)

@@ -1,8 +1,9 @@
 //! The partitions that are assigned to this instance, and how far each has come.
 
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
 use nohash_hasher::{IntMap, IntSet};
+use tokio_util::sync::CancellationToken;
 
 use super::{
     assigned::{Assigned, Generation, Start},
@@ -38,11 +39,11 @@ impl Partitions {
     }
 
     /// Begins a generation. The keeper of a partition is not told again, so one that is assigned stays as it is.
-    pub(crate) fn assign(&mut self, partition: i32, now: Instant) {
+    pub(crate) fn assign(&mut self, partition: i32) {
         let Self { gone_paused, next_generation, .. } = self;
         self.assigned.entry(partition).or_insert_with(|| Assigned {
             paused: gone_paused.remove(&partition),
-            ..Assigned::new(Generation::next(next_generation), now)
+            ..Assigned::new(Generation::next(next_generation))
         });
     }
 
@@ -201,39 +202,26 @@ impl Partitions {
         partitions.iter().map(of).sum()
     }
 
-    /// How many records of these partitions are finished, and were in no commit before the last.
-    pub(crate) fn finished_since_commit(&self, partitions: &[i32]) -> usize {
-        let of = |own: &Assigned| own.offsets.finished_since(own.committed);
-        partitions.iter().filter_map(|partition| self.assigned.get(partition)).map(of).sum()
-    }
-
-    /// What is to be committed now: watermarks that have moved, and those worth repeating. Notes them as sent.
-    pub(crate) fn due_commits(&mut self, now: Instant) -> Vec<(i32, i64)> {
-        let mut commits = Vec::new();
-        for (partition, own) in &mut self.assigned {
-            commits.extend(own.due_commit(now).map(|watermark| (*partition, watermark)));
-        }
-        commits
-    }
-
-    /// The watermarks of these partitions, for a last commit.
-    pub(crate) fn watermarks(&self, partitions: &[i32]) -> Vec<(i32, i64)> {
-        let watermark =
-            |partition: &i32| Some((*partition, self.assigned.get(partition)?.offsets.watermark()?));
-        partitions.iter().filter_map(watermark).collect()
+    /// What ends when the assignment does that a record was taken in.
+    pub(crate) fn ended(&self, partition: i32, generation: Generation) -> Option<CancellationToken> {
+        let own = self.assigned.get(&partition).filter(|own| own.generation == generation)?;
+        Some(own.ended.token().clone())
     }
 }
 
 #[cfg(test)]
 pub(super) mod tests {
-    use super::{super::held::MOST_HELD, *};
+    use super::{
+        super::{held::MOST_HELD, watermarks::tests::due},
+        *,
+    };
 
     const BOUNDS: Bounds = Bounds { uncommitted: 4, bytes: 100 };
 
     /// Partition 0, bound to four offsets and a hundred bytes.
     pub(in super::super) fn assigned() -> Partitions {
         let mut partitions = Partitions::new("orders".into(), "group".into(), BOUNDS);
-        partitions.assign(0, Instant::now());
+        partitions.assign(0);
         partitions
     }
 
@@ -247,23 +235,37 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn what_waits_for_its_time_hears_of_the_end_of_its_assignment() {
+        let mut partitions = assigned();
+        let old = partitions.take(0, 5, 1).expect("ours");
+        let of_old = partitions.ended(0, old).expect("ours");
+        partitions.assign(0);
+        assert!(!of_old.is_cancelled());
+        let new = partitions.take(0, 0, 1).expect("a record of the new log");
+        assert!(of_old.is_cancelled() && partitions.ended(0, old).is_none());
+        let of_new = partitions.ended(0, new).expect("ours");
+        partitions.revoke(0);
+        assert!(of_new.is_cancelled());
+    }
+
+    #[test]
     fn a_record_of_an_ended_generation_counts_for_nothing() {
         let mut partitions = assigned();
         let old = partitions.take(0, 5, 1).expect("ours");
         partitions.revoke(0);
-        partitions.assign(0, Instant::now());
+        partitions.assign(0);
         let new = partitions.take(0, 5, 1).expect("ours again");
         finish(&mut partitions, old, 5, 1);
-        assert_eq!(partitions.watermarks(&[0]), [(0, 5)]);
+        assert_eq!(due(&partitions), [(0, 5)]);
         finish(&mut partitions, new, 5, 1);
-        assert_eq!(partitions.watermarks(&[0]), [(0, 6)]);
+        assert_eq!(due(&partitions), [(0, 6)]);
     }
 
     #[test]
     fn an_assignment_that_changes_nothing_keeps_the_generation() {
         let mut partitions = assigned();
         let generation = partitions.take(0, 5, 1).expect("ours");
-        partitions.assign(0, Instant::now());
+        partitions.assign(0);
         assert!(partitions.holds(0, generation));
     }
 
@@ -272,11 +274,11 @@ pub(super) mod tests {
         let mut partitions = assigned();
         let old = partitions.take(0, 1_000, 1).expect("ours");
         finish(&mut partitions, old, 1_000, 1);
-        assert_eq!(partitions.due_commits(Instant::now()), [(0, 1_001)]);
+        assert_eq!(due(&partitions), [(0, 1_001)]);
         let new = partitions.take(0, 0, 1).expect("a record of the new log");
         assert!(!partitions.holds(0, old));
         finish(&mut partitions, new, 0, 1);
-        assert_eq!(partitions.due_commits(Instant::now()), [(0, 1)], "though the old log was further");
+        assert_eq!(due(&partitions), [(0, 1)], "though the old log was further");
     }
 
     #[test]
@@ -291,13 +293,13 @@ pub(super) mod tests {
         assert_eq!(partitions.take(0, 8, 1), None, "it comes again");
         assert_eq!(partitions.start(0, old), Start::Gone);
         finish(&mut partitions, old, 5, 1);
-        assert!(partitions.due_commits(Instant::now()).is_empty() && partitions.watermarks(&[0]).is_empty());
+        assert!(due(&partitions).is_empty());
         partitions.has_gone_back(0);
         assert!(partitions.going_back().is_empty());
         let new = partitions.take(0, 5, 1).expect("ours");
         assert!(partitions.take(0, 6, 1).is_some());
         finish(&mut partitions, new, 5, 1);
-        assert_eq!(partitions.due_commits(Instant::now()), [(0, 6)]);
+        assert_eq!(due(&partitions), [(0, 6)]);
     }
 
     #[test]
@@ -325,9 +327,9 @@ pub(super) mod tests {
         partitions.go_back(0, generation);
         assert!(partitions.going_back().is_empty());
         finish(&mut partitions, generation, 5, 1);
-        assert_eq!(partitions.watermarks(&[0]), [(0, 6)], "what has ended counts");
+        assert_eq!(due(&partitions), [(0, 6)], "what has ended counts");
         partitions.revoke(0);
-        partitions.assign(0, Instant::now());
+        partitions.assign(0);
         let generation = partitions.take(0, 6, 1).expect("ours again");
         assert_eq!(partitions.start(0, generation), Start::Runs);
     }
@@ -338,7 +340,7 @@ pub(super) mod tests {
         let before = partitions.take(0, 0, 1).expect("ours");
         assert_eq!(partitions.start(0, before), Start::Runs);
         partitions.revoke(0);
-        partitions.assign(0, Instant::now());
+        partitions.assign(0);
         let old = partitions.take(0, 5, 1).expect("ours");
         for _ in 0..2 {
             assert_eq!(partitions.start(0, old), Start::Runs);
@@ -393,6 +395,6 @@ pub(super) mod tests {
         assert_eq!(partitions.running(&[0]), 1);
         partitions.end(0, generation, 5, 1, false);
         assert_eq!(partitions.running(&[0]), 0);
-        assert_eq!(partitions.watermarks(&[0]), [(0, 5)]);
+        assert_eq!(due(&partitions), [(0, 5)]);
     }
 }

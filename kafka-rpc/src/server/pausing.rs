@@ -117,8 +117,6 @@ impl fmt::Display for Because {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
-
     use super::{
         super::partitions::tests::{assigned, finish},
         *,
@@ -149,14 +147,14 @@ mod tests {
         assert!(partitions.must_pause(0).is_some());
         for _ in 0..2 {
             partitions.revoke(0);
-            partitions.assign(0, Instant::now());
+            partitions.assign(0);
             assert_eq!(partitions.paused(), 1, "librdkafka has not forgotten it");
         }
         assert!(!partitions.is_flowing(0));
         assert_eq!(partitions.may_resume(), [0]);
         assert!(partitions.is_flowing(0));
         partitions.revoke(0);
-        partitions.assign(0, Instant::now());
+        partitions.assign(0);
         assert_eq!(partitions.may_resume(), [0], "librdkafka may have missed it");
         assert!(partitions.may_resume().is_empty(), "said once");
     }
@@ -164,7 +162,7 @@ mod tests {
     #[test]
     fn no_more_is_taken_at_a_time_than_the_fullest_partition_has_room_for() {
         let mut partitions = assigned();
-        partitions.assign(1, Instant::now());
+        partitions.assign(1);
         assert_eq!((partitions.room(), partitions.room_in_bytes()), (4, 100));
         for offset in 0..3 {
             partitions.take(1, offset, 20);

@@ -3,24 +3,23 @@
 
 use std::{
     sync::Arc,
-    thread,
     time::{Duration, Instant},
 };
 
 use rdkafka::{
-    ClientContext, Offset, TopicPartitionList,
-    consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext, Rebalance},
-    error::KafkaError,
+    ClientContext, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer as _, ConsumerContext, Rebalance},
 };
 
-use super::worker::Worker;
+use super::{commits::Commits, worker::Worker};
 
-/// How often a last commit is tried before the records are left to be delivered again.
-const LAST_COMMIT_TRIES: usize = 3;
+/// How long a last commit may take beyond the drain. Nothing is polled meanwhile, and who takes over waits for it.
+const LAST_COMMIT_WITHIN: Duration = Duration::from_secs(3);
 
 /// What happens when partitions come and go. Called by librdkafka on the consumer thread.
 pub(super) struct Rebalances {
     worker: Arc<Worker>,
+    commits: Arc<Commits>,
     drain_timeout: Duration,
     started: Instant,
 }
@@ -47,7 +46,7 @@ impl ConsumerContext for Rebalances {
             );
             self.worker.lose(&partitions);
         } else {
-            self.give_up(consumer, &partitions);
+            self.give_up(&partitions);
         }
     }
 
@@ -73,8 +72,8 @@ impl ConsumerContext for Rebalances {
 }
 
 impl Rebalances {
-    pub(super) fn new(worker: Arc<Worker>, drain_timeout: Duration) -> Self {
-        Self { worker, drain_timeout, started: Instant::now() }
+    pub(super) fn new(worker: Arc<Worker>, commits: Arc<Commits>, drain_timeout: Duration) -> Self {
+        Self { worker, commits, drain_timeout, started: Instant::now() }
     }
 
     fn own(&self, list: &TopicPartitionList) -> Vec<i32> {
@@ -83,7 +82,7 @@ impl Rebalances {
     }
 
     /// Lets what runs end, commits what is finished, and ends the assignment of these partitions. Blocks.
-    pub(super) fn give_up(&self, consumer: &BaseConsumer<Self>, partitions: &[i32]) {
+    pub(super) fn give_up(&self, partitions: &[i32]) {
         if partitions.is_empty() {
             return;
         }
@@ -96,7 +95,7 @@ impl Rebalances {
             );
         }
         if !watermarks.is_empty()
-            && let Err(error) = commit_now(consumer, topic, &watermarks)
+            && let Err(error) = self.commits.commit_now(&watermarks, LAST_COMMIT_WITHIN)
         {
             let finished = self.worker.count_uncommitted(partitions);
             tracing::warn!(
@@ -106,33 +105,4 @@ impl Rebalances {
         }
         self.worker.revoke(partitions);
     }
-}
-
-/// A commit that must be known to have worked: it may meet a group that is just rebalancing.
-fn commit_now(
-    consumer: &BaseConsumer<Rebalances>,
-    topic: &str,
-    watermarks: &[(i32, i64)],
-) -> Result<(), KafkaError> {
-    let list = as_list(topic, watermarks)?;
-    let mut tries = 1;
-    loop {
-        match consumer.commit(&list, CommitMode::Sync) {
-            Err(error) if tries < LAST_COMMIT_TRIES => {
-                tracing::debug!(topic, %error, tries, "the last commit is tried again");
-                tries += 1;
-                thread::sleep(Duration::from_millis(50));
-            }
-            committed => return committed,
-        }
-    }
-}
-
-/// Watermarks as librdkafka takes them.
-pub(super) fn as_list(topic: &str, watermarks: &[(i32, i64)]) -> Result<TopicPartitionList, KafkaError> {
-    let mut list = TopicPartitionList::with_capacity(watermarks.len());
-    for (partition, watermark) in watermarks {
-        list.add_partition_offset(topic, *partition, Offset::Offset(*watermark))?;
-    }
-    Ok(list)
 }

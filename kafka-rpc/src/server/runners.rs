@@ -274,12 +274,17 @@ impl Worker {
         state.stop(&job);
         state.lanes.park();
         self.tell_ended(&state);
+        let Some(ended) = state.partitions.ended(job.item.record.partition(), job.item.generation) else {
+            return state.lanes.abandon(job.lane);
+        };
         drop(state);
         let worker = Arc::clone(self);
         self.tasks.spawn_on(
             async move {
-                let waited = worker.stopping.run_until_cancelled(time::sleep(after)).await;
-                worker.unpark(job, waited.is_some());
+                // A retry may be hours away, and its partition comes and goes with every rebalance.
+                let waits = ended.run_until_cancelled(time::sleep(after));
+                let waited = worker.stopping.run_until_cancelled(waits).await;
+                worker.unpark(job, waited.flatten().is_some());
                 worker.go();
             },
             &self.runtime,

@@ -6,7 +6,7 @@ tokio::task_local! {
     static DEADLINE: Option<Instant>;
 }
 
-/// Runs a handler so that every call it makes ends no later than its own caller waits.
+/// Runs a handler so that every call it makes ends no later than its own caller waits, or it itself may take.
 pub(crate) async fn of_handler<F: Future>(deadline: Option<Instant>, handler: F) -> F::Output {
     DEADLINE.scope(deadline, handler).await
 }

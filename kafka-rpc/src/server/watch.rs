@@ -1,25 +1,17 @@
 //! The handlers that run, and for how long: one that never ends, or never yields, must be found by name.
 
 use std::{
-    cell::Cell,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use slab::Slab;
-
+use super::slabs::{Slabs, Slot};
 use crate::handler::{Location, context::Input};
-
-/// How many lists there are: each thread writes to one, so that threads do not wait for each other's records.
-const LISTS: usize = 16;
 
 /// The handlers that run in a process.
 #[derive(Debug, Default)]
 pub(crate) struct Watch {
-    running: [Mutex<Slab<Running>>; LISTS],
+    running: Slabs<Running>,
 }
 
 #[derive(Debug)]
@@ -44,54 +36,35 @@ pub(crate) struct Slow {
 #[derive(Debug)]
 pub(crate) struct Watched<'a> {
     watch: &'a Watch,
-    list: usize,
-    id: usize,
+    slot: Slot,
 }
 
 impl Watch {
     /// Watches a handler.
     pub(crate) fn start(&self, handler: Location, input: &Arc<Input>) -> Watched<'_> {
         let running = Running { handler, input: Arc::clone(input), seen_at: None, reported: false };
-        let list = own_list();
-        let id = self.list(list).insert(running);
-        Watched { watch: self, list, id }
+        Watched { watch: self, slot: self.running.insert(running) }
     }
 
     /// Looks at what runs: the handlers that are known to have run for longer than this; each is told once.
     pub(crate) fn longer_than(&self, bound: Duration) -> Vec<Slow> {
         let now = Instant::now();
         let mut found = Vec::new();
-        for list in 0..LISTS {
-            for (_, running) in self.list(list).iter_mut() {
-                let seen_for = now.saturating_duration_since(*running.seen_at.get_or_insert(now));
-                if !running.reported && seen_for > bound {
-                    running.reported = true;
-                    let (handler, input) = (running.handler, Arc::clone(&running.input));
-                    found.push(Slow { handler, input, seen_for });
-                }
+        self.running.each(|running| {
+            let seen_for = now.saturating_duration_since(*running.seen_at.get_or_insert(now));
+            if !running.reported && seen_for > bound {
+                running.reported = true;
+                let (handler, input) = (running.handler, Arc::clone(&running.input));
+                found.push(Slow { handler, input, seen_for });
             }
-        }
+        });
         found
     }
-
-    fn list(&self, list: usize) -> MutexGuard<'_, Slab<Running>> {
-        self.running[list % LISTS].lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// The list of this thread.
-fn own_list() -> usize {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    thread_local! {
-        static OWN: Cell<usize> = Cell::new(NEXT.fetch_add(1, Ordering::Relaxed));
-    }
-    OWN.get()
 }
 
 impl Drop for Watched<'_> {
     fn drop(&mut self) {
-        // It is there until now, and so is nothing else under its number.
-        let _removed = self.watch.list(self.list).try_remove(self.id);
+        let _running = self.watch.running.remove(self.slot);
     }
 }
 

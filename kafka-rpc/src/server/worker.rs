@@ -20,6 +20,7 @@ use super::{
     handle::Handling,
     intake::Intake,
     lanes::{Job, Keys, Lanes},
+    on_the_way::OnTheWay,
     outcome::{self, Outcome},
     pack::Packed,
     partitions::Partitions,
@@ -51,6 +52,8 @@ pub(crate) struct Worker {
     pub(crate) source: Arc<str>,
     /// How long a record of the retry topic waits at most, whatever it says.
     longest_delay: Duration,
+    /// After how long a handler is reported.
+    slow_handler: Duration,
     pub(super) handling: Arc<Handling>,
     pub(super) producer: Arc<Producer>,
     pub(super) metrics: SubscriptionMetrics,
@@ -66,6 +69,8 @@ pub(crate) struct Worker {
     pub(super) ended: Condvar,
     /// Told when few jobs are ready, for the consumer thread.
     pub(super) few_ready: Condvar,
+    /// The replies that were sent, and are not delivered yet.
+    pub(super) on_the_way: OnTheWay,
     /// The jobs whose replies were delivered, and that are not ended yet.
     pub(super) delivered: Mutex<Vec<EndedJob>>,
     /// How many records were finished since the last commit.
@@ -131,6 +136,7 @@ impl Worker {
             metrics: SubscriptionMetrics::new(&served.topic, &served.group),
             keys: Keys::new(served.ordering),
             longest_delay: served.dispatch.longest_delay().unwrap_or(LONGEST_DELAY),
+            slow_handler: config.slow_handler,
             served,
             source,
             handling,
@@ -142,6 +148,7 @@ impl Worker {
             state: Mutex::new(state),
             ended: Condvar::new(),
             few_ready: Condvar::new(),
+            on_the_way: OnTheWay::default(),
             delivered: Mutex::default(),
             finished: AtomicUsize::new(0),
             flow_changed: AtomicBool::new(false),
@@ -220,7 +227,8 @@ impl Worker {
                 match self.send_retry(task, again).await {
                     Sent::Refused(_told) => self.fail(task, record, failed.error).await,
                     Sent::Done => done(&self.metrics.retried_later),
-                    Sent::Left => Step::Left,
+                    // Only a reply expires on its way.
+                    Sent::Left | Sent::Expired => Step::Left,
                 }
             }
             Outcome::DeadLetter { letter, reply, failed } => {
@@ -241,6 +249,7 @@ impl Worker {
         match self.send_reply(task, reply).await {
             Sent::Done => done(&self.metrics.replied),
             Sent::Left => Step::Left,
+            Sent::Expired => done(&self.metrics.expired),
             Sent::Refused(error) => self.dead_letter_refused(task, error).await,
         }
     }
@@ -263,18 +272,22 @@ impl Worker {
         letter: Option<Arc<OutgoingRecord>>,
         reply: Option<Arc<OutgoingRecord>>,
     ) -> Step {
-        let mut counter = &self.metrics.discarded;
+        let mut counter = None;
         // The letter first: once the caller has its answer, it may look for it.
         if let Some(letter) = letter {
-            let Some(delivered) = self.deliver_letter(task, letter).await else { return Step::Left };
-            counter = delivered;
+            counter = self.deliver_letter(task, letter).await;
+            if counter.is_none() {
+                return Step::Left;
+            }
         }
-        if let Some(reply) = reply
-            && let Sent::Left = self.send_reply(task, &reply).await
-        {
-            return Step::Left;
+        if let Some(reply) = reply {
+            match self.send_reply(task, &reply).await {
+                Sent::Left => return Step::Left,
+                Sent::Done => counter = counter.or(Some(&self.metrics.replied)),
+                Sent::Refused(_) | Sent::Expired => {}
+            }
         }
-        done(counter)
+        done(counter.unwrap_or(&self.metrics.discarded))
     }
 
     /// A reply that was refused for good is not silence: it is a dead letter.
@@ -292,7 +305,7 @@ impl Worker {
     async fn deliver_letter(self: &Arc<Self>, task: &Task, letter: Arc<OutgoingRecord>) -> Option<&Count> {
         match self.send_letter(task, letter).await {
             Sent::Done => Some(&self.metrics.dead_lettered),
-            Sent::Left => None,
+            Sent::Left | Sent::Expired => None,
             Sent::Refused(_told) => {
                 tracing::error!(
                     topic = %self.source, partition = task.record.partition(), offset = task.record.offset(),
@@ -320,9 +333,9 @@ impl Worker {
         (!wait.is_zero() && wait <= self.longest_delay.saturating_add(CLOCKS)).then_some(wait)
     }
 
-    /// Reports the handlers that have run for longer than this, by name.
-    pub(crate) fn report_slow(&self, bound: Duration) {
-        for slow in self.handling.watch.longer_than(bound) {
+    /// Reports the handlers that have run for longer than they should, by name.
+    pub(crate) fn report_slow(&self) {
+        for slow in self.handling.watch.longer_than(self.slow_handler) {
             let record = &slow.input.record;
             telemetry::slow(&record.topic, &slow.input.group);
             tracing::warn!(

@@ -13,6 +13,7 @@ use super::codec::{self, CodecError};
 pub(crate) struct Envelope<'a> {
     /// Selects the handler; `None` where it is missing or empty.
     pub(crate) command: Option<Cow<'a, str>>,
+    /// `None` where it is missing or empty, too.
     pub(crate) user_id: Option<String>,
     /// As JSON; `None` where it is missing.
     pub(crate) payload: Option<&'a str>,
@@ -39,7 +40,7 @@ pub(crate) fn decode(value: &[u8]) -> Result<Envelope<'_>, CodecError> {
     let fields: Fields<'_, &RawValue> = codec::decode_object(value)?;
     Ok(Envelope {
         command: Some(fields.command).filter(|command| !command.is_empty()),
-        user_id: fields.user_id,
+        user_id: fields.user_id.filter(|id| !id.is_empty()),
         payload: fields.payload.map(RawValue::get),
     })
 }
@@ -149,6 +150,8 @@ mod tests {
         let value = Bytes::from_static(br#"{"id":7,"timestamp":"soon"}"#);
         let envelope = decode(&value).expect("an envelope");
         assert_eq!(envelope, Envelope { command: None, user_id: None, payload: None });
+        let empty = decode(br#"{"type":"","userId":""}"#).expect("an envelope");
+        assert_eq!(empty, envelope, "an empty text is none");
     }
 
     #[test]

@@ -172,7 +172,8 @@ fn text(value: &Value) -> Option<String> {
 /// A number or its text; whatever is no status reads as 500.
 fn status(value: &Value) -> StatusCode {
     let number = match value {
-        Value::Number(number) => number.as_u64().and_then(|number| u16::try_from(number).ok()),
+        // To JavaScript `404.0` is 404.
+        Value::Number(number) => number.as_f64().and_then(|number| number.to_string().parse().ok()),
         Value::String(text) => text.trim().parse().ok(),
         _ => None,
     };
@@ -262,11 +263,19 @@ mod tests {
     }
 
     #[test]
+    fn a_status_is_a_number_as_javascript_has_numbers() {
+        for value in [r#"{"statusCode":404.0}"#, r#"{"statusCode":4.04e2}"#, r#"{"statusCode":" 404 "}"#] {
+            assert_eq!(failure(value).0, 404, "{value}");
+        }
+    }
+
+    #[test]
     fn a_status_that_is_none_reads_as_500() {
         for value in [
             r#"{"statusCode":7}"#,
             r#"{"statusCode":70000}"#,
             r#"{"statusCode":-1}"#,
+            r#"{"statusCode":404.5}"#,
             r#"{"statusCode":"?"}"#,
             r#"{"statusCode":[]}"#,
         ] {

@@ -3,10 +3,7 @@
 use bytes::Bytes;
 
 use super::answer::{Answer, Reply};
-use crate::{
-    RpcError,
-    wire::{Encoded, Headers, Incoming, codec, names, reply},
-};
+use crate::wire::{Headers, codec, names, reply};
 
 /// The names that are this dialect's alone.
 pub(super) const NAMES: &[&str] = &[
@@ -46,14 +43,6 @@ pub(super) fn reply(correlation_id: &Bytes, answer: Answer<'_>) -> Reply {
     Reply { key: None, value, headers }
 }
 
-/// Of a handler that gives several values, the first to come is the reply: a call has one.
-pub(super) fn read_reply(reply: Incoming) -> Result<Encoded, RpcError> {
-    match reply.headers.get(names::NEST_ERR) {
-        Some(error) => Err(reply::decode_error(error)),
-        None => Ok(Encoded::bare(reply.value)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -65,7 +54,10 @@ mod tests {
         },
         *,
     };
-    use crate::wire::{OutgoingRecord, Placement};
+    use crate::{
+        RpcError,
+        wire::{Incoming, OutgoingRecord, Placement},
+    };
 
     fn answered(answer: Answer<'_>) -> OutgoingRecord {
         Peer::Nest.reply(&waiting(b"c-1"), Some(&"k".into()), answer).expect("somebody waits")

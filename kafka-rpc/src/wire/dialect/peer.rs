@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{
     RequestHeaders,
-    answer::{Answer, Reply},
+    answer::{self, Answer, Reply},
     nest, reference, spring,
 };
 use crate::{
@@ -129,8 +129,7 @@ impl Peer {
     pub(crate) fn read_reply(self, reply: Incoming) -> Result<Result<Encoded, RpcError>, CodecError> {
         match self {
             Self::Reference => reply::decode(&reply.value.unwrap_or_default()),
-            Self::Nest => Ok(nest::read_reply(reply)),
-            Self::Spring => Ok(spring::read_reply(reply)),
+            Self::Nest | Self::Spring => Ok(answer::read_bare(reply)),
         }
     }
 

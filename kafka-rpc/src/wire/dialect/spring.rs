@@ -3,11 +3,7 @@
 use bytes::Bytes;
 
 use super::answer::{Answer, Reply};
-use crate::{
-    RpcError,
-    error::INTERNAL_SERVER_ERROR,
-    wire::{Encoded, Headers, Incoming, codec, names, reply},
-};
+use crate::wire::{Headers, codec, names, reply};
 
 /// The names that are this dialect's alone.
 pub(super) const NAMES: &[&str] = &[
@@ -25,7 +21,8 @@ pub(super) fn value(json: &Bytes) -> Option<Bytes> {
 }
 
 /// An error has no value: whatever stood there would be read as the type of a success. Spring's own header for an
-/// exception, `springDeserializerExceptionValue`, is ignored by it when it comes from outside, as a possible attack.
+/// exception, `springDeserializerExceptionValue`, is ignored by it when it comes from outside, as a possible attack. A
+/// listener's error has no form of its own: an error handler says it in headers, the first two of these.
 pub(super) fn reply(correlation_id: &Bytes, key: Option<&Bytes>, answer: Answer<'_>) -> Reply {
     let mut headers = Headers::with_capacity(4);
     headers.push(names::KAFKA_CORRELATION_ID, correlation_id.clone());
@@ -42,24 +39,6 @@ pub(super) fn reply(correlation_id: &Bytes, key: Option<&Bytes>, answer: Answer<
     Reply { key: key.cloned(), value, headers }
 }
 
-/// A listener's error has no form of its own in Spring: its error handler says it in headers, those above.
-pub(super) fn read_reply(reply: Incoming) -> Result<Encoded, RpcError> {
-    let headers = &reply.headers;
-    if let Some(error) = headers.get(names::RPC_ERROR) {
-        return Err(reply::decode_error(error));
-    }
-    let text = |name| headers.get(name).map(|text| String::from_utf8_lossy(text).into_owned());
-    match (text(names::EXCEPTION_FQCN), text(names::EXCEPTION_MESSAGE)) {
-        (None, None) => Ok(Encoded::bare(reply.value)),
-        (name, message) => {
-            let said = |text: Option<String>| text.filter(|text| !text.is_empty());
-            let name = said(name).unwrap_or_else(|| INTERNAL_SERVER_ERROR.to_owned());
-            let message = said(message).unwrap_or_else(|| name.clone());
-            Err(RpcError::internal(message).with_name(name))
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -71,7 +50,10 @@ mod tests {
         },
         *,
     };
-    use crate::wire::{OutgoingRecord, Placement};
+    use crate::{
+        RpcError,
+        wire::{Incoming, OutgoingRecord, Placement},
+    };
 
     const ID: &[u8] = &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 255];
 

@@ -1,0 +1,181 @@
+//! The commits of a consumer: one at a time, on a thread of their own.
+//!
+//! While a commit is on its way librdkafka begins no new partition and ends no rebalance (`rdkafka_assignment.c`, which waits
+//! until there is none): a member that sends the next before the last is answered keeps both from ever happening, for as
+//! long as it has something to commit. And what became of an asynchronous one it does not tell.
+
+use std::{
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread,
+    time::{Duration, Instant},
+};
+
+use rdkafka::{
+    Offset, TopicPartitionList,
+    consumer::{BaseConsumer, CommitMode, Consumer as _},
+    error::KafkaError,
+};
+
+use super::{rebalance::Rebalances, watermarks::Watermark, worker::Worker};
+use crate::caught::caught;
+
+/// After how long a commit that has failed is followed by another.
+const AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// How often a last commit is tried before the records are left to be delivered again, and how long it is waited before that: it
+/// may meet a group that is just rebalancing.
+const LAST_TRIES: u32 = 4;
+const LAST_AGAIN_AFTER: Duration = Duration::from_millis(50);
+
+/// The commits of a consumer, as its own thread sees them.
+#[derive(Debug, Default)]
+pub(super) struct Commits {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// What is to be committed.
+    asked: Option<Vec<Watermark>>,
+    is_under_way: bool,
+    /// How the last one ended; taken by whoever waits for it.
+    ended: Option<Result<(), String>>,
+    failed_at: Option<Instant>,
+    /// Nothing is asked for any more.
+    is_closed: bool,
+    /// The thread has let go of the consumer.
+    is_gone: bool,
+}
+
+impl State {
+    fn is_busy(&self) -> bool {
+        self.asked.is_some() || self.is_under_way
+    }
+}
+
+impl Commits {
+    /// Starts the thread.
+    pub(super) fn start(
+        self: &Arc<Self>,
+        consumer: Arc<BaseConsumer<Rebalances>>,
+        worker: Arc<Worker>,
+    ) -> std::io::Result<()> {
+        let commits = Arc::clone(self);
+        thread::Builder::new().name("kafka-rpc-commits".to_owned()).spawn(move || {
+            while let Some(watermarks) = commits.next() {
+                let committed = commit(&consumer, &worker.source, &watermarks);
+                if committed.is_ok() {
+                    worker.committed(&watermarks);
+                }
+                caught("what hears of a commit", || told(&worker, committed.as_ref()));
+                commits.end(committed);
+            }
+            // Closing it tells of its partitions, on the thread that drops it last: mostly that which polls.
+            drop(consumer);
+            commits.lock().is_gone = true;
+            commits.changed.notify_all();
+        })?;
+        Ok(())
+    }
+
+    /// Whether a commit may be asked for: the last one has been answered, and if it has failed, a while ago.
+    pub(super) fn may_ask(&self) -> bool {
+        let state = self.lock();
+        !state.is_busy() && state.failed_at.is_none_or(|at| at.elapsed() >= AGAIN_AFTER)
+    }
+
+    /// Asks for a commit, and does not wait for it.
+    pub(super) fn ask(&self, watermarks: Vec<Watermark>) {
+        let mut state = self.lock();
+        if !state.is_closed {
+            state.asked = Some(watermarks);
+            state.ended = None;
+            self.changed.notify_all();
+        }
+    }
+
+    /// Commits, and waits until it is known to have worked, for so long at most. Blocks.
+    pub(super) fn commit_now(&self, watermarks: &[Watermark], within: Duration) -> Result<(), String> {
+        let until = Instant::now() + within;
+        let mut tries = 1;
+        loop {
+            // What is on its way may be less.
+            drop(self.wait_until(until, |state| !state.is_busy())?);
+            self.ask(watermarks.to_vec());
+            let mut state = self.wait_until(until, |state| state.ended.is_some() || state.is_gone)?;
+            match state.ended.take() {
+                Some(Ok(())) => return Ok(()),
+                Some(Err(reason)) if tries == LAST_TRIES => return Err(reason),
+                Some(Err(_)) => drop(state),
+                None => return Err("the consumer has been closed".to_owned()),
+            }
+            thread::sleep(LAST_AGAIN_AFTER * tries);
+            tries += 1;
+        }
+    }
+
+    /// Lets the thread end, once what is on its way is answered; waits for that, for so long at most.
+    pub(super) fn close(&self, within: Duration) {
+        self.lock().is_closed = true;
+        self.changed.notify_all();
+        // Else it closes the consumer itself, when it is answered.
+        let _in_time = self.wait_until(Instant::now() + within, |state| state.is_gone);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait_until(
+        &self,
+        until: Instant,
+        is_so: impl Fn(&State) -> bool,
+    ) -> Result<MutexGuard<'_, State>, String> {
+        let left = until.saturating_duration_since(Instant::now());
+        let waited = self.changed.wait_timeout_while(self.lock(), left, |state| !is_so(state));
+        let (state, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+        if timeout.timed_out() && !is_so(&state) {
+            return Err("the group's coordinator does not answer".to_owned());
+        }
+        Ok(state)
+    }
+
+    /// Waits for what is to be committed; `None` where nothing will be.
+    fn next(&self) -> Option<Vec<Watermark>> {
+        let waited = self.changed.wait_while(self.lock(), |state| state.asked.is_none() && !state.is_closed);
+        let mut state = waited.unwrap_or_else(PoisonError::into_inner);
+        let asked = state.asked.take()?;
+        state.is_under_way = true;
+        Some(asked)
+    }
+
+    fn end(&self, committed: Result<(), KafkaError>) {
+        let mut state = self.lock();
+        state.is_under_way = false;
+        state.failed_at = committed.is_err().then(Instant::now);
+        state.ended = Some(committed.map_err(|error| error.to_string()));
+        self.changed.notify_all();
+    }
+}
+
+fn commit(
+    consumer: &BaseConsumer<Rebalances>,
+    topic: &str,
+    watermarks: &[Watermark],
+) -> Result<(), KafkaError> {
+    let mut list = TopicPartitionList::with_capacity(watermarks.len());
+    for Watermark { partition, offset, .. } in watermarks {
+        list.add_partition_offset(topic, *partition, Offset::Offset(*offset))?;
+    }
+    consumer.commit(&list, CommitMode::Sync)
+}
+
+fn told(worker: &Worker, committed: Result<&(), &KafkaError>) {
+    if let Err(error) = committed {
+        tracing::warn!(
+            topic = %worker.source, group = %worker.served.group, %error,
+            "a commit failed; the next includes it"
+        );
+    }
+}
