@@ -123,6 +123,7 @@ async fn a_nested_call_ends_with_the_timeout_of_its_handler() {
     let nested = cluster.peer().read(&cluster.name(TOPIC), 1).await.remove(0);
     let deadline: u64 = nested.text("deadline").and_then(|text| text.parse().ok()).expect("a deadline");
     let sent: u64 = nested.text("timestamp").and_then(|text| text.parse().ok()).expect("a time");
-    assert!((1_000..2_000).contains(&(deadline - sent)), "{} ms", deadline - sent);
+    // Less the time until it was sent.
+    assert!(deadline - sent <= 1_001, "{} ms", deadline - sent);
     running.shutdown().await.expect("a clean shutdown");
 }

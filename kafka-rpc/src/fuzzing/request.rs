@@ -74,8 +74,8 @@ fn read(peer: Peer, headers: &Headers) {
         let deadline = Deadline::at_wall(deadline, (Instant::now(), SystemTime::now()));
         assert!(deadline.is_none_or(|deadline| !deadline.has_passed(Duration::MAX)));
     }
-    let count =
-        first(headers, "retry-count").map_or(0, |count| number::<u64>(count.trim_ascii()).unwrap_or(0));
+    let count = first(headers, "retry-count").and_then(|count| str::from_utf8(count).ok());
+    let count = count.and_then(|count| count.trim().parse::<u64>().ok()).unwrap_or(0);
     assert_eq!(u64::from(retry::count(headers)), count.min(u32::MAX.into()));
     let due = first(headers, "retry-timestamp").and_then(number::<u64>);
     assert_eq!(retry::due(headers).map(clock::millis), due);

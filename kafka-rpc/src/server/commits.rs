@@ -17,7 +17,6 @@ use rdkafka::{
 };
 
 use super::{rebalance::Rebalances, watermarks::Watermark, worker::Worker};
-use crate::caught::caught;
 
 /// After how long a commit that has failed is followed by another.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
@@ -39,7 +38,7 @@ struct State {
     /// What is to be committed.
     asked: Option<Vec<Watermark>>,
     is_under_way: bool,
-    /// How the last one ended; taken by whoever waits for it.
+    /// How the last one ended; taken by whoever waits for it, or tells of it.
     ended: Option<Result<(), String>>,
     failed_at: Option<Instant>,
     /// Nothing is asked for any more.
@@ -68,7 +67,6 @@ impl Commits {
                 if committed.is_ok() {
                     worker.committed(&watermarks);
                 }
-                caught("what hears of a commit", || told(&worker, committed.as_ref()));
                 commits.end(committed);
             }
             // Closing it tells of its partitions, on the thread that drops it last: mostly that which polls.
@@ -88,11 +86,16 @@ impl Commits {
     /// Asks for a commit, and does not wait for it.
     pub(super) fn ask(&self, watermarks: Vec<Watermark>) {
         let mut state = self.lock();
+        state.ended = None;
         if !state.is_closed {
             state.asked = Some(watermarks);
-            state.ended = None;
             self.changed.notify_all();
         }
+    }
+
+    /// Why the last one has failed that nobody waited for, told once.
+    pub(super) fn failed(&self) -> Option<String> {
+        self.lock().ended.take()?.err()
     }
 
     /// Commits, and waits until it is known to have worked, for so long at most. Blocks.
@@ -115,12 +118,12 @@ impl Commits {
         }
     }
 
-    /// Lets the thread end, once what is on its way is answered; waits for that, for so long at most.
-    pub(super) fn close(&self, within: Duration) {
+    /// Lets the thread end, once what is on its way is answered; whether it did within this. Else it closes the consumer itself, when
+    /// that is answered.
+    pub(super) fn close(&self, within: Duration) -> bool {
         self.lock().is_closed = true;
         self.changed.notify_all();
-        // Else it closes the consumer itself, when it is answered.
-        let _in_time = self.wait_until(Instant::now() + within, |state| state.is_gone);
+        self.wait_until(Instant::now() + within, |state| state.is_gone).is_ok()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -169,13 +172,4 @@ fn commit(
         list.add_partition_offset(topic, *partition, Offset::Offset(*offset))?;
     }
     consumer.commit(&list, CommitMode::Sync)
-}
-
-fn told(worker: &Worker, committed: Result<&(), &KafkaError>) {
-    if let Err(error) = committed {
-        tracing::warn!(
-            topic = %worker.source, group = %worker.served.group, %error,
-            "a commit failed; the next includes it"
-        );
-    }
 }

@@ -1,7 +1,7 @@
 //! The consumer thread of a subscription: it polls always, and commits.
 //!
-//! Everything that is told of the assignment is told inside `poll()` and in `Drop`, on this thread, so
-//! commits and revocations never race.
+//! Everything that is told of the assignment is told inside `poll()` and in `Drop`, on this thread. The last commit of what goes
+//! waits for the one that is on its way, so the two never race.
 
 use std::{
     mem,
@@ -93,10 +93,6 @@ impl ConsumerThread {
         let consumer: BaseConsumer<Rebalances> = properties
             .create_with_context(context)
             .map_err(|error| kafka::creation_error("a consumer", &error))?;
-        let consumer = Arc::new(consumer);
-        let no_thread =
-            |source| Error::System { action: "a consumer thread could not be started".to_owned(), source };
-        commits.start(Arc::clone(&consumer), Arc::clone(&worker)).map_err(no_thread)?;
         consumer.subscribe(&[&worker.source]).map_err(|error| Error::Kafka {
             action: format!("subscribing to {name}"),
             reason: error.to_string(),
@@ -104,7 +100,7 @@ impl ConsumerThread {
         let stop = Arc::new(AtomicBool::new(false));
         let (tell, ended) = oneshot::channel();
         let polling = Polling {
-            consumer,
+            consumer: Arc::new(consumer),
             commits,
             worker: Arc::clone(&worker),
             stop: Arc::clone(&stop),
@@ -162,6 +158,8 @@ struct Polling {
 impl Polling {
     /// Polls until it is told to stop, or cannot go on; then closes the consumer.
     fn run_to_its_end(mut self) -> Result<(), Error> {
+        // Not before: it has the consumer too, which nobody would close where this thread could not be started.
+        self.commits.start(Arc::clone(&self.consumer), Arc::clone(&self.worker)).map_err(no_thread)?;
         let ended = caught("the thread of a consumer", || self.run());
         if let Some(Err(_)) = ended {
             // Its partitions are somebody else's, or will be, and no commit of its would count. Before it is closed: that can
@@ -171,8 +169,15 @@ impl Polling {
             // One whose thread has panicked is in its group still.
             caught("what gives up the partitions of a consumer", || self.drain());
         }
-        self.commits.close(LAST_COMMIT_ANSWERED_WITHIN);
         let worker = Arc::clone(&self.worker);
+        if !self.commits.close(LAST_COMMIT_ANSWERED_WITHIN) {
+            caught("what hears of a consumer that stays open", || {
+                tracing::error!(
+                    topic = %worker.source, group = %worker.served.group,
+                    "the group's coordinator does not answer a commit; the consumer does not leave the group before it does"
+                );
+            });
+        }
         caught("what hears of a consumer that closes", || drop(self));
         ended.unwrap_or_else(|| {
             Err(cannot_go_on(&worker, "its thread panicked; the panic itself says where".to_owned()))
@@ -340,6 +345,12 @@ impl Polling {
         if !self.commits.may_ask() {
             return;
         }
+        if let Some(reason) = self.commits.failed() {
+            tracing::warn!(
+                topic = %self.worker.source, group = %self.worker.served.group, reason,
+                "a commit failed; the next includes it"
+            );
+        }
         self.committed_at = Instant::now();
         let watermarks = self.worker.due_commits();
         if !watermarks.is_empty() {
@@ -367,6 +378,10 @@ fn end(worker: &Worker, error: &Error) {
             "consuming has ended: what is read here is not served any more"
         );
     });
+}
+
+fn no_thread(source: std::io::Error) -> Error {
+    Error::System { action: "a consumer thread could not be started".to_owned(), source }
 }
 
 fn cannot_go_on(worker: &Worker, reason: String) -> Error {

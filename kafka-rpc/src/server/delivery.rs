@@ -72,12 +72,13 @@ impl Worker {
         std::mem::take(&mut *self.delivered.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Sends a reply until its job has an end.
-    pub(super) fn send_again(self: &Arc<Self>, job: Job<Task>, reply: Arc<OutgoingRecord>) {
+    /// Sends a reply until its job has an end. It may hold its partition since it was sent before.
+    pub(super) fn send_again(self: &Arc<Self>, job: Job<Task>, reply: Arc<OutgoingRecord>, is_held: bool) {
         let worker = Arc::clone(self);
         self.tasks.spawn_on(
             async move {
-                let step = worker.caught_or_left(&job.item, worker.reply(&job.item, &reply)).await;
+                let held = is_held.then(|| Held::still(&worker, &job.item));
+                let step = worker.caught_or_left(&job.item, worker.reply(&job.item, &reply, held)).await;
                 let ended = worker.conclude(job, step);
                 worker.end(&mut worker.state(), ended);
                 worker.go();
@@ -87,9 +88,14 @@ impl Worker {
     }
 
     /// Sends a reply, and waits for its delivery. One that is larger than the broker takes becomes an error reply, and not silence.
-    pub(super) async fn send_reply(self: &Arc<Self>, task: &Task, reply: &Arc<OutgoingRecord>) -> Sent {
+    pub(super) async fn send_reply<'a>(
+        self: &'a Arc<Self>,
+        task: &'a Task,
+        reply: &Arc<OutgoingRecord>,
+        held: Option<Held<'a>>,
+    ) -> Sent {
         let is_awaited = || self.is_awaited(task);
-        match self.send_while_ours(task, reply, is_awaited).await {
+        match self.send_while_ours(task, reply, held, is_awaited).await {
             Err(Undelivered::Refused(DeliveryError { kind: Refusal::TooLarge, reason })) => {
                 telemetry::reply_replaced(&reply.topic);
                 tracing::error!(
@@ -101,7 +107,7 @@ impl Worker {
                     .with_name("ReplyTooLarge");
                 match outcome::error_reply(&self.served, &task.record.unpack(), &error) {
                     Some(instead) => {
-                        self.as_told(task, self.send_while_ours(task, &instead, is_awaited).await)
+                        self.as_told(task, self.send_while_ours(task, &instead, None, is_awaited).await)
                     }
                     None => Sent::Refused(error),
                 }
@@ -119,12 +125,12 @@ impl Worker {
 
     /// Sends a record to its retry topic.
     pub(super) async fn send_retry(self: &Arc<Self>, task: &Task, record: Arc<OutgoingRecord>) -> Sent {
-        self.as_told(task, self.send_while_ours(task, &record, || true).await)
+        self.as_told(task, self.send_while_ours(task, &record, None, || true).await)
     }
 
     /// Sends a dead letter. One that is larger than the broker takes goes without its value.
     pub(super) async fn send_letter(self: &Arc<Self>, task: &Task, record: Arc<OutgoingRecord>) -> Sent {
-        match self.send_while_ours(task, &record, || true).await {
+        match self.send_while_ours(task, &record, None, || true).await {
             Err(Undelivered::Refused(DeliveryError { kind: Refusal::TooLarge, reason }))
                 if record.value.is_some() =>
             {
@@ -134,22 +140,31 @@ impl Worker {
                     "a dead letter is larger than the broker takes; it goes without its value (`{}`)", names::VALUE_OMITTED
                 );
                 let without = dead_letter::without_value(Arc::unwrap_or_clone(record));
-                self.as_told(task, self.send_while_ours(task, &Arc::new(without), || true).await)
+                self.as_told(task, self.send_while_ours(task, &Arc::new(without), None, || true).await)
             }
             sent => self.as_told(task, sent),
         }
     }
 
     /// Sends a record again and again while only the cluster is in the way and somebody waits for it, and holds its partition
-    /// meanwhile.
-    async fn send_while_ours(
-        self: &Arc<Self>,
-        task: &Task,
+    /// meanwhile, as it may do already.
+    async fn send_while_ours<'a>(
+        self: &'a Arc<Self>,
+        task: &'a Task,
         record: &Arc<OutgoingRecord>,
+        mut held: Option<Held<'a>>,
         is_awaited: impl Fn() -> bool,
     ) -> Result<(), Undelivered> {
-        let mut held = None;
         let sent = loop {
+            // It has been sent before, and that may be minutes ago.
+            if held.is_some() {
+                if !self.state().partitions.holds(task.record.partition(), task.generation) {
+                    break Err(Undelivered::Left);
+                }
+                if !is_awaited() {
+                    break Err(Undelivered::Expired);
+                }
+            }
             match self.deliver(task, record, &mut held).await {
                 // A caller named it, and a stranger's number must not hold a partition of ours.
                 Err(error @ DeliveryError { kind: Refusal::NoPartition, .. })
@@ -162,12 +177,6 @@ impl Worker {
                     telemetry::delivery_refused(&record.topic);
                     held.get_or_insert_with(|| self.held(task, record, &reason));
                     time::sleep(SEND_AGAIN_AFTER).await;
-                    if !self.state().partitions.holds(task.record.partition(), task.generation) {
-                        break Err(Undelivered::Left);
-                    }
-                    if !is_awaited() {
-                        break Err(Undelivered::Expired);
-                    }
                 }
                 sent => break sent.map_err(Undelivered::Refused),
             }

@@ -28,10 +28,6 @@ use crate::{
     wire::{Received, RequestHeaders, retry},
 };
 
-/// By how much the calls of a handler outlast its timeout: with none, theirs would pass first, and a call that is late is
-/// final, where a handler that is late is tried again.
-const A_MOMENT: Duration = Duration::from_millis(20);
-
 /// What every handler of a process shares.
 #[derive(Debug)]
 pub(crate) struct Handling {
@@ -128,17 +124,19 @@ impl Handling {
         let run = handler.run;
         // Within all that: one that is written by hand may do its work before it returns its future.
         let running = AssertUnwindSafe(async move { run(context).await }).catch_unwind();
-        let ends = handler.timeout.map(|bound| moment::after(Instant::now(), bound.saturating_add(A_MOMENT)));
-        let lent = deadline.map(|deadline| deadline.instant()).into_iter().chain(ends).min();
+        let until = handler.timeout.map(|bound| moment::after(Instant::now(), bound));
+        let lent = deadline.map(|deadline| deadline.instant()).into_iter().chain(until).min();
         let running = scope::of_handler(lent, running);
         let watched = self.watch.start(handler.location, input);
-        let ended = match handler.timeout {
+        let ended = match until {
             None => Ok(running.await),
-            Some(bound) => time::timeout(bound, running).await,
+            Some(until) => time::timeout_at(until.into(), running).await,
         };
         drop(watched);
+        // A call of its own ends with it, and that may be seen first; but a call that is late is final, and a handler is not.
+        let is_late = until.is_some_and(|until| Instant::now() >= until);
         let answer = match ended {
-            Ok(Ok(answer)) => answer,
+            Ok(Ok(answer)) if answer.is_ok() || !is_late => answer,
             Ok(Err(panic)) => {
                 let panic = panic_message(&*panic);
                 telemetry::panicked(&served.topic, &served.group);
@@ -152,7 +150,7 @@ impl Handling {
                 // What it said is for the dead letter, and not for the caller.
                 Err(RpcError::internal("the handler panicked").with_source(panic))
             }
-            Err(_elapsed) => {
+            Ok(Ok(_)) | Err(_) => {
                 telemetry::timed_out(&served.topic, &served.group);
                 let bound = handler.timeout.unwrap_or_default();
                 Err(RpcError::gateway_timeout(format!("the handler did not end within {bound:?}"))

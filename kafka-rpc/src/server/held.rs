@@ -11,8 +11,8 @@ use super::{
     worker::{State, Task, Worker},
 };
 
-/// How many records of a partition may wait so before no more of it are started: each is sent again and again, and what is
-/// started behind so many would most likely wait too.
+/// How many records of a partition may wait so before no more of it are started: what is started behind so many would most likely
+/// wait too.
 pub(super) const MOST_HELD: usize = 16;
 
 /// A record that waits for a delivery to work again, until this is dropped.
@@ -24,6 +24,11 @@ pub(super) struct Held<'a> {
 impl<'a> Held<'a> {
     pub(super) fn new(worker: &'a Arc<Worker>, task: &'a Task) -> Self {
         worker.hold(task.record.partition(), task.generation);
+        Self { worker, task }
+    }
+
+    /// Of a record that holds its partition already.
+    pub(super) fn still(worker: &'a Arc<Worker>, task: &'a Task) -> Self {
         Self { worker, task }
     }
 }

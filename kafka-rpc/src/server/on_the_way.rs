@@ -76,28 +76,26 @@ impl Worker {
 impl Sent {
     fn told(mut self, delivered: &Result<(), DeliveryError>) {
         if delivered.is_ok()
-            && let Some((job, _reply)) = self.take()
+            && let Some((job, _reply)) = self.job.take()
         {
+            if self.take_off() {
+                self.worker.release(job.item.record.partition(), job.item.generation);
+            }
             self.worker.replied(&job);
         }
     }
 
-    fn take(&mut self) -> Option<(Job<Task>, Arc<OutgoingRecord>)> {
-        let taken = self.job.take()?;
-        if let Some(Reply { partition, generation, is_held: true, .. }) =
-            self.worker.on_the_way.remove(self.slot)
-        {
-            self.worker.release(partition, generation);
-        }
-        Some(taken)
+    /// Takes it off the way; whether it holds its partition.
+    fn take_off(&self) -> bool {
+        self.worker.on_the_way.remove(self.slot).is_some_and(|reply| reply.is_held)
     }
 }
 
 /// It was not delivered, or could not be queued, or the producer has gone without a word: it is sent once more.
 impl Drop for Sent {
     fn drop(&mut self) {
-        if let Some((job, reply)) = self.take() {
-            self.worker.send_again(job, reply);
+        if let Some((job, reply)) = self.job.take() {
+            self.worker.send_again(job, reply, self.take_off());
         }
     }
 }

@@ -16,7 +16,7 @@ use super::{commits::Commits, worker::Worker};
 /// How long a last commit may take beyond the drain. Nothing is polled meanwhile, and who takes over waits for it.
 const LAST_COMMIT_WITHIN: Duration = Duration::from_secs(3);
 
-/// What happens when partitions come and go. Called by librdkafka on the consumer thread.
+/// What happens when partitions come and go. Called by librdkafka on the consumer thread, or on that which closes the consumer.
 pub(super) struct Rebalances {
     worker: Arc<Worker>,
     commits: Arc<Commits>,

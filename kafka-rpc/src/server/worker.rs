@@ -18,6 +18,7 @@ use super::{
     assigned::Generation,
     delivery::Sent,
     handle::Handling,
+    held::Held,
     intake::Intake,
     lanes::{Job, Keys, Lanes},
     on_the_way::OnTheWay,
@@ -62,7 +63,7 @@ pub(crate) struct Worker {
     /// Ends what only waits, such as for a retry.
     pub(super) stopping: CancellationToken,
     pub(super) keys: Keys,
-    /// What the consumer thread has received since it last took records: only that thread locks it.
+    /// What the consumer thread has received since it last took records: it alone locks it, and whoever closes the consumer.
     pub(super) intake: Mutex<Intake>,
     state: Mutex<State>,
     /// Told whenever a handler ends, for whoever drains.
@@ -245,8 +246,13 @@ impl Worker {
     }
 
     /// Sends a reply, as often as it takes.
-    pub(super) async fn reply(self: &Arc<Self>, task: &Task, reply: &Arc<OutgoingRecord>) -> Step {
-        match self.send_reply(task, reply).await {
+    pub(super) async fn reply<'a>(
+        self: &'a Arc<Self>,
+        task: &'a Task,
+        reply: &Arc<OutgoingRecord>,
+        held: Option<Held<'a>>,
+    ) -> Step {
+        match self.send_reply(task, reply, held).await {
             Sent::Done => done(&self.metrics.replied),
             Sent::Left => Step::Left,
             Sent::Expired => done(&self.metrics.expired),
@@ -281,7 +287,7 @@ impl Worker {
             }
         }
         if let Some(reply) = reply {
-            match self.send_reply(task, &reply).await {
+            match self.send_reply(task, &reply, None).await {
                 Sent::Left => return Step::Left,
                 Sent::Done => counter = counter.or(Some(&self.metrics.replied)),
                 Sent::Refused(_) | Sent::Expired => {}
