@@ -128,6 +128,23 @@ impl Item {
         }
     }
 
+    /// Whether what is deprecated may be named without a warning, as far as it is said here: generated code names what the
+    /// user's does. What else is deprecated, such as the constant of a topic, is to be warned about.
+    pub(crate) fn may_be_deprecated(&self) -> bool {
+        let attrs = self.handlers.iter().flat_map(|handler| &handler.attrs).chain(self.attrs());
+        let allows = |attribute: &Attribute| {
+            let is_lint = ["allow", "expect"].iter().any(|level| attribute.path().is_ident(level));
+            let lints = attribute.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated);
+            is_lint && lints.is_ok_and(|lints| lints.iter().any(|lint| lint.path().is_ident("deprecated")))
+        };
+        let mut attrs = attrs.filter(|attribute| {
+            attribute.path().is_ident("deprecated")
+                || is_conditional(attribute, "deprecated")
+                || allows(attribute)
+        });
+        attrs.next().is_some()
+    }
+
     /// Whether the handlers register by themselves.
     pub(crate) fn registers(&self) -> bool {
         self.options.register.unwrap_or(true)

@@ -97,7 +97,7 @@ fn is_called(path: &Path, name: &str) -> bool {
 fn take_undecided(attrs: &mut Vec<Attribute>, errors: &mut Errors) {
     attrs.retain(|attribute| {
         let adds = |name| conditional(attribute).iter().any(|added| is_called(added.path(), name));
-        let is_undecided = adds("command") || adds("cfg");
+        let is_undecided = ["command", "kafka_handler", "cfg"].into_iter().any(adds);
         if is_undecided {
             errors.at(
                 attribute,

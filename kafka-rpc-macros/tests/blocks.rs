@@ -4,7 +4,7 @@
 
 use std::marker::PhantomData;
 
-use kafka_rpc::{RpcError, Runtime, kafka_handler};
+use kafka_rpc::{RpcError, Runtime, State, kafka_handler};
 
 struct Postgres;
 struct Mysql;
@@ -64,6 +64,24 @@ impl Archive {
     #[cfg_attr(all(), deprecated)]
     #[command(Name::Old)]
     async fn old(&self, _: OldRequest) -> Result<(), RpcError> {
+        Ok(())
+    }
+}
+
+#[kafka_handler(topic = "lookups", group = "archive")]
+trait Lookup {
+    #[command("LOOK_UP")]
+    async fn look_up(&self) -> Result<(), RpcError>;
+}
+
+#[deprecated]
+#[derive(Clone)]
+struct OldDb;
+
+#[kafka_handler(register = false)]
+impl Lookup for Archive {
+    #[allow(deprecated)]
+    async fn look_up(&self, _: (), State(_db): State<OldDb>) -> Result<(), RpcError> {
         Ok(())
     }
 }

@@ -74,6 +74,25 @@ struct Pinged(u64);
 
 pings! { Pinged, () }
 
+mod platform {
+    pub(crate) use kafka_rpc as rpc;
+}
+
+macro_rules! through_a_platform {
+    ($name:ident, $payload:ty, $answer:expr) => {
+        #[$crate::platform::rpc::kafka_handler(
+                            topic = "platform",
+                            group = "platform",
+                            crate = $crate::platform::rpc
+                        )]
+        async fn $name(_: $payload) -> Result<u64, $crate::platform::rpc::RpcError> {
+            Ok($answer)
+        }
+    };
+}
+
+through_a_platform!(answer, String, 42);
+
 fn runtime() -> RuntimeBuilder {
     Runtime::builder().provide(Safe(1)).provide(Branch).provide(Pinged(7))
 }
@@ -88,6 +107,7 @@ async fn what_a_macro_writes_of_its_callers_tokens_is_served() {
     assert_eq!(client.close().await, Ok(()));
     assert_eq!(client.open(1).await, Ok(2));
     assert_eq!(client.lock(1).await, Ok(3));
+    assert_eq!(client.answer("what?".to_owned()).await, Ok(42));
 }
 
 #[tokio::test]

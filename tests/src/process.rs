@@ -15,6 +15,11 @@ pub(crate) fn signal(process: &Child, name: &str) -> io::Result<()> {
     run(Command::new("kill").arg(format!("-{name}")).arg(process.id().to_string()))
 }
 
+/// The same to a process and all that it has started, where it has a group of its own.
+pub(crate) fn signal_group(process: &Child, name: &str) -> io::Result<()> {
+    run(Command::new("kill").arg(format!("-{name}")).arg("--").arg(format!("-{}", process.id())))
+}
+
 /// Freezes a process, and returns once it is frozen: when `kill` ends, a thread may still run for a moment, and answer.
 pub(crate) fn freeze(process: &Child) -> io::Result<()> {
     signal(process, "STOP")?;

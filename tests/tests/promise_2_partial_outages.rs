@@ -8,8 +8,9 @@ use tests::{
     orders::{DEAD_LETTERS, OrderService, Orders as _, REPLIES, TOPIC, fail, order, place},
 };
 
-/// How many handlers may run at once by default, and more.
+/// How many handlers may run at once by default.
 const AT_ONCE: usize = 256;
+/// More.
 const MANY: usize = 300;
 
 type Broker = MockCluster<'static, DefaultProducerContext>;

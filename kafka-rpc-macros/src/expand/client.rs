@@ -22,18 +22,20 @@ pub(crate) fn client(item: &Item) -> TokenStream {
     };
     let private = item.private();
     let vis = visibility(item);
-    let doc = doc(item);
+    let (doc, deprecated) = (doc(item), super::allow_deprecated(item));
     let methods: Vec<_> = item.handlers.iter().map(|handler| Method::new(item, handler)).collect();
     let declarations = methods.iter().map(Method::declaration);
     let definitions = methods.iter().map(Method::definition);
     quote! {
         #[doc = #doc]
-        #[allow(dead_code, deprecated, private_bounds, private_interfaces, unreachable_pub, unused_lifetimes)]
+        #[allow(dead_code, private_bounds, private_interfaces, unreachable_pub, unused_lifetimes)]
+        #deprecated
         #vis trait #name {
             #(#declarations)*
         }
 
-        #[allow(deprecated, unused_lifetimes)]
+        #[allow(unused_lifetimes)]
+        #deprecated
         impl<AnyCaller: #private::Caller + ?#private::Sized> #name for AnyCaller {
             #(#definitions)*
         }

@@ -4,7 +4,7 @@ use proc_macro2::{Ident, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::{Attribute, FnArg, ItemImpl, Meta, Pat, Type, parse_quote, parse_quote_spanned, spanned::Spanned};
 
-use super::{assert, extractors, local, registry};
+use super::{allow_deprecated, assert, extractors, local, registry};
 use crate::model::{Form, Handler, Item, outer};
 
 /// The trait: its methods get the context, so that an implementor can take extractors from it.
@@ -21,13 +21,13 @@ pub(crate) fn contract(item: &Item) -> TokenStream {
     contract.supertraits.push(parse_quote!(#private::Sync));
     contract.supertraits.push(parse_quote!('static));
     let methods = item.handlers.iter().map(|handler| method(item, handler));
-    let requirements = local("_requirements");
+    let (requirements, deprecated) = (local("_requirements"), allow_deprecated(item));
     let handlers = registry::handlers(item);
     contract.items = methods.map(syn::TraitItem::Verbatim).collect();
     contract.items.push(parse_quote! {
         /// Every command of the contract, for `.handlers(..)` on the runtime's builder.
         #[must_use]
-        #[allow(deprecated)]
+        #deprecated
         fn handlers() -> #private::Handlers
         where
             Self: #private::Sized,
@@ -152,9 +152,10 @@ fn forward(item: &Item, handler: &Handler) -> TokenStream {
     // In the place of the `self` that it is passed on as: see the client's.
     let receiver: FnArg = parse_quote_spanned!(name.span()=> &self);
     let (result, into_result) = (Ident::new("result", output.span()), assert::into_result(item, output));
+    let deprecated = allow_deprecated(item);
     quote_spanned! {name.span()=>
         #(#cfgs)*
-        #[allow(deprecated)]
+        #deprecated
         async fn #name(
             #receiver,
             #pat: #ty,
@@ -181,7 +182,9 @@ fn requirements(item: &Item) -> Option<TokenStream> {
             quote!(#(#cfgs)* #requires)
         })
     });
+    let deprecated = allow_deprecated(item);
     Some(quote! {
+        #deprecated
         fn requirements(#requirements: &mut #private::Requirements) {
             #(#requires)*
         }

@@ -34,12 +34,17 @@ pub(crate) fn kafka_handler(options: TokenStream, tokens: &TokenStream) -> Token
     validate::options(&item, &mut of_options);
     match (of_options.into_tokens(), errors.into_tokens()) {
         (None, None) => expand(item),
-        (Some(errors), None) if matches!(item.form, Form::Contract(_)) => {
+        (Some(errors), None) if matches!(item.form, Form::Contract(_)) && knows_its_crate(&item) => {
             let as_if_right = expand(with_some_options(item));
             quote!(#errors #as_if_right)
         }
         (of_options, errors) => as_written(item.form, &quote!(#of_options #errors)),
     }
+}
+
+/// Whether it is known where kafka-rpc is: what is wrong may be just that.
+fn knows_its_crate(item: &Item) -> bool {
+    item.options.krate.is_some() || item.options.stated("crate").is_none()
 }
 
 /// A contract whose options are what is wrong, with such as it can be expanded with: its impl and its client's callers have no
@@ -129,7 +134,9 @@ fn no_dead_letter(item: &Item) -> Option<TokenStream> {
     if item.position() != Position::EveryRecord || item.options.dead_letters_of.is_some() {
         return None;
     }
-    Some(assert::is_no_dead_letter(item, item.handlers.first()?.dead_letter()?))
+    let probe = assert::is_no_dead_letter(item, item.handlers.first()?.dead_letter()?);
+    let deprecated = allow_deprecated(item);
+    Some(quote!(#deprecated #probe))
 }
 
 /// Handlers are async and take `&self` and their payload by value whether they need it or not, so the lints that
@@ -146,6 +153,11 @@ fn allow_what_a_handler_must_do(item: &mut Item) {
             ));
         }
     });
+}
+
+/// What keeps the compiler from saying of generated code what the user has said, or allowed, of their own.
+fn allow_deprecated(item: &Item) -> Option<TokenStream> {
+    item.may_be_deprecated().then(|| quote!(#[allow(deprecated)]))
 }
 
 /// A variable of generated code, which the user's code cannot see and does not shadow.

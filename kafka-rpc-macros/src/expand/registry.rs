@@ -5,7 +5,8 @@ use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::{Expr, Path, Type, spanned::Spanned};
 
 use super::{
-    assert, client, extractors, from_inside, local, payload, subscription_name, subscription_path, visibility,
+    allow_deprecated, assert, client, extractors, from_inside, local, payload, subscription_name,
+    subscription_path, visibility,
 };
 use crate::{
     attr::Destination,
@@ -17,7 +18,7 @@ use crate::{
 pub(crate) fn subscription(item: &Item) -> TokenStream {
     let private = item.private();
     let name = subscription_name(item);
-    let options = &item.options;
+    let (options, deprecated) = (&item.options, allow_deprecated(item));
     let outside = |expression: &Expr| client::outside_of(item, expression);
     let [topic, group] = [&options.topic, &options.group].map(|name| name.as_ref().map(outside));
     let location = assert::location(item, item.name().map_or_else(|| item.form.span(), Ident::span));
@@ -42,11 +43,13 @@ pub(crate) fn subscription(item: &Item) -> TokenStream {
     let retry = module_retry(item).map(|(name, path)| {
         quote_spanned! {path.span()=>
             #[allow(dead_code, non_upper_case_globals)]
+            #deprecated
             static #name: &dyn #private::RetryPolicy = &#path;
         }
     });
     quote! {
-        #[allow(deprecated, non_upper_case_globals)]
+        #[allow(non_upper_case_globals)]
+        #deprecated
         const #name: #private::Subscription =
             #private::Subscription::#new #replies #dead_letter #retry_topic #dialect #ordering #concurrency;
         #retry
@@ -68,10 +71,10 @@ pub(crate) fn handlers_of_service(item: &Item) -> TokenStream {
     let private = item.private();
     let (generics, _, condition) = block.generics.split_for_impl();
     let ty = &block.self_ty;
-    let body = handlers(item);
+    let (body, deprecated) = (handlers(item), allow_deprecated(item));
     let vis = visibility(item);
     quote! {
-        #[allow(deprecated)]
+        #deprecated
         impl #generics #ty #condition {
             /// The commands of this service, for `.handlers(..)` on the runtime's builder.
             #[must_use]
@@ -98,11 +101,11 @@ pub(crate) fn handlers_of_functions(item: &Item) -> TokenStream {
         }
         _ => return TokenStream::new(),
     };
-    let body = handlers(item);
+    let (body, deprecated) = (handlers(item), allow_deprecated(item));
     quote! {
         #[doc = #doc]
         #[must_use]
-        #[allow(deprecated)]
+        #deprecated
         #vis fn #name() -> #private::Handlers {
             #body
         }
@@ -240,8 +243,9 @@ pub(crate) fn registration(item: &Item) -> TokenStream {
         Form::Module(_) => quote!(handlers),
         Form::Function(function) => format_ident!("{}_handlers", function.sig.ident).into_token_stream(),
     };
+    let deprecated = allow_deprecated(item);
     quote! {
-        #[allow(deprecated)]
+        #deprecated
         const _: () = {
             #private::inventory::submit! { #private::Registration { handlers: #handlers } }
         };

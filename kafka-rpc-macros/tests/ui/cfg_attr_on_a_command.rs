@@ -21,4 +21,20 @@ impl Service {
     }
 }
 
+#[kafka_handler(topic = "t", group = "g")]
+mod tools {
+    use super::RpcError;
+
+    #[command("A")]
+    pub async fn a() -> Result<(), RpcError> {
+        Ok(())
+    }
+
+    #[cfg_attr(all(), kafka_handler(topic = "u", group = "g"))]
+    #[command("B")]
+    pub async fn b() -> Result<(), RpcError> {
+        Ok(())
+    }
+}
+
 fn main() {}

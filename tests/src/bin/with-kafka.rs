@@ -1,12 +1,11 @@
 //! Runs a command with a real Kafka of its own: `with-kafka [--brokers N] COMMAND [ARGUMENT]..`
 //!
 //! The command finds the bootstrap list in `KAFKA_BROKERS`, and this ends as the command does. Told to end by a signal, it ends
-//! the command and the brokers.
+//! what the command has started, and the brokers.
 
 use std::{
     env, io,
-    process::{Child, Command, ExitCode, ExitStatus},
-    time::Duration,
+    process::{Command, ExitCode},
 };
 
 use tests::{cluster::Brokers, interrupt};
@@ -25,20 +24,8 @@ fn main() -> io::Result<ExitCode> {
     };
     interrupt::listen()?;
     let brokers = Brokers::start(count)?;
-    let mut command = Command::new(command).args(rest).env("KAFKA_BROKERS", brokers.addresses()).spawn()?;
-    let status = ended(&mut command).inspect_err(|_told| {
-        // It may have ended just now.
-        let _ended = command.kill().and_then(|()| command.wait());
-    })?;
+    let mut command = Command::new(command);
+    let status = interrupt::run_to_its_end(command.args(rest).env("KAFKA_BROKERS", brokers.addresses()))?;
     drop(brokers);
     Ok(status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from))
-}
-
-fn ended(command: &mut Child) -> io::Result<ExitStatus> {
-    loop {
-        if let Some(status) = command.try_wait()? {
-            return Ok(status);
-        }
-        interrupt::sleep(Duration::from_millis(20))?;
-    }
 }

@@ -25,11 +25,16 @@ const STOP_WITHIN: Duration = Duration::from_mins(1);
 /// How long a caller may take to see all its calls end: the longest deadline, and a machine that is busy.
 const CALLS_END_WITHIN: Duration = Duration::from_mins(1);
 
-/// A process of the run. It is killed with it, and ends by itself where the run is killed: it reads the other end of its input.
+/// How long an instance is left alone after its start: until it listens for signals, its end would be no stop in good order.
+const SETTLES: Duration = Duration::from_secs(3);
+
+/// A process of the run. It is killed with it, and ends by itself where the run is killed, unless it is frozen just then: it
+/// reads the other end of its input.
 #[derive(Debug)]
 struct Member {
     name: String,
     process: Child,
+    started: Instant,
 }
 
 impl Member {
@@ -38,7 +43,7 @@ impl Member {
         let log = File::create(ledger.with_extension("log"))?;
         // The panics on purpose would spend most of the machine's time on looking up where they come from.
         let process = command.env("RUST_BACKTRACE", "0").stdin(Stdio::piped()).stderr(log).spawn()?;
-        Ok(Self { name, process })
+        Ok(Self { name, process, started: Instant::now() })
     }
 
     /// Waits until it has ended by itself; how, if not in good order.
@@ -154,6 +159,9 @@ impl Fleet {
 
     /// Asks an instance to shut down. The next start in its slot waits for it.
     pub(super) fn stop(&mut self, slot: usize) -> io::Result<()> {
+        if let Slot::Runs(member) = &self.slots[slot] {
+            interrupt::sleep(SETTLES.saturating_sub(member.started.elapsed()))?;
+        }
         self.signal(slot, "TERM")?;
         self.slots[slot] = match std::mem::replace(&mut self.slots[slot], Slot::Empty) {
             Slot::Runs(member) => Slot::Stops(member),

@@ -90,9 +90,11 @@ fn run(arguments: &RunArguments) -> io::Result<ExitCode> {
     let log = Log::of(&addresses)?;
     wait_until_drained(&log, arguments.partitions)?;
     fleet.stop_all()?;
+    interrupt::check()?;
     log.write(arguments.partitions, &Writer::append_to(&ledgers.of_log())?)?;
     drop((log, brokers));
 
+    interrupt::check()?;
     println!("reconciling");
     let evidence = ledgers.read()?;
     evidence.proves_something()?;

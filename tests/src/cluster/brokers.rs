@@ -259,8 +259,12 @@ fn jars() -> io::Result<PathBuf> {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folder = tests.join("../target/kafka");
     let (pom, done) = (fs::read_to_string(tests.join("kafka/pom.xml"))?, folder.join(".done"));
-    // Which jars these are: others are asked for once that says so.
+    // Which jars these are: where that says others, none of these may be left among them.
     if fs::read_to_string(&done).ok().as_ref() != Some(&pom) {
+        match fs::remove_dir_all(&folder) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
         let maven = Command::new("mvn")
             .args(["-q", "-B", "-f"])
             .arg(tests.join("kafka/pom.xml"))
