@@ -83,12 +83,12 @@ impl Worker {
 
     /// The same, where nothing more can be committed of them.
     pub(crate) fn lose(&self, partitions: &[i32]) {
-        self.count_uncommitted(partitions);
+        self.count_redelivered(partitions);
         self.revoke(partitions);
     }
 
     /// Counts what may be committed of these partitions, and will be delivered again: there is no commit of it that worked.
-    pub(crate) fn count_uncommitted(&self, partitions: &[i32]) -> usize {
+    pub(crate) fn count_redelivered(&self, partitions: &[i32]) -> usize {
         let finished = self.state().partitions.finished_since_commit(partitions);
         self.metrics.redelivered.increment(finished as u64);
         finished

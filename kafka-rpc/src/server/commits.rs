@@ -17,6 +17,7 @@ use rdkafka::{
 };
 
 use super::{rebalance::Rebalances, watermarks::Watermark, worker::Worker};
+use crate::caught::caught;
 
 /// After how long a commit that has failed is followed by another.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
@@ -63,11 +64,14 @@ impl Commits {
         let commits = Arc::clone(self);
         thread::Builder::new().name("kafka-rpc-commits".to_owned()).spawn(move || {
             while let Some(watermarks) = commits.next() {
-                let committed = commit(&consumer, &worker.source, &watermarks);
-                if committed.is_ok() {
-                    worker.committed(&watermarks);
-                }
-                commits.end(committed);
+                let committed = caught("the thread of commits", || {
+                    commit(&consumer, &worker.source, &watermarks).map(|()| worker.committed(&watermarks))
+                });
+                // Whatever has become of it: what is under way for ever would be the last.
+                commits.end(committed.map_or_else(
+                    || Err("it panicked; the panic itself says where".to_owned()),
+                    |committed| committed.map_err(|error| error.to_string()),
+                ));
             }
             // Closing it tells of its partitions, on the thread that drops it last: mostly that which polls.
             drop(consumer);
@@ -153,11 +157,11 @@ impl Commits {
         Some(asked)
     }
 
-    fn end(&self, committed: Result<(), KafkaError>) {
+    fn end(&self, committed: Result<(), String>) {
         let mut state = self.lock();
         state.is_under_way = false;
         state.failed_at = committed.is_err().then(Instant::now);
-        state.ended = Some(committed.map_err(|error| error.to_string()));
+        state.ended = Some(committed);
         self.changed.notify_all();
     }
 }

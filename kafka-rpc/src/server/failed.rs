@@ -4,10 +4,7 @@
 use super::worker::{Task, Worker};
 use crate::{RpcError, handler::Location};
 #[cfg(feature = "kafka")]
-use crate::{
-    telemetry,
-    wire::{Received, retry},
-};
+use crate::{telemetry, wire::Received};
 
 /// Why a record failed, and in which handler.
 #[derive(Debug)]
@@ -23,7 +20,7 @@ impl Worker {
     /// is for the dead letter and the caller.
     pub(super) fn report(&self, task: &Task, record: &Received, failed: &Failed, what: &str) {
         let Failed { error, handler } = failed;
-        let retries = task.retries.saturating_add(retry::count(record.headers()));
+        let retries = task.retries.saturating_add(self.served.retries_before(record.headers()));
         telemetry::failed(&self.served.topic, &self.served.group, error.status());
         tracing::warn!(
             topic = %record.topic, partition = record.partition, offset = record.offset, group = %self.served.group,

@@ -50,19 +50,15 @@ impl Handling {
         let record = &input.record;
         let headers = record.headers();
         let peer = served.dialect.sender(headers);
-        let (mut request, mut before) = (peer.read_request(headers), retry::count(headers));
+        let mut request = peer.read_request(headers);
         let refused = self.reply_topics.check(served, &request).err();
         // Whoever wrote a `reply-to` that is not allowed gets no reply there, and there is nowhere else.
         if refused.is_some() || served.reply_topic.is_none() {
             request = request.unaddressed();
         }
-        if served.of_dead_letters {
-            // How often it was tried says nothing of this handler.
-            before = 0;
-        }
         let at = |wall| Deadline::at_wall(wall, (Instant::now(), SystemTime::now()));
         let deadline = request.deadline.and_then(at);
-        let retries = before.saturating_add(retries);
+        let retries = served.retries_before(headers).saturating_add(retries);
         let attempt = Attempt { served, record, peer, request: &request, deadline, handler: None, retries };
 
         // Where nobody is answered, it is an event like any other.

@@ -83,8 +83,9 @@ pub(crate) mod worker;
 use std::sync::Arc;
 
 use crate::{
-    Dialect,
+    Dialect, Headers,
     handler::{Location, Ordering},
+    wire::retry,
 };
 
 /// A subscription as it is served: the agreement of everything that was registered for its topic and group.
@@ -107,6 +108,13 @@ pub(crate) struct Served {
     pub(crate) dispatch: Arc<dispatch::Dispatch>,
     /// Where it was written, for logs.
     pub(crate) locations: Vec<Location>,
+}
+
+impl Served {
+    /// How often a record had been tried again before it came here. Of a dead letter that says nothing of its own handler.
+    pub(crate) fn retries_before(&self, headers: &Headers) -> u32 {
+        if self.of_dead_letters { 0 } else { retry::count(headers) }
+    }
 }
 
 #[cfg(any(test, fuzzing))]

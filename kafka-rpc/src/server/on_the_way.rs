@@ -35,7 +35,7 @@ pub(super) struct Reply {
 }
 
 /// A reply on its way to the broker, with the job that it ends.
-struct Sent {
+struct OnItsWay {
     worker: Arc<Worker>,
     job: Option<(Job<Task>, Arc<OutgoingRecord>)>,
     slot: Slot,
@@ -46,7 +46,7 @@ impl Worker {
     pub(super) fn send_off(self: &Arc<Self>, job: Job<Task>, reply: &Arc<OutgoingRecord>) {
         let (partition, generation) = (job.item.record.partition(), job.item.generation);
         let slot = self.on_the_way.insert(Reply { partition, generation, seen_at: None, is_held: false });
-        let sent = Sent { worker: Arc::clone(self), job: Some((job, Arc::clone(reply))), slot };
+        let sent = OnItsWay { worker: Arc::clone(self), job: Some((job, Arc::clone(reply))), slot };
         let _seen_to = self.producer.queue(reply, Box::new(move |delivered| sent.told(&delivered)));
     }
 
@@ -73,7 +73,7 @@ impl Worker {
     }
 }
 
-impl Sent {
+impl OnItsWay {
     fn told(mut self, delivered: &Result<(), DeliveryError>) {
         if delivered.is_ok()
             && let Some((job, _reply)) = self.job.take()
@@ -92,7 +92,7 @@ impl Sent {
 }
 
 /// It was not delivered, or could not be queued, or the producer has gone without a word: it is sent once more.
-impl Drop for Sent {
+impl Drop for OnItsWay {
     fn drop(&mut self) {
         if let Some((job, reply)) = self.job.take() {
             self.worker.send_again(job, reply, self.take_off());

@@ -161,7 +161,7 @@ pub(crate) fn letter(
 ) -> Option<Arc<OutgoingRecord>> {
     let (peer, headers) = sender(served, record);
     let unaddressed = RequestHeaders::default();
-    let retries = headers.map_or(0, retry::count).saturating_add(retries);
+    let retries = headers.map_or(0, |headers| served.retries_before(headers)).saturating_add(retries);
     let attempt =
         Attempt { served, record, peer, request: &unaddressed, deadline: None, handler: None, retries };
     match attempt.give_up(error) {

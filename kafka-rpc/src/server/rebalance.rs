@@ -97,7 +97,7 @@ impl Rebalances {
         if !watermarks.is_empty()
             && let Err(error) = self.commits.commit_now(&watermarks, LAST_COMMIT_WITHIN)
         {
-            let finished = self.worker.count_uncommitted(partitions);
+            let finished = self.worker.count_redelivered(partitions);
             tracing::warn!(
                 %topic, %group, ?partitions, finished, %error,
                 "the last commit failed; records that were finished will be delivered again"
