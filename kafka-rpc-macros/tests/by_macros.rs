@@ -80,11 +80,7 @@ mod platform {
 
 macro_rules! through_a_platform {
     ($name:ident, $payload:ty, $answer:expr) => {
-        #[$crate::platform::rpc::kafka_handler(
-                                    topic = "platform",
-                                    group = "platform",
-                                    crate = $crate::platform::rpc
-                                )]
+        #[$crate::platform::rpc::kafka_handler(topic = "answers", group = "all", crate = $crate::platform::rpc)]
         async fn $name(_: $payload) -> Result<u64, $crate::platform::rpc::RpcError> {
             Ok($answer)
         }
