@@ -133,9 +133,8 @@ impl Item {
     pub(crate) fn may_be_deprecated(&self) -> bool {
         let attrs = self.handlers.iter().flat_map(|handler| &handler.attrs).chain(self.attrs());
         let allows = |attribute: &Attribute| {
-            let is_lint = ["allow", "expect"].iter().any(|level| attribute.path().is_ident(level));
-            let lints = attribute.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated);
-            is_lint && lints.is_ok_and(|lints| lints.iter().any(|lint| lint.path().is_ident("deprecated")))
+            ["allow", "expect"].iter().any(|level| attribute.path().is_ident(level))
+                && parts(attribute).any(|lint| lint.path().is_ident("deprecated"))
         };
         let mut attrs = attrs.filter(|attribute| {
             attribute.path().is_ident("deprecated")
@@ -286,11 +285,13 @@ fn is_conditional(attribute: &Attribute, name: &str) -> bool {
 
 /// What a `#[cfg_attr(..)]` adds where its condition holds; nothing of another attribute.
 pub(crate) fn conditional(attribute: &Attribute) -> Vec<Meta> {
-    if !attribute.path().is_ident("cfg_attr") {
-        return Vec::new();
-    }
+    if attribute.path().is_ident("cfg_attr") { parts(attribute).skip(1).collect() } else { Vec::new() }
+}
+
+/// What stands in the parentheses of an attribute, where that is a list.
+fn parts(attribute: &Attribute) -> impl Iterator<Item = Meta> {
     let parts = attribute.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated);
-    parts.map(|parts| parts.into_iter().skip(1).collect()).unwrap_or_default()
+    parts.into_iter().flatten()
 }
 
 /// An attribute as it stands before an item, where the user may have it inside.

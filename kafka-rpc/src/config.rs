@@ -204,9 +204,9 @@ impl Config {
         self
     }
 
-    /// Creates the topics of what is served where they are missing and this client may make them, with 3 partitions (dead letters that are not handled here: 1) and the
-    /// cluster's replication. By default `false`: a missing topic of commands is an error at `start()`, and a missing one of replies,
-    /// retries or dead letters a warning.
+    /// Creates the topics of what is served where they are missing and this client may make them, with 3 partitions (dead letters
+    /// that are not handled here: 1) and the cluster's replication. By default `false`: a missing topic of commands is an error at
+    /// `start()`, and a missing one of replies, retries or dead letters a warning.
     #[must_use]
     pub fn create_topics(mut self, create: bool) -> Self {
         self.create_topics = create;

@@ -41,11 +41,7 @@ pub(crate) async fn ensure(
     let unlisted: Vec<_> =
         needed(served).into_iter().filter(|(topic, _)| !known.contains(&**topic)).collect();
     // Making comes before asking: a cluster that makes a topic when it is asked for it makes one of another size.
-    let unlisted = if config.create_topics && !is_embedded(producer).await {
-        create(config, unlisted).await?
-    } else {
-        unlisted
-    };
+    let unlisted = if config.create_topics { create(config, producer, unlisted).await? } else { unlisted };
     // All at once: asking for one that is not there takes a while.
     let found = join_all(unlisted.iter().map(|(topic, _)| look_for(config, producer, topic))).await;
     let (mut missing, mut hidden) = (Vec::new(), Vec::new());
@@ -164,9 +160,13 @@ async fn look_for(config: &Config, producer: &Arc<Producer>, topic: &Arc<str>) -
     }
 }
 
-/// Makes topics with so many partitions; gives back those that this client may not make.
-async fn create(config: &Config, missing: Vec<(Arc<str>, i32)>) -> Result<Vec<(Arc<str>, i32)>, Error> {
-    if missing.is_empty() {
+/// Makes topics with so many partitions; gives back those that are not made so.
+async fn create(
+    config: &Config,
+    producer: &Arc<Producer>,
+    missing: Vec<(Arc<str>, i32)>,
+) -> Result<Vec<(Arc<str>, i32)>, Error> {
+    if missing.is_empty() || is_embedded(producer).await {
         return Ok(missing);
     }
     let admin: AdminClient<DefaultClientContext> =

@@ -12,12 +12,16 @@ const FREEZE_WITHIN: Duration = Duration::from_secs(5);
 
 /// Sends a signal by its name, such as `TERM`, `STOP` or `CONT`.
 pub(crate) fn signal(process: &Child, name: &str) -> io::Result<()> {
-    run(Command::new("kill").arg(format!("-{name}")).arg(process.id().to_string()))
+    kill(name, &process.id().to_string())
 }
 
 /// The same to a process and all that it has started, where it has a group of its own.
 pub(crate) fn signal_group(process: &Child, name: &str) -> io::Result<()> {
-    run(Command::new("kill").arg(format!("-{name}")).arg("--").arg(format!("-{}", process.id())))
+    kill(name, &format!("-{}", process.id()))
+}
+
+fn kill(name: &str, whom: &str) -> io::Result<()> {
+    run(Command::new("kill").args([&format!("-{name}"), "--", whom]))
 }
 
 /// Freezes a process, and returns once it is frozen: when `kill` ends, a thread may still run for a moment, and answer.

@@ -225,11 +225,11 @@ impl WithoutSelf<'_> {
             return;
         }
         *qself = Some(QSelf {
-            lt_token: syn::Token![<](path.span()),
+            lt_token: Token![<](path.span()),
             ty: Box::new(self.0.clone()),
             position: 0,
             as_token: None,
-            gt_token: syn::Token![>](path.span()),
+            gt_token: Token![>](path.span()),
         });
         let rest = path.segments.iter().skip(1);
         *path = parse_quote!(::#(#rest)::*);

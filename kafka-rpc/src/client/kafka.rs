@@ -27,7 +27,7 @@ use crate::{
     producer::{Delivery, DeliveryError, OnDelivery, Producer, QueueError},
     rename::{Rename, renamed},
     telemetry::{self, CallMetrics},
-    wire::{Encoded, OutgoingRecord, Placement, clock, codec},
+    wire::{Encoded, OutgoingRecord, Placement, clock},
 };
 
 /// Carries calls over Kafka.
@@ -78,12 +78,9 @@ impl KafkaTransport {
         outgoing: Outgoing,
         deadline: Instant,
     ) -> Result<Encoded, CallError> {
-        let started = Instant::now();
-        let late = |progress| CallError::late(&outgoing.topic, started, progress);
         let reply_topic = &self.topics.called(outgoing.reply_topic()?).name;
-        if Instant::now() >= deadline {
-            return Err(late(Progress::NotSent));
-        }
+        let started = outgoing.unless_late(deadline)?;
+        let late = |progress| CallError::late(&outgoing.topic, started, progress);
         let id = Uuid::new_v4();
         let at_once = self.prepared_at_once(topic, reply_topic, id, &outgoing);
         let Prepared { turn, route, mut call } = if let Some(prepared) = at_once {
@@ -101,12 +98,7 @@ impl KafkaTransport {
             return Err(late(call.journey().progress()));
         };
         let answer = answer.map_err(|error| of_topic(&topic.name, error))?;
-        match outgoing.callee.read_reply(answer) {
-            Ok(reply) => reply.map_err(CallError::Remote),
-            Err(error) => {
-                Err(CallError::Decode { topic: outgoing.topic.into_owned(), reason: codec::explain(&error) })
-            }
-        }
+        outgoing.read_reply(answer)
     }
 
     /// What a request needs, if nothing of it has to be waited for.
@@ -158,11 +150,8 @@ impl KafkaTransport {
         outgoing: Outgoing,
         deadline: Instant,
     ) -> Result<(), CallError> {
-        let started = Instant::now();
+        let started = outgoing.unless_late(deadline)?;
         let late = |progress| CallError::late(&outgoing.topic, started, progress);
-        if started >= deadline {
-            return Err(late(Progress::NotSent));
-        }
         // Whoever goes on to send would keep the shutdown from ever having sent all.
         self.pending.unless_closed(outgoing.of_handler)?;
         let id = Uuid::new_v4().to_string();

@@ -24,7 +24,7 @@ use crate::{
         Served, dedupe::Dedupe, handle::Handling, limits::Limits, outcome::Outcome,
         reply_topics::ReplyTopics, watch::Watch,
     },
-    wire::{Encoded, Incoming, OutgoingRecord, Received, ReplyTo, clock, codec},
+    wire::{Encoded, Incoming, OutgoingRecord, Received, ReplyTo, clock},
 };
 
 /// The handlers of a runtime, called in the process: no broker, the same bytes.
@@ -182,7 +182,7 @@ impl Transport for Carrier {
     fn call(self: Arc<Self>, outgoing: Outgoing, deadline: Instant) -> BoxFuture<Result<Encoded, CallError>> {
         Box::pin(async move {
             let (handlers, serving) = self.serving(&outgoing.topic)?;
-            let started = unless_late(&outgoing, deadline)?;
+            let started = outgoing.unless_late(deadline)?;
             let wall = moment::wall_after(SystemTime::now(), deadline.saturating_duration_since(started));
             let reply_topic = renamed(handlers.map_topics.as_ref(), outgoing.reply_topic()?);
             let (id, now) = (Uuid::new_v4().to_string(), clock::now_millis());
@@ -205,20 +205,14 @@ impl Transport for Carrier {
             let Ok(reply) = answered.await else {
                 return Err(CallError::late(&outgoing.topic, started, Progress::Acknowledged));
             };
-            match outgoing.callee.read_reply(Incoming { value: reply.value, headers: reply.headers }) {
-                Ok(reply) => reply.map_err(CallError::Remote),
-                Err(error) => Err(CallError::Decode {
-                    topic: outgoing.topic.into_owned(),
-                    reason: codec::explain(&error),
-                }),
-            }
+            outgoing.read_reply(Incoming { value: reply.value, headers: reply.headers })
         })
     }
 
     fn notify(self: Arc<Self>, outgoing: Outgoing, deadline: Instant) -> BoxFuture<Result<(), CallError>> {
         Box::pin(async move {
             let (handlers, serving) = self.serving(&outgoing.topic)?;
-            unless_late(&outgoing, deadline)?;
+            outgoing.unless_late(deadline)?;
             let (id, now) = (Uuid::new_v4().to_string(), clock::now_millis());
             let headers = outgoing.callee.event(&id, outgoing.headers.clone(), now);
             for index in serving {
@@ -227,10 +221,4 @@ impl Transport for Carrier {
             Ok(())
         })
     }
-}
-
-/// The time, unless nothing is sent any more: it is past the deadline, as it may be where that is inherited.
-fn unless_late(outgoing: &Outgoing, deadline: Instant) -> Result<Instant, CallError> {
-    let now = Instant::now();
-    if now < deadline { Ok(now) } else { Err(CallError::late(&outgoing.topic, now, Progress::NotSent)) }
 }

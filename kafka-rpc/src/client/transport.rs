@@ -6,8 +6,8 @@ use bytes::Bytes;
 
 use super::command::Body;
 use crate::{
-    CallError, Headers,
-    wire::{Encoded, Peer, codec, envelope},
+    CallError, Headers, Progress,
+    wire::{Encoded, Incoming, Peer, codec, envelope},
 };
 
 pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send + 'static>>;
@@ -34,6 +34,22 @@ impl Outgoing {
         self.reply_topic.as_deref().ok_or_else(|| CallError::Invalid {
             reason: format!("`{}` has no replies (`replies = none`); send it with `.notify()`", self.topic),
         })
+    }
+
+    /// The time, unless nothing is sent any more: it is past the deadline, as it may be where that is inherited.
+    pub(crate) fn unless_late(&self, deadline: Instant) -> Result<Instant, CallError> {
+        let now = Instant::now();
+        if now < deadline { Ok(now) } else { Err(CallError::late(&self.topic, now, Progress::NotSent)) }
+    }
+
+    /// The data of its reply, or the other side's error.
+    pub(crate) fn read_reply(self, reply: Incoming) -> Result<Encoded, CallError> {
+        match self.callee.read_reply(reply) {
+            Ok(reply) => reply.map_err(CallError::Remote),
+            Err(error) => {
+                Err(CallError::Decode { topic: self.topic.into_owned(), reason: codec::explain(&error) })
+            }
+        }
     }
 
     /// The value of the record.

@@ -339,10 +339,7 @@ impl Polling {
     fn commit_if_due(&mut self) {
         let since = self.committed_at.elapsed();
         let is_due = since >= COMMIT_EVERY || self.worker.finished() >= COMMIT_AFTER;
-        if !is_due || since < COMMIT_NOT_BEFORE {
-            return;
-        }
-        if !self.commits.may_ask() {
+        if !is_due || since < COMMIT_NOT_BEFORE || !self.commits.may_ask() {
             return;
         }
         if let Some(reason) = self.commits.failed() {
@@ -361,8 +358,7 @@ impl Polling {
     /// Drains and commits, before the consumer is dropped and so leaves its group: what is finished must be committed while it
     /// is ours.
     fn drain(&self) {
-        let context = Arc::clone(self.consumer.context());
-        context.give_up(&self.worker.assigned());
+        self.consumer.context().give_up(&self.worker.assigned());
     }
 }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::{
     assigned::Generation,
     lanes::Job,
+    partitions::Partitions,
     worker::{State, Task, Worker},
 };
 
@@ -63,6 +64,29 @@ impl Worker {
     fn held_has_changed(self: &Arc<Self>) {
         self.flow_has_changed();
         self.go();
+    }
+}
+
+impl Partitions {
+    /// Holds a partition: a record of it waits for a delivery to work again, and does not run meanwhile.
+    pub(crate) fn hold(&mut self, partition: i32, generation: Generation) {
+        if let Some(own) = self.of_assignment(partition, generation) {
+            own.held += usize::from(own.generation == generation);
+            own.running = own.running.saturating_sub(1);
+        }
+    }
+
+    /// Lets go of a partition that was held: the record runs on.
+    pub(crate) fn release(&mut self, partition: i32, generation: Generation) {
+        if let Some(own) = self.of_assignment(partition, generation) {
+            own.held = own.held.saturating_sub(usize::from(own.generation == generation));
+            own.running += 1;
+        }
+    }
+
+    /// How many partitions are held.
+    pub(crate) fn held(&self) -> usize {
+        self.assigned.values().filter(|own| own.held > 0).count()
     }
 }
 

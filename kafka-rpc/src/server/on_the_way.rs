@@ -22,11 +22,11 @@ use crate::{producer::DeliveryError, wire::OutgoingRecord};
 pub(super) const SLOW_AFTER: Duration = Duration::from_secs(15);
 
 /// The replies of a subscription that are on their way.
-pub(super) type OnTheWay = Slabs<Reply>;
+pub(super) type OnTheWay = Slabs<SentOff>;
 
 /// A reply on its way, as far as its partition is concerned.
 #[derive(Debug)]
-pub(super) struct Reply {
+pub(super) struct SentOff {
     partition: i32,
     generation: Generation,
     /// The first look after it was sent. Most are delivered before one, and need no clock.
@@ -45,7 +45,7 @@ impl Worker {
     /// Sends a reply; its job ends once it is delivered.
     pub(super) fn send_off(self: &Arc<Self>, job: Job<Task>, reply: &Arc<OutgoingRecord>) {
         let (partition, generation) = (job.item.record.partition(), job.item.generation);
-        let slot = self.on_the_way.insert(Reply { partition, generation, seen_at: None, is_held: false });
+        let slot = self.on_the_way.insert(SentOff { partition, generation, seen_at: None, is_held: false });
         let sent = OnItsWay { worker: Arc::clone(self), job: Some((job, Arc::clone(reply))), slot };
         let _seen_to = self.producer.queue(reply, Box::new(move |delivered| sent.told(&delivered)));
     }

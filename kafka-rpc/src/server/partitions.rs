@@ -58,7 +58,7 @@ impl Partitions {
 
     /// Whether a generation is still ours.
     pub(crate) fn holds(&self, partition: i32, generation: Generation) -> bool {
-        self.assigned.get(&partition).is_some_and(|own| own.generation == generation)
+        self.own(partition, generation).is_some()
     }
 
     /// Takes a record; `None` if the partition is not ours, or [goes back](Self::going_back).
@@ -154,16 +154,13 @@ impl Partitions {
     }
 
     /// A partition, also where this is an earlier generation of its assignment.
-    fn of_assignment(&mut self, partition: i32, generation: Generation) -> Option<&mut Assigned> {
+    pub(super) fn of_assignment(&mut self, partition: i32, generation: Generation) -> Option<&mut Assigned> {
         self.assigned.get_mut(&partition).filter(|own| (own.began..=own.generation).contains(&generation))
     }
 
     /// A partition in this generation, unless it is given up.
     fn of(&mut self, partition: i32, generation: Generation) -> Option<&mut Assigned> {
-        if self.given_up.contains(&partition) {
-            return None;
-        }
-        self.assigned.get_mut(&partition).filter(|own| own.generation == generation)
+        if self.given_up.contains(&partition) { None } else { self.own_mut(partition, generation) }
     }
 
     /// How many handlers run for these partitions.
@@ -175,27 +172,6 @@ impl Partitions {
         self.assigned.keys().copied().collect()
     }
 
-    /// Holds a partition: a record of it waits for a delivery to work again, and does not run meanwhile.
-    pub(crate) fn hold(&mut self, partition: i32, generation: Generation) {
-        if let Some(own) = self.of_assignment(partition, generation) {
-            own.held += usize::from(own.generation == generation);
-            own.running = own.running.saturating_sub(1);
-        }
-    }
-
-    /// Lets go of a partition that was held: the record runs on.
-    pub(crate) fn release(&mut self, partition: i32, generation: Generation) {
-        if let Some(own) = self.of_assignment(partition, generation) {
-            own.held = own.held.saturating_sub(usize::from(own.generation == generation));
-            own.running += 1;
-        }
-    }
-
-    /// How many partitions are held.
-    pub(crate) fn held(&self) -> usize {
-        self.assigned.values().filter(|own| own.held > 0).count()
-    }
-
     /// How many offsets of these partitions were taken, and may not be committed.
     pub(crate) fn uncommitted(&self, partitions: &[i32]) -> usize {
         let of = |partition| self.assigned.get(partition).map_or(0, |own| own.offsets.uncommitted());
@@ -204,8 +180,17 @@ impl Partitions {
 
     /// What ends when the assignment does that a record was taken in.
     pub(crate) fn ended(&self, partition: i32, generation: Generation) -> Option<CancellationToken> {
-        let own = self.assigned.get(&partition).filter(|own| own.generation == generation)?;
-        Some(own.ended.token().clone())
+        Some(self.own(partition, generation)?.ended.token().clone())
+    }
+
+    /// A partition in this generation.
+    fn own(&self, partition: i32, generation: Generation) -> Option<&Assigned> {
+        self.assigned.get(&partition).filter(|own| own.generation == generation)
+    }
+
+    /// The same, to change.
+    pub(super) fn own_mut(&mut self, partition: i32, generation: Generation) -> Option<&mut Assigned> {
+        self.assigned.get_mut(&partition).filter(|own| own.generation == generation)
     }
 }
 
