@@ -44,7 +44,7 @@ impl Transport for KafkaTransport {
         Box::pin(async move {
             let topic = self.topics.called(&outgoing.topic);
             let counted = Counted::new(&topic);
-            counted.ended(self.ask(&topic, outgoing, deadline).await)
+            counted.ended(self.ask(&topic, &outgoing, deadline).await)
         })
     }
 
@@ -52,7 +52,7 @@ impl Transport for KafkaTransport {
         Box::pin(async move {
             let topic = self.topics.called(&outgoing.topic);
             let counted = Counted::new(&topic);
-            counted.ended(self.tell(&topic, outgoing, deadline).await)
+            counted.ended(self.tell(&topic, &outgoing, deadline).await)
         })
     }
 
@@ -75,23 +75,23 @@ impl KafkaTransport {
     async fn ask(
         &self,
         topic: &CalledTopic,
-        outgoing: Outgoing,
+        outgoing: &Outgoing,
         deadline: Instant,
     ) -> Result<Encoded, CallError> {
         let reply_topic = &self.topics.called(outgoing.reply_topic()?).name;
         let started = outgoing.unless_late(deadline)?;
         let late = |progress| CallError::late(&outgoing.topic, started, progress);
         let id = Uuid::new_v4();
-        let at_once = self.prepared_at_once(topic, reply_topic, id, &outgoing);
+        let at_once = self.prepared_at_once(topic, reply_topic, id, outgoing);
         let Prepared { turn, route, mut call } = if let Some(prepared) = at_once {
             prepared?
         } else {
-            let prepared = self.prepared(topic, reply_topic, id, &outgoing);
+            let prepared = Box::pin(self.prepared(topic, reply_topic, id, outgoing));
             time::timeout_at(deadline.into(), prepared)
                 .await
                 .map_err(|_elapsed| late(Progress::NotSent))??
         };
-        self.send(id, call.journey(), &topic.name, &route, &outgoing, deadline)?;
+        self.send(id, call.journey(), &topic.name, &route, outgoing, deadline)?;
         drop(turn);
         let Ok(answer) = time::timeout_at(deadline.into(), &mut call).await else {
             self.replies.look_for_partitions();
@@ -147,7 +147,7 @@ impl KafkaTransport {
     async fn tell(
         &self,
         topic: &CalledTopic,
-        outgoing: Outgoing,
+        outgoing: &Outgoing,
         deadline: Instant,
     ) -> Result<(), CallError> {
         let started = outgoing.unless_late(deadline)?;
@@ -157,7 +157,7 @@ impl KafkaTransport {
         let id = Uuid::new_v4().to_string();
         let now = clock::now_millis();
         let headers = outgoing.callee.event(&id, outgoing.headers.clone(), now);
-        let record = record(&topic.name, &outgoing, headers, &id, now);
+        let record = record(&topic.name, outgoing, headers, &id, now);
         let refused = |error: DeliveryError| CallError::undeliverable(&outgoing.topic, error.reason);
         let queued = time::timeout_at(deadline.into(), self.queue_event(topic, &record));
         let delivery = queued.await.map_err(|_elapsed| late(Progress::NotSent))?.map_err(refused)?;

@@ -43,11 +43,11 @@ impl Outgoing {
     }
 
     /// The data of its reply, or the other side's error.
-    pub(crate) fn read_reply(self, reply: Incoming) -> Result<Encoded, CallError> {
+    pub(crate) fn read_reply(&self, reply: Incoming) -> Result<Encoded, CallError> {
         match self.callee.read_reply(reply) {
             Ok(reply) => reply.map_err(CallError::Remote),
             Err(error) => {
-                Err(CallError::Decode { topic: self.topic.into_owned(), reason: codec::explain(&error) })
+                Err(CallError::Decode { topic: self.topic.to_string(), reason: codec::explain(&error) })
             }
         }
     }

@@ -7,8 +7,11 @@ tokio::task_local! {
 }
 
 /// Runs a handler so that every call it makes ends no later than its own caller waits, or it itself may take.
-pub(crate) async fn of_handler<F: Future>(deadline: Option<Instant>, handler: F) -> F::Output {
-    DEADLINE.scope(deadline, handler).await
+pub(crate) fn of_handler<F: Future>(
+    deadline: Option<Instant>,
+    handler: F,
+) -> impl Future<Output = F::Output> {
+    DEADLINE.scope(deadline, handler)
 }
 
 /// The deadline of the handler that is running here, if one is and has one.

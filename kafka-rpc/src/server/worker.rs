@@ -176,7 +176,8 @@ impl Worker {
                     );
                 });
                 let error = RpcError::internal("a panic beside the handler");
-                self.caught_or_left(task, async { self.fail(task, &task.record.unpack(), error).await }).await
+                let failed = async { self.fail(task, &task.record.unpack(), error).await };
+                Box::pin(self.caught_or_left(task, failed)).await
             }
         }
     }
@@ -191,6 +192,8 @@ impl Worker {
     }
 
     /// Runs a record, and does what it leads to.
+    ///
+    /// What it seldom leads to is in boxes: every handler that waits would keep room for all of that.
     async fn run(self: &Arc<Self>, task: &Task, input: &mut Arc<Input>) -> Step {
         match Arc::get_mut(input) {
             Some(before) => task.record.unpack_into(&mut before.record),
@@ -225,8 +228,8 @@ impl Worker {
             Outcome::RetryLater { record: again, failed } => {
                 let what = "a record failed, and is tried again through the retry topic";
                 self.report(task, record, &failed, what);
-                match self.send_retry(task, again).await {
-                    Sent::Refused(_told) => self.fail(task, record, failed.error).await,
+                match Box::pin(self.send_retry(task, again)).await {
+                    Sent::Refused(_told) => Box::pin(self.fail(task, record, failed.error)).await,
                     Sent::Done => done(&self.metrics.retried_later),
                     // Only a reply expires on its way.
                     Sent::Left | Sent::Expired => Step::Left,
@@ -235,7 +238,7 @@ impl Worker {
             Outcome::DeadLetter { letter, reply, failed } => {
                 let what = "a record failed for good, and goes to the dead-letter topic";
                 self.report(task, record, &failed, what);
-                self.tell_of_failure(task, Some(letter), reply).await
+                Box::pin(self.tell_of_failure(task, Some(letter), reply)).await
             }
             Outcome::Discarded(failed) => {
                 let what = "a record failed for good, and is discarded: there is no dead-letter topic for it";
