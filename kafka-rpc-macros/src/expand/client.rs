@@ -2,13 +2,9 @@
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
-use syn::{
-    Expr, ExprPath, Path, QSelf, Token, Type, parse_quote,
-    spanned::Spanned,
-    visit_mut::{self, VisitMut},
-};
+use syn::{Token, Type, parse_quote, spanned::Spanned};
 
-use super::{assert, registry, subscription_path, visibility};
+use super::{assert, outside::type_outside, registry, subscription_path, visibility};
 use crate::{
     attr::{ClientName, CommandName, Destination},
     model::{Form, Handler, Item},
@@ -96,13 +92,13 @@ impl<'a> Method<'a> {
         let payload = handler.read_payload().map(|payload| {
             // Not a hidden variable: see `assert`.
             let name = payload.name().cloned().unwrap_or_else(|| Ident::new("request", payload.ty.span()));
-            (name, outside(item, &payload.ty))
+            (name, type_outside(item, &payload.ty))
         });
         let unit: Type = parse_quote!(());
         let call = if matches!(item.options.replies, Some(Destination::None)) {
             quote!(#private::Call<#private::NoReply>)
         } else {
-            assert::call_of(item, &outside(item, handler.output().unwrap_or(&unit)))
+            assert::call_of(item, &type_outside(item, handler.output().unwrap_or(&unit)))
         };
         Self { item, handler, payload, call }
     }
@@ -192,71 +188,9 @@ fn expression(item: &Item, name: &CommandName) -> TokenStream {
     match name {
         CommandName::Literal(literal) => literal.to_token_stream(),
         CommandName::Variant(path) => {
-            let ty = outside(item, &parse_quote!(#path));
+            let ty = type_outside(item, &parse_quote!(#path));
             quote!(#ty)
         }
-    }
-}
-
-/// A type of an impl block, as it is written outside of it: without `Self`.
-fn outside(item: &Item, ty: &Type) -> Type {
-    let mut ty = ty.clone();
-    if let Form::Inherent(block) = &item.form {
-        WithoutSelf(&block.self_ty).visit_type_mut(&mut ty);
-    }
-    ty
-}
-
-/// An expression in the options of an impl block, as it is written outside of it.
-pub(super) fn outside_of(item: &Item, expression: &Expr) -> Expr {
-    let mut expression = expression.clone();
-    if let Form::Inherent(block) = &item.form {
-        WithoutSelf(&block.self_ty).visit_expr_mut(&mut expression);
-    }
-    expression
-}
-
-struct WithoutSelf<'a>(&'a Type);
-
-impl WithoutSelf<'_> {
-    /// `Self::A`, of a type or of a constant, as `<Service>::A`.
-    fn qualify(&self, qself: &mut Option<QSelf>, path: &mut Path) {
-        if qself.is_some() || !types::begins_with(path, "Self") || path.segments.len() == 1 {
-            return;
-        }
-        *qself = Some(QSelf {
-            lt_token: Token![<](path.span()),
-            ty: Box::new(self.0.clone()),
-            position: 0,
-            as_token: None,
-            gt_token: Token![>](path.span()),
-        });
-        let rest = path.segments.iter().skip(1);
-        *path = parse_quote!(::#(#rest)::*);
-    }
-}
-
-impl VisitMut for WithoutSelf<'_> {
-    fn visit_type_mut(&mut self, ty: &mut Type) {
-        // First what is in it: what takes the place of `Self` may have one in it, although the compiler refuses that.
-        visit_mut::visit_type_mut(self, ty);
-        match ty {
-            // With arguments too, which it cannot have, as the compiler will say of the method.
-            Type::Path(path)
-                if path.qself.is_none()
-                    && types::begins_with(&path.path, "Self")
-                    && path.path.segments.len() == 1 =>
-            {
-                *ty = self.0.clone();
-            }
-            Type::Path(path) => self.qualify(&mut path.qself, &mut path.path),
-            _ => {}
-        }
-    }
-
-    fn visit_expr_path_mut(&mut self, path: &mut ExprPath) {
-        visit_mut::visit_expr_path_mut(self, path);
-        self.qualify(&mut path.qself, &mut path.path);
     }
 }
 
@@ -271,22 +205,5 @@ mod tests {
             format_ident!("{}Client", upper_camel(&name)).to_string()
         });
         assert_eq!(names, ["OnAlertClient", "TypeClient", "_1Client", "_Client", "X1yClient"]);
-    }
-
-    #[test]
-    fn the_client_has_the_service_in_the_place_of_self() {
-        let service = parse_quote!(a::Service<T>);
-        let without = |mut ty: Type| {
-            WithoutSelf(&service).visit_type_mut(&mut ty);
-            ty
-        };
-        assert_eq!(without(parse_quote!(Vec<Self>)), parse_quote!(Vec<a::Service<T>>));
-        assert_eq!(without(parse_quote!(Self::A)), parse_quote!(<a::Service<T>>::A));
-        assert_eq!(without(parse_quote!(Self::A<Self>)), parse_quote!(<a::Service<T>>::A<a::Service<T>>));
-        assert_eq!(without(parse_quote!(Self<u8>)), service, "which the compiler refuses in the method");
-        assert_eq!(without(parse_quote!([u8; Self::N])), parse_quote!([u8; <a::Service<T>>::N]));
-        let mut ty = parse_quote!((Self, Self::A));
-        WithoutSelf(&parse_quote!(Service<Self>)).visit_type_mut(&mut ty);
-        assert_eq!(ty, parse_quote!((Service<Self>, <Service<Self>>::A)), "and this in the `impl`");
     }
 }

@@ -3,11 +3,13 @@
 //! - [`registry`]: the subscription, the handlers, and their registration
 //! - [`contract`]: a contract's trait, and the impl of one
 //! - [`client`]: the client trait
+//! - [`outside`]: what the two repeat of an impl block, without its `Self`
 //! - [`assert`]: where the user's types meet the traits they must implement, so that errors point at them
 
 mod assert;
 mod client;
 mod contract;
+mod outside;
 mod registry;
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};

@@ -5,8 +5,8 @@ use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::{Expr, Path, Type, spanned::Spanned};
 
 use super::{
-    allow_deprecated, assert, client, extractors, from_inside, local, payload, subscription_name,
-    subscription_path, visibility,
+    allow_deprecated, assert, extractors, from_inside, local, outside::expression_outside, payload,
+    subscription_name, subscription_path, visibility,
 };
 use crate::{
     attr::Destination,
@@ -19,7 +19,7 @@ pub(crate) fn subscription(item: &Item) -> TokenStream {
     let private = item.private();
     let name = subscription_name(item);
     let (options, deprecated) = (&item.options, allow_deprecated(item));
-    let outside = |expression: &Expr| client::outside_of(item, expression);
+    let outside = |expression: &Expr| expression_outside(item, expression);
     let [topic, group] = [&options.topic, &options.group].map(|name| name.as_ref().map(outside));
     let location = assert::location(item, item.name().map_or_else(|| item.form.span(), Ident::span));
     let destination = |destination: &Destination| match destination {

@@ -12,11 +12,11 @@ use std::{
 
 use rdkafka::{
     Offset, TopicPartitionList,
-    consumer::{BaseConsumer, CommitMode, Consumer as _},
+    consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext},
     error::KafkaError,
 };
 
-use super::{rebalance::Rebalances, watermarks::Watermark, worker::Worker};
+use super::{watermarks::Watermark, worker::Worker};
 use crate::caught::caught;
 
 /// After how long a commit that has failed is followed by another.
@@ -56,9 +56,9 @@ impl State {
 
 impl Commits {
     /// Starts the thread.
-    pub(super) fn start(
+    pub(super) fn start<C: ConsumerContext + 'static>(
         self: &Arc<Self>,
-        consumer: Arc<BaseConsumer<Rebalances>>,
+        consumer: Arc<BaseConsumer<C>>,
         worker: Arc<Worker>,
     ) -> std::io::Result<()> {
         let commits = Arc::clone(self);
@@ -167,7 +167,7 @@ impl Commits {
 }
 
 fn commit(
-    consumer: &BaseConsumer<Rebalances>,
+    consumer: &BaseConsumer<impl ConsumerContext>,
     topic: &str,
     watermarks: &[Watermark],
 ) -> Result<(), KafkaError> {
