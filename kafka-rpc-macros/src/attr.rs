@@ -15,7 +15,7 @@ use crate::{
     errors::Errors,
     failure::Failure,
     key::Key,
-    position::{Position, unknown},
+    position::{Position, nearest, unknown},
     written::{Written, is_first, split, written},
 };
 
@@ -37,12 +37,19 @@ pub(crate) struct HandlerOptions {
     pub(crate) dead_letters_of: Option<Expr>,
     pub(crate) failure: Failure,
     stated: Vec<Ident>,
+    /// What was probably meant by those that are unknown.
+    meant: Vec<&'static str>,
 }
 
 impl HandlerOptions {
     /// The name of an option where it is there, understood or not.
     pub(crate) fn stated(&self, name: &str) -> Option<&Ident> {
         self.stated.iter().find(|stated| *stated == name)
+    }
+
+    /// Whether an option is not even there by another name, of which it has been said.
+    pub(crate) fn lacks(&self, name: &str) -> bool {
+        self.stated(name).is_none() && !self.meant.contains(&name)
     }
 }
 
@@ -172,9 +179,10 @@ pub(crate) fn handler_options(
         };
         let name = written.name.to_string();
         if !position.takes(&name) {
-            let message = position
-                .misplaced(&name)
-                .unwrap_or_else(|| unknown(&name, position.noun(), &position.known()));
+            let message = position.misplaced(&name).unwrap_or_else(|| {
+                options.meant.extend(nearest(&name, &position.known()));
+                unknown(&name, position.noun(), &position.known())
+            });
             errors.at(&written.name, message);
             options.stated.push(written.name);
         } else if is_first(&written.name, &mut options.stated, errors) {
@@ -184,11 +192,13 @@ pub(crate) fn handler_options(
     options
 }
 
-/// Reads the options of `#[command]`; none if it does not name a command. `attribute` is where it stands.
+/// Reads the options of `#[command]`; none if it does not name a command. `attribute` is where it stands. Mistakes after the name
+/// are apart.
 pub(crate) fn command_options(
     tokens: TokenStream,
     attribute: Span,
     errors: &mut Errors,
+    of_options: &mut Errors,
 ) -> Option<CommandOptions> {
     const KNOWN: &[&str] = &["key", "retry", "timeout", "dedupe"];
     let mut parts = split(tokens).into_iter().filter(|part| !is_marker(part)).peekable();
@@ -205,17 +215,17 @@ pub(crate) fn command_options(
     let mut failure = Failure::default();
     let mut seen = Vec::new();
     for part in parts {
-        let Some(written) = errors.take(written(&part)) else {
+        let Some(written) = of_options.take(written(&part)) else {
             continue;
         };
         let option = written.name.to_string();
         if !KNOWN.contains(&option.as_str()) {
-            errors.at(&written.name, unknown(&option, "a command, after its name,", KNOWN));
-        } else if is_first(&written.name, &mut seen, errors) {
+            of_options.at(&written.name, unknown(&option, "a command, after its name,", KNOWN));
+        } else if is_first(&written.name, &mut seen, of_options) {
             if option == "key" {
-                key = errors.take(written.value("field.path", Key::parse));
+                key = of_options.take(written.value("field.path", Key::parse));
             } else {
-                errors.take(failure.set(&written));
+                of_options.take(failure.set(&written));
             }
         }
     }

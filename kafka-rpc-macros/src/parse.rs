@@ -16,7 +16,7 @@ struct Command {
     options: Option<CommandOptions>,
 }
 
-/// Reads an item and its options, whose mistakes are apart. None if it is nothing that `#[kafka_handler]` can be on.
+/// Reads an item and the options of its attributes, whose mistakes are apart. None if it is nothing that `#[kafka_handler]` can be on.
 pub(crate) fn item(
     options: TokenStream,
     item: TokenStream,
@@ -25,9 +25,11 @@ pub(crate) fn item(
 ) -> Option<Item> {
     let form = form(item, errors)?;
     let mut item = Item { form, options: HandlerOptions::default(), handlers: Vec::new() };
-    let commands = take_commands(&mut item.form, errors);
+    let mut of_commands = Errors::default();
+    let commands = take_commands(&mut item.form, errors, &mut of_commands);
     item.handlers = handlers(&item.form, commands);
     item.options = attr::handler_options(options, item.position(), of_options);
+    of_options.take(of_commands.into_result());
     Some(item)
 }
 
@@ -49,7 +51,7 @@ fn form(tokens: TokenStream, errors: &mut Errors) -> Option<Form> {
 }
 
 /// Takes the `#[command]` off each function: one entry for every function of the item, in order.
-fn take_commands(form: &mut Form, errors: &mut Errors) -> Vec<Option<Command>> {
+fn take_commands(form: &mut Form, errors: &mut Errors, of_options: &mut Errors) -> Vec<Option<Command>> {
     let mut commands = Vec::new();
     let is_module = matches!(form, Form::Module(_));
     form.for_each_function(|_, attrs| {
@@ -70,7 +72,7 @@ fn take_commands(form: &mut Form, errors: &mut Errors) -> Vec<Option<Command>> {
                     "a function handles one command: remove one `#[command]`, or write a second function",
                 );
             } else {
-                found = Some(command(attribute, errors));
+                found = Some(command(attribute, errors, of_options));
             }
             false
         });
@@ -109,7 +111,7 @@ fn take_undecided(attrs: &mut Vec<Attribute>, errors: &mut Errors) {
     });
 }
 
-fn command(attribute: &Attribute, errors: &mut Errors) -> Command {
+fn command(attribute: &Attribute, errors: &mut Errors, of_options: &mut Errors) -> Command {
     let span = attribute.path().span();
     let tokens = match &attribute.meta {
         Meta::List(list) => list.tokens.clone(),
@@ -119,7 +121,7 @@ fn command(attribute: &Attribute, errors: &mut Errors) -> Command {
             return Command { span, options: None };
         }
     };
-    Command { span, options: attr::command_options(tokens, span, errors) }
+    Command { span, options: attr::command_options(tokens, span, errors, of_options) }
 }
 
 fn handlers(form: &Form, commands: Vec<Option<Command>>) -> Vec<Handler> {

@@ -36,7 +36,7 @@ pub(crate) fn kafka_handler(options: TokenStream, tokens: &TokenStream) -> Token
     validate::options(&item, &mut of_options);
     match (of_options.into_tokens(), errors.into_tokens()) {
         (None, None) => expand(item),
-        (Some(errors), None) if matches!(item.form, Form::Contract(_)) && knows_its_crate(&item) => {
+        (Some(errors), None) if knows_its_crate(&item) => {
             let as_if_right = expand(with_some_options(item));
             quote!(#errors #as_if_right)
         }
@@ -49,14 +49,19 @@ fn knows_its_crate(item: &Item) -> bool {
     item.options.krate.is_some() || item.options.stated("crate").is_none()
 }
 
-/// A contract whose options are what is wrong, with such as it can be expanded with: its impl and its client's callers have no
-/// mistake, and are told of none.
+/// An item whose options are what is wrong, with such as it can be expanded with: whoever implements, serves or calls it has no
+/// mistake, and is told of none.
 fn with_some_options(mut item: Item) -> Item {
+    let takes_letters = item.position() == Position::EveryRecord
+        && item.handlers.iter().any(|handler| handler.dead_letter().is_some());
     let is_taken =
         matches!(&item.options.client, Some(ClientName::Named(client)) if item.name() == Some(client));
     let options = &mut item.options;
     for name in [&mut options.topic, &mut options.group] {
         name.get_or_insert_with(|| parse_quote!(""));
+    }
+    if takes_letters {
+        options.dead_letters_of.get_or_insert_with(|| parse_quote!(""));
     }
     if is_taken {
         options.client = None;

@@ -24,7 +24,7 @@ pub(crate) fn options(item: &Item, errors: &mut Errors) {
         let example = "#[kafka_handler(topic = \"..\", group = \"..\")]";
         if options.stated("dead_letters_of").is_some() {
             dead_letters(item, errors);
-        } else if options.stated("topic").is_none() {
+        } else if options.lacks("topic") && options.lacks("dead_letters_of") {
             let is_dead_letter = item.position() == Position::EveryRecord
                 && item.handlers.iter().any(|handler| handler.dead_letter().is_some());
             let message = if is_dead_letter {
@@ -36,7 +36,7 @@ pub(crate) fn options(item: &Item, errors: &mut Errors) {
             };
             errors.push(syn::Error::new(Span::call_site(), message));
         }
-        if options.stated("group").is_none() {
+        if options.lacks("group") {
             errors.push(syn::Error::new(
                 Span::call_site(),
                 format!("`group` is missing: say which consumer group handles them, as in `{example}`"),
