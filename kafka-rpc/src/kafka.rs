@@ -1,9 +1,13 @@
 //! What every librdkafka client of a process has in common.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    ptr,
+};
 
 use rdkafka::{
     ClientConfig, Message as _,
+    bindings::rd_kafka_message_headers,
     error::{KafkaError, RDKafkaErrorCode},
     message::{BorrowedMessage, Headers as _},
 };
@@ -89,11 +93,26 @@ pub(crate) fn read_headers<'a>(
     message: &'a BorrowedMessage<'_>,
     mut each: impl FnMut(&'a str, Option<&'a [u8]>),
 ) -> Result<(), UnreadableHeaders> {
-    let Some(headers) = message.headers() else { return Ok(()) };
+    let Some(headers) = message.headers() else {
+        return if has_no_headers(message) { Ok(()) } else { Err(UnreadableHeaders) };
+    };
     catch_unwind(AssertUnwindSafe(|| {
         for header in headers.iter() {
             each(header.key, header.value);
         }
     }))
     .map_err(|_panic| UnreadableHeaders)
+}
+
+/// Whether a record has no headers. To rust-rdkafka it has none either where librdkafka cannot read them, as of a record with more
+/// than 100,000: what they say, such as until when somebody waits, would be overlooked.
+fn has_no_headers(message: &BorrowedMessage<'_>) -> bool {
+    let mut unread = ptr::null_mut();
+    #[expect(
+        unsafe_code,
+        reason = "rust-rdkafka has one answer for a record without headers and for one whose headers are refused"
+    )]
+    // SAFETY: the message is borrowed for longer than the call, which reads nothing of `unread`, and nor do we.
+    let code = unsafe { rd_kafka_message_headers(message.ptr(), &raw mut unread) };
+    RDKafkaErrorCode::from(code) == RDKafkaErrorCode::NoEnt
 }

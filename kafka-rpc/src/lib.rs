@@ -92,6 +92,7 @@ pub use client::{
 pub use config::{Config, WhenFull};
 pub use error::{CallError, Error, Problem, Problems, Progress, RpcError};
 pub use handler::*;
+pub use http::StatusCode;
 pub use kafka_rpc_macros::{command, kafka_handler};
 #[cfg(feature = "kafka")]
 pub use runtime::Running;

@@ -54,6 +54,16 @@ fn count(find: impl FnOnce() -> Counter) {
     recorded(|| find().increment(1));
 }
 
+/// What is counted of a subscription too seldom to find the counter once. Each is there from the start, at zero: of one that begins
+/// with its first increment nobody sees that it grows.
+const SELDOM: [&str; 6] = [PANICS, TIMEOUTS, SLOW, REPEATED, CONSUMERS_ENDED, JOINS_REFUSED];
+const PANICS: &str = "kafka_rpc_handler_panics_total";
+const TIMEOUTS: &str = "kafka_rpc_handler_timeouts_total";
+const SLOW: &str = "kafka_rpc_handler_slow_total";
+const REPEATED: &str = "kafka_rpc_repeated_requests_total";
+const CONSUMERS_ENDED: &str = "kafka_rpc_consumers_ended_total";
+const JOINS_REFUSED: &str = "kafka_rpc_joins_refused_total";
+
 /// The counters of a subscription, found once and not for each record.
 #[cfg_attr(not(feature = "kafka"), expect(dead_code, reason = "only a cluster has subscriptions"))]
 pub(crate) struct SubscriptionMetrics {
@@ -74,6 +84,9 @@ pub(crate) struct SubscriptionMetrics {
 impl SubscriptionMetrics {
     pub(crate) fn new(topic: &str, group: &str) -> Self {
         let labels = of_subscription(topic, group);
+        for seldom in SELDOM {
+            Count::of(|| counter!(seldom, &labels));
+        }
         let outcome = |outcome: &'static str| {
             Count::of(|| counter!("kafka_rpc_records_total", &with(&labels, "outcome", outcome)))
         };
@@ -136,15 +149,15 @@ fn of_subscription(topic: &str, group: &str) -> [(&'static str, String); 2] {
 }
 
 pub(crate) fn panicked(topic: &str, group: &str) {
-    count(|| counter!("kafka_rpc_handler_panics_total", &of_subscription(topic, group)));
+    count(|| counter!(PANICS, &of_subscription(topic, group)));
 }
 
 pub(crate) fn timed_out(topic: &str, group: &str) {
-    count(|| counter!("kafka_rpc_handler_timeouts_total", &of_subscription(topic, group)));
+    count(|| counter!(TIMEOUTS, &of_subscription(topic, group)));
 }
 
 pub(crate) fn repeated(topic: &str, group: &str) {
-    count(|| counter!("kafka_rpc_repeated_requests_total", &of_subscription(topic, group)));
+    count(|| counter!(REPEATED, &of_subscription(topic, group)));
 }
 
 /// What only a cluster can count.
@@ -155,7 +168,7 @@ mod of_cluster {
     use http::StatusCode;
     use metrics::{counter, gauge};
 
-    use super::{Count, Share, count, of_subscription, with};
+    use super::{CONSUMERS_ENDED, Count, JOINS_REFUSED, SLOW, Share, count, of_subscription, with};
     use crate::CallError;
 
     pub(crate) fn failed(topic: &str, group: &str, status: StatusCode) {
@@ -164,7 +177,7 @@ mod of_cluster {
     }
 
     pub(crate) fn slow(topic: &str, group: &str) {
-        count(|| counter!("kafka_rpc_handler_slow_total", &of_subscription(topic, group)));
+        count(|| counter!(SLOW, &of_subscription(topic, group)));
     }
 
     pub(crate) fn reply_replaced(topic: &str) {
@@ -176,11 +189,11 @@ mod of_cluster {
     }
 
     pub(crate) fn join_refused(topic: &str, group: &str) {
-        count(|| counter!("kafka_rpc_joins_refused_total", &of_subscription(topic, group)));
+        count(|| counter!(JOINS_REFUSED, &of_subscription(topic, group)));
     }
 
     pub(crate) fn consumer_ended(topic: &str, group: &str) {
-        count(|| counter!("kafka_rpc_consumers_ended_total", &of_subscription(topic, group)));
+        count(|| counter!(CONSUMERS_ENDED, &of_subscription(topic, group)));
     }
 
     pub(crate) fn consuming_failed(topic: &str, group: &str, code: &str) {

@@ -5,7 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use kafka_rpc::{CallError, Config, DeadLetter, Error, RpcError, Runtime, State, kafka_handler};
+use kafka_rpc::{
+    CallError, Config, DeadLetter, Error, Handlers, Location, RpcError, Runtime, State, Subscription,
+    kafka_handler,
+};
 use tests::{
     Cluster,
     cluster::{real_kafka, started},
@@ -226,6 +229,15 @@ fn dead_letters_whose_place_one_group_states_and_another_does_not_are_read_once(
     let runtime = Runtime::builder().without_registry();
     let runtime = runtime.handlers(usual_handlers()).handlers(stated_handlers());
     runtime.handlers(undertaker_handlers()).build().expect("it is one place");
+}
+
+#[test]
+fn dead_letters_that_would_go_round_for_ever_are_named() {
+    let here = Location { file: file!(), line: line!() };
+    let subscription = Subscription::of_dead_letters("orders", "undertaker", here).retry_topic("again");
+    let runtime = Runtime::builder().without_registry().handlers(Handlers::new(subscription));
+    let problem = runtime.build().expect_err("a letter has no retry topic").to_string();
+    assert!(problem.contains("remove it: a dead letter is retried in the process"), "{problem}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

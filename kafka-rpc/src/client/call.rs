@@ -124,8 +124,8 @@ impl<T> Call<T> {
     }
 
     /// Adds a header of the caller's own; it reaches the handler. Names of the protocol are an error at the call.
-    pub fn header(self, name: impl Into<String>, value: impl Into<Bytes>) -> Self {
-        let (name, value) = (name.into(), value.into());
+    pub fn header(self, name: impl Into<String>, value: impl AsRef<[u8]>) -> Self {
+        let (name, value) = (name.into(), Bytes::copy_from_slice(value.as_ref()));
         self.with(|request| {
             let reason = if request.callee.is_reserved(&name) {
                 format!("the header `{name}` belongs to the protocol; choose another name")
@@ -141,9 +141,9 @@ impl<T> Call<T> {
 
     /// Sets the record key: calls of one key are handled one at a time and in order. Without it the key is the
     /// correlation id, which orders nothing; to Spring there is none.
-    pub fn key(self, key: impl Into<Bytes>) -> Self {
+    pub fn key(self, key: impl AsRef<[u8]>) -> Self {
         self.with(|request| {
-            request.key = Some(key.into());
+            request.key = Some(Bytes::copy_from_slice(key.as_ref()));
             Ok(())
         })
     }
@@ -247,7 +247,8 @@ impl<T> fmt::Debug for Call<T> {
     }
 }
 
-/// What a call can be awaited for: anything that serde can deserialise without borrowing.
+/// What a call can be awaited for: anything that serde can deserialise without borrowing. `()` is any success, whatever data
+/// it has.
 #[diagnostic::on_unimplemented(
     message = "a reply cannot be read as `{Self}`",
     label = "this call cannot be awaited",
@@ -261,6 +262,12 @@ pub trait FromReply: Sized {
 #[diagnostic::do_not_recommend]
 impl<T: DeserializeOwned> FromReply for T {
     fn from_reply(data: &[u8]) -> Result<Self, String> {
+        // Whoever asks for nothing takes any answer: services of others answer with what they saved.
+        if size_of::<T>() == 0
+            && let Ok(nothing) = codec::decode(&codec::NULL)
+        {
+            return Ok(nothing);
+        }
         codec::decode(data).map_err(|error| codec::explain(&error))
     }
 }
@@ -280,5 +287,18 @@ impl Future for Notification {
 impl fmt::Debug for Notification {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Notification")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_asks_for_nothing_takes_any_answer_and_nobody_else_does() {
+        for answer in ["null", r#"{"id":1}"#, "7"] {
+            assert_eq!(<()>::from_reply(answer.as_bytes()), Ok(()), "{answer}");
+        }
+        assert!(u8::from_reply(br#"{"id":1}"#).is_err());
     }
 }

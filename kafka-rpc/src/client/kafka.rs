@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     pin::pin,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, OnceLock, PoisonError, RwLock},
     task::Poll,
     time::{Instant, SystemTime},
 };
@@ -274,7 +274,7 @@ impl<'a> Counted<'a> {
 
     fn ended<T>(mut self, result: Result<T, CallError>) -> Result<T, CallError> {
         self.has_ended = true;
-        self.topic.metrics.ended(&result);
+        self.topic.metrics().ended(&result);
         result
     }
 }
@@ -282,7 +282,7 @@ impl<'a> Counted<'a> {
 impl Drop for Counted<'_> {
     fn drop(&mut self) {
         if !self.has_ended {
-            self.topic.metrics.dropped();
+            self.topic.metrics().dropped();
         }
     }
 }
@@ -291,8 +291,15 @@ impl Drop for Counted<'_> {
 struct CalledTopic {
     /// As the cluster has it.
     name: Arc<str>,
-    metrics: CallMetrics,
+    /// Found with the first call: of a topic that only brings answers there is nothing to count.
+    metrics: OnceLock<CallMetrics>,
     turnstile: Turnstile,
+}
+
+impl CalledTopic {
+    fn metrics(&self) -> &CallMetrics {
+        self.metrics.get_or_init(|| CallMetrics::new(&self.name))
+    }
 }
 
 /// The topics that are called, each looked up once.
@@ -311,8 +318,7 @@ impl TopicNames {
             return Arc::clone(known);
         }
         let name = renamed(self.rename.as_ref(), contract);
-        let topic =
-            Arc::new(CalledTopic { metrics: CallMetrics::new(&name), turnstile: Turnstile::new(), name });
+        let topic = Arc::new(CalledTopic { name, metrics: OnceLock::new(), turnstile: Turnstile::new() });
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(known.entry(contract.to_owned()).or_insert(topic))
     }

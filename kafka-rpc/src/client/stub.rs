@@ -49,9 +49,14 @@ type Answer = Arc<dyn Fn(&[u8]) -> Result<Bytes, CallError> + Send + Sync>;
 /// assert_eq!(stub.calls(), ["Balance", "Withdraw"]);
 /// # }
 /// ```
+///
+/// A command has the answer of its name on whichever topic it is called, unless that is [said](Self::on). A record without a
+/// command, as of a contract with `dialect = "nest"`, has the empty name.
 #[derive(Clone, Default)]
 pub struct Stub {
-    answers: HashMap<String, Answer>,
+    /// Of which topic what follows is.
+    on: Option<String>,
+    answers: HashMap<(Option<String>, String), Answer>,
     mistakes: Vec<String>,
     calls: Arc<Mutex<Vec<String>>>,
 }
@@ -61,6 +66,19 @@ impl Stub {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Says that the answers which follow are those of one topic, as its contract names it: for several contracts that have commands
+    /// of one name, or none.
+    ///
+    /// ```
+    /// # use kafka_rpc::Stub;
+    /// let stub = Stub::new().on("accounts").answer("", 42).on("orders").answer("", "placed");
+    /// ```
+    #[must_use]
+    pub fn on(mut self, topic: impl Into<String>) -> Self {
+        self.on = Some(topic.into());
+        self
     }
 
     /// Answers every call of a command with this.
@@ -110,7 +128,7 @@ impl Stub {
     fn with(mut self, command: &impl Serialize, answer: Answer) -> Self {
         match wire_name(command) {
             Ok(name) => {
-                self.answers.insert(name, answer);
+                self.answers.insert((self.on.clone(), name), answer);
             }
             Err(error) => self.mistakes.push(error.to_string()),
         }
@@ -127,10 +145,17 @@ impl Stub {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// That of its topic before that of any.
+    fn answer_to(&self, outgoing: &Outgoing) -> Option<&Answer> {
+        let name = command_of(outgoing);
+        let of = |topic| self.answers.get(&(topic, name.to_owned()));
+        of(Some(outgoing.topic.to_string())).or_else(|| of(None))
+    }
+
     fn take(&self, outgoing: &Outgoing) -> Result<Bytes, CallError> {
         let name = command_of(outgoing);
         self.calls.lock().unwrap_or_else(PoisonError::into_inner).push(name.to_owned());
-        match self.answers.get(name) {
+        match self.answer_to(outgoing) {
             Some(answer) => answer(&outgoing.payload),
             None => Err(CallError::Undeliverable {
                 topic: outgoing.topic.clone().into_owned(),
@@ -157,7 +182,7 @@ impl Transport for Stub {
     fn notify(self: Arc<Self>, outgoing: Outgoing, _deadline: Instant) -> BoxFuture<Result<(), CallError>> {
         // An event needs no answer, so the lack of one is no error.
         let ended = match self.take(&outgoing) {
-            Err(error) if self.answers.contains_key(command_of(&outgoing)) => Err(error),
+            Err(error) if self.answer_to(&outgoing).is_some() => Err(error),
             _ => Ok(()),
         };
         Box::pin(std::future::ready(ended))

@@ -64,6 +64,13 @@ pub(crate) const INTERNAL_SERVER_ERROR: &str = "InternalServerError";
 
 impl RpcError {
     /// An error of any status. `name` is what programs match on, `message` what people read.
+    ///
+    /// ```
+    /// use kafka_rpc::{RpcError, StatusCode};
+    ///
+    /// let error = RpcError::new(StatusCode::IM_A_TEAPOT, "Teapot", "ask for tea");
+    /// assert_eq!(error.to_string(), "418 Teapot: ask for tea");
+    /// ```
     pub fn new(status: StatusCode, name: impl Into<String>, message: impl Into<String>) -> Self {
         Self(Box::new(Inner {
             status,

@@ -44,20 +44,24 @@ fn told_ahead(value: &[u8], read: Option<&Envelope<'_>>) {
 
 fn expected(value: &[u8]) -> Option<Envelope<'_>> {
     let members = Members::read(value)?;
-    let text = |name| -> Result<Option<String>, Unfit> {
-        Ok(match members.one(name)? {
-            None => None,
-            Some(text) => serde_json::from_str(text)?,
-        })
-    };
     let command = match members.one("type").ok()? {
         None => String::new(),
         Some(command) => serde_json::from_str(command).ok()?,
     };
     Some(Envelope {
         command: (!command.is_empty()).then_some(command.into()),
-        user_id: text("userId").ok()?.filter(|id| !id.is_empty()),
+        user_id: user_id(&members).ok()?.filter(|id| !id.is_empty()),
         payload: members.one("payload").ok()?.filter(|payload| *payload != "null"),
+    })
+}
+
+/// A text or a whole number, if it is there.
+fn user_id(members: &Members<'_>) -> Result<Option<String>, Unfit> {
+    Ok(match members.one("userId")?.map(serde_json::from_str).transpose()? {
+        None | Some(Value::Null) => None,
+        Some(Value::String(text)) => Some(text),
+        Some(Value::Number(number)) if !number.is_f64() => Some(number.to_string()),
+        Some(_) => return Err(Unfit),
     })
 }
 
@@ -119,10 +123,14 @@ fn taken(dispatch: &Dispatch, has_command: bool, fallback: Option<PayloadSource>
             assert!(error.status() == 400 && error.is_final(), "{error}");
             assert!(error.message().len() < 400, "{error}");
             assert_eq!(error.name() == "UnknownCommand", command.is_some(), "{error}");
+            let is_named = |value: &Encoded| String::from_utf8_lossy(value.bytes()).contains(KNOWN);
             let takes_anything = match fallback {
                 None => has_command && command == Some(KNOWN),
                 Some(PayloadSource::Envelope) => envelope.is_some(),
-                Some(PayloadSource::Value) => value.is_some(),
+                // What begins as the command is not the fallback's, although it is not right to its end.
+                Some(PayloadSource::Value) => {
+                    value.is_some_and(|value| !has_command || envelope.is_some() || !is_named(value))
+                }
                 Some(PayloadSource::Record) => true,
             };
             assert!(!takes_anything, "{error}");

@@ -49,15 +49,13 @@ impl Unread {
             Self::Value(value) => value.decode(),
             Self::Envelope(value) => envelope::decode_payload(value).map_err(|error| no_envelope(&error))?,
         };
-        payload.map_err(|error| {
-            RpcError::bad_request(format!("the payload does not fit the command: {}", codec::explain(&error)))
-        })
+        payload.map_err(|error| does_not_fit(&error))
     }
 
     /// Checks what it would be in, for whoever does not read it: who finds a handler has read no envelope to its end.
     pub(crate) fn check(&self) -> Result<(), RpcError> {
         match self {
-            Self::Value(_) => Ok(()),
+            Self::Value(value) => value.check().map_err(|error| does_not_fit(&error)),
             Self::Envelope(value) => envelope::decode(value).map(drop).map_err(|error| no_envelope(&error)),
         }
     }
@@ -90,6 +88,10 @@ impl fmt::Debug for Unread {
             Self::Envelope(value) => write!(f, "Envelope({} bytes)", value.len()),
         }
     }
+}
+
+fn does_not_fit(error: &CodecError) -> RpcError {
+    RpcError::bad_request(format!("the payload does not fit the command: {}", codec::explain(error)))
 }
 
 /// Says what is wrong with a value that should be a command envelope.

@@ -203,6 +203,13 @@ impl Merged {
             self.agreed("retry_topic", problems, |own| own.retry_topic, |topic| format!("\"{topic}\""));
         if retry_topic.is_none() {
             self.check_delays(drain_timeout, problems);
+        } else if self.of_dead_letters {
+            // How often a letter's record was tried says nothing of the letter, which would go round for ever.
+            let message = format!(
+                "the dead letters of `{}` have a `retry_topic`; remove it: a dead letter is retried in the process",
+                self.topic
+            );
+            problems.push(Problem { message, places: places(&self.options) });
         }
         // What is not stated is the default, which the callers of that item go by: so even this must agree.
         let dialect =

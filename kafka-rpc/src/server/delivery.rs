@@ -12,7 +12,7 @@ use super::{
     held::Held,
     lanes::Job,
     on_the_way::SLOW_AFTER,
-    outcome,
+    refused,
     runners::EndedJob,
     worker::{Task, Worker},
 };
@@ -103,9 +103,9 @@ impl Worker {
                     offset = task.record.offset(), group = %self.served.group, %reason,
                     "a reply is larger than the broker takes; the caller gets an error instead"
                 );
-                let error = RpcError::internal("the reply is larger than the broker takes")
-                    .with_name("ReplyTooLarge");
-                match outcome::error_reply(&self.served, &task.record.unpack(), &error) {
+                let record = task.record.unpack();
+                let error = refused::too_large(&self.served, &record, reply);
+                match refused::error_reply(&self.served, &record, &error) {
                     Some(instead) => {
                         self.as_told(task, self.send_while_ours(task, &instead, None, is_awaited).await)
                     }
@@ -118,7 +118,7 @@ impl Worker {
 
     /// Whether the caller of a record may still wait for its reply.
     fn is_awaited(&self, task: &Task) -> bool {
-        let deadline = outcome::deadline(&self.served, &task.record.unpack());
+        let deadline = refused::deadline(&self.served, &task.record.unpack());
         let until = deadline.and_then(|deadline| deadline.checked_add(self.handling.clock_skew));
         until.is_none_or(|until| SystemTime::now() < until)
     }

@@ -52,9 +52,13 @@ impl Dispatch {
         }
         match envelope::decode(value.bytes()) {
             Ok(Envelope { command, .. }) => Ok(of(self.of_command(command.as_deref())?, value)),
-            // Not an envelope, so only a handler of whole values can take it.
+            // Not an envelope, so only a handler of whole values can take it; and nobody else's work is its.
             Err(error) => match &self.fallback {
-                Some(handler @ Handler { source: PayloadSource::Value, .. }) => Ok(of(handler, value)),
+                Some(handler @ Handler { source: PayloadSource::Value, .. })
+                    if !self.begins_a_command(&value) =>
+                {
+                    Ok(of(handler, value))
+                }
                 _ => Err(no_envelope(&error)),
             },
         }
@@ -68,6 +72,11 @@ impl Dispatch {
             Some(Handler { source: PayloadSource::Value, .. }) => None,
             _ => self.commands.get(envelope::command_ahead(value.bytes())?),
         }
+    }
+
+    /// Whether this would be a command of ours, if it were right to its end.
+    fn begins_a_command(&self, value: &Encoded) -> bool {
+        envelope::command_ahead(value.bytes()).is_some_and(|command| self.commands.contains_key(command))
     }
 
     fn of_command(&self, command: Option<&str>) -> Result<&Handler, RpcError> {
@@ -184,6 +193,8 @@ mod tests {
         assert_eq!(payload(&both, CONNECT), Ok("1".into()));
         assert_eq!(payload(&both, OTHER), Ok(OTHER.into()));
         assert_eq!(payload(&both, "poison"), Ok("poison".into()));
+        let odd = r#"{"type":"CONNECT","userId":{},"payload":1}"#;
+        assert_eq!(payload(&both, odd), Err("400 BadRequest".into()), "it is a command, and not right");
     }
 
     #[test]

@@ -21,7 +21,9 @@ impl Limits {
     /// not count.
     pub(crate) fn check(&self, record: &Received, ours: &[&str]) -> Result<(), RpcError> {
         let Ok(headers) = &record.headers else {
-            return Err(RpcError::bad_request("a header's name is not UTF-8"));
+            return Err(RpcError::bad_request(
+                "the record's headers cannot be read: a name is not UTF-8, or there are more than 100,000",
+            ));
         };
         let is_senders = |(name, _): &(&str, _)| !ours.iter().any(|own| own.eq_ignore_ascii_case(name));
         let size = |(name, value): (&str, Option<&[u8]>)| name.len() + value.map_or(0, <[u8]>::len);

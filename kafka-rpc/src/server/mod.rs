@@ -26,6 +26,7 @@
 //! - [`scope`]: what a running handler lends to the calls it makes
 //! - [`outcome`]: what became of it
 //! - [`failed`]: why it failed, and who is told
+//! - [`refused`]: what is told of it where that could not be done
 //! - [`delivery`]: sends what that leads to
 //! - [`on_the_way`]: the replies that were sent, and are not delivered yet
 //! - [`held`]: what waits for that to work again
@@ -69,6 +70,8 @@ mod partitions;
 mod pausing;
 #[cfg(feature = "kafka")]
 mod rebalance;
+#[cfg(feature = "kafka")]
+mod refused;
 pub(crate) mod reply_topics;
 #[cfg(feature = "kafka")]
 mod runners;

@@ -8,7 +8,7 @@ use std::{
 
 use super::{Served, failed::Failed};
 use crate::{
-    Deadline, Headers, Reply, RetryPolicy, RpcError,
+    Deadline, Reply, RetryPolicy, RpcError,
     handler::Location,
     wire::{
         Answer, Origin, OutgoingRecord, Peer, Received, RequestHeaders,
@@ -149,50 +149,6 @@ impl Attempt<'_> {
     }
 }
 
-/// The letter of a record whose reply was refused for good, so that nobody can be told.
-///
-/// `retries` is how often this process had tried it again.
-#[cfg_attr(not(feature = "kafka"), expect(dead_code, reason = "only a broker refuses"))]
-pub(crate) fn letter(
-    served: &Served,
-    record: &Received,
-    retries: u32,
-    error: RpcError,
-) -> Option<Arc<OutgoingRecord>> {
-    let (peer, headers) = sender(served, record);
-    let unaddressed = RequestHeaders::default();
-    let retries = headers.map_or(0, |headers| served.retries_before(headers)).saturating_add(retries);
-    let attempt =
-        Attempt { served, record, peer, request: &unaddressed, deadline: None, handler: None, retries };
-    match attempt.give_up(error) {
-        Outcome::DeadLetter { letter, .. } => Some(letter),
-        _ => None,
-    }
-}
-
-/// What a caller is told in place of a reply that was refused.
-#[cfg_attr(not(feature = "kafka"), expect(dead_code, reason = "only a broker refuses"))]
-pub(crate) fn error_reply(
-    served: &Served,
-    record: &Received,
-    error: &RpcError,
-) -> Option<Arc<OutgoingRecord>> {
-    let (peer, headers) = sender(served, record);
-    peer.reply(&peer.read_request(headers?), record.key.as_ref(), Answer::Failure(error)).map(Arc::new)
-}
-
-/// Until when its caller waits, if one does and says so.
-#[cfg(feature = "kafka")]
-pub(crate) fn deadline(served: &Served, record: &Received) -> Option<SystemTime> {
-    let (peer, headers) = sender(served, record);
-    peer.read_request(headers?).deadline
-}
-
-fn sender<'a>(served: &Served, record: &'a Received) -> (Peer, Option<&'a Headers>) {
-    let headers = record.headers.as_ref().ok();
-    (served.dialect.sender(headers.unwrap_or(&Headers::new())), headers)
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Instant;
@@ -200,7 +156,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::Retry;
+    use crate::{Headers, Retry};
 
     fn record() -> Received {
         Received { topic: "orders".into(), value: Some(Bytes::from_static(b"{}")), ..Received::blank() }

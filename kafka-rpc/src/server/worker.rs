@@ -22,10 +22,11 @@ use super::{
     intake::Intake,
     lanes::{Job, Keys, Lanes},
     on_the_way::OnTheWay,
-    outcome::{self, Outcome},
+    outcome::Outcome,
     pack::Packed,
     partitions::Partitions,
     pausing::Bounds,
+    refused,
     runners::{EndedJob, Runners},
 };
 use crate::{
@@ -259,14 +260,14 @@ impl Worker {
             Sent::Done => done(&self.metrics.replied),
             Sent::Left => Step::Left,
             Sent::Expired => done(&self.metrics.expired),
-            Sent::Refused(error) => self.dead_letter_refused(task, error).await,
+            Sent::Refused(refusal) => self.dead_letter_refused(task, reply, refusal).await,
         }
     }
 
     /// Gives up a record outside its run: its retry was refused for good, such as for its size, or something panicked.
     async fn fail(self: &Arc<Self>, task: &Task, record: &Received, error: RpcError) -> Step {
-        let reply = outcome::error_reply(&self.served, record, &error).filter(|reply| self.may_reply(reply));
-        self.tell_of_failure(task, outcome::letter(&self.served, record, task.retries, error), reply).await
+        let reply = refused::error_reply(&self.served, record, &error).filter(|reply| self.may_reply(reply));
+        self.tell_of_failure(task, refused::letter(&self.served, record, task.retries, error), reply).await
     }
 
     /// Whether this may be answered: what has panicked may be before that was asked.
@@ -300,8 +301,15 @@ impl Worker {
     }
 
     /// A reply that was refused for good is not silence: it is a dead letter.
-    async fn dead_letter_refused(self: &Arc<Self>, task: &Task, error: RpcError) -> Step {
-        match outcome::letter(&self.served, &task.record.unpack(), task.retries, error) {
+    async fn dead_letter_refused(
+        self: &Arc<Self>,
+        task: &Task,
+        reply: &OutgoingRecord,
+        refusal: RpcError,
+    ) -> Step {
+        let record = task.record.unpack();
+        let error = refused::undelivered(&self.served, &record, reply, refusal);
+        match refused::letter(&self.served, &record, task.retries, error) {
             Some(letter) => self.deliver_letter(task, letter).await.map_or(Step::Left, done),
             None => done(&self.metrics.discarded),
         }

@@ -12,6 +12,10 @@ const MOST_TEXT: usize = 1 << 10;
 /// The most of an error's causes.
 const MOST_CAUSES: usize = 4 << 10;
 
+/// How many headers of its own a letter keeps at most. With 100,000 in all librdkafka reads none (`rdkafka_msg.c`), and what is
+/// known of the record would be among them.
+const MOST_HEADERS: usize = 99_000;
+
 /// Why and where a record failed.
 #[derive(Debug)]
 pub(crate) struct Failure<'a> {
@@ -35,6 +39,10 @@ pub(crate) fn letter(
 ) -> OutgoingRecord {
     // Where a header's name is no text it cannot be written again; the rest of the record can.
     let mut headers = record.headers.clone().unwrap_or_default();
+    if headers.len() > MOST_HEADERS {
+        headers = Headers::new();
+        headers.push(names::HEADERS_OMITTED, "true");
+    }
     match failure.peer {
         Peer::Reference | Peer::Nest => explain(&mut headers, failure),
         Peer::Spring => explain_to_spring(&mut headers, failure),

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use bytes::Bytes;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::codec::{self, CodecError};
 
@@ -50,6 +50,11 @@ impl Encoded {
             Some(text) => decode(&text).map_err(|_no_text_either| error),
             None => Err(error),
         })
+    }
+
+    /// Checks that it is what it may be, for whoever does not decode it.
+    pub(crate) fn check(&self) -> Result<(), CodecError> {
+        if self.may_be_text { Ok(()) } else { codec::decode::<IgnoredAny>(&self.bytes).map(drop) }
     }
 
     /// The value as a JSON text.
@@ -106,5 +111,10 @@ mod tests {
         assert_eq!(Encoded::bare(None).decode::<Option<String>>().ok(), Some(None));
         assert!(Encoded::bare(None).decode::<String>().is_err());
         assert!(Encoded::json("7".into()).decode::<String>().is_err());
+        assert!(Encoded::json("poison".into()).check().is_err());
+        assert!(
+            Encoded::json("{}".into()).check().is_ok()
+                && Encoded::bare(Some("poison".into())).check().is_ok()
+        );
     }
 }

@@ -1,9 +1,12 @@
 //! The value of a command: `{"id", "type", "userId", "payload", "timestamp"}`.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt};
 
 use bytes::Bytes;
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, DeserializeOwned, Visitor},
+};
 use serde_json::value::RawValue;
 
 use super::codec::{self, CodecError};
@@ -25,7 +28,7 @@ pub(crate) struct Envelope<'a> {
 struct Fields<'a, P> {
     #[serde(rename = "type", borrow, default)]
     command: Cow<'a, str>,
-    #[serde(rename = "userId", default)]
+    #[serde(rename = "userId", default, deserialize_with = "text_or_number")]
     user_id: Option<String>,
     #[serde(default = "absent")]
     payload: Option<P>,
@@ -33,6 +36,37 @@ struct Fields<'a, P> {
 
 fn absent<P>() -> Option<P> {
     None
+}
+
+/// A text; a whole number, as those write a user's id to whom it is one, is its digits.
+fn text_or_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    struct TextOrNumber;
+
+    impl Visitor<'_> for TextOrNumber {
+        type Value = Option<String>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a string")
+        }
+
+        fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+            Ok(Some(text.to_owned()))
+        }
+
+        fn visit_u64<E: de::Error>(self, number: u64) -> Result<Self::Value, E> {
+            Ok(Some(number.to_string()))
+        }
+
+        fn visit_i64<E: de::Error>(self, number: i64) -> Result<Self::Value, E> {
+            Ok(Some(number.to_string()))
+        }
+
+        fn visit_unit<E: de::Error>(self) -> Result<Self::Value, E> {
+            Ok(None)
+        }
+    }
+
+    deserializer.deserialize_any(TextOrNumber)
 }
 
 /// Reads an envelope without copying its payload.
@@ -152,6 +186,20 @@ mod tests {
         assert_eq!(envelope, Envelope { command: None, user_id: None, payload: None });
         let empty = decode(br#"{"type":"","userId":""}"#).expect("an envelope");
         assert_eq!(empty, envelope, "an empty text is none");
+    }
+
+    #[test]
+    fn the_id_of_a_user_may_be_a_number() {
+        let user = |id: &str| {
+            let value = format!(r#"{{"type":"A","userId":{id}}}"#);
+            decode(value.as_bytes()).ok().map(|envelope| envelope.user_id)
+        };
+        let ids = [r#""42""#, "42", "18446744073709551615", "-1"].map(|id| user(id).flatten());
+        assert_eq!(ids, ["42", "42", "18446744073709551615", "-1"].map(|id| Some(id.to_owned())));
+        assert_eq!(user("null"), Some(None));
+        for odd in ["{}", "[1]", "true", "1.5", "18446744073709551616"] {
+            assert_eq!(user(odd), None, "{odd}");
+        }
     }
 
     #[test]

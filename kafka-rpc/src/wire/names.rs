@@ -24,6 +24,7 @@ pub(crate) const ORIGINAL_GROUP: &str = "original-group";
 pub(crate) const ERROR_NAME: &str = "error-name";
 pub(crate) const STATUS_CODE: &str = "status-code";
 pub(crate) const VALUE_OMITTED: &str = "value-omitted";
+pub(crate) const HEADERS_OMITTED: &str = "headers-omitted";
 
 /// `message-type` of whoever waits for a reply, and of the reply.
 pub(crate) const REQUEST_REPLY: &str = "request-reply";

@@ -21,7 +21,7 @@ pub(crate) struct Received {
     pub(crate) headers: Result<Headers, UnreadableHeaders>,
 }
 
-/// A header's name is not UTF-8: Kafka stores it, no client library can name it.
+/// A header's name is not UTF-8, which Kafka stores and no client library can name, or there are more than librdkafka reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct UnreadableHeaders;
 
