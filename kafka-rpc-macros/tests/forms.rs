@@ -306,8 +306,8 @@ fn what_the_functions_of_a_contracts_impl_ask_for_is_required() {
         .expect_err("nothing is provided")
         .to_string();
     assert!(error.contains("Service") && error.contains("u64"), "{error}");
-    // The second handler of the contract.
-    let line = line_of("async fn connect(&self) -> Result<String>;");
+    // The second handler of the impl, and not of the contract.
+    let line = line_of("async fn connect(&self, _: (), user: Option<UserId>) -> Result<String> {");
     assert!(error.contains(&format!("{}:{line}", file!())), "{error}");
 }
 

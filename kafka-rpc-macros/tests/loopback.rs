@@ -60,3 +60,22 @@ async fn an_event_that_nobody_awaits_is_not_sent() {
     stub.client().audit(2).notify().await.expect("an event");
     assert_eq!(stub.calls().len(), 1);
 }
+
+#[kafka_handler(topic = "prices", group = "prices", dialect = "nest")]
+trait Prices {
+    async fn price(&self, of: String) -> Result<u64, RpcError>;
+}
+
+#[kafka_handler(topic = "stocks", group = "stocks", dialect = "nest")]
+trait Stocks {
+    async fn stock(&self, of: String) -> Result<u64, RpcError>;
+}
+
+#[tokio::test]
+async fn a_stub_tells_apart_what_has_one_name_by_its_topic() {
+    let stub = Stub::new().answer("", 1).on("stocks").answer("", 2);
+    let client = stub.client();
+    assert_eq!((client.price("a".to_owned()).await, client.stock("a".to_owned()).await), (Ok(1), Ok(2)));
+    let only = Stub::new().on("stocks").answer("", 2).client();
+    assert!(only.price("a".to_owned()).await.is_err());
+}

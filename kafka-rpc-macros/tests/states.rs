@@ -85,3 +85,29 @@ async fn a_value_of_any_type_reaches_its_handler() {
     assert_eq!(client.of_a_static().await.expect("served"), "static");
     assert_eq!(client.of_an_own_extractor().await.expect("served"), "in memory and true");
 }
+
+#[kafka_handler(topic = "vault-commands", group = "vault")]
+trait Vault {
+    #[command("OPEN")]
+    async fn open(&self, _: ()) -> Result<(), RpcError>;
+}
+
+struct Door;
+
+#[kafka_handler(register = false)]
+impl Vault for Door {
+    async fn open(&self, _: (), State(_key): State<u128>) -> Result<(), RpcError> {
+        Ok(())
+    }
+}
+
+/// Where the function above is.
+const OPENED_AT: u32 = line!() - 7;
+
+#[test]
+fn what_a_service_lacks_is_told_with_its_own_line_and_not_with_that_of_the_contract() {
+    let runtime = Runtime::builder().without_registry().provide(Door);
+    let problem = runtime.handlers(<Door as Vault>::handlers()).build().expect_err("no key").to_string();
+    let place = format!("{}:{OPENED_AT}", file!());
+    assert!(problem.contains("u128") && problem.contains(&place), "{problem}");
+}

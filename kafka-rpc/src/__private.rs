@@ -41,5 +41,18 @@ pub fn command_name<T: CommandName>(command: &T) -> Result<String, NameError> {
     wire_name(command)
 }
 
+/// What a function with `dead_letters_of` takes.
+#[diagnostic::on_unimplemented(
+    message = "the records of a dead-letter topic are taken as a `DeadLetter`, and not as `{Self}`",
+    label = "write `DeadLetter` here",
+    note = "what a record was before it failed is read from the `value` of its letter"
+)]
+pub trait OfDeadLetters {}
+
+impl OfDeadLetters for DeadLetter {}
+
+/// That it is one.
+pub const fn takes_dead_letters<T: OfDeadLetters>() {}
+
 /// What the caller of a handler that returns `R` gets.
 pub type ReplyOf<R> = <R as HandlerReturn>::Reply;

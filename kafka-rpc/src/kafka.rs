@@ -6,8 +6,9 @@ use std::{
 };
 
 use rdkafka::{
-    ClientConfig, Message as _,
+    ClientConfig, ClientContext, Message as _,
     bindings::rd_kafka_message_headers,
+    consumer::ConsumerContext,
     error::{KafkaError, RDKafkaErrorCode},
     message::{BorrowedMessage, Headers as _},
 };
@@ -57,6 +58,22 @@ pub(crate) fn consumer_config(config: &Config, group: &str) -> ClientConfig {
         .set("fetch.queue.backoff.ms", "10");
     with_user_properties(properties, config)
 }
+
+/// Notes an error that a consumer's `poll` returns too, where it is told of.
+pub(crate) fn note_error_of_poll(error: &KafkaError, reason: &str) {
+    tracing::debug!(%error, reason, "a consumer met an error");
+}
+
+/// A consumer that tells of nothing but by its `poll`.
+pub(crate) struct Polled;
+
+impl ClientContext for Polled {
+    fn error(&self, error: KafkaError, reason: &str) {
+        note_error_of_poll(&error, reason);
+    }
+}
+
+impl ConsumerContext for Polled {}
 
 /// A client that librdkafka refused to make: nearly always a property it does not take.
 pub(crate) fn creation_error(what: &str, error: &KafkaError) -> Error {

@@ -76,6 +76,8 @@ mod moment;
 mod producer;
 mod properties;
 mod rename;
+#[cfg(feature = "kafka")]
+mod repeats;
 mod runtime;
 mod server;
 pub mod telemetry;

@@ -61,6 +61,13 @@ pub(crate) fn is_no_dead_letter(item: &Item, ty: &Type) -> TokenStream {
     }
 }
 
+/// That it is kafka-rpc's `DeadLetter`.
+pub(crate) fn is_dead_letter(item: &Item, ty: &Type) -> TokenStream {
+    let span = ty.span();
+    let private = private_at(item, span);
+    quote_spanned!(span=> const _: () = #private::takes_dead_letters::<#ty>();)
+}
+
 /// What an extractor makes of the record, whose context is the variable or a reference to it.
 pub(crate) fn extract(item: &Item, ty: &Type, context: &TokenStream) -> TokenStream {
     let span = ty.span();

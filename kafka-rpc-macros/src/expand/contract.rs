@@ -44,6 +44,17 @@ pub(crate) fn contract(item: &Item) -> TokenStream {
         {
         }
     });
+    let (of, contracts) = (local("_of"), local("contracts"));
+    contract.items.push(parse_quote! {
+        /// Where the service's function of a command was written. An impl with `#[kafka_handler]` states it.
+        #[doc(hidden)]
+        fn __kafka_rpc_location(#of: &str, #contracts: #private::Location) -> #private::Location
+        where
+            Self: #private::Sized,
+        {
+            #contracts
+        }
+    });
     quote!(#contract)
 }
 
@@ -110,11 +121,11 @@ pub(crate) fn implementation(item: &Item) -> TokenStream {
     let ItemImpl { impl_token, self_ty, attrs, .. } = block;
     let attrs = attrs.iter().map(of_generated);
     let methods = item.handlers.iter().map(|handler| forward(item, handler));
-    let requirements = requirements(item);
+    let (requirements, locations) = (requirements(item), locations(item));
     let mut tokens = quote!(#(#attrs)* #impl_token #generics #contract for #self_ty #condition);
     // With the user's own braces: what the compiler says about the impl, as that a method is missing, is there.
     block.brace_token.surround(&mut tokens, |tokens| {
-        tokens.extend(quote!(#(#methods)* #requirements));
+        tokens.extend(quote!(#(#methods)* #requirements #locations));
     });
     tokens
 }
@@ -164,6 +175,25 @@ fn forward(item: &Item, handler: &Handler) -> TokenStream {
             #(#lets)*
             let #result = Self::#name(self, #(#names),*).await;
             #into_result
+        }
+    }
+}
+
+/// Where the functions were written: the contract knows only where it is itself.
+fn locations(item: &Item) -> TokenStream {
+    let private = item.private();
+    let (of, contracts) = (local("of"), local("contracts"));
+    let functions = item.handlers.iter().map(|handler| {
+        let (cfgs, name) = (handler.cfgs(), handler.ident());
+        let (text, location) = (name.to_string(), assert::location(item, name.span()));
+        quote!(#(#cfgs)* #text => #location,)
+    });
+    quote! {
+        fn __kafka_rpc_location(#of: &str, #contracts: #private::Location) -> #private::Location {
+            match #of {
+                #(#functions)*
+                _ => #contracts,
+            }
         }
     }
 }

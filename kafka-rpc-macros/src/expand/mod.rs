@@ -130,18 +130,23 @@ fn expand(mut item: Item) -> TokenStream {
             let subscription = registry::subscription(&item);
             let handlers = registry::handlers_of_functions(&item);
             let client = client::client(&item);
-            let probe = no_dead_letter(&item);
+            let probe = dead_letters(&item);
             quote!(#function #subscription #handlers #registration #client #probe)
         }
     }
 }
 
-/// That the records of a topic are not taken for dead letters.
-fn no_dead_letter(item: &Item) -> Option<TokenStream> {
-    if item.position() != Position::EveryRecord || item.options.dead_letters_of.is_some() {
+/// That the records of a topic are not taken for dead letters, nor dead letters for records.
+fn dead_letters(item: &Item) -> Option<TokenStream> {
+    if item.position() != Position::EveryRecord {
         return None;
     }
-    let probe = assert::is_no_dead_letter(item, item.handlers.first()?.dead_letter()?);
+    let handler = item.handlers.first()?;
+    let probe = if item.options.dead_letters_of.is_some() {
+        assert::is_dead_letter(item, &handler.payload.as_ref()?.ty)
+    } else {
+        assert::is_no_dead_letter(item, handler.dead_letter()?)
+    };
     let deprecated = allow_deprecated(item);
     Some(quote!(#deprecated #probe))
 }

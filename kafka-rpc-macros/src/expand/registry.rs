@@ -139,7 +139,11 @@ pub(crate) fn handlers(item: &Item) -> TokenStream {
 /// `Handler::command(name, location, requires, run)`
 fn handler(item: &Item, handler: &Handler) -> TokenStream {
     let private = item.private();
-    let location = assert::location(item, handler.ident().span());
+    let mut location = assert::location(item, handler.ident().span());
+    if let Form::Contract(_) = item.form {
+        let name = handler.ident().to_string();
+        location = quote!(Self::__kafka_rpc_location(#name, #location));
+    }
     let requires = requires(item, handler);
     let run = run(item, handler);
     if let Some(command) = &handler.command {

@@ -12,7 +12,11 @@ use rdkafka::{
     error::KafkaError,
 };
 
-use crate::{ReplyReading, kafka, producer::Producer};
+use crate::{
+    ReplyReading,
+    kafka::{self, Polled},
+    producer::Producer,
+};
 
 /// How long one question to the cluster may take before it is asked again.
 const ASK_FOR: Duration = Duration::from_secs(5);
@@ -22,12 +26,16 @@ pub(super) struct Positions {
     reading: ReplyReading,
     producer: Arc<Producer>,
     /// `None` once the reading has ended.
-    consumer: Mutex<Option<Arc<BaseConsumer>>>,
+    consumer: Mutex<Option<Arc<BaseConsumer<Polled>>>>,
     read: Mutex<HashSet<(Arc<str>, i32)>>,
 }
 
 impl Positions {
-    pub(super) fn new(reading: ReplyReading, producer: Arc<Producer>, consumer: Arc<BaseConsumer>) -> Self {
+    pub(super) fn new(
+        reading: ReplyReading,
+        producer: Arc<Producer>,
+        consumer: Arc<BaseConsumer<Polled>>,
+    ) -> Self {
         Self { reading, producer, consumer: Mutex::new(Some(consumer)), read: Mutex::default() }
     }
 
@@ -116,7 +124,7 @@ impl Positions {
         self.read.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn lock_consumer(&self) -> MutexGuard<'_, Option<Arc<BaseConsumer>>> {
+    fn lock_consumer(&self) -> MutexGuard<'_, Option<Arc<BaseConsumer<Polled>>>> {
         self.consumer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

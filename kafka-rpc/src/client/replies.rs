@@ -38,8 +38,9 @@ use super::{
 use crate::{
     CallError, Config, Error, ReplyReading,
     caught::caught,
-    kafka,
+    kafka::{self, Polled},
     producer::Producer,
+    repeats::Repeats,
     telemetry,
     wire::{Incoming, ReplyTo, dialect},
 };
@@ -122,8 +123,9 @@ impl Replies {
         }
         // What a user says of it is said of groups. Replies past a truncation are waited for.
         properties.set("auto.offset.reset", "earliest");
-        let consumer: BaseConsumer =
-            properties.create().map_err(|error| kafka::creation_error("the reply consumer", &error))?;
+        let consumer: BaseConsumer<Polled> = properties
+            .create_with_context(Polled)
+            .map_err(|error| kafka::creation_error("the reply consumer", &error))?;
         let consumer = Arc::new(consumer);
         let replies = Arc::new(Self {
             positions: Arc::new(Positions::new(reading, producer, Arc::clone(&consumer))),
@@ -279,13 +281,13 @@ impl Replies {
         }
     }
 
-    fn read_until_stopped(&self, consumer: &BaseConsumer, pending: &Pending) {
-        let mut copier = Copier::default();
+    fn read_until_stopped(&self, consumer: &BaseConsumer<Polled>, pending: &Pending) {
+        let (mut copier, repeats) = (Copier::default(), Repeats::default());
         while !self.stop.is_cancelled() {
             caught("the reply thread", || match consumer.poll(POLL_FOR) {
                 None => {}
                 Some(Ok(message)) => take_reply(&message, &mut copier, pending),
-                Some(Err(error)) => goes_on_after(&error),
+                Some(Err(error)) => goes_on_after(&error, &repeats),
             });
         }
     }
@@ -307,14 +309,17 @@ fn take_reply(message: &BorrowedMessage<'_>, copier: &mut Copier, pending: &Pend
     waiting.answer(Ok(Incoming { value, headers }));
 }
 
-fn goes_on_after(error: &KafkaError) {
+fn goes_on_after(error: &KafkaError, repeats: &Repeats) {
     if error.rdkafka_error_code() == Some(RDKafkaErrorCode::GroupAuthorizationFailed) {
         // librdkafka looks for the coordinator of any group, and this one is never joined: replies are read all the same.
         tracing::debug!(%error, "the group of the reply consumer may not be described, and need not");
         return;
     }
-    telemetry::reading_replies_failed(&kafka::code_of(error));
-    if kafka::is_unauthorized(error) {
+    let code = kafka::code_of(error);
+    telemetry::reading_replies_failed(&code);
+    if !repeats.is_news(&code) {
+        tracing::debug!(%error, "reading replies goes on after an error, as told before");
+    } else if kafka::is_unauthorized(error) {
         tracing::error!(%error, "replies are not read: this client lacks the right to read their topic");
     } else {
         tracing::warn!(%error, "reading replies goes on after an error");

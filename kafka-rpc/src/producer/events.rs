@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc, Mutex, OnceLock, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -20,7 +20,7 @@ use super::{
     refusal::{DeliveryError, OnDelivery},
     topic::Topic,
 };
-use crate::caught::caught;
+use crate::{caught::caught, kafka, repeats::Repeats};
 
 /// How soon an error is told once more that is the same.
 const TOLD_AGAIN_WITHIN: Duration = Duration::from_millis(100);
@@ -39,6 +39,11 @@ pub(super) struct Events {
     pub(super) brokers_lost: OnceLock<OnBrokersLost>,
     /// What the last error said, but for the one that only sums up.
     trouble: Mutex<Option<String>>,
+    /// Whether no broker could be reached, and nothing has been delivered since.
+    are_brokers_lost: AtomicBool,
+    /// Whether nobody sends any more: what becomes of the brokers is of no interest.
+    has_ended: AtomicBool,
+    repeats: Repeats,
 }
 
 /// Somebody who waits for space, until this is dropped.
@@ -61,6 +66,20 @@ impl Events {
     pub(super) fn tell_space(&self) {
         if self.waiting.load(Ordering::Relaxed) > 0 {
             self.space.notify_waiters();
+        }
+    }
+
+    /// Nobody sends any more.
+    pub(super) fn end(&self) {
+        self.has_ended.store(true, Ordering::Relaxed);
+    }
+
+    fn delivered(&self) {
+        if self.are_brokers_lost.load(Ordering::Relaxed)
+            && self.are_brokers_lost.swap(false, Ordering::Relaxed)
+        {
+            self.repeats.over();
+            tracing::info!("brokers can be reached again");
         }
     }
 
@@ -104,13 +123,19 @@ impl Deliveries {
 
 impl ClientContext for Deliveries {
     fn error(&self, error: KafkaError, reason: &str) {
-        if self.is_told_again(reason) {
+        if self.is_told_again(reason) || self.events.has_ended.load(Ordering::Relaxed) {
             return;
         }
         if error.rdkafka_error_code() != Some(RDKafkaErrorCode::AllBrokersDown) {
             *self.events.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.to_owned());
+            // Librdkafka says of whom it speaks first.
+            let of = reason.split(": ").next().unwrap_or_default();
             // A fatal one too: whoever sends next meets it, and makes a new producer.
-            tracing::warn!(purpose = %self.purpose, %error, reason, "a producer met an error");
+            if self.events.repeats.is_news(&format!("{} {of}", kafka::code_of(&error))) {
+                tracing::warn!(purpose = %self.purpose, %error, reason, "a producer met an error");
+            } else {
+                tracing::debug!(purpose = %self.purpose, %error, reason, "a producer met an error, as told before");
+            }
             return;
         }
         if self.purpose != Purpose::Single {
@@ -118,11 +143,19 @@ impl ClientContext for Deliveries {
             // records says so.
             return;
         }
+        self.events.are_brokers_lost.store(true, Ordering::Relaxed);
+        // Librdkafka's own words count the brokers that it knows of, which may be none.
+        let trouble = self.events.trouble();
+        let reason = trouble.as_deref().unwrap_or("none of them can be connected to");
         // The log may panic, so it comes after what others wait for: here, and wherever both are done.
         if let Some(told) = self.events.brokers_lost.get() {
             told(reason);
         }
-        tracing::error!(reason, "no broker can be reached");
+        if self.events.repeats.is_news("no broker") {
+            tracing::error!(reason, "no broker can be reached");
+        } else {
+            tracing::debug!(reason, "no broker can be reached, as told before");
+        }
     }
 }
 
@@ -132,7 +165,10 @@ impl ProducerContext for Deliveries {
     fn delivery(&self, result: &DeliveryResult<'_>, record: Box<InFlight>) {
         let InFlight { told, chosen } = *record;
         let delivered = match result {
-            Ok(_) => Ok(()),
+            Ok(_) => {
+                caught("what hears of brokers that are back", || self.events.delivered());
+                Ok(())
+            }
             Err((error, _)) => Err(DeliveryError::from_kafka(error).caused_by(error, self.events.trouble())),
         };
         // Here and not around the poll alone: the deliveries behind it would not be told.

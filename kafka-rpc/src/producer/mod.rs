@@ -283,6 +283,11 @@ impl Producer {
         }
     }
 
+    /// Nobody sends any more: brokers that go after this are no trouble.
+    pub(crate) fn end(&self) {
+        self.events.end();
+    }
+
     /// Sends records that were to be gathered, and for which there is no partition to choose.
     fn send_by_key(&self, records: Vec<Waiting>) {
         for Waiting { record, headers, told } in records {

@@ -170,10 +170,13 @@ impl Running {
         }
         let producer = Arc::clone(&self.producer);
         let flushed = task::spawn_blocking(move || producer.flush(CLOSE_WITHIN)).await;
+        self.producer.end();
         flushed.unwrap_or_else(|panicked| {
             let action = "records may be left unsent".to_owned();
             Err(Error::Kafka { action, reason: panicked.to_string() })
-        })
+        })?;
+        tracing::info!("shut down");
+        Ok(())
     }
 }
 

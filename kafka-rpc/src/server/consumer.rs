@@ -23,6 +23,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{
     commits::Commits,
+    consumer_errors,
     intake::{Flow, Room},
     pack::Place,
     packing::Packing,
@@ -30,7 +31,7 @@ use super::{
     rebalance::Rebalances,
     worker::Worker,
 };
-use crate::{Config, Error, caught::caught, kafka, telemetry};
+use crate::{Config, Error, caught::caught, kafka, repeats::Repeats};
 
 /// How often watermarks are committed, and after how many finished records they are sooner.
 const COMMIT_EVERY: Duration = Duration::from_millis(100);
@@ -110,17 +111,18 @@ impl ConsumerThread {
             resumed: Vec::new(),
             resumed_at: Instant::now(),
             go_back_from: Instant::now(),
+            repeats: Repeats::default(),
         };
         thread::Builder::new()
             .name("kafka-rpc-consumer".to_owned())
             .spawn(move || {
                 if let Err(error) = polling.run_to_its_end() {
-                    end(&worker, &error);
+                    consumer_errors::end(&worker, &error);
                     let _nobody_listens = failed.send(error);
                 }
                 let _nobody_waits = tell.send(());
             })
-            .map_err(no_thread)?;
+            .map_err(consumer_errors::no_thread)?;
         Ok(Self { stop, ended, name })
     }
 
@@ -153,13 +155,16 @@ struct Polling {
     resumed_at: Instant,
     /// From when on it goes back where it is to.
     go_back_from: Instant,
+    repeats: Repeats,
 }
 
 impl Polling {
     /// Polls until it is told to stop, or cannot go on; then closes the consumer.
     fn run_to_its_end(mut self) -> Result<(), Error> {
         // Not before: it has the consumer too, which nobody would close where this thread could not be started.
-        self.commits.start(Arc::clone(&self.consumer), Arc::clone(&self.worker)).map_err(no_thread)?;
+        self.commits
+            .start(Arc::clone(&self.consumer), Arc::clone(&self.worker))
+            .map_err(consumer_errors::no_thread)?;
         let ended = caught("the thread of a consumer", || self.run());
         if let Some(Err(_)) = ended {
             // Its partitions are somebody else's, or will be, and no commit of its would count. Before it is closed: that can
@@ -180,7 +185,10 @@ impl Polling {
         }
         caught("what hears of a consumer that closes", || drop(self));
         ended.unwrap_or_else(|| {
-            Err(cannot_go_on(&worker, "its thread panicked; the panic itself says where".to_owned()))
+            Err(consumer_errors::cannot_go_on(
+                &worker,
+                "its thread panicked; the panic itself says where".to_owned(),
+            ))
         })
     }
 
@@ -212,7 +220,7 @@ impl Polling {
                     }
                 }
                 Some(Err(KafkaError::MessageConsumptionFatal(code))) => return Err(self.fatal(code)),
-                Some(Err(error)) => self.goes_on_after(&error),
+                Some(Err(error)) => consumer_errors::goes_on_after(&self.worker, &self.repeats, &error),
             }
             wait = Duration::ZERO;
         }
@@ -222,7 +230,7 @@ impl Polling {
 
     fn fatal(&self, code: RDKafkaErrorCode) -> Error {
         let reason = self.consumer.client().fatal_error().map_or_else(|| code.to_string(), |(_, text)| text);
-        cannot_go_on(&self.worker, reason)
+        consumer_errors::cannot_go_on(&self.worker, reason)
     }
 
     fn pause(&self, Paused { partition, because, unfinished }: Paused) {
@@ -277,28 +285,6 @@ impl Polling {
             self.resumed.extend(resume);
             self.resumed.sort_unstable();
             self.resumed.dedup();
-        }
-    }
-
-    fn goes_on_after(&self, error: &KafkaError) {
-        let (topic, group) = (&*self.worker.source, &*self.worker.served.group);
-        telemetry::consuming_failed(topic, group, &kafka::code_of(error));
-        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::InconsistentGroupProtocol) {
-            telemetry::join_refused(topic, group);
-            tracing::warn!(
-                topic,
-                group,
-                "not in the group: its members share no assignment strategy with this process, as those of another \
-                 client library do not; it joins when they have left"
-            );
-        } else if kafka::is_unauthorized(error) {
-            tracing::error!(
-                topic, group, %error,
-                "nothing is read: this client lacks the right to read the topic or to be in the group; it goes on once it \
-                 has it"
-            );
-        } else {
-            tracing::warn!(topic, group, %error, "consuming goes on after an error");
         }
     }
 
@@ -359,31 +345,6 @@ impl Polling {
     /// is ours.
     fn drain(&self) {
         self.consumer.context().give_up(&self.worker.assigned());
-    }
-}
-
-/// Notes that a consumer has ended that was not told to.
-fn end(worker: &Worker, error: &Error) {
-    // What it holds still where closing it has failed.
-    worker.lose(&worker.assigned());
-    telemetry::consumer_ended(&worker.served.topic, &worker.served.group);
-    // It may be the log that panicked.
-    caught("what hears of a consumer's end", || {
-        tracing::error!(
-            topic = %worker.source, group = %worker.served.group, %error,
-            "consuming has ended: what is read here is not served any more"
-        );
-    });
-}
-
-fn no_thread(source: std::io::Error) -> Error {
-    Error::System { action: "a consumer thread could not be started".to_owned(), source }
-}
-
-fn cannot_go_on(worker: &Worker, reason: String) -> Error {
-    Error::Kafka {
-        action: format!("consuming `{}` in group `{}` cannot go on", worker.source, worker.served.group),
-        reason,
     }
 }
 

@@ -2,8 +2,6 @@
 
 use std::{collections::HashMap, fmt, time::Duration};
 
-use bytes::Bytes;
-
 use crate::{
     RpcError,
     handler::{
@@ -44,7 +42,9 @@ impl Dispatch {
     /// Finds the handler of a record's value. What no handler takes is a 400.
     pub(crate) fn find(&self, value: Option<Encoded>) -> Result<Dispatched<'_>, RpcError> {
         if let Some(handler @ Handler { source: PayloadSource::Record, .. }) = &self.fallback {
-            return Ok(of(handler, value.unwrap_or_else(|| Encoded::json(Bytes::new()))));
+            // Whatever its value is, or none.
+            let value = value.map(Encoded::into_bytes).unwrap_or_default();
+            return Ok(of(handler, Encoded::bare(Some(value))));
         }
         let value = value.ok_or_else(|| RpcError::bad_request("the record has no value"))?;
         if let Some(handler) = self.known_ahead(&value) {
@@ -123,6 +123,7 @@ impl fmt::Debug for Dispatch {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
     use serde::de::IgnoredAny;
 
     use super::*;

@@ -34,7 +34,7 @@ impl Worker {
     pub(super) fn report_answered(&self, task: &Task, record: &Received, failed: &Failed) {
         let Failed { error, handler } = failed;
         if error.status().is_server_error() {
-            return self.report(task, record, failed, "a record failed for good, and its caller is told");
+            return self.report(task, record, failed, "a record failed for good, and an error reply is sent");
         }
         telemetry::failed(&self.served.topic, &self.served.group, error.status());
         tracing::debug!(

@@ -2,6 +2,7 @@
 //!
 //! In the order in which a record meets them:
 //! - [`consumer`]: polls a subscription, on a thread of its own
+//! - [`consumer_errors`]: what is told where it cannot
 //! - [`rebalance`]: what that thread does when partitions come and go
 //! - [`commits`]: commits what is finished, beside it
 //! - [`intake`]: how much it takes, and when it waits
@@ -40,6 +41,8 @@ mod assignment;
 mod commits;
 #[cfg(feature = "kafka")]
 pub(crate) mod consumer;
+#[cfg(feature = "kafka")]
+mod consumer_errors;
 pub(crate) mod dedupe;
 #[cfg(feature = "kafka")]
 mod delivery;

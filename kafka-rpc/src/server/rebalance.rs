@@ -9,9 +9,11 @@ use std::{
 use rdkafka::{
     ClientContext, TopicPartitionList,
     consumer::{BaseConsumer, Consumer as _, ConsumerContext, Rebalance},
+    error::KafkaError,
 };
 
 use super::{commits::Commits, worker::Worker};
+use crate::kafka;
 
 /// How long a last commit may take beyond the drain. Nothing is polled meanwhile, and who takes over waits for it.
 const LAST_COMMIT_WITHIN: Duration = Duration::from_secs(3);
@@ -24,7 +26,11 @@ pub(super) struct Rebalances {
     started: Instant,
 }
 
-impl ClientContext for Rebalances {}
+impl ClientContext for Rebalances {
+    fn error(&self, error: KafkaError, reason: &str) {
+        kafka::note_error_of_poll(&error, reason);
+    }
+}
 
 impl ConsumerContext for Rebalances {
     fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {

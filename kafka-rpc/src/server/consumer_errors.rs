@@ -1,0 +1,58 @@
+//! The errors of a consumer: those that consuming goes on after, and those that end it.
+
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+
+use super::worker::Worker;
+use crate::{Error, caught::caught, kafka, repeats::Repeats, telemetry};
+
+/// Counts an error that consuming goes on after, and tells of it.
+pub(super) fn goes_on_after(worker: &Worker, repeats: &Repeats, error: &KafkaError) {
+    let (topic, group, code) = (&*worker.source, &*worker.served.group, kafka::code_of(error));
+    telemetry::consuming_failed(topic, group, &code);
+    if error.rdkafka_error_code() == Some(RDKafkaErrorCode::InconsistentGroupProtocol) {
+        telemetry::join_refused(topic, group);
+    }
+    if !repeats.is_news(&code) {
+        tracing::debug!(topic, group, %error, "consuming goes on after an error, as told before");
+    } else if error.rdkafka_error_code() == Some(RDKafkaErrorCode::InconsistentGroupProtocol) {
+        tracing::warn!(
+            topic,
+            group,
+            "not in the group: its members share no assignment strategy with this process, as those of another \
+             client library do not; it joins when they have left"
+        );
+    } else if kafka::is_unauthorized(error) {
+        tracing::error!(
+            topic, group, %error,
+            "nothing is read: this client lacks the right to read the topic or to be in the group; it goes on once it \
+             has it"
+        );
+    } else {
+        tracing::warn!(topic, group, %error, "consuming goes on after an error");
+    }
+}
+
+/// Notes that a consumer has ended that was not told to.
+pub(super) fn end(worker: &Worker, error: &Error) {
+    // What it holds still where closing it has failed.
+    worker.lose(&worker.assigned());
+    telemetry::consumer_ended(&worker.served.topic, &worker.served.group);
+    // It may be the log that panicked.
+    caught("what hears of a consumer's end", || {
+        tracing::error!(
+            topic = %worker.source, group = %worker.served.group, %error,
+            "consuming has ended: what is read here is not served any more"
+        );
+    });
+}
+
+pub(super) fn no_thread(source: std::io::Error) -> Error {
+    Error::System { action: "a consumer thread could not be started".to_owned(), source }
+}
+
+pub(super) fn cannot_go_on(worker: &Worker, reason: String) -> Error {
+    Error::Kafka {
+        action: format!("consuming `{}` in group `{}` cannot go on", worker.source, worker.served.group),
+        reason,
+    }
+}
