@@ -107,7 +107,15 @@ impl Written {
     }
 
     fn destination(&self) -> syn::Result<Destination> {
-        if self.is_none() { Ok(Destination::None) } else { self.text().map(Destination::Topic) }
+        if self.is_none() {
+            return Ok(Destination::None);
+        }
+        if let Some(word) =
+            self.value.as_ref().filter(|value| ["\"none\"", "None"].contains(&value.to_string().as_str()))
+        {
+            return Err(syn::Error::new_spanned(word, format!("write `{} = none`", self.name)));
+        }
+        self.text().map(Destination::Topic)
     }
 
     fn count(&self) -> syn::Result<Expr> {
@@ -145,7 +153,12 @@ impl Written {
             "register" => {
                 options.register = Some(self.value("false", LitBool::parse)?.value());
             }
-            "crate" => options.krate = Some(self.value("some::path", Path::parse_mod_style)?),
+            "crate" => {
+                // One in quotes is a mistake, of which nothing else need follow.
+                let quoted = self.value("", <LitStr as Parse>::parse).ok();
+                options.krate = quoted.and_then(|path| path.parse_with(Path::parse_mod_style).ok());
+                options.krate = Some(self.value("some::path", Path::parse_mod_style)?);
+            }
             "retry_topic" => options.retry_topic = Some(self.text()?),
             "dead_letters_of" => options.dead_letters_of = Some(self.text()?),
             "envelope" => match self.value.as_ref().or(self.parts.as_ref()) {
@@ -197,15 +210,14 @@ pub(crate) fn handler_options(
 pub(crate) fn command_options(
     tokens: TokenStream,
     attribute: Span,
-    errors: &mut Errors,
     of_options: &mut Errors,
-) -> Option<CommandOptions> {
+) -> CommandOptions {
     const KNOWN: &[&str] = &["key", "retry", "timeout", "dedupe"];
     let mut parts = split(tokens).into_iter().filter(|part| !is_marker(part)).peekable();
     let name = if let Some(first) = parts.next_if(|part| !is_option(part)) {
-        errors.take(command_name(&first))
+        of_options.take(command_name(&first))
     } else {
-        errors.push(syn::Error::new(
+        of_options.push(syn::Error::new(
             attribute,
             "name the command first: `#[command(Enum::Variant)]` or `#[command(\"NAME\")]`",
         ));
@@ -219,6 +231,10 @@ pub(crate) fn command_options(
             continue;
         };
         let option = written.name.to_string();
+        if option == "name" && name.is_none() {
+            // Where it stands has been said.
+            continue;
+        }
         if !KNOWN.contains(&option.as_str()) {
             of_options.at(&written.name, unknown(&option, "a command, after its name,", KNOWN));
         } else if is_first(&written.name, &mut seen, of_options) {
@@ -229,7 +245,17 @@ pub(crate) fn command_options(
             }
         }
     }
-    Some(CommandOptions { name: name?, key, failure })
+    CommandOptions { name: name.unwrap_or_else(|| no_name(attribute)), key, failure }
+}
+
+/// In the place of a name that could not be read, of which it has been said.
+fn no_name(attribute: Span) -> CommandName {
+    CommandName::Literal(LitStr::new("", attribute))
+}
+
+/// Options that could not be read.
+pub(crate) fn unread(attribute: Span) -> CommandOptions {
+    CommandOptions { name: no_name(attribute), key: None, failure: Failure::default() }
 }
 
 fn command_name(tokens: &TokenStream) -> syn::Result<CommandName> {

@@ -4,6 +4,7 @@
 //! `expand` has one function for each item that is generated.
 
 mod attr;
+mod bodies;
 mod choice;
 mod command;
 mod errors;

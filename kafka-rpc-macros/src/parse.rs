@@ -5,6 +5,7 @@ use syn::{Attribute, ImplItem, Item as AnyItem, Meta, Path, TraitItem, spanned::
 
 use crate::{
     attr::{self, CommandOptions, HandlerOptions},
+    bodies,
     errors::Errors,
     model::{Form, Handler, Item, conditional},
 };
@@ -34,7 +35,7 @@ pub(crate) fn item(
 }
 
 fn form(tokens: TokenStream, errors: &mut Errors) -> Option<Form> {
-    match errors.take(syn::parse2::<AnyItem>(tokens))? {
+    match errors.take(bodies::read_item(tokens))? {
         AnyItem::Trait(item) => Some(Form::Contract(item)),
         AnyItem::Impl(item) if item.trait_.is_some() => Some(Form::ContractImpl(item)),
         AnyItem::Impl(item) => Some(Form::Inherent(item)),
@@ -67,12 +68,12 @@ fn take_commands(form: &mut Form, errors: &mut Errors, of_options: &mut Errors) 
                 return true;
             }
             if found.is_some() {
-                errors.at(
+                of_options.at(
                     attribute,
                     "a function handles one command: remove one `#[command]`, or write a second function",
                 );
             } else {
-                found = Some(command(attribute, errors, of_options));
+                found = Some(command(attribute, of_options));
             }
             false
         });
@@ -111,17 +112,17 @@ fn take_undecided(attrs: &mut Vec<Attribute>, errors: &mut Errors) {
     });
 }
 
-fn command(attribute: &Attribute, errors: &mut Errors, of_options: &mut Errors) -> Command {
+fn command(attribute: &Attribute, of_options: &mut Errors) -> Command {
     let span = attribute.path().span();
     let tokens = match &attribute.meta {
         Meta::List(list) => list.tokens.clone(),
         Meta::Path(_) => TokenStream::new(),
         Meta::NameValue(pair) => {
-            errors.at(pair, "write `#[command(Enum::Variant)]`");
-            return Command { span, options: None };
+            of_options.at(pair, "write `#[command(Enum::Variant)]`");
+            return Command { span, options: Some(attr::unread(span)) };
         }
     };
-    Command { span, options: attr::command_options(tokens, span, errors, of_options) }
+    Command { span, options: Some(attr::command_options(tokens, span, of_options)) }
 }
 
 fn handlers(form: &Form, commands: Vec<Option<Command>>) -> Vec<Handler> {

@@ -60,6 +60,31 @@ pub(crate) fn finds(ty: &Type, test: impl Fn(&Type) -> bool) -> bool {
     finder.1
 }
 
+/// Whether a type borrows from something that has no name: `&T`, or `T<'_>`.
+pub(crate) fn borrows(ty: &Type) -> bool {
+    struct Finder(bool);
+
+    impl VisitMut for Finder {
+        fn visit_type_reference_mut(&mut self, ty: &mut syn::TypeReference) {
+            self.0 |= ty.lifetime.is_none();
+            visit_mut::visit_type_reference_mut(self, ty);
+        }
+
+        fn visit_lifetime_mut(&mut self, lifetime: &mut syn::Lifetime) {
+            self.0 |= lifetime.ident == "_";
+        }
+
+        // Those have lifetimes of their own.
+        fn visit_type_fn_ptr_mut(&mut self, _: &mut syn::TypeFnPtr) {}
+
+        fn visit_parenthesized_generic_arguments_mut(&mut self, _: &mut syn::ParenthesizedGenericArguments) {}
+    }
+
+    let mut finder = Finder(false);
+    finder.visit_type_mut(&mut ty.clone());
+    finder.0
+}
+
 /// Whether a path in a type, be it of a type or of a constant, begins with this name.
 pub(crate) fn mentions(ty: &Type, name: &str) -> bool {
     struct Finder<'a>(&'a str, bool);

@@ -1,6 +1,6 @@
 //! Options as they are written, before they are understood: split at their commas, each with its name.
 
-use proc_macro2::{Delimiter, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Spacing, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::{
     Ident,
@@ -27,9 +27,17 @@ impl Written {
         let error =
             |place: TokenStream| syn::Error::new_spanned(place, format!("write `{name} = {expected}`"));
         match &self.value {
-            Some(value) if !value.is_empty() => {
-                parser.parse2(value.clone()).map_err(|_| error(value.clone()))
-            }
+            Some(value) if !value.is_empty() => parser.parse2(value.clone()).map_err(|_| {
+                // `"a" group = "b"`: there is no value that has another option in it.
+                let tokens: Vec<TokenTree> = value.clone().into_iter().collect();
+                let next = tokens.windows(2).skip(1).find(|pair| {
+                    matches!(pair, [TokenTree::Ident(_), TokenTree::Punct(equals)] if equals.as_char() == '=' && equals.spacing() == Spacing::Alone)
+                });
+                match next {
+                    Some(next) => syn::Error::new_spanned(&next[0], "write a comma between two options"),
+                    None => error(value.clone()),
+                }
+            }),
             _ => Err(error(name.to_token_stream())),
         }
     }

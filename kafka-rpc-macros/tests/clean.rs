@@ -241,3 +241,26 @@ fn handlers_can_be_taken_explicitly() {
         on_dead_letter_handlers(),
     );
 }
+
+/// What is allowed of an item is allowed of its client, and of each method.
+#[kafka_handler(topic = "wallet-commands", group = "wallet")]
+#[allow(non_snake_case)]
+pub trait Wallet {
+    /// A command.
+    #[command("GET_BALANCE")]
+    async fn getBalance(&self, accountId: u64) -> Result<u64, RpcError>;
+}
+
+/// A service.
+#[derive(Debug)]
+pub struct Exchange;
+
+#[kafka_handler(topic = "exchange-commands", group = "exchange")]
+impl Exchange {
+    /// A command.
+    #[allow(clippy::wrong_self_convention)]
+    #[command("FROM_CENTS")]
+    async fn from_cents(&self, cents: u64) -> Result<u64, RpcError> {
+        Ok(cents)
+    }
+}

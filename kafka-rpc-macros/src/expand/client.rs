@@ -2,9 +2,9 @@
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
-use syn::{Token, Type, parse_quote, spanned::Spanned};
+use syn::{Attribute, Token, Type, parse_quote, spanned::Spanned};
 
-use super::{assert, outside::type_outside, registry, subscription_path, visibility};
+use super::{assert, contract, outside::type_outside, registry, subscription_path, visibility};
 use crate::{
     attr::{ClientName, CommandName, Destination},
     model::{Form, Handler, Item},
@@ -20,22 +20,33 @@ pub(crate) fn client(item: &Item) -> TokenStream {
     let vis = visibility(item);
     let (doc, deprecated) = (doc(item), super::allow_deprecated(item));
     let methods: Vec<_> = item.handlers.iter().map(|handler| Method::new(item, handler)).collect();
+    let levels: Vec<_> = levels(item.attrs()).collect();
     let declarations = methods.iter().map(Method::declaration);
     let definitions = methods.iter().map(Method::definition);
     quote! {
         #[doc = #doc]
         #[allow(dead_code, private_bounds, private_interfaces, unreachable_pub, unused_lifetimes)]
+        #[allow(rustdoc::broken_intra_doc_links)]
+        #(#levels)*
         #deprecated
         #vis trait #name {
             #(#declarations)*
         }
 
         #[allow(unused_lifetimes)]
+        #(#levels)*
         #deprecated
         impl<AnyCaller: #private::Caller + ?#private::Sized> #name for AnyCaller {
             #(#definitions)*
         }
     }
+}
+
+/// What the user allows of their own, for the same names and types in generated code.
+fn levels(attrs: &[Attribute]) -> impl Iterator<Item = Attribute> {
+    let is_level =
+        |attribute: &&Attribute| ["allow", "expect"].iter().any(|level| attribute.path().is_ident(level));
+    attrs.iter().filter(is_level).map(contract::of_generated)
 }
 
 fn client_name(item: &Item) -> Option<Ident> {
@@ -134,7 +145,8 @@ impl<'a> Method<'a> {
         let fallback = docs.is_empty().then(|| self.fallback_doc());
         let signature = self.signature();
         let end = quote_spanned!(self.place()=> ;);
-        quote!(#(#cfgs)* #(#docs)* #fallback #(#deprecated)* #signature #end)
+        let levels = levels(&self.handler.attrs);
+        quote!(#(#cfgs)* #(#docs)* #fallback #(#deprecated)* #(#levels)* #signature #end)
     }
 
     fn fallback_doc(&self) -> TokenStream {
@@ -164,8 +176,10 @@ impl<'a> Method<'a> {
             quote!(#private::Call::without_payload(#this, &__KAFKA_RPC_COMMAND))
         };
         let key = self.key();
+        let levels = levels(&self.handler.attrs);
         quote_spanned! {self.place()=>
             #(#cfgs)*
+            #(#levels)*
             #signature {
                 static __KAFKA_RPC_COMMAND: #private::Command = #command;
                 #call #key

@@ -74,7 +74,8 @@ fn method(item: &Item, handler: &Handler) -> TokenStream {
         quote_spanned! {name.span()=>
             {
                 async move {
-                    let #result: #output = async move #body.await;
+                    #[allow(clippy::redundant_closure_call)]
+                    let #result = (async move || -> #output #body)().await;
                     #into_result
                 }
             }
@@ -131,7 +132,7 @@ pub(crate) fn implementation(item: &Item) -> TokenStream {
 }
 
 /// An attribute of the user's block on the one that is generated. What is expected is to be found in the user's code.
-fn of_generated(attribute: &Attribute) -> Attribute {
+pub(super) fn of_generated(attribute: &Attribute) -> Attribute {
     let mut attribute = outer(attribute);
     if let Meta::List(list) = &mut attribute.meta
         && list.path.is_ident("expect")
@@ -146,7 +147,7 @@ fn forward(item: &Item, handler: &Handler) -> TokenStream {
     let private = item.private();
     let [context, request] = ["context", "request"].map(local);
     let (name, cfgs) = (handler.ident(), handler.cfgs());
-    let unit: Type = parse_quote!(());
+    let unit: Type = parse_quote_spanned!(name.span().resolved_at(proc_macro2::Span::mixed_site())=> ());
     let output = handler.output().unwrap_or(&unit);
     let outcome = assert::outcome_of(item, output);
     // The contract has the payload always, the function only if it asks for it.
@@ -157,6 +158,8 @@ fn forward(item: &Item, handler: &Handler) -> TokenStream {
         (None, Some(_)) => (parse_quote!(()), Some(quote!(()))),
         (None, None) => (parse_quote!(()), None),
     };
+    // The compiler says too that the contract has another type there, but not what to write.
+    let is_payload = handler.read_payload().map(|payload| assert::is_payload(item, &payload.ty));
     let arguments = extractors(item, handler);
     let (lets, names) = (arguments.lets, argument.into_iter().chain(arguments.names));
     let context: Pat = if lets.is_empty() { parse_quote!(_) } else { parse_quote!(#context) };
@@ -172,6 +175,7 @@ fn forward(item: &Item, handler: &Handler) -> TokenStream {
             #pat: #ty,
             #context: &#private::Context
         ) -> #outcome {
+            #is_payload
             #(#lets)*
             let #result = Self::#name(self, #(#names),*).await;
             #into_result

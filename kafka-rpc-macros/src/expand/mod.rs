@@ -3,6 +3,7 @@
 //! - [`registry`]: the subscription, the handlers, and their registration
 //! - [`contract`]: a contract's trait, and the impl of one
 //! - [`client`]: the client trait
+//! - [`stand_in`]: what is expanded in the place of an item with mistakes
 //! - [`outside`]: what the two repeat of an impl block, without its `Self`
 //! - [`assert`]: where the user's types meet the traits they must implement, so that errors point at them
 
@@ -11,13 +12,14 @@ mod client;
 mod contract;
 mod outside;
 mod registry;
+mod stand_in;
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, format_ident, quote};
-use syn::{Expr, ImplItem, Visibility, parse_quote, spanned::Spanned};
+use syn::{Expr, Visibility, parse_quote, spanned::Spanned};
 
 use crate::{
-    attr::{ClientName, Destination, HandlerOptions},
+    attr::{Destination, HandlerOptions},
     errors::Errors,
     model::{Form, Handler, Item, Style},
     parse,
@@ -34,62 +36,15 @@ pub(crate) fn kafka_handler(options: TokenStream, tokens: &TokenStream) -> Token
     };
     validate::item(&item, &mut errors);
     validate::options(&item, &mut of_options);
-    match (of_options.into_tokens(), errors.into_tokens()) {
-        (None, None) => expand(item),
-        (Some(errors), None) if knows_its_crate(&item) => {
-            let as_if_right = expand(with_some_options(item));
-            quote!(#errors #as_if_right)
-        }
-        (of_options, errors) => as_written(item.form, &quote!(#of_options #errors)),
+    let (of_options, errors) = (of_options.into_tokens(), errors.into_tokens());
+    if of_options.is_none() && errors.is_none() {
+        return expand(item);
     }
-}
-
-/// Whether it is known where kafka-rpc is: what is wrong may be just that.
-fn knows_its_crate(item: &Item) -> bool {
-    item.options.krate.is_some() || item.options.stated("crate").is_none()
-}
-
-/// An item whose options are what is wrong, with such as it can be expanded with: whoever implements, serves or calls it has no
-/// mistake, and is told of none.
-fn with_some_options(mut item: Item) -> Item {
-    let takes_letters = item.position() == Position::EveryRecord
-        && item.handlers.iter().any(|handler| handler.dead_letter().is_some());
-    let is_taken =
-        matches!(&item.options.client, Some(ClientName::Named(client)) if item.name() == Some(client));
-    let options = &mut item.options;
-    for name in [&mut options.topic, &mut options.group] {
-        name.get_or_insert_with(|| parse_quote!(""));
-    }
-    if takes_letters {
-        options.dead_letters_of.get_or_insert_with(|| parse_quote!(""));
-    }
-    if is_taken {
-        options.client = None;
-    }
-    item
-}
-
-/// The user's item, so that there are no errors but those about the mistakes.
-fn as_written(mut form: Form, errors: &TokenStream) -> TokenStream {
-    form.attrs_mut().retain(|attribute| !validate::is_async_trait(attribute));
-    let form = match form {
-        Form::ContractImpl(block) | Form::Inherent(block) if types::is_wrapper(&block.self_ty) => {
-            return errors.clone();
-        }
-        // The contract's methods are not as the user writes them here.
-        Form::ContractImpl(mut block) => {
-            block.trait_ = None;
-            // A block of the service's own cannot have them.
-            block.items.retain(|item| !matches!(item, ImplItem::Type(_)));
-            Form::Inherent(block)
-        }
-        form => form,
+    let rest = match stand_in::of(item, errors.is_none()) {
+        Ok(stand_in) => expand(stand_in),
+        Err(form) => stand_in::as_written(*form),
     };
-    quote! {
-        #errors
-        #[allow(dead_code, async_fn_in_trait)]
-        #form
-    }
+    quote!(#of_options #errors #rest)
 }
 
 fn expand(mut item: Item) -> TokenStream {
@@ -145,7 +100,8 @@ fn dead_letters(item: &Item) -> Option<TokenStream> {
     let probe = if item.options.dead_letters_of.is_some() {
         assert::is_dead_letter(item, &handler.payload.as_ref()?.ty)
     } else {
-        assert::is_no_dead_letter(item, handler.dead_letter()?)
+        // Whatever it is called here.
+        assert::is_no_dead_letter(item, &handler.read_payload()?.ty)
     };
     let deprecated = allow_deprecated(item);
     Some(quote!(#deprecated #probe))

@@ -14,7 +14,7 @@ use crate::{
     model::{Argument, Form, Handler, Item, Style},
     parse,
     position::Position,
-    types::{bare, begins_with, compact, finds, is_unit, is_wrapper, mentions},
+    types::{bare, begins_with, borrows, compact, finds, is_unit, is_wrapper, mentions},
 };
 
 pub(crate) use self::options::options;
@@ -169,6 +169,13 @@ fn function(handler: &Handler, item: &Item, errors: &mut Errors) {
         Some(ty) if finds(ty, |ty| matches!(ty, Type::ImplTrait(_))) => {
             errors.at(ty, "a handler returns a `Result` with a type that has a name: the client returns it too");
         }
+        Some(ty) if borrows(ty) => {
+            errors.at(
+                ty,
+                "a reply owns what it holds, it outlives what it would borrow from: write a type that does not borrow, as \
+                 `String` for `&str`",
+            );
+        }
         Some(ty) if item.style() == Style::Contract && mentions(ty, "Self") => {
             errors.at(ty, "the client returns this too, and has no `Self`: write the type");
         }
@@ -276,7 +283,9 @@ fn arguments(handler: &Handler, item: &Item, errors: &mut Errors) {
             );
         }
     }
-    for Argument { ty, cfg, .. } in handler.payload.iter().chain(&handler.extractors) {
+    let payload = handler.payload.iter().map(|payload| (payload, true));
+    let extractors = handler.extractors.iter().map(|extractor| (extractor, false));
+    for (Argument { ty, cfg, .. }, is_payload) in payload.chain(extractors) {
         if let Some(cfg) = cfg {
             errors.at(
                 cfg,
@@ -296,6 +305,12 @@ fn arguments(handler: &Handler, item: &Item, errors: &mut Errors) {
                 ty,
                 format!("a handler owns its arguments, they are made from the record: write `{owned}`"),
             );
+        } else if is_payload && borrows(ty) {
+            errors.at(
+                ty,
+                "a payload owns what it holds, it is read from the record: write a type that does not borrow, as `String` \
+                 for `&str`",
+            );
         } else if item.style() == Style::Contract && mentions(ty, "Self") {
             errors.at(ty, "the client has this argument too, and no `Self`: write the type");
         }
@@ -313,6 +328,9 @@ fn once(handlers: &[Handler], errors: &mut Errors) {
         let Some(command) = &handler.command else {
             continue;
         };
+        if matches!(&command.name, CommandName::Literal(name) if name.value().is_empty()) {
+            continue;
+        }
         if seen.iter().any(|name| compact(name) == compact(&command.name)) {
             errors.at(
                 &command.name,
