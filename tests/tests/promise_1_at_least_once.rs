@@ -9,9 +9,13 @@ use std::{
     time::Duration,
 };
 
-use kafka_rpc::{Running, kafka_handler};
+use kafka_rpc::{Config, Running, Runtime, kafka_handler};
+use rdkafka::{
+    mocking::MockCluster,
+    types::{RDKafkaApiKey, RDKafkaRespErr},
+};
 use tests::{
-    Cluster, Record,
+    Cluster, Peer, Record,
     cluster::{real_kafka, started},
     eventually,
     orders::{GROUP, OrderService, Orders, TOPIC, order, place},
@@ -201,4 +205,25 @@ async fn a_shutdown_waits_for_what_runs_and_for_no_retry_that_would_start_meanwh
     let shut_down = tokio::time::timeout(tests::BOUND / 2, running.shutdown()).await;
     shut_down.expect("what ran has ended").expect("a clean shutdown");
     assert_eq!(cluster.committed_sum("down", "down-commands", 1), 0, "nothing of it is final");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn partitions_are_read_although_the_group_did_not_say_at_first_up_to_where_they_are_committed() {
+    for strategy in ["range", "cooperative-sticky"] {
+        let broker = MockCluster::new(1).expect("an embedded broker");
+        broker.create_topic(TOPIC, 1, 1).expect("a topic");
+        // As from a coordinator that has just moved: librdkafka asks no second time.
+        broker.request_errors(
+            RDKafkaApiKey::OffsetFetch,
+            &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_COORDINATOR; 2],
+        );
+        Peer::new(&broker.bootstrap_servers()).send(TOPIC, &Record::new(place("a", 1)).key("a")).await;
+        let config =
+            Config::new(broker.bootstrap_servers()).property("partition.assignment.strategy", strategy);
+        let service = OrderService::default();
+        let runtime = Runtime::builder().config(config).without_registry().provide(service.clone());
+        let running = started(runtime.handlers(<OrderService as Orders>::handlers())).await;
+        eventually("it is handled", || (service.ended() == [order("a", 1)]).then_some(())).await;
+        running.shutdown().await.expect("a clean shutdown");
+    }
 }

@@ -94,6 +94,11 @@ impl Worker {
         finished
     }
 
+    /// How far each partition has been read, as far as anything was taken.
+    pub(super) fn positions(&self) -> Vec<(i32, Option<i64>)> {
+        self.state().partitions.positions()
+    }
+
     pub(crate) fn assigned(&self) -> Vec<i32> {
         self.state().partitions.assigned()
     }

@@ -17,15 +17,13 @@ use rdkafka::{
 };
 
 use super::{watermarks::Watermark, worker::Worker};
-use crate::caught::caught;
+use crate::{caught::caught, moment};
 
 /// After how long a commit that has failed is followed by another.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
-/// How often a last commit is tried before the records are left to be delivered again, and how long it is waited before that: it
-/// may meet a group that is just rebalancing.
-const LAST_TRIES: u32 = 4;
-const LAST_AGAIN_AFTER: Duration = Duration::from_millis(50);
+/// How long it is waited before a last commit is tried again: it may meet a group that is just rebalancing.
+const LAST_AGAIN_AFTER: Duration = Duration::from_millis(100);
 
 /// The commits of a consumer, as its own thread sees them.
 #[derive(Debug, Default)]
@@ -104,8 +102,7 @@ impl Commits {
 
     /// Commits, and waits until it is known to have worked, for so long at most. Blocks.
     pub(super) fn commit_now(&self, watermarks: &[Watermark], within: Duration) -> Result<(), String> {
-        let until = Instant::now() + within;
-        let mut tries = 1;
+        let until = moment::after(Instant::now(), within);
         loop {
             // What is on its way may be less.
             drop(self.wait_until(until, |state| !state.is_busy())?);
@@ -113,12 +110,11 @@ impl Commits {
             let mut state = self.wait_until(until, |state| state.ended.is_some() || state.is_gone)?;
             match state.ended.take() {
                 Some(Ok(())) => return Ok(()),
-                Some(Err(reason)) if tries == LAST_TRIES => return Err(reason),
+                Some(Err(reason)) if Instant::now() + LAST_AGAIN_AFTER >= until => return Err(reason),
                 Some(Err(_)) => drop(state),
                 None => return Err("the consumer has been closed".to_owned()),
             }
-            thread::sleep(LAST_AGAIN_AFTER * tries);
-            tries += 1;
+            thread::sleep(LAST_AGAIN_AFTER);
         }
     }
 

@@ -5,10 +5,7 @@
 
 use std::{
     mem,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, OnceLock},
     thread,
     time::{Duration, Instant},
 };
@@ -60,6 +57,9 @@ const SEEK_FOR: Duration = Duration::from_secs(1);
 /// After how long that is.
 const GO_BACK_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
+/// After how long it is asked once more up to where partitions are committed.
+const ASK_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
 /// Makes a consumer a static member of its group, which may be away for a while without a rebalance.
 const INSTANCE_ID: &str = "group.instance.id";
 
@@ -71,7 +71,7 @@ const REPORT_SLOW_EVERY: Duration = Duration::from_millis(250);
 
 /// A consumer thread, as the runtime sees it.
 pub(crate) struct ConsumerThread {
-    stop: Arc<AtomicBool>,
+    stopped_at: Arc<OnceLock<Instant>>,
     ended: oneshot::Receiver<()>,
     name: String,
 }
@@ -84,8 +84,13 @@ impl ConsumerThread {
         failed: mpsc::UnboundedSender<Error>,
     ) -> Result<Self, Error> {
         let name = format!("{} ({})", worker.source, worker.served.group);
-        let commits = Arc::<Commits>::default();
-        let context = Rebalances::new(Arc::clone(&worker), Arc::clone(&commits), config.drain_timeout);
+        let (commits, stopped_at) = (Arc::<Commits>::default(), Arc::<OnceLock<Instant>>::default());
+        let context = Rebalances::new(
+            Arc::clone(&worker),
+            Arc::clone(&commits),
+            config.drain_timeout,
+            Arc::clone(&stopped_at),
+        );
         let mut properties = kafka::consumer_config(config, &worker.served.group);
         if let Some(instance) = config.properties.get(INSTANCE_ID) {
             // Each topic has a consumer of its own; two with one id in one group would fence each other.
@@ -98,19 +103,19 @@ impl ConsumerThread {
             action: format!("subscribing to {name}"),
             reason: error.to_string(),
         })?;
-        let stop = Arc::new(AtomicBool::new(false));
         let (tell, ended) = oneshot::channel();
         let polling = Polling {
             consumer: Arc::new(consumer),
             commits,
             worker: Arc::clone(&worker),
-            stop: Arc::clone(&stop),
+            stopped_at: Arc::clone(&stopped_at),
             committed_at: Instant::now(),
             unblocked_at: Instant::now(),
             reported_at: Instant::now(),
             resumed: Vec::new(),
             resumed_at: Instant::now(),
             go_back_from: Instant::now(),
+            ask_again_from: Instant::now(),
             repeats: Repeats::default(),
         };
         thread::Builder::new()
@@ -123,12 +128,12 @@ impl ConsumerThread {
                 let _nobody_waits = tell.send(());
             })
             .map_err(consumer_errors::no_thread)?;
-        Ok(Self { stop, ended, name })
+        Ok(Self { stopped_at, ended, name })
     }
 
     /// Asks the thread to drain, commit and leave.
     pub(crate) fn stop(&self) {
-        self.stop.store(true, Ordering::Release);
+        let _told_before = self.stopped_at.set(Instant::now());
     }
 
     /// Waits until it has, for so long at most: closing a consumer can hang in librdkafka.
@@ -146,7 +151,7 @@ struct Polling {
     consumer: Arc<BaseConsumer<Rebalances>>,
     commits: Arc<Commits>,
     worker: Arc<Worker>,
-    stop: Arc<AtomicBool>,
+    stopped_at: Arc<OnceLock<Instant>>,
     committed_at: Instant,
     unblocked_at: Instant,
     reported_at: Instant,
@@ -155,6 +160,8 @@ struct Polling {
     resumed_at: Instant,
     /// From when on it goes back where it is to.
     go_back_from: Instant,
+    /// From when on it asks again up to where partitions are committed.
+    ask_again_from: Instant,
     repeats: Repeats,
 }
 
@@ -193,8 +200,9 @@ impl Polling {
     }
 
     fn run(&mut self) -> Result<(), Error> {
-        while !self.stop.load(Ordering::Acquire) {
+        while self.stopped_at.get().is_none() {
             self.take_what_is_there()?;
+            self.ask_again_for_offsets();
             self.worker.go();
             self.flow();
             self.commit_if_due();
@@ -226,6 +234,20 @@ impl Polling {
         }
         self.worker.take_received();
         Ok(())
+    }
+
+    /// librdkafka asks once up to where a partition is committed. Where the answer is an error, as of a coordinator that has just
+    /// moved, it does not ask again, and nothing of the partition would be read until the next rebalance.
+    fn ask_again_for_offsets(&mut self) {
+        if Instant::now() < self.ask_again_from || !self.consumer.context().lacks_offsets() {
+            return;
+        }
+        self.ask_again_from = Instant::now() + ASK_AGAIN_AFTER;
+        if let Err(error) = consumer_errors::assign_once_more(&self.consumer, &self.worker) {
+            let (topic, group) = (&*self.worker.source, &*self.worker.served.group);
+            tracing::warn!(topic, group, %error, "partitions that are not read could not be assigned once more");
+            self.consumer.context().lack_offsets();
+        }
     }
 
     fn fatal(&self, code: RDKafkaErrorCode) -> Error {

@@ -1,6 +1,10 @@
 //! The errors of a consumer: those that consuming goes on after, and those that end it.
 
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::{
+    Offset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer as _, ConsumerContext, RebalanceProtocol},
+    error::{KafkaError, KafkaResult, RDKafkaErrorCode},
+};
 
 use super::worker::Worker;
 use crate::{Error, caught::caught, kafka, repeats::Repeats, telemetry};
@@ -21,6 +25,13 @@ pub(super) fn goes_on_after(worker: &Worker, repeats: &Repeats, error: &KafkaErr
             "not in the group: its members share no assignment strategy with this process, as those of another \
              client library do not; it joins when they have left"
         );
+    } else if error.rdkafka_error_code() == Some(RDKafkaErrorCode::BadCompression) {
+        tracing::error!(
+            topic,
+            group,
+            "a partition stands still at a batch that cannot be unpacked, or takes more than `receive.message.max.bytes`: give \
+             more to that property, or move the group past the batch"
+        );
     } else if kafka::is_unauthorized(error) {
         tracing::error!(
             topic, group, %error,
@@ -29,6 +40,32 @@ pub(super) fn goes_on_after(worker: &Worker, repeats: &Repeats, error: &KafkaErr
         );
     } else {
         tracing::warn!(topic, group, %error, "consuming goes on after an error");
+    }
+}
+
+/// Has librdkafka begin once more with the partitions of which nothing was taken: it asks up to where they are committed. Those
+/// that are read go on where they are.
+pub(super) fn assign_once_more(
+    consumer: &BaseConsumer<impl ConsumerContext>,
+    worker: &Worker,
+) -> KafkaResult<()> {
+    let (mut unread, mut all) = (TopicPartitionList::new(), TopicPartitionList::new());
+    for (partition, next) in worker.positions() {
+        if let Some(next) = next {
+            all.add_partition_offset(&worker.source, partition, Offset::Offset(next))?;
+        } else {
+            all.add_partition(&worker.source, partition);
+            unread.add_partition(&worker.source, partition);
+        }
+    }
+    if unread.count() == 0 {
+        return Ok(());
+    }
+    if matches!(consumer.rebalance_protocol(), RebalanceProtocol::Cooperative) {
+        consumer.incremental_unassign(&unread)?;
+        consumer.incremental_assign(&unread)
+    } else {
+        consumer.assign(&all)
     }
 }
 

@@ -69,6 +69,11 @@ impl Offsets {
         self.watermark
     }
 
+    /// The offset after the last that was taken, if any was.
+    pub(crate) fn position(&self) -> Option<i64> {
+        self.watermark.map(|_any| self.next)
+    }
+
     /// How many offsets are finished below the watermark and not below what was committed last, if anything was.
     pub(crate) fn finished_since(&self, committed: Option<i64>) -> usize {
         let since = committed.unwrap_or(self.first);

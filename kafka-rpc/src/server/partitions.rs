@@ -172,6 +172,11 @@ impl Partitions {
         self.assigned.keys().copied().collect()
     }
 
+    /// How far each has been read: the next offset, where anything was taken.
+    pub(crate) fn positions(&self) -> Vec<(i32, Option<i64>)> {
+        self.assigned.iter().map(|(partition, own)| (*partition, own.offsets.position())).collect()
+    }
+
     /// How many offsets of these partitions were taken, and may not be committed.
     pub(crate) fn uncommitted(&self, partitions: &[i32]) -> usize {
         let of = |partition| self.assigned.get(partition).map_or(0, |own| own.offsets.uncommitted());

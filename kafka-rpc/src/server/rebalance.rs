@@ -2,7 +2,10 @@
 //! instance has it.
 
 use std::{
-    sync::Arc,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -13,10 +16,13 @@ use rdkafka::{
 };
 
 use super::{commits::Commits, worker::Worker};
-use crate::kafka;
+use crate::{kafka, moment};
 
 /// How long a last commit may take beyond the drain. Nothing is polled meanwhile, and who takes over waits for it.
 const LAST_COMMIT_WITHIN: Duration = Duration::from_secs(3);
+
+/// What librdkafka says (`rdkafka_assignment.c`) where it was not told up to where a partition is committed.
+const NO_OFFSETS: &str = "Failed to fetch committed offset";
 
 /// What happens when partitions come and go. Called by librdkafka on the consumer thread, or on that which closes the consumer.
 pub(super) struct Rebalances {
@@ -24,10 +30,17 @@ pub(super) struct Rebalances {
     commits: Arc<Commits>,
     drain_timeout: Duration,
     started: Instant,
+    /// When the consumer was told to stop: all that is given up from then on shares one drain.
+    stopped_at: Arc<OnceLock<Instant>>,
+    /// Whether partitions were assigned of which it is not known up to where they are committed.
+    lacks_offsets: AtomicBool,
 }
 
 impl ClientContext for Rebalances {
     fn error(&self, error: KafkaError, reason: &str) {
+        if reason.contains(NO_OFFSETS) {
+            self.lack_offsets();
+        }
         kafka::note_error_of_poll(&error, reason);
     }
 }
@@ -78,8 +91,30 @@ impl ConsumerContext for Rebalances {
 }
 
 impl Rebalances {
-    pub(super) fn new(worker: Arc<Worker>, commits: Arc<Commits>, drain_timeout: Duration) -> Self {
-        Self { worker, commits, drain_timeout, started: Instant::now() }
+    pub(super) fn new(
+        worker: Arc<Worker>,
+        commits: Arc<Commits>,
+        drain_timeout: Duration,
+        stopped_at: Arc<OnceLock<Instant>>,
+    ) -> Self {
+        let lacks_offsets = AtomicBool::new(false);
+        Self { worker, commits, drain_timeout, started: Instant::now(), stopped_at, lacks_offsets }
+    }
+
+    /// Notes that nothing is read for lack of that.
+    pub(super) fn lack_offsets(&self) {
+        self.lacks_offsets.store(true, Ordering::Release);
+    }
+
+    /// Whether partitions were assigned of which it is not known up to where they are committed; says so once.
+    pub(super) fn lacks_offsets(&self) -> bool {
+        self.lacks_offsets.load(Ordering::Relaxed) && self.lacks_offsets.swap(false, Ordering::AcqRel)
+    }
+
+    /// How long a drain that begins now may take.
+    fn drains_for(&self) -> Duration {
+        let until = moment::after(*self.stopped_at.get().unwrap_or(&Instant::now()), self.drain_timeout);
+        until.saturating_duration_since(Instant::now())
     }
 
     fn own(&self, list: &TopicPartitionList) -> Vec<i32> {
@@ -93,7 +128,7 @@ impl Rebalances {
             return;
         }
         let (topic, group) = (&self.worker.source, &self.worker.served.group);
-        let (watermarks, still_running) = self.worker.drain(partitions, self.drain_timeout);
+        let (watermarks, still_running) = self.worker.drain(partitions, self.drains_for());
         if still_running > 0 {
             tracing::warn!(
                 %topic, %group, ?partitions, still_running,
