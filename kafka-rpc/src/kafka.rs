@@ -6,9 +6,8 @@ use std::{
 };
 
 use rdkafka::{
-    ClientConfig, ClientContext, Message as _,
+    ClientConfig, Message as _,
     bindings::rd_kafka_message_headers,
-    consumer::ConsumerContext,
     error::{KafkaError, RDKafkaErrorCode},
     message::{BorrowedMessage, Headers as _},
 };
@@ -63,17 +62,6 @@ pub(crate) fn consumer_config(config: &Config, group: &str) -> ClientConfig {
 pub(crate) fn note_error_of_poll(error: &KafkaError, reason: &str) {
     tracing::debug!(%error, reason, "a consumer met an error");
 }
-
-/// A consumer that tells of nothing but by its `poll`.
-pub(crate) struct Polled;
-
-impl ClientContext for Polled {
-    fn error(&self, error: KafkaError, reason: &str) {
-        note_error_of_poll(&error, reason);
-    }
-}
-
-impl ConsumerContext for Polled {}
 
 /// A client that librdkafka refused to make: nearly always a property it does not take.
 pub(crate) fn creation_error(what: &str, error: &KafkaError) -> Error {

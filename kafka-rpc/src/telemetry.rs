@@ -22,7 +22,7 @@
 //! | `kafka_rpc_calls_in_flight` | | gauge: calls that wait for a reply |
 //! | `kafka_rpc_replies_dropped_total` | `reason` | records of reply topics that end no call: `not_waited_for` (late, repeated, or another instance's), `not_a_reply` |
 //! | `kafka_rpc_reply_errors_total` | `code` | errors that reading replies goes on after, by the same names |
-//! | `kafka_rpc_producers_made_total` | `purpose` | producers of librdkafka's beside that of `single` records: for `near_batches` and `far_batches`, made when there is a batch for it |
+//! | `kafka_rpc_producers_made_total` | `purpose` | producers of librdkafka's beside that of `single` records: for `near_batches` and `far_batches`, made when there is a batch for it, and for records that go `alone`, since brokers refuse whole batches for their size |
 //! | `kafka_rpc_producers_replaced_total` | `purpose` | producers that met a fatal error and were made anew |
 
 use std::sync::atomic::{AtomicUsize, Ordering};

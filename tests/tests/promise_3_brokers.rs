@@ -7,6 +7,7 @@ use kafka_rpc::{CallError, Running};
 use tests::{
     BOUND, Cluster,
     cluster::{real_brokers, started},
+    counted, eventually,
     orders::{OrderService, Orders, OrdersClient, REPLIES, TOPIC, order},
 };
 
@@ -102,5 +103,31 @@ async fn no_reply_is_lost_while_every_leader_changes() {
     stop.send_replace(true);
     let answered = calls.await.expect("every call was answered, with its own answer");
     assert!(answered > 1_000, "there was load: {answered} calls");
+    running.shutdown().await.expect("a clean shutdown");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reply_topic_that_is_made_anew_after_its_leaders_have_moved_is_read_again() {
+    let Some(mut brokers) = real_brokers(1) else { return };
+    counted::record();
+    let cluster = Cluster::of(&brokers);
+    let running = both(&cluster).await;
+    let works = async |when: &str| {
+        let until = Instant::now() + BOUND;
+        while running.client().echo("hi".to_owned()).timeout(Duration::from_secs(2)).await.is_err() {
+            assert!(Instant::now() < until, "no call works {when}");
+        }
+    };
+    works("at first").await;
+    // Leaders are elected anew, and what librdkafka has heard of them is more than the first of another topic.
+    brokers.kill(0).expect("it was alive");
+    brokers.restart(0).expect("it starts again");
+    works("after that").await;
+    let (topics, replies) = (cluster.topics(), cluster.name(REPLIES));
+    topics.ask_to_delete(&replies).await;
+    let unknown = || counted("kafka_rpc_reply_errors_total", &[("code", "UnknownTopicOrPartition")]);
+    eventually("its reader hears of that", || (unknown() > 0).then_some(())).await;
+    topics.create(&replies, 3).await;
+    works("on the new topic").await;
     running.shutdown().await.expect("a clean shutdown");
 }

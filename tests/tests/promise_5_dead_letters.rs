@@ -268,3 +268,24 @@ async fn a_record_of_more_headers_than_are_read_is_not_taken_for_one_without_and
     eventually("the next is handled", || (service.ended() == [order("a", 3)]).then_some(())).await;
     running.shutdown().await.expect("a clean shutdown");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn letters_that_are_refused_for_the_size_of_their_batch_arrive_each_alone() {
+    const LETTERS: usize = 300;
+    // The embedded broker takes records of any size.
+    let Some(cluster) = real_kafka() else { return };
+    counted::record();
+    cluster.create_topic(TOPIC, 1).await;
+    cluster.topics().create_with(&cluster.name(DEAD_LETTERS), "max.message.bytes", "20000").await;
+    let (peer, topic) = (cluster.peer(), cluster.name(TOPIC));
+    for number in 0..LETTERS {
+        peer.send(&topic, &Record::new("poison".repeat(800)).key(number.to_string())).await;
+    }
+    let runtime = cluster.runtime(cluster.config()).provide(OrderService::default());
+    let running = started(runtime.handlers(<OrderService as Orders>::handlers())).await;
+    let letters = peer.read(&cluster.name(DEAD_LETTERS), LETTERS).await;
+    let keys: BTreeSet<_> = letters.iter().map(|letter| letter.key.clone()).collect();
+    assert_eq!((keys.len(), letters.iter().filter(|letter| letter.value.is_none()).count()), (LETTERS, 0));
+    assert_eq!(counted("kafka_rpc_records_total", &[("topic", &topic), ("outcome", "lost")]), 0);
+    running.shutdown().await.expect("a clean shutdown");
+}

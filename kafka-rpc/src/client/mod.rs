@@ -8,6 +8,7 @@
 //! - [`kafka`]: the transport over a cluster
 //! - [`replies`]: the consumer of reply topics
 //! - [`positions`]: from where it reads each of their partitions
+//! - [`gone`]: which of them are gone, as it hears
 //! - [`copier`]: what it keeps of their headers
 //! - [`reading`]: which of their partitions it reads
 //! - [`loopback`]: the transport to the handlers of this process
@@ -17,6 +18,8 @@ pub(crate) mod call;
 pub(crate) mod command;
 #[cfg(feature = "kafka")]
 mod copier;
+#[cfg(feature = "kafka")]
+mod gone;
 #[cfg(feature = "kafka")]
 pub(crate) mod kafka;
 pub(crate) mod loopback;

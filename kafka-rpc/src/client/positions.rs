@@ -1,7 +1,7 @@
 //! From where each partition of a reply topic is read.
 
 use std::{
-    collections::HashSet,
+    collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -12,11 +12,8 @@ use rdkafka::{
     error::KafkaError,
 };
 
-use crate::{
-    ReplyReading,
-    kafka::{self, Polled},
-    producer::Producer,
-};
+use super::gone::Gone;
+use crate::{ReplyReading, kafka, producer::Producer};
 
 /// How long one question to the cluster may take before it is asked again.
 const ASK_FOR: Duration = Duration::from_secs(5);
@@ -26,15 +23,15 @@ pub(super) struct Positions {
     reading: ReplyReading,
     producer: Arc<Producer>,
     /// `None` once the reading has ended.
-    consumer: Mutex<Option<Arc<BaseConsumer<Polled>>>>,
-    read: Mutex<HashSet<(Arc<str>, i32)>>,
+    consumer: Mutex<Option<Arc<BaseConsumer<Gone>>>>,
+    read: Mutex<HashMap<(Arc<str>, i32), Reading>>,
 }
 
 impl Positions {
     pub(super) fn new(
         reading: ReplyReading,
         producer: Arc<Producer>,
-        consumer: Arc<BaseConsumer<Polled>>,
+        consumer: Arc<BaseConsumer<Gone>>,
     ) -> Self {
         Self { reading, producer, consumer: Mutex::new(Some(consumer)), read: Mutex::default() }
     }
@@ -57,14 +54,44 @@ impl Positions {
         }
     }
 
-    /// Looks what has become of a topic that is read: reads what was added, from its beginning. Gives whether `own`, the only
-    /// partition that is read, is gone. Blocks.
+    /// Looks what has become of a topic that is read: reads what was added, from its beginning, and what was [let go](Self::let_go).
+    /// Gives whether `own`, the only partition that is read, is gone, or has no leader to answer to it. Blocks.
     pub(super) fn look_at(&self, topic: &Arc<str>, own: Option<i32>) -> Result<bool, Unpositioned> {
-        let found = self.ask_partitions(topic)?;
-        match own {
-            None => self.assign(topic, &found, Start::AtBeginning).map(|()| false),
-            Some(own) => Ok(found.iter().all(|partition| partition.id != own)),
+        let mut found = self.ask_partitions(topic)?;
+        let Some(own) = own else {
+            return self.assign(topic, &found, Start::AtBeginning).map(|()| false);
+        };
+        found.retain(|partition| partition.id == own && partition.is_led);
+        self.assign(topic, &found, Start::AtBeginning).map(|()| found.is_empty())
+    }
+
+    /// Reads nothing of a topic that is gone, until it is looked at again: librdkafka would keep what it knows of the leaders, and take
+    /// those of a topic that is made anew for older ones, and outdated (`rd_kafka_toppar_leader_update`).
+    ///
+    /// Gives whether anything of it was read. What is there again is read on where it was. Where that is past its end, it is another, and read from its beginning.
+    pub(super) fn let_go(&self, topic: &str) -> Result<bool, KafkaError> {
+        let mut read = self.lock_read();
+        let Some(consumer) = self.lock_consumer().clone() else { return Ok(false) };
+        let of_topic = |(own, _): &&(Arc<str>, i32)| &**own == topic;
+        let mut list = TopicPartitionList::new();
+        for (_, partition) in
+            read.iter().filter(|(_, own)| own.is_assigned).map(|(key, _)| key).filter(of_topic)
+        {
+            list.add_partition(topic, *partition);
         }
+        if list.count() == 0 {
+            return Ok(false);
+        }
+        let positions = consumer.position()?;
+        consumer.incremental_unassign(&list)?;
+        for ((own, partition), reading) in read.iter_mut().filter(|((own, _), _)| &**own == topic) {
+            reading.is_assigned = false;
+            let position = positions.find_partition(own, *partition).map(|found| found.offset());
+            if let Some(position @ Offset::Offset(_)) = position {
+                reading.from = position;
+            }
+        }
+        Ok(true)
     }
 
     fn ask_partitions(&self, topic: &Arc<str>) -> Result<Vec<Partition>, Unpositioned> {
@@ -77,7 +104,8 @@ impl Positions {
     }
 
     fn assign(&self, topic: &Arc<str>, partitions: &[Partition], start: Start) -> Result<(), Unpositioned> {
-        let is_new = |read: &HashSet<_>, id| !read.contains(&(Arc::clone(topic), id));
+        let known = |read: &HashMap<_, Reading>, id| read.get(&(Arc::clone(topic), id)).copied();
+        let is_new = |read: &HashMap<_, Reading>, id| known(read, id).is_none_or(|own| !own.is_assigned);
         let new: Vec<Partition> = {
             let read = self.lock_read();
             partitions.iter().copied().filter(|partition| is_new(&read, partition.id)).collect()
@@ -99,6 +127,7 @@ impl Positions {
         let mut read = self.lock_read();
         let mut list = TopicPartitionList::new();
         for (id, offset) in starts.into_iter().filter(|(id, _)| is_new(&read, *id)) {
+            let offset = known(&read, id).map_or(offset, |own| own.from);
             list.add_partition_offset(topic, id, offset).map_err(unpositioned)?;
         }
         if list.count() == 0 {
@@ -109,7 +138,10 @@ impl Positions {
         };
         consumer.incremental_assign(&list).map_err(unpositioned)?;
         // Before anything else can fail: what is assigned cannot be assigned again.
-        read.extend(list.elements().iter().map(|element| (Arc::clone(topic), element.partition())));
+        for element in list.elements() {
+            let reading = Reading { is_assigned: true, from: element.offset() };
+            read.insert((Arc::clone(topic), element.partition()), reading);
+        }
         drop(read);
         // Tells the consumer who leads the new partitions: by itself it looks once a second, and the first call to
         // every service would wait for that.
@@ -120,11 +152,11 @@ impl Positions {
         Ok(())
     }
 
-    fn lock_read(&self) -> MutexGuard<'_, HashSet<(Arc<str>, i32)>> {
+    fn lock_read(&self) -> MutexGuard<'_, HashMap<(Arc<str>, i32), Reading>> {
         self.read.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn lock_consumer(&self) -> MutexGuard<'_, Option<Arc<BaseConsumer<Polled>>>> {
+    fn lock_consumer(&self) -> MutexGuard<'_, Option<Arc<BaseConsumer<Gone>>>> {
         self.consumer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -139,6 +171,14 @@ fn unpositioned(error: KafkaError) -> Unpositioned {
 
 fn nobody_leads() -> Unpositioned {
     Unpositioned::Unreachable("no partition of it has a leader".to_owned())
+}
+
+/// A partition that is read, or was let go of.
+#[derive(Debug, Clone, Copy)]
+struct Reading {
+    is_assigned: bool,
+    /// Where it began, or goes on.
+    from: Offset,
 }
 
 /// A partition of a reply topic.

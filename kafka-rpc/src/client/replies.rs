@@ -4,7 +4,7 @@
 //! to any of them. It joins no group (a group shared by two instances would split their replies) and commits nothing.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     panic::AssertUnwindSafe,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread,
@@ -18,7 +18,7 @@ use futures_util::{
 };
 use rdkafka::{
     Message as _,
-    consumer::BaseConsumer,
+    consumer::{BaseConsumer, Consumer as _},
     error::{KafkaError, RDKafkaErrorCode},
     message::BorrowedMessage,
 };
@@ -32,13 +32,14 @@ use uuid::Uuid;
 
 use super::{
     copier::Copier,
+    gone::Gone,
     pending::Pending,
     positions::{Positions, Unpositioned},
 };
 use crate::{
     CallError, Config, Error, ReplyReading,
     caught::caught,
-    kafka::{self, Polled},
+    kafka,
     producer::Producer,
     repeats::Repeats,
     telemetry,
@@ -123,8 +124,8 @@ impl Replies {
         }
         // What a user says of it is said of groups. Replies past a truncation are waited for.
         properties.set("auto.offset.reset", "earliest");
-        let consumer: BaseConsumer<Polled> = properties
-            .create_with_context(Polled)
+        let consumer: BaseConsumer<Gone> = properties
+            .create_with_context(Gone::default())
             .map_err(|error| kafka::creation_error("the reply consumer", &error))?;
         let consumer = Arc::new(consumer);
         let replies = Arc::new(Self {
@@ -262,7 +263,7 @@ impl Replies {
                     Ok(true) => {
                         replies.lock_routes().remove(&topic);
                         tracing::warn!(
-                            %topic, ?partition, "the partition for replies is gone; the next call draws another"
+                            %topic, ?partition, "the partition for replies is gone, or has no leader; the next call draws another"
                         );
                     }
                     Err(error) => {
@@ -281,13 +282,30 @@ impl Replies {
         }
     }
 
-    fn read_until_stopped(&self, consumer: &BaseConsumer<Polled>, pending: &Pending) {
+    /// Reads nothing of these topics until it is looked at them again, which is soon.
+    fn let_go_of(&self, gone: BTreeSet<String>) {
+        for topic in gone {
+            match self.positions.let_go(&topic) {
+                Ok(false) => {}
+                Ok(true) => tracing::warn!(%topic, "the reply topic is gone; it is looked for"),
+                Err(error) => {
+                    tracing::error!(%topic, %error, "the reply topic is gone, and could not be let go of");
+                }
+            }
+            self.look_for_partitions();
+        }
+    }
+
+    fn read_until_stopped(&self, consumer: &BaseConsumer<Gone>, pending: &Pending) {
         let (mut copier, repeats) = (Copier::default(), Repeats::default());
         while !self.stop.is_cancelled() {
             caught("the reply thread", || match consumer.poll(POLL_FOR) {
                 None => {}
                 Some(Ok(message)) => take_reply(&message, &mut copier, pending),
-                Some(Err(error)) => goes_on_after(&error, &repeats),
+                Some(Err(error)) => {
+                    goes_on_after(&error, &repeats);
+                    self.let_go_of(consumer.context().take());
+                }
             });
         }
     }

@@ -35,7 +35,7 @@ impl Batches {
 
     pub(super) fn of(&self, purpose: Purpose) -> Option<&OnDemand> {
         match purpose {
-            Purpose::Single => None,
+            Purpose::Single | Purpose::Alone => None,
             Purpose::NearBatches => Some(&self.near),
             Purpose::FarBatches => Some(&self.far),
         }
@@ -48,7 +48,7 @@ impl Batches {
 }
 
 impl OnDemand {
-    fn new(purpose: Purpose, properties: ClientConfig) -> Self {
+    pub(super) fn new(purpose: Purpose, properties: ClientConfig) -> Self {
         Self { purpose, properties, is_wanted: AtomicBool::new(false), ready: OnceLock::new() }
     }
 

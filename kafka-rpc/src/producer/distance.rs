@@ -25,6 +25,8 @@ pub(super) enum Purpose {
     NearBatches,
     /// Batches where they do not.
     FarBatches,
+    /// Records that a broker may have refused for the size of their batch.
+    Alone,
 }
 
 impl Purpose {
@@ -33,6 +35,7 @@ impl Purpose {
             Self::Single => "single",
             Self::NearBatches => "near_batches",
             Self::FarBatches => "far_batches",
+            Self::Alone => "alone",
         }
     }
 }

@@ -62,6 +62,8 @@ pub(crate) struct Producer {
     single: Renewed,
     /// For batches, where those have others.
     batches: Option<Batches>,
+    /// For what may have been refused for the size of its batch.
+    alone: OnDemand,
     events: Arc<Events>,
     topics: RwLock<HashMap<Arc<str>, Arc<Topic>>>,
     runtime: tokio::runtime::Handle,
@@ -74,7 +76,8 @@ impl Producer {
         let runtime = tokio::runtime::Handle::current();
         let single = Renewed::make(Purpose::Single, properties::single(config), &events, &runtime)?;
         let (batches, topics) = (Batches::new(config), RwLock::default());
-        Ok(Arc::new(Self { single, batches, events, topics, runtime }))
+        let alone = OnDemand::new(Purpose::Alone, properties::alone(config));
+        Ok(Arc::new(Self { single, batches, alone, events, topics, runtime }))
     }
 
     /// Says who is told when no broker can be reached. The first to say so is told.
@@ -243,6 +246,40 @@ impl Producer {
         self.queue_when_free(record).await?.ended().await
     }
 
+    /// The same in a request of its own. Brokers measure a whole batch, and refuse each record of one that is too large.
+    pub(crate) async fn deliver_alone(
+        self: &Arc<Self>,
+        record: &Arc<OutgoingRecord>,
+    ) -> Result<(), DeliveryError> {
+        if self.alone.ready().is_none() {
+            let producer = Arc::clone(self);
+            let make = move || {
+                producer
+                    .alone
+                    .make(&producer.events, &producer.runtime)
+                    .map(|made| producer.alone.set_ready(made))
+            };
+            if let Ok(Err(error)) = self.runtime.spawn_blocking(make).await {
+                tracing::error!(%error, "no producer could be made for records that go alone");
+            }
+        }
+        let for_now = |reason: &str| DeliveryError { kind: Refusal::ForNow, reason: reason.to_owned() };
+        let alone = self.alone.ready().ok_or_else(|| for_now("there is no producer for it"))?;
+        let partition = match record.placement {
+            Placement::Partition(partition) => Some(partition),
+            Placement::ByKey | Placement::Any => None,
+        };
+        let (told, delivered) = oneshot::channel();
+        let told: OnDelivery = Box::new(move |result| {
+            let _gone = told.send(result);
+        });
+        match send(alone, record, owned(&record.headers), partition, InFlight { told, chosen: None }) {
+            Ok(()) => Delivery(delivered).ended().await,
+            Err(Refused { error: QueueError::Full, .. }) => Err(for_now("the producer's queue is full")),
+            Err(Refused { error: QueueError::Refused(error), .. }) => Err(error),
+        }
+    }
+
     /// A topic that is written to.
     fn topic(self: &Arc<Self>, name: &Arc<str>) -> Arc<Topic> {
         if let Some(known) = self.topics.read().unwrap_or_else(PoisonError::into_inner).get(name) {
@@ -268,7 +305,8 @@ impl Producer {
             for topic in &topics {
                 self.send_by_key(topic.take_all());
             }
-            for producer in self.batches.iter().flat_map(Batches::ready).chain([&self.single]) {
+            let batches = self.batches.iter().flat_map(Batches::ready);
+            for producer in batches.chain(self.alone.ready()).chain([&self.single]) {
                 let left = until.saturating_duration_since(Instant::now());
                 producer.handle().flush(left).map_err(|error| unsent(error.to_string()))?;
             }

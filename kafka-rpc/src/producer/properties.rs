@@ -40,6 +40,13 @@ pub(super) fn far_batches(config: &Config) -> ClientConfig {
     properties(config, &LINGER.as_millis().to_string(), "5")
 }
 
+/// What the producer of records is told that each go alone.
+pub(super) fn alone(config: &Config) -> ClientConfig {
+    let mut properties = near_batches(config);
+    properties.set("batch.num.messages", "1");
+    properties
+}
+
 fn properties(config: &Config, linger_millis: &str, in_flight: &str) -> ClientConfig {
     let mut properties = client_config(config);
     let undelivered_for = config.call_timeout.max(UNDELIVERED_FOR);

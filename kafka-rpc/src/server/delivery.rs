@@ -197,7 +197,15 @@ impl Worker {
         record: &Arc<OutgoingRecord>,
         held: &mut Option<Held<'a>>,
     ) -> Result<(), DeliveryError> {
-        let mut delivered = pin!(self.producer.deliver(record));
+        let mut delivered = pin!(async {
+            match self.producer.deliver(record).await {
+                // It may have been its batch.
+                Err(DeliveryError { kind: Refusal::TooLarge, .. }) => {
+                    self.producer.deliver_alone(record).await
+                }
+                delivered => delivered,
+            }
+        });
         if let Ok(delivered) = time::timeout(SLOW_AFTER, &mut delivered).await {
             return delivered;
         }

@@ -1,0 +1,68 @@
+//! The reply topics that librdkafka says are gone.
+
+use std::{
+    collections::BTreeSet,
+    mem,
+    sync::{Mutex, PoisonError},
+};
+
+use rdkafka::{
+    ClientContext,
+    consumer::ConsumerContext,
+    error::{KafkaError, RDKafkaErrorCode},
+};
+
+use crate::kafka;
+
+/// Hears of them, beside the `poll` of the consumer: that says an error, and not of which topic.
+#[derive(Debug, Default)]
+pub(super) struct Gone(Mutex<BTreeSet<String>>);
+
+impl Gone {
+    /// Those that were named since the last time.
+    pub(super) fn take(&self) -> BTreeSet<String> {
+        mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl ClientContext for Gone {
+    fn error(&self, error: KafkaError, reason: &str) {
+        use RDKafkaErrorCode::{UnknownPartition, UnknownTopic, UnknownTopicOrPartition};
+        kafka::note_error_of_poll(&error, reason);
+        if let Some(UnknownPartition | UnknownTopic | UnknownTopicOrPartition) = error.rdkafka_error_code()
+            && let Some(topic) = topic_of(reason)
+        {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(topic.to_owned());
+        }
+    }
+}
+
+impl ConsumerContext for Gone {}
+
+/// The topic that an error is about: `orders-responses [3]: ..` (`rd_kafka_toppar_enq_error`).
+fn topic_of(reason: &str) -> Option<&str> {
+    reason.split_once(" [").map(|(topic, _)| topic)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_topic_that_is_gone_is_named_once() {
+        let gone = Gone::default();
+        let unknown = || KafkaError::Global(RDKafkaErrorCode::UnknownTopicOrPartition);
+        gone.error(
+            unknown(),
+            "orders-responses [0]: topic does not exist (Broker: Unknown topic or partition)",
+        );
+        gone.error(
+            unknown(),
+            "orders-responses [1]: topic does not exist (Broker: Unknown topic or partition)",
+        );
+        gone.error(KafkaError::Global(RDKafkaErrorCode::AllBrokersDown), "1/1 [1]: brokers are down");
+        gone.error(unknown(), "of what?");
+        assert_eq!(gone.take(), BTreeSet::from(["orders-responses".to_owned()]));
+        assert!(gone.take().is_empty());
+    }
+}
