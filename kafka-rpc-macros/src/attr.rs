@@ -205,8 +205,7 @@ pub(crate) fn handler_options(
     options
 }
 
-/// Reads the options of `#[command]`; none if it does not name a command. `attribute` is where it stands. Mistakes after the name
-/// are apart.
+/// Reads the options of `#[command]`, which stands at `attribute`.
 pub(crate) fn command_options(
     tokens: TokenStream,
     attribute: Span,

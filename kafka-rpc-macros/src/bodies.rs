@@ -14,11 +14,15 @@ pub(crate) fn read_item(tokens: TokenStream) -> syn::Result<Item> {
         // It is not for what is in a body.
         return Err(error);
     };
-    let mut bodies = bodies.into_iter();
+    let (count, mut bodies) = (bodies.len(), bodies.into_iter());
+    let (mut filled, mut are_theirs) = (0, true);
     for_each_body(&mut item, |block| {
+        // Braces of something else were taken for a body, in a type or before the item.
+        are_theirs &= block.stmts.is_empty();
+        filled += 1;
         block.stmts = bodies.next().into_iter().map(|body| Stmt::Expr(Expr::Verbatim(body), None)).collect();
     });
-    Ok(item)
+    if are_theirs && filled == count { Ok(item) } else { Err(error) }
 }
 
 fn for_each_body(item: &mut Item, mut visit: impl FnMut(&mut Block)) {

@@ -13,8 +13,7 @@ use crate::{
 /// A function's `#[command]`, taken off it.
 struct Command {
     span: Span,
-    /// None if it does not name a command, which has been reported.
-    options: Option<CommandOptions>,
+    options: CommandOptions,
 }
 
 /// Reads an item and the options of its attributes, whose mistakes are apart. None if it is nothing that `#[kafka_handler]` can be on.
@@ -119,10 +118,10 @@ fn command(attribute: &Attribute, of_options: &mut Errors) -> Command {
         Meta::Path(_) => TokenStream::new(),
         Meta::NameValue(pair) => {
             of_options.at(pair, "write `#[command(Enum::Variant)]`");
-            return Command { span, options: Some(attr::unread(span)) };
+            return Command { span, options: attr::unread(span) };
         }
     };
-    Command { span, options: Some(attr::command_options(tokens, span, of_options)) }
+    Command { span, options: attr::command_options(tokens, span, of_options) }
 }
 
 fn handlers(form: &Form, commands: Vec<Option<Command>>) -> Vec<Handler> {
@@ -167,7 +166,7 @@ fn handlers(form: &Form, commands: Vec<Option<Command>>) -> Vec<Handler> {
         .map(|(mut handler, command)| {
             if let Some(command) = command {
                 handler.attribute = Some(command.span);
-                handler.command = command.options;
+                handler.command = Some(command.options);
             }
             handler
         })

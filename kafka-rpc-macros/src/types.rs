@@ -74,6 +74,9 @@ pub(crate) fn borrows(ty: &Type) -> bool {
             self.0 |= lifetime.ident == "_";
         }
 
+        // The length of an array.
+        fn visit_expr_mut(&mut self, _: &mut syn::Expr) {}
+
         // Those have lifetimes of their own.
         fn visit_type_fn_ptr_mut(&mut self, _: &mut syn::TypeFnPtr) {}
 

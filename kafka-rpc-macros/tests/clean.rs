@@ -264,3 +264,20 @@ impl Exchange {
         Ok(cents)
     }
 }
+
+/// What goes to another thread, and is not shared with one.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Unshared {
+    count: ::std::cell::Cell<u64>,
+}
+
+/// A default method owns its payload.
+#[kafka_handler(topic = "unshared-commands", group = "unshared")]
+pub trait TakesUnshared {
+    /// A command.
+    #[command("COUNT")]
+    async fn count(&self, request: Unshared) -> Result<u64, RpcError> {
+        ::tokio::task::yield_now().await;
+        Ok(request.count.get())
+    }
+}

@@ -54,5 +54,10 @@ impl OfDeadLetters for DeadLetter {}
 /// That it is one.
 pub const fn takes_dead_letters<T: OfDeadLetters>() {}
 
+/// Runs the body of a method, which owns what it takes.
+pub fn once<T, F: AsyncFnOnce() -> T>(body: F) -> impl Future<Output = T> {
+    body()
+}
+
 /// What the caller of a handler that returns `R` gets.
 pub type ReplyOf<R> = <R as HandlerReturn>::Reply;

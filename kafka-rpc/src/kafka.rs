@@ -3,6 +3,7 @@
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     ptr,
+    sync::{Mutex, PoisonError},
 };
 
 use rdkafka::{
@@ -58,9 +59,23 @@ pub(crate) fn consumer_config(config: &Config, group: &str) -> ClientConfig {
     with_user_properties(properties, config)
 }
 
-/// Notes an error that a consumer's `poll` returns too, where it is told of.
-pub(crate) fn note_error_of_poll(error: &KafkaError, reason: &str) {
-    tracing::debug!(%error, reason, "a consumer met an error");
+/// What librdkafka last said of a consumer in words. Its `poll` returns the error too, as a mere code, and there it is told of.
+#[derive(Debug, Default)]
+pub(crate) struct LastReason(Mutex<String>);
+
+impl LastReason {
+    pub(crate) fn set(&self, reason: &str) {
+        reason.clone_into(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    pub(crate) fn get(&self) -> String {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// What an error is of, for whoever tells of it once: its code, and of whom librdkafka speaks first.
+pub(crate) fn kind_of(error: &KafkaError, reason: &str) -> String {
+    format!("{} {}", code_of(error), reason.split(": ").next().unwrap_or_default())
 }
 
 /// A client that librdkafka refused to make: nearly always a property it does not take.

@@ -26,7 +26,6 @@ pub(crate) fn client(item: &Item) -> TokenStream {
     quote! {
         #[doc = #doc]
         #[allow(dead_code, private_bounds, private_interfaces, unreachable_pub, unused_lifetimes)]
-        #[allow(rustdoc::broken_intra_doc_links)]
         #(#levels)*
         #deprecated
         #vis trait #name {

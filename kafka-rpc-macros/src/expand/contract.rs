@@ -74,8 +74,7 @@ fn method(item: &Item, handler: &Handler) -> TokenStream {
         quote_spanned! {name.span()=>
             {
                 async move {
-                    #[allow(clippy::redundant_closure_call)]
-                    let #result = (async move || -> #output #body)().await;
+                    let #result = #private::once(async move || -> #output #body).await;
                     #into_result
                 }
             }

@@ -3,8 +3,8 @@
 //! - [`registry`]: the subscription, the handlers, and their registration
 //! - [`contract`]: a contract's trait, and the impl of one
 //! - [`client`]: the client trait
+//! - [`outside`]: what subscription and client repeat of an impl block, without its `Self`
 //! - [`stand_in`]: what is expanded in the place of an item with mistakes
-//! - [`outside`]: what the two repeat of an impl block, without its `Self`
 //! - [`assert`]: where the user's types meet the traits they must implement, so that errors point at them
 
 mod assert;
@@ -98,7 +98,7 @@ fn dead_letters(item: &Item) -> Option<TokenStream> {
     }
     let handler = item.handlers.first()?;
     let probe = if item.options.dead_letters_of.is_some() {
-        assert::is_dead_letter(item, &handler.payload.as_ref()?.ty)
+        assert::is_dead_letter(item, &handler.read_payload()?.ty)
     } else {
         // Whatever it is called here.
         assert::is_no_dead_letter(item, &handler.read_payload()?.ty)

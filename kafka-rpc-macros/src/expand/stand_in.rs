@@ -2,11 +2,12 @@
 
 use proc_macro2::TokenStream;
 use quote::quote;
-use syn::{ImplItem, ReturnType, Type, parse_quote};
+use syn::{Attribute, ImplItem, ReturnType, Type, parse_quote};
 
 use crate::{
     attr::{ClientName, unread},
     model::{Form, Item},
+    parse::is_kafka_handler,
     position::Position,
     types, validate,
 };
@@ -28,6 +29,7 @@ pub(super) fn of(item: Item, only_options: bool) -> Result<Item, Box<Form>> {
 /// The item with such options as it can be expanded with.
 fn with_some_options(mut item: Item) -> Item {
     let takes_letters = item.position() == Position::EveryRecord
+        && item.options.topic.is_none()
         && item.handlers.iter().any(|handler| handler.dead_letter().is_some());
     let is_taken =
         matches!(&item.options.client, Some(ClientName::Named(client)) if item.name() == Some(client));
@@ -56,7 +58,10 @@ fn may_be_a_contract(item: &Item) -> bool {
         && !item.handlers.is_empty()
         && item.handlers.iter().all(|handler| {
             let types = handler.payload.iter().map(|payload| &payload.ty).chain(handler.output());
-            handler.sig.generics.params.is_empty() && types.into_iter().all(has_none)
+            let name = handler.ident().to_string();
+            handler.sig.generics.params.is_empty()
+                && !validate::is_reserved(&name)
+                && types.into_iter().all(has_none)
         })
 }
 
@@ -64,11 +69,13 @@ fn may_be_a_contract(item: &Item) -> bool {
 fn with_methods(mut item: Item) -> Item {
     let private = item.private();
     let output: ReturnType = parse_quote!(-> #private::Result<(), #private::RpcError>);
-    item.form.attrs_mut().retain(|attribute| !validate::is_async_trait(attribute));
+    item.form.attrs_mut().retain(is_left);
     for handler in &mut item.handlers {
         handler.extractors.clear();
         handler.command.get_or_insert_with(|| unread(handler.sig.ident.span()));
         handler.sig.inputs = parse_quote!(&self);
+        // It uses what is not there.
+        handler.default = handler.default.take().map(|_body| parse_quote!({ loop {} }));
         if handler.output().is_none() {
             handler.sig.output = output.clone();
         }
@@ -76,9 +83,14 @@ fn with_methods(mut item: Item) -> Item {
     item
 }
 
+/// What stays on the item: not what would be told of its mistakes once more.
+fn is_left(attribute: &Attribute) -> bool {
+    !validate::is_async_trait(attribute) && !is_kafka_handler(attribute)
+}
+
 /// The user's item, so that there are no errors but those about the mistakes.
 pub(super) fn as_written(mut form: Form) -> TokenStream {
-    form.attrs_mut().retain(|attribute| !validate::is_async_trait(attribute));
+    form.attrs_mut().retain(is_left);
     let form = match form {
         Form::ContractImpl(block) | Form::Inherent(block) if types::is_wrapper(&block.self_ty) => {
             return TokenStream::new();

@@ -21,7 +21,11 @@ pub(crate) use self::options::options;
 
 /// Names that a command cannot have: those of `Client`'s own methods (`raw` is kept for one to come), and of the functions
 /// that are generated.
-const RESERVED: &[&str] = &["raw", "clone", "client", "handlers", "requirements"];
+const RESERVED: &[&str] = &["raw", "clone", "client", "handlers", "requirements", "__kafka_rpc_location"];
+
+pub(crate) fn is_reserved(name: &str) -> bool {
+    RESERVED.contains(&name)
+}
 
 /// Checks an item that has been read.
 pub(crate) fn item(item: &Item, errors: &mut Errors) {
@@ -153,7 +157,7 @@ fn function(handler: &Handler, item: &Item, errors: &mut Errors) {
     receiver(&handler.sig, item.style(), errors);
     arguments(handler, item, errors);
     let name = handler.ident().to_string();
-    if RESERVED.contains(&name.as_str()) && item.position() != Position::ContractImpl {
+    if is_reserved(&name) && item.position() != Position::ContractImpl {
         errors.at(
             handler.ident(),
             format!(
@@ -283,6 +287,8 @@ fn arguments(handler: &Handler, item: &Item, errors: &mut Errors) {
             );
         }
     }
+    // Without one, serde makes it, and may make something of its own.
+    let has_client = !matches!(item.options.client, Some(ClientName::None));
     let payload = handler.payload.iter().map(|payload| (payload, true));
     let extractors = handler.extractors.iter().map(|extractor| (extractor, false));
     for (Argument { ty, cfg, .. }, is_payload) in payload.chain(extractors) {
@@ -305,7 +311,7 @@ fn arguments(handler: &Handler, item: &Item, errors: &mut Errors) {
                 ty,
                 format!("a handler owns its arguments, they are made from the record: write `{owned}`"),
             );
-        } else if is_payload && borrows(ty) {
+        } else if is_payload && has_client && borrows(ty) {
             errors.at(
                 ty,
                 "a payload owns what it holds, it is read from the record: write a type that does not borrow, as `String` \

@@ -12,28 +12,38 @@ use rdkafka::{
     error::{KafkaError, RDKafkaErrorCode},
 };
 
-use crate::kafka;
+use crate::kafka::LastReason;
 
 /// Hears of them, beside the `poll` of the consumer: that says an error, and not of which topic.
 #[derive(Debug, Default)]
-pub(super) struct Gone(Mutex<BTreeSet<String>>);
+pub(super) struct Gone {
+    topics: Mutex<BTreeSet<String>>,
+    pub(super) last_reason: LastReason,
+}
 
 impl Gone {
     /// Those that were named since the last time.
     pub(super) fn take(&self) -> BTreeSet<String> {
-        mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        mem::take(&mut self.topics.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Notes one.
+    pub(super) fn add(&self, topic: String) {
+        self.topics.lock().unwrap_or_else(PoisonError::into_inner).insert(topic);
     }
 }
 
 impl ClientContext for Gone {
     fn error(&self, error: KafkaError, reason: &str) {
         use RDKafkaErrorCode::{UnknownPartition, UnknownTopic, UnknownTopicOrPartition};
-        kafka::note_error_of_poll(&error, reason);
+        // Before the log, which may panic.
+        self.last_reason.set(reason);
         if let Some(UnknownPartition | UnknownTopic | UnknownTopicOrPartition) = error.rdkafka_error_code()
             && let Some(topic) = topic_of(reason)
         {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(topic.to_owned());
+            self.add(topic.to_owned());
         }
+        tracing::debug!(%error, reason, "the reply consumer met an error");
     }
 }
 

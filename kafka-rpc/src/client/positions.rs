@@ -55,20 +55,43 @@ impl Positions {
     }
 
     /// Looks what has become of a topic that is read: reads what was added, from its beginning, and what was [let go](Self::let_go).
-    /// Gives whether `own`, the only partition that is read, is gone, or has no leader to answer to it. Blocks.
+    /// Gives whether `own`, the only partition that is read, is gone, or has had no leader at two looks. Blocks.
     pub(super) fn look_at(&self, topic: &Arc<str>, own: Option<i32>) -> Result<bool, Unpositioned> {
-        let mut found = self.ask_partitions(topic)?;
-        let Some(own) = own else {
-            return self.assign(topic, &found, Start::AtBeginning).map(|()| false);
-        };
-        found.retain(|partition| partition.id == own && partition.is_led);
-        self.assign(topic, &found, Start::AtBeginning).map(|()| found.is_empty())
+        let mut found = self.ask_partitions(topic).inspect_err(|error| {
+            if let Unpositioned::Missing = error {
+                self.read_anew(topic);
+            }
+        })?;
+        if let Some(own) = own {
+            found.retain(|partition| partition.id == own);
+        }
+        self.assign(topic, &found, Start::AtBeginning)?;
+        Ok(own.is_some_and(|own| self.is_lost(topic, own, found.first())))
+    }
+
+    /// What a topic has that is not there now, nobody has read.
+    fn read_anew(&self, topic: &Arc<str>) {
+        for ((own, _), reading) in self.lock_read().iter_mut() {
+            if own == topic && !reading.is_assigned {
+                reading.from = Offset::Beginning;
+            }
+        }
+    }
+
+    /// Whether a partition is gone, or has no leader now and had none at the last look: an election takes less.
+    fn is_lost(&self, topic: &Arc<str>, own: i32, found: Option<&Partition>) -> bool {
+        let Some(found) = found else { return true };
+        let mut read = self.lock_read();
+        let Some(reading) = read.get_mut(&(Arc::clone(topic), own)) else { return true };
+        let had_no_leader = std::mem::replace(&mut reading.has_no_leader, !found.is_led);
+        had_no_leader && !found.is_led
     }
 
     /// Reads nothing of a topic that is gone, until it is looked at again: librdkafka would keep what it knows of the leaders, and take
     /// those of a topic that is made anew for older ones, and outdated (`rd_kafka_toppar_leader_update`).
     ///
-    /// Gives whether anything of it was read. What is there again is read on where it was. Where that is past its end, it is another, and read from its beginning.
+    /// Gives whether anything of it was read. What is there again is read on where it was, unless it was seen to be missing. Where that is
+    /// past its end, it is another, and read from its beginning.
     pub(super) fn let_go(&self, topic: &str) -> Result<bool, KafkaError> {
         let mut read = self.lock_read();
         let Some(consumer) = self.lock_consumer().clone() else { return Ok(false) };
@@ -139,7 +162,7 @@ impl Positions {
         consumer.incremental_assign(&list).map_err(unpositioned)?;
         // Before anything else can fail: what is assigned cannot be assigned again.
         for element in list.elements() {
-            let reading = Reading { is_assigned: true, from: element.offset() };
+            let reading = Reading { is_assigned: true, from: element.offset(), has_no_leader: false };
             read.insert((Arc::clone(topic), element.partition()), reading);
         }
         drop(read);
@@ -179,6 +202,8 @@ struct Reading {
     is_assigned: bool,
     /// Where it began, or goes on.
     from: Offset,
+    /// As of the last look.
+    has_no_leader: bool,
 }
 
 /// A partition of a reply topic.

@@ -4,7 +4,7 @@
 //! to any of them. It joins no group (a group shared by two instances would split their replies) and commits nothing.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::HashMap,
     panic::AssertUnwindSafe,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread,
@@ -283,16 +283,20 @@ impl Replies {
     }
 
     /// Reads nothing of these topics until it is looked at them again, which is soon.
-    fn let_go_of(&self, gone: BTreeSet<String>) {
-        for topic in gone {
-            match self.positions.let_go(&topic) {
+    fn let_go_of(&self, gone: &Gone) {
+        for topic in gone.take() {
+            let let_go = self.positions.let_go(&topic);
+            if let_go.is_err() {
+                gone.add(topic.clone());
+            }
+            self.look_for_partitions();
+            match let_go {
                 Ok(false) => {}
                 Ok(true) => tracing::warn!(%topic, "the reply topic is gone; it is looked for"),
                 Err(error) => {
                     tracing::error!(%topic, %error, "the reply topic is gone, and could not be let go of");
                 }
             }
-            self.look_for_partitions();
         }
     }
 
@@ -300,11 +304,12 @@ impl Replies {
         let (mut copier, repeats) = (Copier::default(), Repeats::default());
         while !self.stop.is_cancelled() {
             caught("the reply thread", || match consumer.poll(POLL_FOR) {
-                None => {}
+                None => self.let_go_of(consumer.context()),
                 Some(Ok(message)) => take_reply(&message, &mut copier, pending),
                 Some(Err(error)) => {
-                    goes_on_after(&error, &repeats);
-                    self.let_go_of(consumer.context().take());
+                    // Before the log, which may panic.
+                    self.let_go_of(consumer.context());
+                    goes_on_after(&error, &repeats, &consumer.context().last_reason.get());
                 }
             });
         }
@@ -327,19 +332,18 @@ fn take_reply(message: &BorrowedMessage<'_>, copier: &mut Copier, pending: &Pend
     waiting.answer(Ok(Incoming { value, headers }));
 }
 
-fn goes_on_after(error: &KafkaError, repeats: &Repeats) {
+fn goes_on_after(error: &KafkaError, repeats: &Repeats, reason: &str) {
     if error.rdkafka_error_code() == Some(RDKafkaErrorCode::GroupAuthorizationFailed) {
         // librdkafka looks for the coordinator of any group, and this one is never joined: replies are read all the same.
         tracing::debug!(%error, "the group of the reply consumer may not be described, and need not");
         return;
     }
-    let code = kafka::code_of(error);
-    telemetry::reading_replies_failed(&code);
-    if !repeats.is_news(&code) {
-        tracing::debug!(%error, "reading replies goes on after an error, as told before");
+    telemetry::reading_replies_failed(&kafka::code_of(error));
+    if !repeats.is_news(&kafka::kind_of(error, reason)) {
+        tracing::debug!(%error, reason, "reading replies goes on after an error, as told before");
     } else if kafka::is_unauthorized(error) {
-        tracing::error!(%error, "replies are not read: this client lacks the right to read their topic");
+        tracing::error!(%error, reason, "replies are not read: this client lacks the right to read their topic");
     } else {
-        tracing::warn!(%error, "reading replies goes on after an error");
+        tracing::warn!(%error, reason, "reading replies goes on after an error");
     }
 }

@@ -48,7 +48,7 @@ impl Batches {
 }
 
 impl OnDemand {
-    pub(super) fn new(purpose: Purpose, properties: ClientConfig) -> Self {
+    fn new(purpose: Purpose, properties: ClientConfig) -> Self {
         Self { purpose, properties, is_wanted: AtomicBool::new(false), ready: OnceLock::new() }
     }
 

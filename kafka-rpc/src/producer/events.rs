@@ -128,10 +128,8 @@ impl ClientContext for Deliveries {
         }
         if error.rdkafka_error_code() != Some(RDKafkaErrorCode::AllBrokersDown) {
             *self.events.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.to_owned());
-            // Librdkafka says of whom it speaks first.
-            let of = reason.split(": ").next().unwrap_or_default();
             // A fatal one too: whoever sends next meets it, and makes a new producer.
-            if self.events.repeats.is_news(&format!("{} {of}", kafka::code_of(&error))) {
+            if self.events.repeats.is_news(&kafka::kind_of(&error, reason)) {
                 tracing::warn!(purpose = %self.purpose, %error, reason, "a producer met an error");
             } else {
                 tracing::debug!(purpose = %self.purpose, %error, reason, "a producer met an error, as told before");

@@ -36,11 +36,12 @@ use std::{
 };
 
 use rdkafka::{
+    ClientConfig,
     error::{KafkaError, RDKafkaErrorCode},
     message::{Header, OwnedHeaders},
     producer::{BaseRecord, Producer as _},
 };
-use tokio::sync::oneshot;
+use tokio::sync::{OnceCell, oneshot};
 
 pub(crate) use self::refusal::{DeliveryError, OnDelivery, QueueError, Refusal};
 use self::{
@@ -53,7 +54,7 @@ use self::{
     topic::{Placed, Topic, Waiting},
 };
 use crate::{
-    Config, Error, Headers,
+    Config, Error, Headers, telemetry,
     wire::{OutgoingRecord, Placement},
 };
 
@@ -63,7 +64,8 @@ pub(crate) struct Producer {
     /// For batches, where those have others.
     batches: Option<Batches>,
     /// For what may have been refused for the size of its batch.
-    alone: OnDemand,
+    alone: OnceCell<Renewed>,
+    alone_properties: ClientConfig,
     events: Arc<Events>,
     topics: RwLock<HashMap<Arc<str>, Arc<Topic>>>,
     runtime: tokio::runtime::Handle,
@@ -76,8 +78,8 @@ impl Producer {
         let runtime = tokio::runtime::Handle::current();
         let single = Renewed::make(Purpose::Single, properties::single(config), &events, &runtime)?;
         let (batches, topics) = (Batches::new(config), RwLock::default());
-        let alone = OnDemand::new(Purpose::Alone, properties::alone(config));
-        Ok(Arc::new(Self { single, batches, alone, events, topics, runtime }))
+        let (alone, alone_properties) = (OnceCell::new(), properties::alone(config));
+        Ok(Arc::new(Self { single, batches, alone, alone_properties, events, topics, runtime }))
     }
 
     /// Says who is told when no broker can be reached. The first to say so is told.
@@ -251,20 +253,20 @@ impl Producer {
         self: &Arc<Self>,
         record: &Arc<OutgoingRecord>,
     ) -> Result<(), DeliveryError> {
-        if self.alone.ready().is_none() {
+        let for_now = |reason: String| DeliveryError { kind: Refusal::ForNow, reason };
+        // Whole batches come here at once, and one producer is enough for all.
+        let made = self.alone.get_or_try_init(|| async {
             let producer = Arc::clone(self);
-            let make = move || {
-                producer
-                    .alone
-                    .make(&producer.events, &producer.runtime)
-                    .map(|made| producer.alone.set_ready(made))
+            let make_one = move || {
+                let (properties, runtime) = (producer.alone_properties.clone(), &producer.runtime);
+                Renewed::make(Purpose::Alone, properties, &producer.events, runtime)
             };
-            if let Ok(Err(error)) = self.runtime.spawn_blocking(make).await {
-                tracing::error!(%error, "no producer could be made for records that go alone");
-            }
-        }
-        let for_now = |reason: &str| DeliveryError { kind: Refusal::ForNow, reason: reason.to_owned() };
-        let alone = self.alone.ready().ok_or_else(|| for_now("there is no producer for it"))?;
+            let made =
+                self.runtime.spawn_blocking(make_one).await.map_err(|ended| for_now(ended.to_string()))?;
+            telemetry::producer_made(Purpose::Alone.name());
+            made.map_err(|error| for_now(error.to_string()))
+        });
+        let alone = made.await?;
         let partition = match record.placement {
             Placement::Partition(partition) => Some(partition),
             Placement::ByKey | Placement::Any => None,
@@ -275,7 +277,9 @@ impl Producer {
         });
         match send(alone, record, owned(&record.headers), partition, InFlight { told, chosen: None }) {
             Ok(()) => Delivery(delivered).ended().await,
-            Err(Refused { error: QueueError::Full, .. }) => Err(for_now("the producer's queue is full")),
+            Err(Refused { error: QueueError::Full, .. }) => {
+                Err(for_now("the producer's queue is full".to_owned()))
+            }
             Err(Refused { error: QueueError::Refused(error), .. }) => Err(error),
         }
     }
@@ -306,7 +310,7 @@ impl Producer {
                 self.send_by_key(topic.take_all());
             }
             let batches = self.batches.iter().flat_map(Batches::ready);
-            for producer in batches.chain(self.alone.ready()).chain([&self.single]) {
+            for producer in batches.chain(self.alone.get()).chain([&self.single]) {
                 let left = until.saturating_duration_since(Instant::now());
                 producer.handle().flush(left).map_err(|error| unsent(error.to_string()))?;
             }

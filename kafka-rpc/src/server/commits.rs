@@ -13,7 +13,7 @@ use std::{
 use rdkafka::{
     Offset, TopicPartitionList,
     consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext},
-    error::KafkaError,
+    error::{KafkaError, RDKafkaErrorCode},
 };
 
 use super::{watermarks::Watermark, worker::Worker};
@@ -38,12 +38,30 @@ struct State {
     asked: Option<Vec<Watermark>>,
     is_under_way: bool,
     /// How the last one ended; taken by whoever waits for it, or tells of it.
-    ended: Option<Result<(), String>>,
+    ended: Option<Result<(), Failed>>,
     failed_at: Option<Instant>,
     /// Nothing is asked for any more.
     is_closed: bool,
     /// The thread has let go of the consumer.
     is_gone: bool,
+}
+
+/// Why a commit has failed.
+#[derive(Debug)]
+struct Failed {
+    reason: String,
+    /// Whether no commit of this member can work any more: others have its partitions.
+    is_final: bool,
+}
+
+impl From<KafkaError> for Failed {
+    fn from(error: KafkaError) -> Self {
+        let is_final = matches!(
+            error.rdkafka_error_code(),
+            Some(RDKafkaErrorCode::UnknownMemberId | RDKafkaErrorCode::FencedInstanceId)
+        );
+        Self { reason: error.to_string(), is_final }
+    }
 }
 
 impl State {
@@ -67,8 +85,13 @@ impl Commits {
                 });
                 // Whatever has become of it: what is under way for ever would be the last.
                 commits.end(committed.map_or_else(
-                    || Err("it panicked; the panic itself says where".to_owned()),
-                    |committed| committed.map_err(|error| error.to_string()),
+                    || {
+                        Err(Failed {
+                            reason: "it panicked; the panic itself says where".to_owned(),
+                            is_final: false,
+                        })
+                    },
+                    |committed| committed.map_err(Failed::from),
                 ));
             }
             // Closing it tells of its partitions, on the thread that drops it last: mostly that which polls.
@@ -97,7 +120,7 @@ impl Commits {
 
     /// Why the last one has failed that nobody waited for, told once.
     pub(super) fn failed(&self) -> Option<String> {
-        self.lock().ended.take()?.err()
+        self.lock().ended.take()?.err().map(|failed| failed.reason)
     }
 
     /// Commits, and waits until it is known to have worked, for so long at most. Blocks.
@@ -110,7 +133,11 @@ impl Commits {
             let mut state = self.wait_until(until, |state| state.ended.is_some() || state.is_gone)?;
             match state.ended.take() {
                 Some(Ok(())) => return Ok(()),
-                Some(Err(reason)) if Instant::now() + LAST_AGAIN_AFTER >= until => return Err(reason),
+                Some(Err(Failed { reason, is_final }))
+                    if is_final || Instant::now() + LAST_AGAIN_AFTER >= until =>
+                {
+                    return Err(reason);
+                }
                 Some(Err(_)) => drop(state),
                 None => return Err("the consumer has been closed".to_owned()),
             }
@@ -153,7 +180,7 @@ impl Commits {
         Some(asked)
     }
 
-    fn end(&self, committed: Result<(), String>) {
+    fn end(&self, committed: Result<(), Failed>) {
         let mut state = self.lock();
         state.is_under_way = false;
         state.failed_at = committed.is_err().then(Instant::now);

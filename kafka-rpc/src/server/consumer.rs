@@ -57,7 +57,7 @@ const SEEK_FOR: Duration = Duration::from_secs(1);
 /// After how long that is.
 const GO_BACK_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
-/// After how long it is asked once more up to where partitions are committed.
+/// How long no partition may have come or gone before it is asked once more up to where they are committed.
 const ASK_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// Makes a consumer a static member of its group, which may be away for a while without a rebalance.
@@ -115,7 +115,6 @@ impl ConsumerThread {
             resumed: Vec::new(),
             resumed_at: Instant::now(),
             go_back_from: Instant::now(),
-            ask_again_from: Instant::now(),
             repeats: Repeats::default(),
         };
         thread::Builder::new()
@@ -160,8 +159,6 @@ struct Polling {
     resumed_at: Instant,
     /// From when on it goes back where it is to.
     go_back_from: Instant,
-    /// From when on it asks again up to where partitions are committed.
-    ask_again_from: Instant,
     repeats: Repeats,
 }
 
@@ -201,8 +198,8 @@ impl Polling {
 
     fn run(&mut self) -> Result<(), Error> {
         while self.stopped_at.get().is_none() {
-            self.take_what_is_there()?;
-            self.ask_again_for_offsets();
+            let is_drained = self.take_what_is_there()?;
+            self.ask_again_for_offsets(is_drained);
             self.worker.go();
             self.flow();
             self.commit_if_due();
@@ -212,14 +209,18 @@ impl Polling {
         Ok(())
     }
 
-    /// Waits for a record, and takes it and those that have come with it.
-    fn take_what_is_there(&mut self) -> Result<(), Error> {
+    /// Waits for a record, and takes it and those that have come with it; whether there are no more.
+    fn take_what_is_there(&mut self) -> Result<bool, Error> {
+        let mut is_drained = false;
         let mut wait = POLL_FOR;
         let Room { records, bytes: most_bytes } = self.worker.room();
         let mut bytes = 0;
         for _ in 0..BATCH.min(records) {
             match self.consumer.poll(wait) {
-                None => break,
+                None => {
+                    is_drained = true;
+                    break;
+                }
                 Some(Ok(message)) => {
                     // What is packed is a copy: a message that is held keeps the consumer from closing.
                     bytes += self.worker.receive(|packing| pack(packing, &message));
@@ -228,25 +229,33 @@ impl Polling {
                     }
                 }
                 Some(Err(KafkaError::MessageConsumptionFatal(code))) => return Err(self.fatal(code)),
-                Some(Err(error)) => consumer_errors::goes_on_after(&self.worker, &self.repeats, &error),
+                Some(Err(error)) => {
+                    let reason = self.consumer.context().last_reason.get();
+                    consumer_errors::goes_on_after(&self.worker, &self.repeats, &error, &reason);
+                }
             }
             wait = Duration::ZERO;
         }
         self.worker.take_received();
-        Ok(())
+        Ok(is_drained)
     }
 
     /// librdkafka asks once up to where a partition is committed. Where the answer is an error, as of a coordinator that has just
     /// moved, it does not ask again, and nothing of the partition would be read until the next rebalance.
-    fn ask_again_for_offsets(&mut self) {
-        if Instant::now() < self.ask_again_from || !self.consumer.context().lacks_offsets() {
+    ///
+    /// `is_drained` says that a poll found nothing more: librdkafka would take this for the answer to a rebalance that it has begun
+    /// and that was not polled yet. It does not show that it has, so the moment in which that can be is made short, and is left.
+    fn ask_again_for_offsets(&self, is_drained: bool) {
+        let context = self.consumer.context();
+        if !is_drained || !context.has_lacked_offsets_for(ASK_AGAIN_AFTER) || self.consumer.assignment_lost()
+        {
             return;
         }
-        self.ask_again_from = Instant::now() + ASK_AGAIN_AFTER;
+        context.take_lack_of_offsets();
         if let Err(error) = consumer_errors::assign_once_more(&self.consumer, &self.worker) {
             let (topic, group) = (&*self.worker.source, &*self.worker.served.group);
             tracing::warn!(topic, group, %error, "partitions that are not read could not be assigned once more");
-            self.consumer.context().lack_offsets();
+            context.lack_offsets();
         }
     }
 

@@ -10,14 +10,14 @@ use super::worker::Worker;
 use crate::{Error, caught::caught, kafka, repeats::Repeats, telemetry};
 
 /// Counts an error that consuming goes on after, and tells of it.
-pub(super) fn goes_on_after(worker: &Worker, repeats: &Repeats, error: &KafkaError) {
+pub(super) fn goes_on_after(worker: &Worker, repeats: &Repeats, error: &KafkaError, reason: &str) {
     let (topic, group, code) = (&*worker.source, &*worker.served.group, kafka::code_of(error));
     telemetry::consuming_failed(topic, group, &code);
     if error.rdkafka_error_code() == Some(RDKafkaErrorCode::InconsistentGroupProtocol) {
         telemetry::join_refused(topic, group);
     }
-    if !repeats.is_news(&code) {
-        tracing::debug!(topic, group, %error, "consuming goes on after an error, as told before");
+    if !repeats.is_news(&kafka::kind_of(error, reason)) {
+        tracing::debug!(topic, group, %error, reason, "consuming goes on after an error, as told before");
     } else if error.rdkafka_error_code() == Some(RDKafkaErrorCode::InconsistentGroupProtocol) {
         tracing::warn!(
             topic,
@@ -29,17 +29,18 @@ pub(super) fn goes_on_after(worker: &Worker, repeats: &Repeats, error: &KafkaErr
         tracing::error!(
             topic,
             group,
+            reason,
             "a partition stands still at a batch that cannot be unpacked, or takes more than `receive.message.max.bytes`: give \
              more to that property, or move the group past the batch"
         );
     } else if kafka::is_unauthorized(error) {
         tracing::error!(
-            topic, group, %error,
+            topic, group, %error, reason,
             "nothing is read: this client lacks the right to read the topic or to be in the group; it goes on once it \
              has it"
         );
     } else {
-        tracing::warn!(topic, group, %error, "consuming goes on after an error");
+        tracing::warn!(topic, group, %error, reason, "consuming goes on after an error");
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::{
     sync::{
-        Arc, OnceLock,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
@@ -16,7 +16,7 @@ use rdkafka::{
 };
 
 use super::{commits::Commits, worker::Worker};
-use crate::{kafka, moment};
+use crate::{kafka::LastReason, moment};
 
 /// How long a last commit may take beyond the drain. Nothing is polled meanwhile, and who takes over waits for it.
 const LAST_COMMIT_WITHIN: Duration = Duration::from_secs(3);
@@ -34,6 +34,9 @@ pub(super) struct Rebalances {
     stopped_at: Arc<OnceLock<Instant>>,
     /// Whether partitions were assigned of which it is not known up to where they are committed.
     lacks_offsets: AtomicBool,
+    /// When partitions last came or went.
+    rebalanced_at: Mutex<Instant>,
+    pub(super) last_reason: LastReason,
 }
 
 impl ClientContext for Rebalances {
@@ -41,12 +44,14 @@ impl ClientContext for Rebalances {
         if reason.contains(NO_OFFSETS) {
             self.lack_offsets();
         }
-        kafka::note_error_of_poll(&error, reason);
+        self.last_reason.set(reason);
+        tracing::debug!(%error, reason, "a consumer met an error");
     }
 }
 
 impl ConsumerContext for Rebalances {
     fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        *self.rebalanced_at() = Instant::now();
         // What was received before this belongs to the assignment as it is now.
         self.worker.take_received();
         let Rebalance::Revoke(list) = rebalance else {
@@ -70,6 +75,7 @@ impl ConsumerContext for Rebalances {
     }
 
     fn post_rebalance(&self, _consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        *self.rebalanced_at() = Instant::now();
         match rebalance {
             // An incremental protocol assigns only what is new, even nothing: what we keep goes on as it was.
             Rebalance::Assign(list) => {
@@ -97,8 +103,16 @@ impl Rebalances {
         drain_timeout: Duration,
         stopped_at: Arc<OnceLock<Instant>>,
     ) -> Self {
-        let lacks_offsets = AtomicBool::new(false);
-        Self { worker, commits, drain_timeout, started: Instant::now(), stopped_at, lacks_offsets }
+        Self {
+            worker,
+            commits,
+            drain_timeout,
+            started: Instant::now(),
+            stopped_at,
+            lacks_offsets: AtomicBool::new(false),
+            rebalanced_at: Mutex::new(Instant::now()),
+            last_reason: LastReason::default(),
+        }
     }
 
     /// Notes that nothing is read for lack of that.
@@ -107,8 +121,17 @@ impl Rebalances {
     }
 
     /// Whether partitions were assigned of which it is not known up to where they are committed; says so once.
-    pub(super) fn lacks_offsets(&self) -> bool {
-        self.lacks_offsets.load(Ordering::Relaxed) && self.lacks_offsets.swap(false, Ordering::AcqRel)
+    pub(super) fn take_lack_of_offsets(&self) -> bool {
+        self.lacks_offsets.swap(false, Ordering::AcqRel)
+    }
+
+    /// Whether that is so, and for so long no partition has come or gone.
+    pub(super) fn has_lacked_offsets_for(&self, quiet: Duration) -> bool {
+        self.lacks_offsets.load(Ordering::Acquire) && self.rebalanced_at().elapsed() >= quiet
+    }
+
+    fn rebalanced_at(&self) -> MutexGuard<'_, Instant> {
+        self.rebalanced_at.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How long a drain that begins now may take.
