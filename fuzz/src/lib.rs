@@ -4,6 +4,8 @@
 
 #[path = "../../kafka-rpc-macros/src/attr.rs"]
 mod attr;
+#[path = "../../kafka-rpc-macros/src/bodies.rs"]
+mod bodies;
 #[path = "../../kafka-rpc-macros/src/choice.rs"]
 mod choice;
 #[path = "../../kafka-rpc-macros/src/command.rs"]
