@@ -247,11 +247,10 @@ impl Polling {
     /// and that was not polled yet. It does not show that it has, so the moment in which that can be is made short, and is left.
     fn ask_again_for_offsets(&self, is_drained: bool) {
         let context = self.consumer.context();
-        if !is_drained || !context.has_lacked_offsets_for(ASK_AGAIN_AFTER) || self.consumer.assignment_lost()
+        if !is_drained || self.consumer.assignment_lost() || !context.has_lacked_offsets_for(ASK_AGAIN_AFTER)
         {
             return;
         }
-        context.take_lack_of_offsets();
         if let Err(error) = consumer_errors::assign_once_more(&self.consumer, &self.worker) {
             let (topic, group) = (&*self.worker.source, &*self.worker.served.group);
             tracing::warn!(topic, group, %error, "partitions that are not read could not be assigned once more");

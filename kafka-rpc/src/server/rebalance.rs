@@ -34,7 +34,7 @@ pub(super) struct Rebalances {
     stopped_at: Arc<OnceLock<Instant>>,
     /// Whether partitions were assigned of which it is not known up to where they are committed.
     lacks_offsets: AtomicBool,
-    /// When partitions last came or went.
+    /// When partitions last came or went, or were assigned once more.
     rebalanced_at: Mutex<Instant>,
     pub(super) last_reason: LastReason,
 }
@@ -120,14 +120,15 @@ impl Rebalances {
         self.lacks_offsets.store(true, Ordering::Release);
     }
 
-    /// Whether partitions were assigned of which it is not known up to where they are committed; says so once.
-    pub(super) fn take_lack_of_offsets(&self) -> bool {
-        self.lacks_offsets.swap(false, Ordering::AcqRel)
-    }
-
-    /// Whether that is so, and for so long no partition has come or gone.
+    /// Whether partitions were assigned of which it is not known up to where they are committed, and for so long none has come or
+    /// gone. Says so once, and not again before that time is over once more.
     pub(super) fn has_lacked_offsets_for(&self, quiet: Duration) -> bool {
-        self.lacks_offsets.load(Ordering::Acquire) && self.rebalanced_at().elapsed() >= quiet
+        let mut rebalanced_at = self.rebalanced_at();
+        let is_so = rebalanced_at.elapsed() >= quiet && self.lacks_offsets.swap(false, Ordering::AcqRel);
+        if is_so {
+            *rebalanced_at = Instant::now();
+        }
+        is_so
     }
 
     fn rebalanced_at(&self) -> MutexGuard<'_, Instant> {
