@@ -5,6 +5,7 @@
 //! - [`topic`]: the records of a topic that wait for that
 //! - [`distance`]: through which producer, as acknowledgements say
 //! - [`batches`]: the producers of batches, each made when there is one for it
+//! - [`alone`]: the producer of records that may have been refused for the size of their batch
 //! - [`renewed`]: a producer of librdkafka's that is made anew when it must be
 //! - [`handle`]: such a producer, with a thread that polls it
 //! - [`events`]: what it tells, deliveries above all
@@ -17,6 +18,7 @@
 //! spins meanwhile. So the one for batches to brokers that are near has one request on the way, and the other waits a
 //! millisecond for the whole of a batch.
 
+mod alone;
 mod asking;
 mod batches;
 mod distance;
@@ -36,15 +38,15 @@ use std::{
 };
 
 use rdkafka::{
-    ClientConfig,
     error::{KafkaError, RDKafkaErrorCode},
     message::{Header, OwnedHeaders},
     producer::{BaseRecord, Producer as _},
 };
-use tokio::sync::{OnceCell, oneshot};
+use tokio::sync::oneshot;
 
 pub(crate) use self::refusal::{DeliveryError, OnDelivery, QueueError, Refusal};
 use self::{
+    alone::Alone,
     asking::ASK_FOR,
     batches::{Batches, OnDemand},
     distance::Purpose,
@@ -54,7 +56,7 @@ use self::{
     topic::{Placed, Topic, Waiting},
 };
 use crate::{
-    Config, Error, Headers, telemetry,
+    Config, Error, Headers,
     wire::{OutgoingRecord, Placement},
 };
 
@@ -64,8 +66,7 @@ pub(crate) struct Producer {
     /// For batches, where those have others.
     batches: Option<Batches>,
     /// For what may have been refused for the size of its batch.
-    alone: OnceCell<Renewed>,
-    alone_properties: ClientConfig,
+    alone: Alone,
     events: Arc<Events>,
     topics: RwLock<HashMap<Arc<str>, Arc<Topic>>>,
     runtime: tokio::runtime::Handle,
@@ -78,8 +79,8 @@ impl Producer {
         let runtime = tokio::runtime::Handle::current();
         let single = Renewed::make(Purpose::Single, properties::single(config), &events, &runtime)?;
         let (batches, topics) = (Batches::new(config), RwLock::default());
-        let (alone, alone_properties) = (OnceCell::new(), properties::alone(config));
-        Ok(Arc::new(Self { single, batches, alone, alone_properties, events, topics, runtime }))
+        let alone = Alone::new(config);
+        Ok(Arc::new(Self { single, batches, alone, events, topics, runtime }))
     }
 
     /// Says who is told when no broker can be reached. The first to say so is told.
@@ -248,42 +249,6 @@ impl Producer {
         self.queue_when_free(record).await?.ended().await
     }
 
-    /// The same in a request of its own. Brokers measure a whole batch, and refuse each record of one that is too large.
-    pub(crate) async fn deliver_alone(
-        self: &Arc<Self>,
-        record: &Arc<OutgoingRecord>,
-    ) -> Result<(), DeliveryError> {
-        let for_now = |reason: String| DeliveryError { kind: Refusal::ForNow, reason };
-        // Whole batches come here at once, and one producer is enough for all.
-        let made = self.alone.get_or_try_init(|| async {
-            let producer = Arc::clone(self);
-            let make_one = move || {
-                let (properties, runtime) = (producer.alone_properties.clone(), &producer.runtime);
-                Renewed::make(Purpose::Alone, properties, &producer.events, runtime)
-            };
-            let made =
-                self.runtime.spawn_blocking(make_one).await.map_err(|ended| for_now(ended.to_string()))?;
-            telemetry::producer_made(Purpose::Alone.name());
-            made.map_err(|error| for_now(error.to_string()))
-        });
-        let alone = made.await?;
-        let partition = match record.placement {
-            Placement::Partition(partition) => Some(partition),
-            Placement::ByKey | Placement::Any => None,
-        };
-        let (told, delivered) = oneshot::channel();
-        let told: OnDelivery = Box::new(move |result| {
-            let _gone = told.send(result);
-        });
-        match send(alone, record, owned(&record.headers), partition, InFlight { told, chosen: None }) {
-            Ok(()) => Delivery(delivered).ended().await,
-            Err(Refused { error: QueueError::Full, .. }) => {
-                Err(for_now("the producer's queue is full".to_owned()))
-            }
-            Err(Refused { error: QueueError::Refused(error), .. }) => Err(error),
-        }
-    }
-
     /// A topic that is written to.
     fn topic(self: &Arc<Self>, name: &Arc<str>) -> Arc<Topic> {
         if let Some(known) = self.topics.read().unwrap_or_else(PoisonError::into_inner).get(name) {
@@ -310,7 +275,7 @@ impl Producer {
                 self.send_by_key(topic.take_all());
             }
             let batches = self.batches.iter().flat_map(Batches::ready);
-            for producer in batches.chain(self.alone.get()).chain([&self.single]) {
+            for producer in batches.chain(self.alone.ready()).chain([&self.single]) {
                 let left = until.saturating_duration_since(Instant::now());
                 producer.handle().flush(left).map_err(|error| unsent(error.to_string()))?;
             }
