@@ -185,7 +185,7 @@ pub(crate) fn handler_options(
     position: Position,
     errors: &mut Errors,
 ) -> HandlerOptions {
-    let mut options = HandlerOptions::default();
+    let (mut options, known) = (HandlerOptions::default(), position.known());
     for part in split(tokens) {
         let Some(written) = errors.take(written(&part)) else {
             continue;
@@ -193,8 +193,8 @@ pub(crate) fn handler_options(
         let name = written.name.to_string();
         if !position.takes(&name) {
             let message = position.misplaced(&name).unwrap_or_else(|| {
-                options.meant.extend(nearest(&name, &position.known()));
-                unknown(&name, position.noun(), &position.known())
+                options.meant.extend(nearest(&name, &known));
+                unknown(&name, position.noun(), &known)
             });
             errors.at(&written.name, message);
             options.stated.push(written.name);

@@ -96,12 +96,12 @@ fn dead_letters(item: &Item) -> Option<TokenStream> {
     if item.position() != Position::EveryRecord {
         return None;
     }
-    let handler = item.handlers.first()?;
+    // Whatever it is called here.
+    let payload = &item.handlers.first()?.read_payload()?.ty;
     let probe = if item.options.dead_letters_of.is_some() {
-        assert::is_dead_letter(item, &handler.read_payload()?.ty)
+        assert::is_dead_letter(item, payload)
     } else {
-        // Whatever it is called here.
-        assert::is_no_dead_letter(item, &handler.read_payload()?.ty)
+        assert::is_no_dead_letter(item, payload)
     };
     let deprecated = allow_deprecated(item);
     Some(quote!(#deprecated #probe))

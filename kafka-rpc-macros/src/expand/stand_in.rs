@@ -17,12 +17,12 @@ use crate::{
 pub(super) fn of(item: Item, only_options: bool) -> Result<Item, Box<Form>> {
     // What is wrong may be just that.
     let knows_its_crate = item.options.krate.is_some() || item.options.stated("crate").is_none();
-    match item.form {
-        _ if knows_its_crate && only_options => Ok(with_some_options(item)),
-        Form::Contract(_) if knows_its_crate && may_be_a_contract(&item) => {
-            Ok(with_methods(with_some_options(item)))
-        }
-        _ => Err(Box::new(item.form)),
+    if knows_its_crate && only_options {
+        Ok(with_some_options(item))
+    } else if knows_its_crate && may_be_a_contract(&item) {
+        Ok(with_methods(with_some_options(item)))
+    } else {
+        Err(Box::new(item.form))
     }
 }
 

@@ -95,21 +95,23 @@ impl Positions {
     pub(super) fn let_go(&self, topic: &str) -> Result<bool, KafkaError> {
         let mut read = self.lock_read();
         let Some(consumer) = self.lock_consumer().clone() else { return Ok(false) };
-        let of_topic = |(own, _): &&(Arc<str>, i32)| &**own == topic;
+        let mut own: Vec<(i32, &mut Reading)> = read
+            .iter_mut()
+            .filter(|((own, _), reading)| &**own == topic && reading.is_assigned)
+            .map(|((_, partition), reading)| (*partition, reading))
+            .collect();
         let mut list = TopicPartitionList::new();
-        for (_, partition) in
-            read.iter().filter(|(_, own)| own.is_assigned).map(|(key, _)| key).filter(of_topic)
-        {
+        for (partition, _) in &own {
             list.add_partition(topic, *partition);
         }
-        if list.count() == 0 {
+        if own.is_empty() {
             return Ok(false);
         }
         let positions = consumer.position()?;
         consumer.incremental_unassign(&list)?;
-        for ((own, partition), reading) in read.iter_mut().filter(|((own, _), _)| &**own == topic) {
+        for (partition, reading) in &mut own {
             reading.is_assigned = false;
-            let position = positions.find_partition(own, *partition).map(|found| found.offset());
+            let position = positions.find_partition(topic, *partition).map(|found| found.offset());
             if let Some(position @ Offset::Offset(_)) = position {
                 reading.from = position;
             }

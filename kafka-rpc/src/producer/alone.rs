@@ -3,16 +3,14 @@
 use std::sync::Arc;
 
 use rdkafka::ClientConfig;
-use tokio::sync::{OnceCell, oneshot};
+use tokio::sync::OnceCell;
 
 use super::{
-    Delivery, Producer, Refused, distance::Purpose, events::InFlight, owned, properties, renewed::Renewed,
-    send,
+    Delivery, DeliveryError, Producer, QueueError, Refusal, Refused, distance::Purpose, events::InFlight,
+    owned, properties, renewed::Renewed, send,
 };
 use crate::{
-    Config,
-    producer::{DeliveryError, OnDelivery, QueueError, Refusal},
-    telemetry,
+    Config, telemetry,
     wire::{OutgoingRecord, Placement},
 };
 
@@ -55,13 +53,9 @@ impl Producer {
             Placement::Partition(partition) => Some(partition),
             Placement::ByKey | Placement::Any => None,
         };
-        let (told, delivered) = oneshot::channel();
-        let told: OnDelivery = Box::new(move |result| {
-            // Whoever waited may have gone; the record has not.
-            let _gone = told.send(result);
-        });
+        let (told, delivery) = Delivery::new();
         match send(alone, record, owned(&record.headers), partition, InFlight { told, chosen: None }) {
-            Ok(()) => Delivery(delivered).ended().await,
+            Ok(()) => delivery.ended().await,
             Err(Refused { error: QueueError::Full, .. }) => {
                 Err(for_now("the producer's queue is full".to_owned()))
             }

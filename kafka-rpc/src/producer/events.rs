@@ -79,7 +79,7 @@ impl Events {
             && self.are_brokers_lost.swap(false, Ordering::Relaxed)
         {
             self.repeats.over();
-            tracing::info!("brokers can be reached again");
+            caught("what hears of brokers that are back", || tracing::info!("brokers can be reached again"));
         }
     }
 
@@ -164,7 +164,7 @@ impl ProducerContext for Deliveries {
         let InFlight { told, chosen } = *record;
         let delivered = match result {
             Ok(_) => {
-                caught("what hears of brokers that are back", || self.events.delivered());
+                self.events.delivered();
                 Ok(())
             }
             Err((error, _)) => Err(DeliveryError::from_kafka(error).caused_by(error, self.events.trouble())),

@@ -228,13 +228,9 @@ impl Producer {
         loop {
             // Before it tries, so that space made in between is not missed.
             let listening = listens.then(|| self.events.listen_for_space());
-            let (told, delivered) = oneshot::channel();
-            let tell: OnDelivery = Box::new(move |result| {
-                // Whoever waited may have gone; the record has not.
-                let _gone = told.send(result);
-            });
-            match self.queue(record, tell) {
-                Ok(()) => return Ok(Delivery(delivered)),
+            let (told, delivery) = Delivery::new();
+            match self.queue(record, told) {
+                Ok(()) => return Ok(delivery),
                 Err(QueueError::Refused(error)) => return Err(error),
                 Err(QueueError::Full) => match listening {
                     Some((_waits, space)) => space.await,
@@ -360,6 +356,16 @@ struct Refused {
 pub(crate) struct Delivery(oneshot::Receiver<Result<(), DeliveryError>>);
 
 impl Delivery {
+    /// One that waits for what this hears.
+    fn new() -> (OnDelivery, Self) {
+        let (told, delivered) = oneshot::channel();
+        let tell: OnDelivery = Box::new(move |result| {
+            // Whoever waited may have gone; the record has not.
+            let _gone = told.send(result);
+        });
+        (tell, Self(delivered))
+    }
+
     /// Waits until the broker has it, or is known not to get it.
     pub(crate) async fn ended(self) -> Result<(), DeliveryError> {
         let closed = DeliveryError { kind: Refusal::ForNow, reason: "the producer was closed".to_owned() };

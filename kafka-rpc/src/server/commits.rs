@@ -81,18 +81,13 @@ impl Commits {
         thread::Builder::new().name("kafka-rpc-commits".to_owned()).spawn(move || {
             while let Some(watermarks) = commits.next() {
                 let committed = caught("the thread of commits", || {
-                    commit(&consumer, &worker.source, &watermarks).map(|()| worker.committed(&watermarks))
+                    commit(&consumer, &worker.source, &watermarks).map_err(Failed::from)?;
+                    worker.committed(&watermarks);
+                    Ok(())
                 });
                 // Whatever has become of it: what is under way for ever would be the last.
-                commits.end(committed.map_or_else(
-                    || {
-                        Err(Failed {
-                            reason: "it panicked; the panic itself says where".to_owned(),
-                            is_final: false,
-                        })
-                    },
-                    |committed| committed.map_err(Failed::from),
-                ));
+                let panicked = || "it panicked; the panic itself says where".to_owned();
+                commits.end(committed.unwrap_or_else(|| Err(Failed { reason: panicked(), is_final: false })));
             }
             // Closing it tells of its partitions, on the thread that drops it last: mostly that which polls.
             drop(consumer);

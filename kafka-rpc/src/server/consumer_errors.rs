@@ -16,31 +16,29 @@ pub(super) fn goes_on_after(worker: &Worker, repeats: &Repeats, error: &KafkaErr
     if error.rdkafka_error_code() == Some(RDKafkaErrorCode::InconsistentGroupProtocol) {
         telemetry::join_refused(topic, group);
     }
-    if !repeats.is_news(&kafka::kind_of(error, reason)) {
-        tracing::debug!(topic, group, %error, reason, "consuming goes on after an error, as told before");
-    } else if error.rdkafka_error_code() == Some(RDKafkaErrorCode::InconsistentGroupProtocol) {
-        tracing::warn!(
+    match error.rdkafka_error_code() {
+        _ if !repeats.is_news(&kafka::kind_of(error, reason)) => {
+            tracing::debug!(topic, group, %error, reason, "consuming goes on after an error, as told before");
+        }
+        Some(RDKafkaErrorCode::InconsistentGroupProtocol) => tracing::warn!(
             topic,
             group,
             "not in the group: its members share no assignment strategy with this process, as those of another \
              client library do not; it joins when they have left"
-        );
-    } else if error.rdkafka_error_code() == Some(RDKafkaErrorCode::BadCompression) {
-        tracing::error!(
+        ),
+        Some(RDKafkaErrorCode::BadCompression) => tracing::error!(
             topic,
             group,
             reason,
             "a partition stands still at a batch that cannot be unpacked, or takes more than `receive.message.max.bytes`: give \
              more to that property, or move the group past the batch"
-        );
-    } else if kafka::is_unauthorized(error) {
-        tracing::error!(
+        ),
+        _ if kafka::is_unauthorized(error) => tracing::error!(
             topic, group, %error, reason,
             "nothing is read: this client lacks the right to read the topic or to be in the group; it goes on once it \
              has it"
-        );
-    } else {
-        tracing::warn!(topic, group, %error, reason, "consuming goes on after an error");
+        ),
+        _ => tracing::warn!(topic, group, %error, reason, "consuming goes on after an error"),
     }
 }
 
