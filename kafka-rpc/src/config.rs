@@ -47,11 +47,15 @@ pub struct Config {
     pub(crate) properties: BTreeMap<String, String>,
 }
 
+/// How long a last commit may take beyond the drain. Nothing is polled meanwhile, and who takes over waits for it.
+pub(crate) const LAST_COMMIT_WITHIN: Duration = Duration::from_secs(3);
+
 /// How long a call waits unless somebody says otherwise.
 pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 
 impl Config {
-    /// The settings for a cluster, everything else at its default. `brokers` is a list `host:port,host:port`.
+    /// The settings for a cluster, everything else at its default. `brokers` is a list `host:port,host:port`. What cannot work is
+    /// an error at `build()`.
     pub fn new(brokers: impl Into<String>) -> Self {
         Self {
             brokers: brokers.into(),
@@ -81,6 +85,8 @@ impl Config {
     /// | `KAFKA_BROKERS` | the brokers, `host:port,host:port`; required |
     /// | `KAFKA_CLIENT_ID` | [`client_id`](Self::client_id) |
     /// | `KAFKA_CREATE_TOPICS` | [`create_topics`](Self::create_topics), `true` or `false` |
+    ///
+    /// An error where `KAFKA_BROKERS` is missing, or where a value cannot work.
     pub fn from_env() -> Result<Self, Error> {
         Self::from_variables(|name| env::var_os(name).map(|value| value.to_string_lossy().into_owned()))
     }
@@ -129,8 +135,9 @@ impl Config {
 
     /// How long handlers that are running may take to end at shutdown and when partitions move: by default 20 s.
     ///
-    /// It is less than the consumer's `max.poll.interval.ms`, which is 5 minutes unless you set that
-    /// [`property`](Self::property): a consumer that drains does not poll, and would leave its group in the middle of it.
+    /// With the three seconds of a last commit it is less than the consumer's `max.poll.interval.ms`, which is 5 minutes unless
+    /// you set that [`property`](Self::property): a consumer that drains does not poll, and would leave its group in the middle of
+    /// it.
     #[must_use]
     pub fn drain_timeout(mut self, timeout: Duration) -> Self {
         self.drain_timeout = timeout;
@@ -146,7 +153,7 @@ impl Config {
 
     /// How many records of a partition may lie behind the first unfinished one before the partition pauses: by
     /// default 10,000. As many are delivered again, at most, when a process dies, beside what was finished since the last
-    /// commit (150 ms at most).
+    /// commit (150 ms, and what a commit takes).
     #[must_use]
     pub fn max_uncommitted(mut self, records: usize) -> Self {
         self.max_uncommitted = records;
@@ -162,7 +169,7 @@ impl Config {
     }
 
     /// How many calls may wait for a reply at once; one more is refused as
-    /// [`Overloaded`](crate::CallError::Overloaded). By default 65,536.
+    /// [`Overloaded`](crate::CallError::Overloaded), unless [`when_full`](Self::when_full) has it wait. By default 65,536.
     #[must_use]
     pub fn max_calls_in_flight(mut self, calls: usize) -> Self {
         self.max_calls_in_flight = calls;
@@ -205,8 +212,10 @@ impl Config {
     }
 
     /// Creates the topics of what is served where they are missing and this client may make them, with 3 partitions (dead letters
-    /// that are not handled here: 1) and the cluster's replication. By default `false`: a missing topic of commands is an error at
-    /// `start()`, and a missing one of replies, retries or dead letters a warning.
+    /// that are not handled here: 1) and the cluster's replication. By default `false`.
+    ///
+    /// A topic that is missing then, of commands or of dead letters that are handled here, is an error at `start()`; a missing one of
+    /// replies, retries or other dead letters is a warning.
     #[must_use]
     pub fn create_topics(mut self, create: bool) -> Self {
         self.create_topics = create;
@@ -220,8 +229,8 @@ impl Config {
         self
     }
 
-    /// Passes any property on to librdkafka, over the runtime's own choice. Those that the runtime's promises
-    /// rest on are an error at `build()`.
+    /// Passes any property on to librdkafka, over the runtime's own choice. Those that the runtime's promises rest on are an
+    /// error at `build()`, and so is one that librdkafka does not know, or a value that it does not take.
     #[must_use]
     pub fn property(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.properties.insert(name.into(), value.into());
@@ -268,10 +277,11 @@ impl Config {
         properties::check(&self.properties)?;
         // The thread that drains is the one that polls.
         match properties::max_poll_interval(&self.properties) {
-            Some(interval) if self.drain_timeout >= interval => {
+            Some(interval) if self.drain_timeout.saturating_add(LAST_COMMIT_WITHIN) >= interval => {
                 let reason = format!(
-                    "a consumer that drains does not poll, and leaves its group after `max.poll.interval.ms` \
-                     ({interval:?}) without a poll; give less than that, or more to that property"
+                    "a consumer that drains, and then commits for up to {LAST_COMMIT_WITHIN:?}, does not poll, and leaves its \
+                     group after `max.poll.interval.ms` ({interval:?}) without a poll; give less than what is left of that, or \
+                     more to that property"
                 );
                 Err(Error::config("drain_timeout", format!("{:?}", self.drain_timeout), reason))
             }
@@ -358,8 +368,9 @@ mod tests {
     #[test]
     fn a_drain_takes_less_than_its_consumer_may_go_without_a_poll() {
         let config = |drain| Config::new("a:1").drain_timeout(Duration::from_secs(drain));
-        config(299).check().expect("less than the default of librdkafka");
-        config(300).property("max.poll.interval.ms", "300001").check().expect("less than what is set");
+        config(296).check().expect("less than the default of librdkafka");
+        config(297).check().expect_err("and its last commit");
+        config(300).property("max.poll.interval.ms", "303001").check().expect("less than what is set");
         // The property is at fault, and librdkafka says so.
         config(300).property("max.poll.interval.ms", "soon").check().expect("only librdkafka knows");
     }

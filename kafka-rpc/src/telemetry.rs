@@ -15,9 +15,9 @@
 //! | `kafka_rpc_partitions_held` | `topic`, `group` | gauge: partitions that wait for a delivery to work again |
 //! | `kafka_rpc_partitions_paused` | `topic`, `group` | gauge: partitions that take no records, those included |
 //! | `kafka_rpc_consumers_ended_total` | `topic`, `group` | consumers that met an error that consuming cannot go on after: what they read is not served any more |
-//! | `kafka_rpc_consumer_errors_total` | `topic`, `group`, `code` | errors that a consumer goes on after, by the name that rust-rdkafka has for them: `TopicAuthorizationFailed` says that nothing is read until the right is there |
-//! | `kafka_rpc_joins_refused_total` | `topic`, `group` | attempts to join a group whose members share no assignment strategy with this process, such as those of another client library |
-//! | `kafka_rpc_calls_total` | `topic`, `outcome` | calls that have ended: `replied` (or acknowledged, with `notify`), `remote_error`, `deadline`, `undeliverable`, `overloaded`, `shutting_down`, `invalid`, `decode`, and `dropped` by their caller |
+//! | `kafka_rpc_consumer_errors_total` | `topic`, `group`, `code` | errors that a consumer goes on after, by the topic that is read and the name that rust-rdkafka has for them: `TopicAuthorizationFailed` says that nothing is read until the right is there |
+//! | `kafka_rpc_joins_refused_total` | `topic`, `group` | attempts to join a group whose members share no assignment strategy with this process, such as those of another client library; by the topic that is read |
+//! | `kafka_rpc_calls_total` | `topic`, `outcome` | calls that have ended: `replied` (or acknowledged, with `notify`), `remote_error`, `deadline`, `undeliverable`, `overloaded`, `shutting_down`, `invalid` (awaited although `replies = none`; a call whose payload, headers or command are wrong ends before it is one, and is not counted), `decode`, and `dropped` by their caller |
 //! | `kafka_rpc_replies_unreadable_total` | `topic` | replies that have the data of something else than their caller asks for: both sides' types differ. Those are `replied` above too |
 //! | `kafka_rpc_calls_in_flight` | | gauge: calls that wait for a reply |
 //! | `kafka_rpc_replies_dropped_total` | `reason` | records of reply topics that end no call: `not_waited_for` (late, repeated, or another instance's), `not_a_reply` |
@@ -56,7 +56,9 @@ fn count(find: impl FnOnce() -> Counter) {
 
 /// What is counted of a subscription too seldom to find the counter once. Each is there from the start, at zero: of one that begins
 /// with its first increment nobody sees that it grows.
-const SELDOM: [&str; 6] = [PANICS, TIMEOUTS, SLOW, REPEATED, CONSUMERS_ENDED, JOINS_REFUSED];
+const SELDOM: [&str; 4] = [PANICS, TIMEOUTS, REPEATED, CONSUMERS_ENDED];
+/// The same, by the topic that is read.
+const SELDOM_OF_SOURCE: [&str; 2] = [SLOW, JOINS_REFUSED];
 const PANICS: &str = "kafka_rpc_handler_panics_total";
 const TIMEOUTS: &str = "kafka_rpc_handler_timeouts_total";
 const SLOW: &str = "kafka_rpc_handler_slow_total";
@@ -82,10 +84,14 @@ pub(crate) struct SubscriptionMetrics {
 
 #[cfg_attr(not(feature = "kafka"), expect(dead_code, reason = "only a cluster has subscriptions"))]
 impl SubscriptionMetrics {
-    pub(crate) fn new(topic: &str, group: &str) -> Self {
+    /// `source` is the topic that is read: that of the subscription, or its retry topic.
+    pub(crate) fn new(topic: &str, source: &str, group: &str) -> Self {
         let labels = of_subscription(topic, group);
         for seldom in SELDOM {
             Count::of(|| counter!(seldom, &labels));
+        }
+        for seldom in SELDOM_OF_SOURCE {
+            Count::of(|| counter!(seldom, &of_subscription(source, group)));
         }
         let outcome = |outcome: &'static str| {
             Count::of(|| counter!("kafka_rpc_records_total", &with(&labels, "outcome", outcome)))

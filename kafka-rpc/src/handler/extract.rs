@@ -166,7 +166,8 @@ impl OptionalFromRecord for UserId {
     }
 }
 
-/// What ties a reply to its request: bytes of any format, echoed verbatim.
+/// What ties a reply to its request: bytes of any format, echoed verbatim. Without one the record is a 400;
+/// `Option<CorrelationId>` takes both.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct CorrelationId(pub Bytes);
 
@@ -201,7 +202,7 @@ impl OptionalFromRecord for CorrelationId {
     }
 }
 
-/// Until when the caller waits for the reply.
+/// Until when the caller waits for the reply. Without one the record is a 400; `Option<Deadline>` takes both.
 ///
 /// Calls that the handler makes inherit it by themselves; this is for work of other kinds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

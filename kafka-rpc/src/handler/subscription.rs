@@ -86,7 +86,8 @@ impl Subscription {
         letters
     }
 
-    /// Retries through this topic, and not in the process: delays may be of any length, and survive a restart.
+    /// Retries through this topic, and not in the process: delays may be longer than `drain_timeout`, up to the
+    /// [`longest_delay`](crate::RetryPolicy::longest_delay) of the policy, and survive a restart.
     /// Nothing else may read it: two subscriptions would handle each other's records.
     #[must_use]
     pub const fn retry_topic(mut self, topic: &'static str) -> Self {

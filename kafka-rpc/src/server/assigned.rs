@@ -3,10 +3,13 @@
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
-    held::MOST_HELD,
+    bounds::{Because, Bounds},
     offsets::Offsets,
-    pausing::{Because, Bounds},
 };
+
+/// How many records of a partition may wait for a delivery to work again before no more of it are started: what is started behind
+/// so many would most likely wait too.
+pub(super) const MOST_HELD: usize = 16;
 
 /// Whether a record may start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

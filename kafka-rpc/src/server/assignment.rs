@@ -43,7 +43,7 @@ impl Worker {
                 drop(state);
                 // Nobody else looks while this waits, and it is for such a handler, or such a reply, that it does.
                 caught("what hears of slow handlers", || self.report_slow());
-                caught("what hears of slow replies", || self.hold_slow_replies());
+                caught("what hears of slow replies", || self.see_to_slow_replies());
                 state = self.state();
                 self.look_while_draining(&mut state, partitions);
             }

@@ -25,6 +25,10 @@ const AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// How long it is waited before a last commit is tried again: it may meet a group that is just rebalancing.
 const LAST_AGAIN_AFTER: Duration = Duration::from_millis(100);
 
+/// For how long that is tried where the group says that it rebalances. Brokers say so until its members have synced, which is soon; the
+/// embedded one until all have joined again, and this one waits for its commit before it does.
+const REBALANCES_FOR: Duration = Duration::from_millis(500);
+
 /// The commits of a consumer, as its own thread sees them.
 #[derive(Debug, Default)]
 pub(super) struct Commits {
@@ -50,17 +54,25 @@ struct State {
 #[derive(Debug)]
 struct Failed {
     reason: String,
-    /// Whether no commit of this member can work any more: others have its partitions.
-    is_final: bool,
+    why: Why,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Why {
+    /// No commit of this member can work any more: others have its partitions.
+    Gone,
+    Rebalances,
+    Other,
 }
 
 impl From<KafkaError> for Failed {
     fn from(error: KafkaError) -> Self {
-        let is_final = matches!(
-            error.rdkafka_error_code(),
-            Some(RDKafkaErrorCode::UnknownMemberId | RDKafkaErrorCode::FencedInstanceId)
-        );
-        Self { reason: error.to_string(), is_final }
+        let why = match error.rdkafka_error_code() {
+            Some(RDKafkaErrorCode::UnknownMemberId | RDKafkaErrorCode::FencedInstanceId) => Why::Gone,
+            Some(RDKafkaErrorCode::RebalanceInProgress) => Why::Rebalances,
+            _ => Why::Other,
+        };
+        Self { reason: error.to_string(), why }
     }
 }
 
@@ -87,7 +99,7 @@ impl Commits {
                 });
                 // Whatever has become of it: what is under way for ever would be the last.
                 let panicked = || "it panicked; the panic itself says where".to_owned();
-                commits.end(committed.unwrap_or_else(|| Err(Failed { reason: panicked(), is_final: false })));
+                commits.end(committed.unwrap_or_else(|| Err(Failed { reason: panicked(), why: Why::Other })));
             }
             // Closing it tells of its partitions, on the thread that drops it last: mostly that which polls.
             drop(consumer);
@@ -120,7 +132,8 @@ impl Commits {
 
     /// Commits, and waits until it is known to have worked, for so long at most. Blocks.
     pub(super) fn commit_now(&self, watermarks: &[Watermark], within: Duration) -> Result<(), String> {
-        let until = moment::after(Instant::now(), within);
+        let began = Instant::now();
+        let until = moment::after(began, within);
         loop {
             // What is on its way may be less.
             drop(self.wait_until(until, |state| !state.is_busy())?);
@@ -128,12 +141,17 @@ impl Commits {
             let mut state = self.wait_until(until, |state| state.ended.is_some() || state.is_gone)?;
             match state.ended.take() {
                 Some(Ok(())) => return Ok(()),
-                Some(Err(Failed { reason, is_final }))
-                    if is_final || Instant::now() + LAST_AGAIN_AFTER >= until =>
-                {
-                    return Err(reason);
+                Some(Err(Failed { reason, why })) => {
+                    let is_over = match why {
+                        Why::Gone => true,
+                        Why::Rebalances => began.elapsed() >= REBALANCES_FOR,
+                        Why::Other => false,
+                    };
+                    if is_over || Instant::now() + LAST_AGAIN_AFTER >= until {
+                        return Err(reason);
+                    }
+                    drop(state);
                 }
-                Some(Err(_)) => drop(state),
                 None => return Err("the consumer has been closed".to_owned()),
             }
             thread::sleep(LAST_AGAIN_AFTER);

@@ -21,7 +21,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::{
     commits::Commits,
     consumer_errors,
-    intake::{Flow, Room},
+    flow::{Flow, Room},
     pack::Place,
     packing::Packing,
     pausing::Paused,
@@ -327,7 +327,7 @@ impl Polling {
         if self.reported_at.elapsed() >= REPORT_SLOW_EVERY {
             self.reported_at = Instant::now();
             self.worker.report_slow();
-            self.worker.hold_slow_replies();
+            self.worker.see_to_slow_replies();
         }
     }
 

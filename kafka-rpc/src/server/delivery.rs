@@ -2,20 +2,13 @@
 
 use std::{
     pin::pin,
-    sync::{Arc, PoisonError},
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
 use tokio::time;
 
-use super::{
-    held::Held,
-    lanes::Job,
-    on_the_way::SLOW_AFTER,
-    refused,
-    runners::EndedJob,
-    worker::{Task, Worker},
-};
+use super::{held::Held, job::Task, on_the_way::SLOW_AFTER, refused, worker::Worker};
 use crate::{
     RpcError,
     producer::{DeliveryError, Refusal},
@@ -50,43 +43,6 @@ enum Undelivered {
 }
 
 impl Worker {
-    /// Notes a job whose reply was delivered. Many are told of at once, and are ended together.
-    pub(super) fn replied(self: &Arc<Self>, job: &Job<Task>) {
-        self.metrics.replied.increment(1);
-        let mut delivered = self.delivered.lock().unwrap_or_else(PoisonError::into_inner);
-        delivered.push(EndedJob::new(job, true));
-        if delivered.len() == 1 {
-            drop(delivered);
-            let worker = Arc::clone(self);
-            self.tasks.spawn_on(async move { worker.end_delivered() }, &self.runtime);
-        }
-    }
-
-    fn end_delivered(self: &Arc<Self>) {
-        let delivered = self.take_delivered();
-        self.end(&mut self.state(), delivered);
-        self.go();
-    }
-
-    pub(super) fn take_delivered(&self) -> Vec<EndedJob> {
-        std::mem::take(&mut *self.delivered.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// Sends a reply until its job has an end. It may hold its partition since it was sent before.
-    pub(super) fn send_again(self: &Arc<Self>, job: Job<Task>, reply: Arc<OutgoingRecord>, is_held: bool) {
-        let worker = Arc::clone(self);
-        self.tasks.spawn_on(
-            async move {
-                let held = is_held.then(|| Held::still(&worker, &job.item));
-                let step = worker.caught_or_left(&job.item, worker.reply(&job.item, &reply, held)).await;
-                let ended = worker.conclude(job, step);
-                worker.end(&mut worker.state(), ended);
-                worker.go();
-            },
-            &self.runtime,
-        );
-    }
-
     /// Sends a reply, and waits for its delivery. One that is larger than the broker takes becomes an error reply, and not silence.
     pub(super) async fn send_reply<'a>(
         self: &'a Arc<Self>,
@@ -118,9 +74,17 @@ impl Worker {
 
     /// Whether the caller of a record may still wait for its reply.
     fn is_awaited(&self, task: &Task) -> bool {
-        let deadline = refused::deadline(&self.served, &task.record.unpack());
-        let until = deadline.and_then(|deadline| deadline.checked_add(self.handling.clock_skew));
-        until.is_none_or(|until| SystemTime::now() < until)
+        self.awaited_until(task).is_none_or(|until| SystemTime::now() < until)
+    }
+
+    /// Until when the caller of a record waits for its reply, if one does and says so.
+    pub(super) fn awaited_until(&self, task: &Task) -> Option<SystemTime> {
+        refused::deadline(&self.served, &task.record.unpack())?.checked_add(self.handling.clock_skew)
+    }
+
+    /// Whether the assignment goes on that a record was taken in.
+    pub(super) fn is_ours(&self, task: &Task) -> bool {
+        self.state().partitions.holds(task.record.partition(), task.generation)
     }
 
     /// Sends a record to its retry topic.
@@ -157,28 +121,28 @@ impl Worker {
     ) -> Result<(), Undelivered> {
         let sent = loop {
             // It has been sent before, and that may be minutes ago.
-            if held.is_some() {
-                if !self.state().partitions.holds(task.record.partition(), task.generation) {
-                    break Err(Undelivered::Left);
-                }
-                if !is_awaited() {
-                    break Err(Undelivered::Expired);
-                }
+            if held.is_some()
+                && let Err(over) = self.still_to_be_sent(task, &is_awaited)
+            {
+                break Err(over);
             }
-            match self.deliver(task, record, &mut held).await {
+            match self.deliver(task, record, &mut held, &is_awaited).await {
                 // A caller named it, and a stranger's number must not hold a partition of ours.
-                Err(error @ DeliveryError { kind: Refusal::NoPartition, .. })
+                Err(error @ Undelivered::Refused(DeliveryError { kind: Refusal::NoPartition, .. }))
                     if let Placement::Partition(named) = record.placement
                         && self.producer.lacks_partition(&record.topic, named).await =>
                 {
-                    break Err(Undelivered::Refused(error));
+                    break Err(error);
                 }
-                Err(DeliveryError { kind: Refusal::ForNow | Refusal::NoPartition, reason }) => {
+                Err(Undelivered::Refused(DeliveryError {
+                    kind: Refusal::ForNow | Refusal::NoPartition,
+                    reason,
+                })) => {
                     telemetry::delivery_refused(&record.topic);
                     held.get_or_insert_with(|| self.held(task, record, &reason));
                     time::sleep(SEND_AGAIN_AFTER).await;
                 }
-                sent => break sent.map_err(Undelivered::Refused),
+                sent => break sent,
             }
         };
         if held.take().is_some() && sent.is_ok() {
@@ -190,13 +154,23 @@ impl Worker {
         sent
     }
 
-    /// Sends a record once. Where that takes long its partition is held: without a word from the broker it can be minutes.
+    /// Whether what a record leads to is to be sent still: the record is ours, and somebody waits.
+    fn still_to_be_sent(&self, task: &Task, is_awaited: &impl Fn() -> bool) -> Result<(), Undelivered> {
+        if !self.is_ours(task) {
+            return Err(Undelivered::Left);
+        }
+        if is_awaited() { Ok(()) } else { Err(Undelivered::Expired) }
+    }
+
+    /// Sends a record once. Where that takes long its partition is held, as long as it is to be sent: without a word from the broker
+    /// it can be minutes.
     async fn deliver<'a>(
         self: &'a Arc<Self>,
         task: &'a Task,
         record: &Arc<OutgoingRecord>,
         held: &mut Option<Held<'a>>,
-    ) -> Result<(), DeliveryError> {
+        is_awaited: &impl Fn() -> bool,
+    ) -> Result<(), Undelivered> {
         let mut delivered = pin!(async {
             match self.producer.deliver(record).await {
                 // It may have been its batch.
@@ -207,10 +181,15 @@ impl Worker {
             }
         });
         if let Ok(delivered) = time::timeout(SLOW_AFTER, &mut delivered).await {
-            return delivered;
+            return delivered.map_err(Undelivered::Refused);
         }
         held.get_or_insert_with(|| self.held(task, record, "the broker has not acknowledged it yet"));
-        delivered.await
+        loop {
+            self.still_to_be_sent(task, is_awaited)?;
+            if let Ok(delivered) = time::timeout(SEND_AGAIN_AFTER, &mut delivered).await {
+                return delivered.map_err(Undelivered::Refused);
+            }
+        }
     }
 
     fn held<'a>(self: &'a Arc<Self>, task: &'a Task, record: &OutgoingRecord, reason: &str) -> Held<'a> {
@@ -228,7 +207,10 @@ impl Worker {
         match sent {
             Ok(()) => Sent::Done,
             Err(Undelivered::Left) => Sent::Left,
-            Err(Undelivered::Expired) => Sent::Expired,
+            Err(Undelivered::Expired) => {
+                self.report_reply_expired(task);
+                Sent::Expired
+            }
             Err(Undelivered::Refused(DeliveryError { reason, .. })) => {
                 tracing::error!(
                     topic = %self.source, partition = task.record.partition(), offset = task.record.offset(),

@@ -29,14 +29,10 @@ pub(crate) struct Dispatched<'a> {
 }
 
 impl Dispatch {
-    /// The longest that a record may wait for a retry, as far as its handlers' policies know.
-    pub(crate) fn longest_delay(&self) -> Option<Duration> {
-        let longest = |handler: &Handler| handler.retry.longest_delay();
-        self.commands
-            .values()
-            .chain(&self.fallback)
-            .map(longest)
-            .try_fold(Duration::ZERO, |most, own| Some(most.max(own?)))
+    /// The longest that a record may wait for a retry. `unsaid` is that of a policy that does not say.
+    pub(crate) fn longest_delay(&self, unsaid: Duration) -> Duration {
+        let longest = |handler: &Handler| handler.retry.longest_delay().unwrap_or(unsaid);
+        self.commands.values().chain(&self.fallback).map(longest).max().unwrap_or(unsaid)
     }
 
     /// Finds the handler of a record's value. What no handler takes is a 400.

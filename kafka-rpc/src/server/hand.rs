@@ -66,6 +66,11 @@ impl<J, E> Contents<J, E> {
         self.size == 1
     }
 
+    /// Whether the one job that was taken has kept its thread for so long that others should have it first.
+    pub(super) fn has_taken_long(&self) -> bool {
+        self.takes_one() && self.filled_at.elapsed() >= HANDFUL
+    }
+
     fn is_new(&self) -> bool {
         self.started == 0 && self.jobs.is_empty()
     }

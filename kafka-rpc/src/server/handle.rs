@@ -81,6 +81,16 @@ impl Handling {
         attempt.conclude(answer, policy)
     }
 
+    /// By when the calls of a handler end, with its caller's deadline. One that was forgiven for the skew of clocks is lent with that:
+    /// as it is it would let none begin.
+    fn lent(&self, deadline: Deadline) -> Option<Instant> {
+        if deadline.has_passed(Duration::ZERO) {
+            deadline.instant().checked_add(self.clock_skew)
+        } else {
+            Some(deadline.instant())
+        }
+    }
+
     /// Refuses a record that its sender has made too large. What we have added to it is not the sender's doing.
     fn measure(&self, served: &Served, record: &Received) -> Result<(), RpcError> {
         if served.of_dead_letters {
@@ -121,7 +131,7 @@ impl Handling {
         // Within all that: one that is written by hand may do its work before it returns its future.
         let running = AssertUnwindSafe(async move { run(context).await }).catch_unwind();
         let until = handler.timeout.map(|bound| moment::after(Instant::now(), bound));
-        let lent = deadline.map(|deadline| deadline.instant()).into_iter().chain(until).min();
+        let lent = deadline.and_then(|deadline| self.lent(deadline)).into_iter().chain(until).min();
         let running = scope::of_handler(lent, running);
         let watched = self.watch.start(handler.location, input);
         let ended = match until {

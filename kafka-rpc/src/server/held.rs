@@ -7,14 +7,11 @@ use std::sync::Arc;
 
 use super::{
     assigned::Generation,
+    job::Task,
     lanes::Job,
     partitions::Partitions,
-    worker::{State, Task, Worker},
+    worker::{State, Worker},
 };
-
-/// How many records of a partition may wait so before no more of it are started: what is started behind so many would most likely
-/// wait too.
-pub(super) const MOST_HELD: usize = 16;
 
 /// A record that waits for a delivery to work again, until this is dropped.
 pub(super) struct Held<'a> {
@@ -41,29 +38,24 @@ impl Drop for Held<'_> {
 }
 
 impl Worker {
-    /// Has a record give up its place, and hold its partition.
-    pub(super) fn hold(self: &Arc<Self>, partition: i32, generation: Generation) {
+    /// Has a record give up its place, and hold its partition. The consumer thread sees to what may run in that place.
+    pub(super) fn hold(&self, partition: i32, generation: Generation) {
         let mut state = self.state();
         state.partitions.hold(partition, generation);
         state.lanes.park();
         self.tell_ended(&state);
         drop(state);
-        self.held_has_changed();
+        self.flow_has_changed();
     }
 
     /// Gives it a place again, whether one is free or not, and lets go of its partition.
-    pub(super) fn release(self: &Arc<Self>, partition: i32, generation: Generation) {
+    pub(super) fn release(&self, partition: i32, generation: Generation) {
         let mut state = self.state();
         state.partitions.release(partition, generation);
         state.lanes.take_place();
         state.bring_back(partition);
         drop(state);
-        self.held_has_changed();
-    }
-
-    fn held_has_changed(self: &Arc<Self>) {
         self.flow_has_changed();
-        self.go();
     }
 }
 

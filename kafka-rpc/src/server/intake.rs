@@ -1,144 +1,45 @@
-//! How much the consumer thread takes, and when it waits or lets a partition pause.
+//! What the consumer thread has received since it last took records.
 
-use std::{
-    sync::{MutexGuard, PoisonError, atomic::Ordering},
-    time::Duration,
-};
+use std::sync::Arc;
 
 use super::{
-    lanes::Lane,
+    lanes::{Keys, Lane},
     pack::Packed,
     packing::Packing,
-    pausing::Paused,
-    worker::{State, Task, Worker},
 };
+use crate::handler::Ordering;
 
-/// How many jobs may wait for their turn before no more records are taken for a moment. With a quarter of it the consumer
-/// thread sleeps and wakes up so often that a tenth less is consumed.
-const ENOUGH_READY: usize = 8_192;
-
-/// How long that moment is at most: what else the consumer thread has to do must not wait.
-const MOMENT: Duration = Duration::from_millis(5);
-
-/// How much may be received at once, so that no partition takes more than its bounds.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Room {
-    pub(super) records: usize,
-    pub(super) bytes: usize,
-}
-
-/// What the consumer thread is to do with partitions.
-#[derive(Debug, Default)]
-pub(super) struct Flow {
-    /// Those in which it is to go back, and where to.
-    pub(super) back: Vec<(i32, i64)>,
-    pub(super) pause: Vec<Paused>,
-    pub(super) resume: Vec<i32>,
-}
-
-/// What the consumer thread has received since it last took records.
-#[derive(Debug, Default)]
+/// Records that were received and are not taken yet: each with its lane, which the lanes need not be locked for.
+#[derive(Debug)]
 pub(super) struct Intake {
+    topic: Arc<str>,
+    keys: Keys,
     packing: Packing,
     sealed: Vec<(Option<Lane>, Packed)>,
 }
 
-impl Worker {
-    /// Packs a record that was received until it is [taken](Self::take_received) with others; gives its weight.
-    pub(super) fn receive(&self, pack: impl FnOnce(&mut Packing) -> usize) -> usize {
-        let mut intake = self.intake();
-        let weight = pack(&mut intake.packing);
-        if intake.packing.is_full() {
-            self.seal(&mut intake);
+impl Intake {
+    pub(super) fn new(topic: Arc<str>, ordering: Ordering) -> Self {
+        Self { topic, keys: Keys::new(ordering), packing: Packing::default(), sealed: Vec::new() }
+    }
+
+    /// Packs a record with others; gives its weight.
+    pub(super) fn receive(&mut self, pack: impl FnOnce(&mut Packing) -> usize) -> usize {
+        let weight = pack(&mut self.packing);
+        if self.packing.is_full() {
+            self.seal();
         }
         weight
     }
 
-    /// Tells the lanes of what was packed, which the state need not be locked for.
-    fn seal(&self, intake: &mut Intake) {
-        let Intake { packing, sealed } = intake;
-        packing.seal(&self.source, |record| {
-            sealed.push((self.keys.lane(record.partition(), record.key()), record));
-        });
+    /// Takes out what was received.
+    pub(super) fn received(&mut self) -> impl Iterator<Item = (Option<Lane>, Packed)> {
+        self.seal();
+        self.sealed.drain(..)
     }
 
-    /// Takes what was received. It waits for [`go`](Self::go), and partitions that are full now for [`flow`](Self::flow).
-    pub(super) fn take_received(&self) {
-        let mut intake = self.intake();
-        self.seal(&mut intake);
-        let mut state = self.state();
-        for (lane, record) in intake.sealed.drain(..) {
-            let partition = record.partition();
-            let Some(generation) = state.partitions.take(partition, record.offset(), record.weight()) else {
-                // The consumer may have to go back.
-                self.flow_has_changed();
-                continue;
-            };
-            state.lanes.push(lane, Task { record, generation, retries: 0 });
-            if state.partitions.is_full(partition) {
-                self.flow_has_changed();
-            }
-        }
-    }
-
-    fn intake(&self) -> MutexGuard<'_, Intake> {
-        self.intake.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// How much may be received before it is to be taken.
-    pub(super) fn room(&self) -> Room {
-        let state = self.state();
-        Room { records: state.partitions.room(), bytes: state.partitions.room_in_bytes() }
-    }
-
-    /// Waits while more jobs are ready than can be seen to soon, for a moment at most.
-    pub(super) fn wait_for_runners(&self) {
-        let mut state = self.state();
-        state.awaits_few_ready = state.lanes.ready() >= ENOUGH_READY;
-        if state.awaits_few_ready {
-            let waited = self.few_ready.wait_timeout_while(state, MOMENT, |state| state.awaits_few_ready);
-            waited.unwrap_or_else(PoisonError::into_inner).0.awaits_few_ready = false;
-        }
-    }
-
-    /// Tells the consumer thread that few jobs are ready, if it waits for that.
-    pub(super) fn want_more(&self, state: &mut State) {
-        if state.awaits_few_ready && state.lanes.ready() <= ENOUGH_READY / 2 {
-            state.awaits_few_ready = false;
-            self.few_ready.notify_one();
-        }
-    }
-
-    /// Notes that the consumer thread should look at the flow.
-    pub(super) fn flow_has_changed(&self) {
-        self.flow_changed.store(true, Ordering::Release);
-    }
-
-    /// Those of these partitions that are not paused.
-    pub(super) fn flowing(&self, mut partitions: Vec<i32>) -> Vec<i32> {
-        let state = self.state();
-        partitions.retain(|partition| state.partitions.is_flowing(*partition));
-        partitions
-    }
-
-    /// What the consumer thread is to do, if anything has changed.
-    pub(super) fn flow(&self) -> Flow {
-        if !self.flow_changed.swap(false, Ordering::AcqRel) {
-            return Flow::default();
-        }
-        let mut state = self.state();
-        let assigned = state.partitions.assigned();
-        let back = state.partitions.going_back();
-        let pause =
-            assigned.into_iter().filter_map(|partition| state.partitions.must_pause(partition)).collect();
-        let resume = state.partitions.may_resume();
-        self.metrics.held.set(state.partitions.held());
-        self.metrics.paused.set(state.partitions.paused());
-        Flow { back, pause, resume }
-    }
-
-    /// Notes that the consumer has gone back in a partition.
-    pub(super) fn has_gone_back(&self, partition: i32) {
-        self.state().partitions.has_gone_back(partition);
+    fn seal(&mut self) {
+        let Self { topic, keys, packing, sealed } = self;
+        packing.seal(topic, |record| sealed.push((keys.lane(record.partition(), record.key()), record)));
     }
 }

@@ -5,38 +5,48 @@
 //! - [`consumer_errors`]: what is told where it cannot
 //! - [`rebalance`]: what that thread does when partitions come and go
 //! - [`commits`]: commits what is finished, beside it
-//! - [`intake`]: how much it takes, and when it waits
-//! - [`packing`]: copies what it takes
-//! - [`pack`]: what was taken together, in memory that it shares
+//! - [`flow`]: how much it takes, and when it waits
+//! - [`intake`]: what it has received, and not taken yet
+//! - [`packing`]: copies what it receives
+//! - [`pack`]: what was received together, in memory that it shares
 //! - [`assignment`]: what becomes of what was taken: commits, and partitions that go
-//! - [`partitions`]: the partitions that are assigned
-//! - [`assigned`]: one of them, and how far it has come
-//! - [`watermarks`]: what of them may be committed
-//! - [`pausing`]: when one takes no more
-//! - [`lanes`]: which record may run now
-//! - [`hand`]: what is taken from there at a time
-//! - [`runners`]: runs one after another, and hands on what would have to wait
-//! - [`worker`]: what a run leads to
-//! - [`dispatch`]: which handler takes it
-//! - [`handle`]: runs that handler, bounded and caught
+//! - [`runners`]: runs one record after another, and hands on what would have to wait
+//! - [`run`]: runs one, and sees what that leads to
+//! - [`handle`]: runs its handler, bounded and caught
+//! - [`dispatch`]: which handler that is
 //! - [`reply_topics`]: where a reply to it may go
 //! - [`limits`]: what a record may be at most
 //! - [`dedupe`]: the answers that are kept for repeated requests
 //! - [`watch`]: the handlers that run, and for how long
-//! - [`slabs`]: lists of what runs, or is on its way
 //! - [`scope`]: what a running handler lends to the calls it makes
-//! - [`outcome`]: what became of it
-//! - [`failed`]: why it failed, and who is told
-//! - [`refused`]: what is told of it where that could not be done
-//! - [`delivery`]: sends what that leads to
-//! - [`on_the_way`]: the replies that were sent, and are not delivered yet
+//! - [`outcome`]: what became of the record
+//! - [`report`]: what is said of that to whoever looks after the service
+//! - [`replies`]: sends replies off
+//! - [`on_the_way`]: those that are not delivered yet
+//! - [`telling`]: tells of failures, and of what went wrong with replies
+//! - [`refused`]: what is told where the broker has refused it
+//! - [`delivery`]: sends what is told
 //! - [`held`]: what waits for that to work again
-//! - [`offsets`]: which offsets of a partition are finished
+//!
+//! What they share:
+//! - [`worker`]: a subscription at work
+//! - [`job`]: a record that was taken
+//! - [`lanes`]: which of them may run now
+//! - [`hand`]: what a runner takes from there at a time
+//! - [`partitions`]: the partitions that are assigned
+//! - [`assigned`]: one of them, and how far it has come
+//! - [`offsets`]: which of its offsets are finished
+//! - [`watermarks`]: what may be committed
+//! - [`pausing`]: when a partition takes no more
+//! - [`bounds`]: how much that is
+//! - [`slabs`]: lists of what runs, or is on its way
 
 #[cfg(feature = "kafka")]
 mod assigned;
 #[cfg(feature = "kafka")]
 mod assignment;
+#[cfg(feature = "kafka")]
+mod bounds;
 #[cfg(feature = "kafka")]
 mod commits;
 #[cfg(feature = "kafka")]
@@ -47,7 +57,8 @@ pub(crate) mod dedupe;
 #[cfg(feature = "kafka")]
 mod delivery;
 pub(crate) mod dispatch;
-pub(crate) mod failed;
+#[cfg(feature = "kafka")]
+mod flow;
 #[cfg(feature = "kafka")]
 mod hand;
 pub(crate) mod handle;
@@ -55,6 +66,8 @@ pub(crate) mod handle;
 mod held;
 #[cfg(feature = "kafka")]
 mod intake;
+#[cfg(feature = "kafka")]
+mod job;
 #[cfg(feature = "kafka")]
 pub(crate) mod lanes;
 pub(crate) mod limits;
@@ -75,11 +88,19 @@ mod pausing;
 mod rebalance;
 #[cfg(feature = "kafka")]
 mod refused;
+#[cfg(feature = "kafka")]
+mod replies;
 pub(crate) mod reply_topics;
+#[cfg(feature = "kafka")]
+mod report;
+#[cfg(feature = "kafka")]
+mod run;
 #[cfg(feature = "kafka")]
 mod runners;
 pub(crate) mod scope;
 pub(crate) mod slabs;
+#[cfg(feature = "kafka")]
+mod telling;
 pub(crate) mod watch;
 #[cfg(feature = "kafka")]
 mod watermarks;

@@ -1,6 +1,6 @@
 //! What may be committed of one partition: never past a record that is not finished.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 /// The offsets of one partition that were taken, and which of them are finished.
 ///
@@ -16,6 +16,9 @@ pub(crate) struct Offsets {
     next: i64,
     /// Finished ranges above the watermark, start to end (exclusive); never touching one another.
     finished: BTreeMap<i64, i64>,
+    /// The offsets above the watermark that no record has: the end of each range, and how many they are; and how many in all.
+    skipped: VecDeque<(i64, i64)>,
+    skipped_in_all: i64,
 }
 
 impl Offsets {
@@ -32,6 +35,9 @@ impl Offsets {
             return false;
         }
         if offset > self.next {
+            let skipped = offset - self.next;
+            self.skipped.push_back((offset, skipped));
+            self.skipped_in_all += skipped;
             self.finish_range(self.next, offset);
         }
         self.next = offset + 1;
@@ -59,6 +65,9 @@ impl Offsets {
         }
         if self.watermark == Some(start) {
             self.watermark = Some(end);
+            while let Some((_, skipped)) = self.skipped.pop_front_if(|(skipped_to, _)| *skipped_to <= end) {
+                self.skipped_in_all -= skipped;
+            }
         } else {
             self.finished.insert(start, end);
         }
@@ -80,9 +89,9 @@ impl Offsets {
         usize::try_from(self.watermark.map_or(0, |watermark| watermark - since)).unwrap_or(0)
     }
 
-    /// How many offsets were taken and are not below the watermark: as many would be delivered again.
+    /// How many records were taken and are not below the watermark: as many would be delivered again.
     pub(crate) fn uncommitted(&self) -> usize {
-        let behind = self.watermark.map_or(0, |watermark| self.next - watermark);
+        let behind = self.watermark.map_or(0, |watermark| self.next - watermark - self.skipped_in_all);
         usize::try_from(behind).unwrap_or(0)
     }
 }
@@ -160,6 +169,24 @@ mod tests {
         assert_eq!(offsets.watermark(), Some(7));
         offsets.finish(7);
         assert_eq!(offsets.watermark(), Some(8));
+    }
+
+    #[test]
+    fn offsets_that_kafka_skips_are_not_counted_as_records() {
+        let mut offsets = taken(0..2);
+        for offset in [1_000, 1_001, 2_000] {
+            assert!(offsets.take(offset));
+        }
+        assert_eq!(offsets.uncommitted(), 5);
+        offsets.finish(1_000);
+        assert_eq!(offsets.uncommitted(), 5, "it lies behind what is not finished");
+        offsets.finish(0);
+        offsets.finish(1);
+        assert_eq!((offsets.watermark(), offsets.uncommitted()), (Some(1_001), 2));
+        offsets.finish(1_001);
+        assert_eq!((offsets.watermark(), offsets.uncommitted()), (Some(2_000), 1));
+        offsets.finish(2_000);
+        assert_eq!((offsets.uncommitted(), offsets.skipped.len(), offsets.skipped_in_all), (0, 0, 0));
     }
 
     #[test]

@@ -1,21 +1,12 @@
-//! The replies that were sent off, until they are delivered.
-//!
-//! Whoever is told of a delivery ends the job of its record, and no task waits for that. What goes wrong is seen to in a task.
-//! One that is long on its way, since a partition of its topic has no leader or too few replicas, holds its own partition as
-//! if it had been refused, and not the place of a handler: replies of one such partition would soon have all places.
+//! The replies that were sent off, until they are delivered: which are long on their way.
 
 use std::{
     sync::Arc,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
-use super::{
-    assigned::Generation,
-    lanes::Job,
-    slabs::{Slabs, Slot},
-    worker::{Task, Worker},
-};
-use crate::{producer::DeliveryError, wire::OutgoingRecord};
+use super::{job::Task, lanes::Job, slabs::Slabs};
+use crate::wire::OutgoingRecord;
 
 /// After how long a delivery is slow: longer than a cluster takes to miss a broker (9 s by default) and to elect other leaders.
 /// Who drains waits for what is on its way, and not for what is held.
@@ -24,78 +15,93 @@ pub(super) const SLOW_AFTER: Duration = Duration::from_secs(15);
 /// The replies of a subscription that are on their way.
 pub(super) type OnTheWay = Slabs<SentOff>;
 
-/// A reply on its way, as far as its partition is concerned.
+/// A reply on its way, with the job that it ends.
 #[derive(Debug)]
 pub(super) struct SentOff {
-    partition: i32,
-    generation: Generation,
-    /// The first look after it was sent. Most are delivered before one, and need no clock.
-    seen_at: Option<Instant>,
-    is_held: bool,
+    pub(super) job: Job<Task>,
+    pub(super) reply: Arc<OutgoingRecord>,
+    way: Way,
 }
 
-/// A reply on its way to the broker, with the job that it ends.
-struct OnItsWay {
-    worker: Arc<Worker>,
-    job: Option<(Job<Task>, Arc<OutgoingRecord>)>,
-    slot: Slot,
+#[derive(Debug)]
+enum Way {
+    /// Seen first then, after it was sent. Most are delivered before that, and need no clock.
+    New(Option<Instant>),
+    /// It was slow, and holds its partition. Until when its caller waits, if that is known.
+    Held(Option<SystemTime>),
 }
 
-impl Worker {
-    /// Sends a reply; its job ends once it is delivered.
-    pub(super) fn send_off(self: &Arc<Self>, job: Job<Task>, reply: &Arc<OutgoingRecord>) {
-        let (partition, generation) = (job.item.record.partition(), job.item.generation);
-        let slot = self.on_the_way.insert(SentOff { partition, generation, seen_at: None, is_held: false });
-        let sent = OnItsWay { worker: Arc::clone(self), job: Some((job, Arc::clone(reply))), slot };
-        let _seen_to = self.producer.queue(reply, Box::new(move |delivered| sent.told(&delivered)));
+impl SentOff {
+    pub(super) fn new(job: Job<Task>, reply: Arc<OutgoingRecord>) -> Self {
+        Self { job, reply, way: Way::New(None) }
     }
 
-    /// Has replies that are long on their way give up their places.
-    pub(crate) fn hold_slow_replies(self: &Arc<Self>) {
-        let now = Instant::now();
-        let mut slow = 0;
-        // With its list locked: whoever is told of its delivery sees either that it is held, or that it is not.
-        self.on_the_way.each(|reply| {
-            let seen_at = *reply.seen_at.get_or_insert(now);
-            if !reply.is_held && now.saturating_duration_since(seen_at) >= SLOW_AFTER {
-                reply.is_held = true;
-                slow += 1;
-                self.hold(reply.partition, reply.generation);
-            }
-        });
-        if slow > 0 {
-            tracing::error!(
-                topic = %self.source, group = %self.served.group, replies = slow,
-                "replies are not delivered after {SLOW_AFTER:?}; their records stay uncommitted, their partitions pause, and go on \
-                 by themselves once they are"
-            );
-        }
-    }
-}
-
-impl OnItsWay {
-    fn told(mut self, delivered: &Result<(), DeliveryError>) {
-        if delivered.is_ok()
-            && let Some((job, _reply)) = self.job.take()
-        {
-            if self.take_off() {
-                self.worker.release(job.item.record.partition(), job.item.generation);
-            }
-            self.worker.replied(&job);
+    /// Whether it is slow, and does not hold its partition yet.
+    pub(super) fn is_slow(&mut self, now: Instant) -> bool {
+        match &mut self.way {
+            Way::New(seen_at) => now.saturating_duration_since(*seen_at.get_or_insert(now)) >= SLOW_AFTER,
+            Way::Held(_) => false,
         }
     }
 
-    /// Takes it off the way; whether it holds its partition.
-    fn take_off(&self) -> bool {
-        self.worker.on_the_way.remove(self.slot).is_some_and(|reply| reply.is_held)
+    /// Notes that it holds its partition.
+    pub(super) fn hold(&mut self, awaited_until: Option<SystemTime>) {
+        self.way = Way::Held(awaited_until);
+    }
+
+    pub(super) fn is_held(&self) -> bool {
+        matches!(self.way, Way::Held(_))
+    }
+
+    /// Whether it is held, and its caller has gone.
+    pub(super) fn has_expired(&self, now: SystemTime) -> bool {
+        matches!(self.way, Way::Held(Some(until)) if until <= now)
     }
 }
 
-/// It was not delivered, or could not be queued, or the producer has gone without a word: it is sent once more.
-impl Drop for OnItsWay {
-    fn drop(&mut self) {
-        if let Some((job, reply)) = self.job.take() {
-            self.worker.send_again(job, reply, self.take_off());
-        }
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::{assigned::Generation, lanes::Lanes, pack::Place, packing::Packing},
+        *,
+    };
+    use crate::wire::{Headers, Placement};
+
+    fn sent_off() -> SentOff {
+        let (mut packing, mut records) = (Packing::default(), Vec::new());
+        let place = Place { partition: 0, offset: 0, timestamp: 0, is_append_time: false };
+        packing.add(place, None, None, |_each| Ok(()));
+        packing.seal(&"orders".into(), |record| records.push(record));
+        let record = records.pop().expect("one was added");
+        let mut lanes = Lanes::new(1);
+        lanes.push(None, Task { record, generation: Generation::next(&mut 0), retries: 0 });
+        let job = lanes.next().expect("it may run");
+        let reply = OutgoingRecord {
+            topic: "orders-responses".into(),
+            placement: Placement::Any,
+            key: None,
+            value: None,
+            headers: Headers::new(),
+        };
+        SentOff::new(job, Arc::new(reply))
+    }
+
+    #[test]
+    fn a_reply_is_slow_once_it_was_seen_for_long_and_until_it_is_held() {
+        let (mut reply, now) = (sent_off(), Instant::now());
+        assert!(!reply.is_slow(now) && !reply.is_slow(now + SLOW_AFTER / 2));
+        assert!(reply.is_slow(now + SLOW_AFTER) && !reply.is_held());
+        reply.hold(None);
+        assert!(reply.is_held() && !reply.is_slow(now + 2 * SLOW_AFTER));
+    }
+
+    #[test]
+    fn a_reply_that_is_held_expires_with_its_caller() {
+        let (mut reply, until) = (sent_off(), SystemTime::now());
+        assert!(!reply.has_expired(until + SLOW_AFTER), "it is not held");
+        reply.hold(Some(until));
+        assert!(!reply.has_expired(until - SLOW_AFTER) && reply.has_expired(until));
+        reply.hold(None);
+        assert!(!reply.has_expired(until + SLOW_AFTER), "nobody knows");
     }
 }

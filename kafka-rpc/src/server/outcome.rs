@@ -6,7 +6,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use super::{Served, failed::Failed};
+use super::Served;
 use crate::{
     Deadline, Reply, RetryPolicy, RpcError,
     handler::Location,
@@ -36,6 +36,14 @@ pub(crate) enum Outcome {
     DeadLetter { letter: Arc<OutgoingRecord>, reply: Option<Arc<OutgoingRecord>>, failed: Failed },
     /// It failed for good, nobody waits, and there is no dead-letter topic: that is all.
     Discarded(Failed),
+}
+
+/// Why a record failed, and in which handler.
+#[derive(Debug)]
+pub(crate) struct Failed {
+    pub(crate) error: RpcError,
+    /// `None` where it came to none.
+    pub(crate) handler: Option<Location>,
 }
 
 /// A run of a record that has ended.
@@ -213,6 +221,15 @@ mod tests {
         }
     }
 
+    /// Never ends, and waits so long.
+    struct Always(Duration);
+
+    impl RetryPolicy for Always {
+        fn delay(&self, _error: &RpcError, _retry: u32) -> Option<Duration> {
+            Some(self.0)
+        }
+    }
+
     fn nobody() -> RequestHeaders {
         RequestHeaders::default()
     }
@@ -288,8 +305,14 @@ mod tests {
     #[test]
     fn a_retry_through_kafka_carries_its_count_and_when_it_is_due() {
         let case = Case { served: Served::of_orders(true, true), retries: 1, ..Case::default() };
-        let Outcome::RetryLater { record, .. } = case.concluded(failed()) else { panic!("not retried") };
+        let (before, after) = (SystemTime::now(), Duration::from_mins(7));
+        let Outcome::RetryLater { record, .. } = case.concluded_by(&Always(after), failed()) else {
+            panic!("not retried")
+        };
         assert_eq!((&*record.topic, record.headers.text("retry-count")), ("orders-retry", Some("2")));
+        let due = retry::due(&record.headers).expect("it says when");
+        // In whole milliseconds.
+        assert!(due + Duration::from_millis(1) >= before + after && due <= SystemTime::now() + after);
     }
 
     #[test]
@@ -308,15 +331,6 @@ mod tests {
 
     #[test]
     fn a_count_that_cannot_grow_and_a_delay_past_all_dates_are_no_panic() {
-        /// Never ends, and waits so long.
-        struct Always(Duration);
-
-        impl RetryPolicy for Always {
-            fn delay(&self, _error: &RpcError, _retry: u32) -> Option<Duration> {
-                Some(self.0)
-            }
-        }
-
         let case = Case { served: Served::of_orders(true, true), retries: u32::MAX, ..Case::default() };
         let Outcome::RetryLater { record, .. } = case.concluded_by(&Always(Duration::ZERO), failed()) else {
             panic!("not retried")

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     assigned::{Assigned, Generation, Start},
-    pausing::Bounds,
+    bounds::Bounds,
 };
 
 /// The assigned partitions of one subscription.
@@ -202,7 +202,7 @@ impl Partitions {
 #[cfg(test)]
 pub(super) mod tests {
     use super::{
-        super::{held::MOST_HELD, watermarks::tests::due},
+        super::{assigned::MOST_HELD, watermarks::tests::due},
         *,
     };
 

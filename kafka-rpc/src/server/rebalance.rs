@@ -16,10 +16,7 @@ use rdkafka::{
 };
 
 use super::{commits::Commits, worker::Worker};
-use crate::{kafka::LastReason, moment};
-
-/// How long a last commit may take beyond the drain. Nothing is polled meanwhile, and who takes over waits for it.
-const LAST_COMMIT_WITHIN: Duration = Duration::from_secs(3);
+use crate::{config::LAST_COMMIT_WITHIN, kafka::LastReason, moment};
 
 /// What librdkafka says (`rdkafka_assignment.c`) where it was not told up to where a partition is committed.
 const NO_OFFSETS: &str = "Failed to fetch committed offset";

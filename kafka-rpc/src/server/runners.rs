@@ -13,57 +13,23 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::{task::coop, time};
+use tokio::{
+    task::{self, coop},
+    time,
+};
+use tokio_util::sync::CancellationToken;
 
 use super::{
-    assigned::{Generation, Start},
+    assigned::Start,
     hand,
-    lanes::{Job, Lane},
-    worker::{State, Step, Task, Worker},
+    job::{EndedJob, Step, Task},
+    lanes::Job,
+    worker::{State, Worker},
 };
 use crate::{handler::context::Input, wire::Received};
 
 /// What a runner has taken.
 type Hand = hand::Hand<Task, EndedJob>;
-
-/// The runners of a subscription.
-#[derive(Debug)]
-pub(super) struct Runners {
-    pub(super) hands: hand::Hands<Task, EndedJob>,
-    /// How many jobs were started by those who look for them, as of the last look.
-    seen: u64,
-}
-
-impl Runners {
-    pub(super) fn new(most: usize) -> Self {
-        Self { hands: hand::Hands::new(most), seen: 0 }
-    }
-}
-
-/// What is left of a job that has ended: what its lane and its partition are to be told.
-#[derive(Debug)]
-pub(super) struct EndedJob {
-    lane: Option<Lane>,
-    partition: i32,
-    generation: Generation,
-    offset: i64,
-    weight: usize,
-    is_final: bool,
-}
-
-impl EndedJob {
-    pub(super) fn new(job: &Job<Task>, is_final: bool) -> Self {
-        let Task { record, generation, .. } = &job.item;
-        Self {
-            lane: job.lane,
-            partition: record.partition(),
-            generation: *generation,
-            offset: record.offset(),
-            weight: record.weight(),
-            is_final,
-        }
-    }
-}
 
 impl State {
     /// The next job that may run, as one that runs. Those whose partition has gone are let go.
@@ -79,6 +45,16 @@ impl State {
         None
     }
 
+    /// What ends with the assignment that a job was taken in; `None` where that has ended.
+    fn ended_with(&self, job: &Job<Task>) -> Option<CancellationToken> {
+        self.partitions.ended(job.item.record.partition(), job.item.generation)
+    }
+
+    /// Whether the assignment goes on that a job was taken in.
+    fn holds(&self, job: &Job<Task>) -> bool {
+        self.partitions.holds(job.item.record.partition(), job.item.generation)
+    }
+
     /// Notes that a job does not run any more, without an outcome.
     fn stop(&mut self, job: &Job<Task>) {
         let Task { record, generation, .. } = &job.item;
@@ -87,7 +63,7 @@ impl State {
 
     /// Fills an empty hand with a fair share of what may run, and takes the first of it.
     fn fill(&mut self, hand: &Hand) -> Option<Job<Task>> {
-        let share = self.lanes.runnable() / self.runners.hands.most();
+        let share = self.lanes.runnable() / self.hands.most();
         let first = self.next()?;
         let mut contents = hand.contents();
         for _ in 1..contents.next_size(Instant::now()).min(share) {
@@ -103,7 +79,7 @@ impl Worker {
     /// Starts a runner where jobs may run and too few look for them: for whoever has made a job ready.
     pub(crate) fn go(self: &Arc<Self>) {
         let mut state = self.state();
-        let has_room = state.runners.hands.has_room();
+        let has_room = state.hands.has_room();
         self.start_runner_if(has_room, &mut state);
     }
 
@@ -111,7 +87,7 @@ impl Worker {
     /// them, and starts one more runner where jobs are ready and none was started since the last look.
     pub(crate) fn unblock(self: &Arc<Self>) {
         let mut state = self.state();
-        for hand in state.runners.hands.stuck() {
+        for hand in state.hands.stuck() {
             self.take_back(&mut state, &hand);
         }
         self.start_one_more(&mut state);
@@ -119,26 +95,26 @@ impl Worker {
 
     /// Starts a runner where jobs may run and none was started since the last look, however many there are.
     pub(super) fn start_one_more(self: &Arc<Self>, state: &mut State) {
-        let started = state.runners.hands.started();
+        let started = state.hands.started();
         // One that has not begun may be the task that a blocked thread lets nobody take. There is one of those for each
         // thread at most, and where all are blocked nothing helps.
-        let hands = &state.runners.hands;
-        let is_stuck = started == state.runners.seen && hands.new_ones() <= hands.most();
-        state.runners.seen = started;
-        let has_room = state.runners.hands.has_room();
+        let hands = &state.hands;
+        let is_stuck = started == state.started_before && hands.new_ones() <= hands.most();
+        state.started_before = started;
+        let has_room = state.hands.has_room();
         self.start_runner_if(is_stuck || has_room, state);
     }
 
     fn start_runner_if(self: &Arc<Self>, wanted: bool, state: &mut State) {
         if wanted && state.lanes.has_next() {
-            let hand = state.runners.hands.add(Instant::now());
+            let hand = state.hands.add(Instant::now());
             self.spawn_runner(hand);
         }
     }
 
     /// Takes back what has been taken from the lanes and not been started.
     pub(super) fn take_back_all(&self, state: &mut State) {
-        let hands: Vec<Arc<Hand>> = state.runners.hands.iter().map(Arc::clone).collect();
+        let hands: Vec<Arc<Hand>> = state.hands.iter().map(Arc::clone).collect();
         for hand in hands {
             self.take_back(state, &hand);
         }
@@ -165,7 +141,11 @@ impl Worker {
             let step = self.run_or_hand_on(&job.item, &mut input, &mut hand).await;
             ended = self.conclude(job, step);
             // Handlers that never wait must not keep the thread from everybody else.
-            coop::consume_budget().await;
+            if hand.as_ref().is_some_and(|hand| hand.contents().has_taken_long()) {
+                task::yield_now().await;
+            } else {
+                coop::consume_budget().await;
+            }
         }
     }
 
@@ -195,7 +175,7 @@ impl Worker {
             let mut state = self.state();
             self.take_back(&mut state, &hand);
             if !state.lanes.has_next() {
-                return state.runners.hands.remove(&hand);
+                return state.hands.remove(&hand);
             }
         }
         self.spawn_runner(hand);
@@ -219,15 +199,15 @@ impl Worker {
                 self.take_back(&mut state, own);
                 own
             }
-            None if !state.runners.hands.has_room() => return None,
-            None => hand.insert(state.runners.hands.add(Instant::now())),
+            None if !state.hands.has_room() => return None,
+            None => hand.insert(state.hands.add(Instant::now())),
         };
         let next = state.fill(own);
         if next.is_none() {
-            state.runners.hands.remove(own);
+            state.hands.remove(own);
         } else if own.contents().takes_one() {
             // Jobs take long: others need not wait until the consumer thread comes round.
-            let has_room = state.runners.hands.has_room();
+            let has_room = state.hands.has_room();
             self.start_runner_if(has_room, &mut state);
         }
         self.want_more(&mut state);
@@ -235,12 +215,15 @@ impl Worker {
     }
 
     /// What is left to do for a job after its handler: `None` where others see to it.
-    pub(super) fn conclude(self: &Arc<Self>, job: Job<Task>, step: Step) -> Option<EndedJob> {
+    fn conclude(self: &Arc<Self>, job: Job<Task>, step: Step) -> Option<EndedJob> {
         match step {
-            Step::Final => Some(EndedJob::new(&job, true)),
-            Step::Left => Some(EndedJob::new(&job, false)),
+            Step::Ends(end) => Some(EndedJob::new(&job, end)),
             Step::Again(after) => {
                 self.park(job, after);
+                None
+            }
+            Step::NotYet(after) => {
+                self.put_off(job, after);
                 None
             }
             Step::Reply(reply) => {
@@ -268,45 +251,59 @@ impl Worker {
 
     /// Puts a job aside for a while: its lane waits for it, and nothing else does.
     fn park(self: &Arc<Self>, mut job: Job<Task>, after: Duration) {
-        // What waits for its time on the retry topic is not tried again by that.
-        job.item.retries += u32::from(!self.reads_retries());
+        job.item.retries += 1;
         let mut state = self.state();
         state.stop(&job);
         state.lanes.park();
         self.tell_ended(&state);
-        let Some(ended) = state.partitions.ended(job.item.record.partition(), job.item.generation) else {
-            return state.lanes.abandon(job.lane);
-        };
+        let Some(ended) = state.ended_with(&job) else { return state.lanes.abandon(job.lane) };
         drop(state);
+        self.after(after, ended, |worker, has_waited| {
+            let mut state = worker.state();
+            let is_ours = state.holds(&job);
+            if is_ours && has_waited {
+                state.lanes.unpark(job);
+            } else if !is_ours {
+                state.lanes.abandon(job.lane);
+            }
+            // Else its lane stays busy: what is behind it must not run before it, here or where it is delivered next.
+        });
+    }
+
+    /// Puts a job off that is not due yet. Not even its lane waits for it: what is behind it may be due sooner.
+    fn put_off(self: &Arc<Self>, job: Job<Task>, after: Duration) {
+        let mut state = self.state();
+        state.stop(&job);
+        state.lanes.finish(job.lane);
+        self.tell_ended(&state);
+        let Some(ended) = state.ended_with(&job) else { return };
+        drop(state);
+        self.after(after, ended, |worker, has_waited| {
+            let mut state = worker.state();
+            if has_waited && state.holds(&job) {
+                state.lanes.push(job.lane, job.item);
+            }
+        });
+    }
+
+    /// Does something after a while, or at once where an assignment ends before, or all that only waits does: it is told whether
+    /// that time is over.
+    fn after(
+        self: &Arc<Self>,
+        wait: Duration,
+        ended: CancellationToken,
+        then: impl FnOnce(&Self, bool) + Send + 'static,
+    ) {
         let worker = Arc::clone(self);
         self.tasks.spawn_on(
             async move {
                 // A retry may be hours away, and its partition comes and goes with every rebalance.
-                let waits = ended.run_until_cancelled(time::sleep(after));
+                let waits = ended.run_until_cancelled(time::sleep(wait));
                 let waited = worker.stopping.run_until_cancelled(waits).await;
-                worker.unpark(job, waited.flatten().is_some());
+                then(&worker, waited.flatten().is_some());
                 worker.go();
             },
             &self.runtime,
         );
-    }
-
-    /// Brings a parked job back, or lets it go where its partition has gone.
-    fn unpark(&self, job: Job<Task>, has_waited: bool) {
-        let mut state = self.state();
-        let is_ours = state.partitions.holds(job.item.record.partition(), job.item.generation);
-        if is_ours && has_waited {
-            state.lanes.unpark(job);
-        } else if !is_ours {
-            state.lanes.abandon(job.lane);
-        }
-        // Else its lane stays busy: what is behind it must not run before it, here or where it is delivered next.
-    }
-
-    /// Tells whoever drains. Nobody does in most cases, and telling nobody costs a system call too.
-    pub(super) fn tell_ended(&self, state: &State) {
-        if state.is_draining {
-            self.ended.notify_all();
-        }
     }
 }

@@ -1,0 +1,48 @@
+//! How much of a partition may be taken, and why no more is.
+
+use std::fmt;
+
+/// When a partition pauses. It goes on at half of each.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    /// `max_uncommitted`: how many records may lie at and behind the first that is not finished.
+    pub(crate) uncommitted: usize,
+    /// `max_buffered_bytes`: how much the records that are not finished may weigh.
+    pub(crate) bytes: usize,
+}
+
+impl Bounds {
+    /// Why a partition is to pause of which so much is taken, if it is.
+    pub(super) fn passed_by(self, uncommitted: usize, bytes: usize) -> Option<Because> {
+        if uncommitted >= self.uncommitted {
+            return Some(Because::Uncommitted);
+        }
+        (bytes >= self.bytes).then_some(Because::Bytes)
+    }
+
+    /// Whether one may go on of which so much is taken.
+    pub(super) fn leave_room(self, uncommitted: usize, bytes: usize) -> bool {
+        uncommitted <= self.uncommitted / 2 && bytes <= self.bytes / 2
+    }
+}
+
+/// Why a partition takes no more records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Because {
+    /// What a record leads to cannot be delivered.
+    Held,
+    Uncommitted,
+    Bytes,
+}
+
+impl fmt::Display for Because {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Held => "what a record leads to cannot be delivered",
+            Self::Uncommitted => "as many records lie behind an unfinished one as may (`max_uncommitted`)",
+            Self::Bytes => {
+                "what is taken and not finished takes as much memory as it may (`max_buffered_bytes`)"
+            }
+        })
+    }
+}

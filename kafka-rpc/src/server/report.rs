@@ -1,0 +1,78 @@
+//! What is said of records and handlers to whoever looks after the service.
+
+use std::time::{Duration, SystemTime};
+
+use super::{job::Task, outcome::Failed, worker::Worker};
+use crate::{telemetry, wire::Received};
+
+/// Up to which age a record that has expired is a riddle.
+const FRESH: Duration = Duration::from_secs(1);
+
+impl Worker {
+    /// Counts a failure, and tells of it by its place, its handler and its status. What the error says may be a user's, and
+    /// is for the dead letter and the caller.
+    pub(super) fn report(&self, task: &Task, record: &Received, failed: &Failed, what: &str) {
+        let Failed { error, handler } = failed;
+        let retries = task.retries.saturating_add(self.served.retries_before(record.headers()));
+        telemetry::failed(&self.served.topic, &self.served.group, error.status());
+        tracing::warn!(
+            topic = %record.topic, partition = record.partition, offset = record.offset, group = %self.served.group,
+            handler = handler.map(tracing::field::display), status = error.status().as_u16(), name = error.name_to_log(),
+            retries,
+            "{what}"
+        );
+    }
+
+    /// The same of a failure that its caller is told of. What is the caller's own fault is seldom worth a line.
+    pub(super) fn report_answered(&self, task: &Task, record: &Received, failed: &Failed) {
+        let Failed { error, handler } = failed;
+        if error.status().is_server_error() {
+            return self.report(task, record, failed, "a record failed for good, and an error reply is sent");
+        }
+        telemetry::failed(&self.served.topic, &self.served.group, error.status());
+        tracing::debug!(
+            topic = %record.topic, partition = record.partition, offset = record.offset, group = %self.served.group,
+            handler = handler.map(tracing::field::display), status = error.status().as_u16(), name = error.name_to_log(),
+            "a record was answered with an error that is its caller's"
+        );
+    }
+
+    /// Tells of a record that nobody waited for any more.
+    ///
+    /// One that was made just now and has expired already was made by another clock than ours, or for a caller who could not
+    /// wait at all.
+    pub(super) fn report_expired(&self, record: &Received) {
+        let Received { topic, partition, offset, .. } = record;
+        let group = &self.served.group;
+        tracing::debug!(%topic, partition, offset, %group, "expired");
+        let age = record.timestamp.and_then(|made| SystemTime::now().duration_since(made).ok());
+        if age.is_none_or(|age| age < FRESH) {
+            tracing::warn!(
+                %topic, partition, offset, %group, ?age,
+                "a fresh request had expired when it came; do the clocks of this host and its caller agree?"
+            );
+        }
+    }
+
+    /// Tells of a record whose reply was not delivered while somebody waited for it.
+    pub(super) fn report_reply_expired(&self, task: &Task) {
+        tracing::debug!(
+            topic = %self.source, partition = task.record.partition(), offset = task.record.offset(),
+            group = %self.served.group, "a reply expired before it could be delivered"
+        );
+    }
+
+    /// Reports the handlers that have run for longer than they should, by name.
+    pub(crate) fn report_slow(&self) {
+        for slow in self.handling.watch.longer_than(self.slow_handler) {
+            let record = &slow.input.record;
+            telemetry::slow(&record.topic, &slow.input.group);
+            tracing::warn!(
+                handler = %slow.handler, topic = %record.topic, partition = record.partition,
+                offset = record.offset, group = %slow.input.group,
+                running_for_at_least = ?slow.seen_for,
+                "a handler runs for long; its key waits for it"
+            );
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Runs a record, and sees what that leads to.
+
+use std::{
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use futures_util::FutureExt as _;
+
+use super::{
+    job::{Step, Task},
+    outcome::Outcome,
+    telling::done,
+    worker::Worker,
+};
+use crate::{
+    RpcError,
+    caught::caught,
+    handler::context::Input,
+    telemetry,
+    wire::{Received, retry},
+};
+
+/// How far the clocks of hosts may differ before what they say is nonsense.
+const CLOCKS: Duration = Duration::from_mins(1);
+
+impl Worker {
+    /// Runs a record, whatever panics on its way: what is not caught would keep its lane and its place for ever.
+    ///
+    /// `input` is where it is unpacked, in the place of the one before.
+    pub(super) async fn run_caught(self: &Arc<Self>, task: &Task, input: &mut Arc<Input>) -> Step {
+        match AssertUnwindSafe(self.run(task, input)).catch_unwind().await {
+            Ok(step) => step,
+            Err(_panic) => {
+                // It may be the log that panics.
+                caught("what hears of a panic", || {
+                    tracing::error!(
+                        topic = %self.source, partition = task.record.partition(),
+                        offset = task.record.offset(), group = %self.served.group,
+                        "a panic beside a handler; its record goes to the dead-letter topic"
+                    );
+                });
+                let error = RpcError::internal("a panic beside the handler");
+                telemetry::failed(&self.served.topic, &self.served.group, error.status());
+                let failed = async { self.fail(task, &task.record.unpack(), error).await };
+                Step::Ends(Box::pin(self.caught_or_left(task, failed)).await)
+            }
+        }
+    }
+
+    /// Runs a record, and does what it leads to.
+    ///
+    /// What it seldom leads to is in boxes: every handler that waits would keep room for all of that.
+    async fn run(self: &Arc<Self>, task: &Task, input: &mut Arc<Input>) -> Step {
+        match Arc::get_mut(input) {
+            Some(before) => task.record.unpack_into(&mut before.record),
+            // Whoever reports a handler that runs for long reads of it.
+            None => *input = Arc::new(self.handling.input(&self.served, task.record.unpack())),
+        }
+        let record = &input.record;
+        if let Some(wait) = self.not_yet_due(record) {
+            return Step::NotYet(wait);
+        }
+        match self.handling.handle(&self.served, input, task.retries).await {
+            Outcome::Handled => Step::Ends(done(&self.metrics.handled)),
+            Outcome::Expired => {
+                self.report_expired(record);
+                Step::Ends(done(&self.metrics.expired))
+            }
+            Outcome::Reply(reply) => Step::Reply(reply),
+            Outcome::ErrorReply { reply, failed } => {
+                self.report_answered(task, record, &failed);
+                Step::Reply(reply)
+            }
+            Outcome::Retry { after, failed } => {
+                self.metrics.retried.increment(1);
+                let what = "a record failed, and is tried again in the process";
+                self.report(task, record, &failed, what);
+                Step::Again(after)
+            }
+            Outcome::RetryLater { record: again, failed } => {
+                let what = "a record failed, and is tried again through the retry topic";
+                self.report(task, record, &failed, what);
+                Step::Ends(Box::pin(self.retry_later(task, record, again, failed.error)).await)
+            }
+            Outcome::DeadLetter { letter, reply, failed } => {
+                let what = "a record failed for good, and goes to the dead-letter topic";
+                self.report(task, record, &failed, what);
+                Step::Ends(Box::pin(self.tell_of_failure(task, Some(letter), reply)).await)
+            }
+            Outcome::Discarded(failed) => {
+                let what = "a record failed for good, and is discarded: there is no dead-letter topic for it";
+                self.report(task, record, &failed, what);
+                Step::Ends(done(&self.metrics.discarded))
+            }
+        }
+    }
+
+    /// How long a record of the retry topic has still to wait.
+    fn not_yet_due(&self, record: &Received) -> Option<Duration> {
+        if !self.reads_retries() {
+            return None;
+        }
+        let due = retry::due(record.headers.as_ref().ok()?)?;
+        let wait = due.duration_since(SystemTime::now()).ok()?;
+        // One that is due later was not written by us, or by another clock: what is behind it must not wait for that.
+        (!wait.is_zero() && wait <= self.longest_delay.saturating_add(CLOCKS)).then_some(wait)
+    }
+}
