@@ -156,7 +156,8 @@ impl<T> Call<T> {
         })
     }
 
-    /// Sends the command and does not wait for a reply: resolves when the broker has it.
+    /// Sends the command and does not wait for a reply: resolves when the broker has it. It has its own timeout for that, also
+    /// inside a handler whose caller waits no longer.
     pub fn notify(self) -> Notification {
         Notification(match self.stage {
             Stage::Ready(result) => Box::pin(std::future::ready(result.map(drop))),
@@ -177,13 +178,14 @@ impl<T> Call<T> {
 }
 
 impl Building {
-    fn deadline(&self) -> Instant {
-        let own = moment::after(Instant::now(), self.timeout);
-        self.inherited.map_or(own, |inherited| inherited.min(own))
+    /// By when it ends, by its own timeout.
+    fn own_deadline(&self) -> Instant {
+        moment::after(Instant::now(), self.timeout)
     }
 
     fn send(self) -> Result<Sent, CallError> {
-        let deadline = self.deadline();
+        let own = self.own_deadline();
+        let deadline = self.inherited.map_or(own, |inherited| inherited.min(own));
         let request = self.request?;
         let topic = request.topic.clone();
         let transport = self.client.transport;
@@ -193,7 +195,8 @@ impl Building {
     fn notify(self) -> BoxFuture<Result<(), CallError>> {
         // As with a call, nothing happens and no time runs before the first poll.
         Box::pin(async move {
-            let deadline = self.deadline();
+            // Not the one that is inherited: what has happened is told, whether or not somebody waits for the one who tells it.
+            let deadline = self.own_deadline();
             Arc::clone(&self.client.transport).notify(self.request?, deadline).await
         })
     }
@@ -224,9 +227,9 @@ impl<T: FromReply> Future for Call<T> {
                         return Poll::Pending;
                     };
                     return Poll::Ready(reply.and_then(|data| {
-                        data.read(T::from_reply).map_err(|reason| {
-                            sent.transport.unreadable(&sent.topic);
-                            CallError::Decode { topic: sent.topic.into_owned(), reason }
+                        data.read(T::from_reply).map_err(|reason| CallError::Decode {
+                            topic: sent.transport.unreadable(&sent.topic),
+                            reason,
                         })
                     }));
                 }

@@ -9,22 +9,23 @@ use std::{
 };
 
 use futures_util::{
-    future::{Either, select},
+    future::{self, Either, select},
     poll,
 };
-use tokio::time;
+use tokio::{runtime::Handle, time};
+use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
 use super::{
     Outgoing, Transport,
     pending::{Journey, Pending, PendingCall},
     replies::{Replies, Route},
-    transport::BoxFuture,
+    transport::{self, BoxFuture},
     turnstile::{Turn, Turnstile},
 };
 use crate::{
     CallError, Progress, WhenFull, moment,
-    producer::{Delivery, DeliveryError, OnDelivery, Producer, QueueError},
+    producer::{Delivery, DeliveryError, OnDelivery, Producer, QueueError, Refusal},
     rename::{Rename, renamed},
     telemetry::{self, CallMetrics},
     wire::{Encoded, OutgoingRecord, Placement, clock},
@@ -44,7 +45,7 @@ impl Transport for KafkaTransport {
         Box::pin(async move {
             let topic = self.topics.called(&outgoing.topic);
             let counted = Counted::new(&topic);
-            counted.ended(self.ask(&topic, &outgoing, deadline).await)
+            counted.ended(self.ask(&topic, outgoing, deadline).await)
         })
     }
 
@@ -56,109 +57,116 @@ impl Transport for KafkaTransport {
         })
     }
 
-    fn unreadable(&self, topic: &str) {
-        telemetry::reply_unreadable(&self.topics.called(topic).name);
+    fn unreadable(&self, topic: &str) -> String {
+        let name = &self.topics.called(topic).name;
+        telemetry::reply_unreadable(name);
+        name.to_string()
     }
-}
-
-/// What a request needs before it can be sent. It waits for its reply before it is sent: that can be faster than the way
-/// back from sending.
-struct Prepared<'a> {
-    /// Where others wait: nobody sends before this one has.
-    turn: Option<Turn<'a>>,
-    route: Route,
-    call: PendingCall,
 }
 
 impl KafkaTransport {
     /// Sends a request and waits for its reply.
     async fn ask(
-        &self,
-        topic: &CalledTopic,
-        outgoing: &Outgoing,
+        self: &Arc<Self>,
+        topic: &Arc<CalledTopic>,
+        outgoing: Outgoing,
         deadline: Instant,
     ) -> Result<Encoded, CallError> {
-        let reply_topic = &self.topics.called(outgoing.reply_topic()?).name;
-        let started = outgoing.unless_late(deadline)?;
-        let late = |progress| CallError::late(&outgoing.topic, started, progress);
-        let id = Uuid::new_v4();
-        let at_once = self.prepared_at_once(topic, reply_topic, id, outgoing);
-        let Prepared { turn, route, mut call } = if let Some(prepared) = at_once {
-            prepared?
-        } else {
-            let prepared = Box::pin(self.prepared(topic, reply_topic, id, outgoing));
-            time::timeout_at(deadline.into(), prepared)
-                .await
-                .map_err(|_elapsed| late(Progress::NotSent))??
+        let reply_topic = Arc::clone(&self.topics.called(outgoing.reply_topic()?).name);
+        let started = Outgoing::unless_late(&topic.name, deadline)?;
+        let callee = outgoing.callee;
+        let request =
+            Request { id: Uuid::new_v4(), topic: Arc::clone(topic), reply_topic, outgoing, deadline };
+        let mut call = match self.sent_at_once(&request) {
+            Some(sent) => sent?,
+            None => Box::pin(Arc::clone(self).sent_in_turn(request, started)).await?,
         };
-        self.send(id, call.journey(), &topic.name, &route, outgoing, deadline)?;
-        drop(turn);
         let Ok(answer) = time::timeout_at(deadline.into(), &mut call).await else {
             self.replies.look_for_partitions();
-            return Err(late(call.journey().progress()));
+            return Err(CallError::late(&topic.name, started, call.journey().progress()));
         };
         let answer = answer.map_err(|error| of_topic(&topic.name, error))?;
-        outgoing.read_reply(answer)
+        transport::read_reply(callee, &topic.name, answer)
     }
 
-    /// What a request needs, if nothing of it has to be waited for.
-    fn prepared_at_once<'a>(
-        &self,
-        topic: &'a CalledTopic,
-        reply_topic: &Arc<str>,
-        id: Uuid,
-        outgoing: &Outgoing,
-    ) -> Option<Result<Prepared<'a>, CallError>> {
-        if !topic.turnstile.is_open() {
+    /// Sends a request, if nothing has to be waited for before. It waits for its reply before it is sent: that can be faster than
+    /// the way back from sending.
+    fn sent_at_once(&self, request: &Request) -> Option<Result<PendingCall, CallError>> {
+        if !request.topic.turnstile.is_open() {
             return None;
         }
-        let route = self.replies.known_route(reply_topic)?;
-        match self.pending.register(id, outgoing.of_handler) {
+        let route = self.replies.known_route(&request.reply_topic)?;
+        match self.pending.register(request.id, request.outgoing.of_handler) {
             Err(CallError::Overloaded { .. }) if self.when_full == WhenFull::Wait => None,
-            registered => Some(registered.map(|call| Prepared { turn: None, route, call })),
+            registered => Some(registered.and_then(|call| {
+                self.send(request, &route, call.journey())?;
+                Ok(call)
+            })),
         }
     }
 
-    /// What a request needs, in the order in which calls are made.
-    async fn prepared<'a>(
-        &self,
-        topic: &'a CalledTopic,
-        reply_topic: &Arc<str>,
-        id: Uuid,
-        outgoing: &Outgoing,
-    ) -> Result<Prepared<'a>, CallError> {
-        let (turn, mut call) = match self.when_full {
+    /// Sends a request once it is its turn, in the order in which calls are made.
+    async fn sent_in_turn(
+        self: Arc<Self>,
+        request: Request,
+        started: Instant,
+    ) -> Result<PendingCall, CallError> {
+        let mut call = match self.when_full {
             // Before it stands in line: that is bounded too.
-            WhenFull::Refuse => {
-                let mut call = self.pending.register(id, outgoing.of_handler)?;
-                (unless_ended(&mut call, &topic.name, topic.turnstile.turn()).await?, call)
-            }
+            WhenFull::Refuse => Some(self.pending.register(request.id, request.outgoing.of_handler)?),
             // Behind whoever came before it: the place that is freed is not for the one who comes just then.
-            WhenFull::Wait => {
-                let turn = topic.turnstile.turn().await;
-                (turn, self.pending.register_when_free(id, outgoing.of_handler).await?)
-            }
+            WhenFull::Wait => None,
         };
-        let route = unless_ended(&mut call, &topic.name, self.replies.route(reply_topic)).await??;
-        Ok(Prepared { turn: Some(turn), route, call })
+        let turn = lined_up(&request.topic.turnstile).await;
+        let (name, deadline) = (Arc::clone(&request.topic.name), request.deadline);
+        let (runtime, journey) = (self.replies.runtime(), call.as_ref().map(|call| call.journey().clone()));
+        let sent = in_a_task(&runtime, async move {
+            time::timeout_at(deadline.into(), self.send_in_turn(&request, journey, turn)).await
+        });
+        let sent = match &mut call {
+            Some(call) => unless_ended(call, &name, sent).await?,
+            None => sent.await,
+        };
+        let late = |_elapsed| CallError::late(&name, started, Progress::NotSent);
+        let registered = sent.ok_or(CallError::ShuttingDown)?.map_err(late)??;
+        call.or(registered).ok_or(CallError::ShuttingDown)
+    }
+
+    /// Gives the call, where it is not registered yet: nobody has its journey.
+    async fn send_in_turn(
+        &self,
+        request: &Request,
+        journey: Option<Journey>,
+        turn: impl Future<Output = Turn>,
+    ) -> Result<Option<PendingCall>, CallError> {
+        // Held until it is sent: nobody sends before this one has.
+        let _turn = turn.await;
+        let route = self.replies.route(&request.reply_topic);
+        if let Some(journey) = journey {
+            return self.send(request, &route.await?, &journey).map(|()| None);
+        }
+        let mut call = self.pending.register_when_free(request.id, request.outgoing.of_handler).await?;
+        let route = unless_ended(&mut call, &request.topic.name, route).await??;
+        self.send(request, &route, call.journey())?;
+        Ok(Some(call))
     }
 
     /// Sends an event.
     async fn tell(
-        &self,
+        self: &Arc<Self>,
         topic: &CalledTopic,
         outgoing: &Outgoing,
         deadline: Instant,
     ) -> Result<(), CallError> {
-        let started = outgoing.unless_late(deadline)?;
-        let late = |progress| CallError::late(&outgoing.topic, started, progress);
+        let started = Outgoing::unless_late(&topic.name, deadline)?;
+        let late = |progress| CallError::late(&topic.name, started, progress);
         // Whoever goes on to send would keep the shutdown from ever having sent all.
         self.pending.unless_closed(outgoing.of_handler)?;
         let id = Uuid::new_v4().to_string();
         let now = clock::now_millis();
         let headers = outgoing.callee.event(&id, outgoing.headers.clone(), now);
         let record = record(&topic.name, outgoing, headers, &id, now);
-        let refused = |error: DeliveryError| CallError::undeliverable(&outgoing.topic, error.reason);
+        let refused = |error: DeliveryError| CallError::undeliverable(&topic.name, error.reason);
         let queued = time::timeout_at(deadline.into(), self.queue_event(topic, &record));
         let delivery = queued.await.map_err(|_elapsed| late(Progress::NotSent))?.map_err(refused)?;
         let delivered = time::timeout_at(deadline.into(), delivery.ended());
@@ -176,20 +184,24 @@ impl KafkaTransport {
         {
             return queued;
         }
-        let _turn = topic.turnstile.turn().await;
-        self.producer.queue_when_free(record).await
+        let turn = lined_up(&topic.turnstile).await;
+        let (producer, record) = (Arc::clone(&self.producer), Arc::clone(record));
+        let runtime = self.replies.runtime();
+        let queued = in_a_task(&runtime, async move {
+            let _turn = turn.await;
+            producer.queue_when_free(&record).await
+        });
+        let ended = || {
+            let reason = "the tokio runtime on which it was started has ended".to_owned();
+            Err(DeliveryError { kind: Refusal::ForNow, reason })
+        };
+        queued.await.unwrap_or_else(ended)
     }
 
     /// Sends a request whose reply will be read: the route says so.
-    fn send(
-        &self,
-        id: Uuid,
-        journey: &Journey,
-        topic: &Arc<str>,
-        route: &Route,
-        outgoing: &Outgoing,
-        deadline: Instant,
-    ) -> Result<(), CallError> {
+    fn send(&self, request: &Request, route: &Route, journey: &Journey) -> Result<(), CallError> {
+        let Request { id, topic, outgoing, deadline, .. } = request;
+        let (id, topic) = (*id, &topic.name);
         let now = SystemTime::now();
         let expires = moment::wall_after(now, deadline.saturating_duration_since(Instant::now()));
         let text = id.to_string();
@@ -199,7 +211,7 @@ impl KafkaTransport {
         let record = record(topic, outgoing, headers, &text, millis);
 
         let pending = Arc::clone(&self.pending);
-        let (name, acknowledged) = (outgoing.topic.clone(), journey.clone());
+        let (name, acknowledged) = (Arc::clone(topic), journey.clone());
         let told: OnDelivery = Box::new(move |delivered| match delivered {
             Ok(()) => acknowledged.note(Progress::Acknowledged),
             Err(error) => {
@@ -215,9 +227,36 @@ impl KafkaTransport {
             Err(QueueError::Full) => {
                 Err(CallError::Overloaded { reason: "the producer's queue is full".to_owned() })
             }
-            Err(QueueError::Refused(error)) => Err(CallError::undeliverable(&outgoing.topic, error.reason)),
+            Err(QueueError::Refused(error)) => Err(CallError::undeliverable(topic, error.reason)),
         }
     }
+}
+
+/// A request that is to be sent.
+struct Request {
+    id: Uuid,
+    topic: Arc<CalledTopic>,
+    /// As the cluster has it.
+    reply_topic: Arc<str>,
+    outgoing: Outgoing,
+    deadline: Instant,
+}
+
+/// Takes a place in line now; what this gives waits for the turn.
+async fn lined_up(turnstile: &Arc<Turnstile>) -> impl Future<Output = Turn> + Send + use<> {
+    let mut turn = Box::pin(Arc::clone(turnstile).turn());
+    match poll!(&mut turn) {
+        Poll::Ready(turn) => Either::Left(future::ready(turn)),
+        Poll::Pending => Either::Right(turn),
+    }
+}
+
+/// Does something in a task, whether this is polled or not; it ends with this. `None` where the runtime has ended.
+async fn in_a_task<T: Send + 'static>(
+    runtime: &Handle,
+    work: impl Future<Output = T> + Send + 'static,
+) -> Option<T> {
+    AbortOnDropHandle::new(runtime.spawn(work)).await.ok()
 }
 
 fn record(
@@ -293,7 +332,7 @@ struct CalledTopic {
     name: Arc<str>,
     /// Found with the first call: of a topic that only brings answers there is nothing to count.
     metrics: OnceLock<CallMetrics>,
-    turnstile: Turnstile,
+    turnstile: Arc<Turnstile>,
 }
 
 impl CalledTopic {

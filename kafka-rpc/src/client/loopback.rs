@@ -13,7 +13,10 @@ use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use tokio::{task::JoinHandle, time};
 use uuid::Uuid;
 
-use super::{Client, Outgoing, Transport, transport::BoxFuture};
+use super::{
+    Client, Outgoing, Transport,
+    transport::{self, BoxFuture},
+};
 use crate::{
     CallError, Headers, Progress,
     config::CALL_TIMEOUT,
@@ -182,7 +185,7 @@ impl Transport for Carrier {
     fn call(self: Arc<Self>, outgoing: Outgoing, deadline: Instant) -> BoxFuture<Result<Encoded, CallError>> {
         Box::pin(async move {
             let (handlers, serving) = self.serving(&outgoing.topic)?;
-            let started = outgoing.unless_late(deadline)?;
+            let started = Outgoing::unless_late(&outgoing.topic, deadline)?;
             let wall = moment::wall_after(SystemTime::now(), deadline.saturating_duration_since(started));
             let reply_topic = renamed(handlers.map_topics.as_ref(), outgoing.reply_topic()?);
             let (id, now) = (Uuid::new_v4().to_string(), clock::now_millis());
@@ -205,14 +208,15 @@ impl Transport for Carrier {
             let Ok(reply) = answered.await else {
                 return Err(CallError::late(&outgoing.topic, started, Progress::Acknowledged));
             };
-            outgoing.read_reply(Incoming { value: reply.value, headers: reply.headers })
+            let reply = Incoming { value: reply.value, headers: reply.headers };
+            transport::read_reply(outgoing.callee, &outgoing.topic, reply)
         })
     }
 
     fn notify(self: Arc<Self>, outgoing: Outgoing, deadline: Instant) -> BoxFuture<Result<(), CallError>> {
         Box::pin(async move {
             let (handlers, serving) = self.serving(&outgoing.topic)?;
-            outgoing.unless_late(deadline)?;
+            Outgoing::unless_late(&outgoing.topic, deadline)?;
             let (id, now) = (Uuid::new_v4().to_string(), clock::now_millis());
             let headers = outgoing.callee.event(&id, outgoing.headers.clone(), now);
             for index in serving {

@@ -54,7 +54,8 @@ pub(crate) use transport::{Outgoing, Transport};
 /// bybit.connect(request).await?;
 /// ```
 ///
-/// In a handler, take it as an argument. A call made inside a handler inherits the deadline of the record.
+/// In a handler, take it as an argument. A call made inside a handler inherits the deadline of the record; what the handler spawns
+/// does not.
 #[derive(Clone)]
 pub struct Client {
     transport: Arc<dyn Transport>,

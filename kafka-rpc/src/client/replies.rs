@@ -154,6 +154,11 @@ impl Replies {
         Ok((replies, end))
     }
 
+    /// Where it was started.
+    pub(crate) fn runtime(&self) -> Handle {
+        self.runtime.clone()
+    }
+
     /// Ends the reading.
     pub(crate) fn stop(&self) {
         self.stop.cancel();
@@ -209,7 +214,7 @@ impl Replies {
 
     /// Begins to read a topic at its end. Waits for brokers that do not answer, until the reading ends.
     async fn position(self: &Arc<Self>, topic: &Arc<str>) -> Result<Route, CallError> {
-        let began = Instant::now();
+        let (began, repeats) = (Instant::now(), Repeats::default());
         loop {
             let (positions, asked) = (Arc::clone(&self.positions), Arc::clone(topic));
             let positioned = task::spawn_blocking(move || positions.assign_at_end(&asked)).await;
@@ -235,7 +240,9 @@ impl Replies {
                     if self.stop.is_cancelled() {
                         return Err(CallError::ShuttingDown);
                     }
-                    tracing::warn!(%topic, %reason, "the reply topic cannot be positioned; trying again");
+                    if repeats.is_news(&reason) {
+                        tracing::warn!(%topic, %reason, "the reply topic cannot be positioned; it is tried again and again");
+                    }
                     time::sleep(ASK_AGAIN_AFTER).await;
                 }
             }

@@ -37,19 +37,10 @@ impl Outgoing {
     }
 
     /// The time, unless nothing is sent any more: it is past the deadline, as it may be where that is inherited.
-    pub(crate) fn unless_late(&self, deadline: Instant) -> Result<Instant, CallError> {
+    /// `topic` is as the cluster has it.
+    pub(crate) fn unless_late(topic: &str, deadline: Instant) -> Result<Instant, CallError> {
         let now = Instant::now();
-        if now < deadline { Ok(now) } else { Err(CallError::late(&self.topic, now, Progress::NotSent)) }
-    }
-
-    /// The data of its reply, or the other side's error.
-    pub(crate) fn read_reply(&self, reply: Incoming) -> Result<Encoded, CallError> {
-        match self.callee.read_reply(reply) {
-            Ok(reply) => reply.map_err(CallError::Remote),
-            Err(error) => {
-                Err(CallError::Decode { topic: self.topic.to_string(), reason: codec::explain(&error) })
-            }
-        }
+        if now < deadline { Ok(now) } else { Err(CallError::late(topic, now, Progress::NotSent)) }
     }
 
     /// The value of the record.
@@ -63,6 +54,14 @@ impl Outgoing {
     }
 }
 
+/// The data of a reply, or the other side's error. `topic` is as the cluster has it.
+pub(crate) fn read_reply(callee: Peer, topic: &str, reply: Incoming) -> Result<Encoded, CallError> {
+    match callee.read_reply(reply) {
+        Ok(reply) => reply.map_err(CallError::Remote),
+        Err(error) => Err(CallError::Decode { topic: topic.to_owned(), reason: codec::explain(&error) }),
+    }
+}
+
 /// What carries calls. It ends each by its deadline.
 pub(crate) trait Transport: Send + Sync + 'static {
     /// Sends a request and waits for its reply.
@@ -71,9 +70,9 @@ pub(crate) trait Transport: Send + Sync + 'static {
     /// Sends an event: resolves when the broker has it.
     fn notify(self: Arc<Self>, outgoing: Outgoing, deadline: Instant) -> BoxFuture<Result<(), CallError>>;
 
-    /// Hears of a reply from this topic that its caller cannot read.
-    fn unreadable(&self, topic: &str) {
-        let _ = topic;
+    /// Hears of a reply from this topic that its caller cannot read; tells what the cluster calls that.
+    fn unreadable(&self, topic: &str) -> String {
+        topic.to_owned()
     }
 }
 

@@ -2,20 +2,21 @@
 //!
 //! A call is sent when it is first polled, so calls of one key that are begun one after the other stay in order without
 //! waiting for each other. Those that cannot be sent at once, since their reply topic is still being found or too many are
-//! in flight, line up here, and whoever comes while somebody waits lines up behind.
+//! in flight, line up here, and whoever comes while somebody waits lines up behind. They wait for their turns in tasks: a call that its
+//! caller does not poll for a while must not keep others from being sent.
 
 use std::sync::{
-    Mutex, PoisonError,
+    Arc, Mutex, PoisonError,
     atomic::{AtomicBool, Ordering},
 };
 
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// The line before a topic.
 #[derive(Debug)]
 pub(crate) struct Turnstile {
     /// Hands out turns in the order in which they were asked for.
-    turns: Semaphore,
+    turns: Arc<Semaphore>,
     waiting: Mutex<usize>,
     /// Whether nobody waits: all that most calls ever look at.
     open: AtomicBool,
@@ -23,19 +24,20 @@ pub(crate) struct Turnstile {
 
 /// The right to send. The next in the line has it when this is dropped.
 #[derive(Debug)]
-pub(crate) struct Turn<'a> {
+pub(crate) struct Turn {
     /// Before the place: whoever finds the line empty must find nobody sending either.
-    _permit: Option<SemaphorePermit<'a>>,
-    _place: Place<'a>,
+    _permit: Option<OwnedSemaphorePermit>,
+    _place: Place,
 }
 
 /// A place in the line, for as long as this lives.
 #[derive(Debug)]
-struct Place<'a>(&'a Turnstile);
+struct Place(Arc<Turnstile>);
 
 impl Turnstile {
-    pub(crate) fn new() -> Self {
-        Self { turns: Semaphore::new(1), waiting: Mutex::new(0), open: AtomicBool::new(true) }
+    pub(crate) fn new() -> Arc<Self> {
+        let turns = Arc::new(Semaphore::new(1));
+        Arc::new(Self { turns, waiting: Mutex::new(0), open: AtomicBool::new(true) })
     }
 
     /// Whether nobody waits: who comes now may send at once.
@@ -44,22 +46,23 @@ impl Turnstile {
     }
 
     /// Lines up at the first poll, and waits for the turn.
-    pub(crate) async fn turn(&self) -> Turn<'_> {
-        let place = self.line_up();
+    pub(crate) async fn turn(self: Arc<Self>) -> Turn {
+        let place = Arc::clone(&self).line_up();
         // It is never closed.
-        let permit = self.turns.acquire().await.ok();
+        let permit = Arc::clone(&self.turns).acquire_owned().await.ok();
         Turn { _permit: permit, _place: place }
     }
 
-    fn line_up(&self) -> Place<'_> {
+    fn line_up(self: Arc<Self>) -> Place {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         *waiting += 1;
         self.open.store(false, Ordering::Release);
+        drop(waiting);
         Place(self)
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for Place {
     fn drop(&mut self) {
         let mut waiting = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         *waiting -= 1;
@@ -76,9 +79,9 @@ mod tests {
     #[tokio::test]
     async fn turns_come_in_the_order_in_which_they_were_asked_for() {
         let turnstile = Turnstile::new();
-        let first = turnstile.turn().await;
-        let mut second = Box::pin(turnstile.turn());
-        let mut third = Box::pin(turnstile.turn());
+        let first = Arc::clone(&turnstile).turn().await;
+        let mut second = Box::pin(Arc::clone(&turnstile).turn());
+        let mut third = Box::pin(Arc::clone(&turnstile).turn());
         assert!(poll!(&mut second).is_pending() && poll!(&mut third).is_pending());
         drop(first);
         assert!(poll!(&mut third).is_pending(), "the second is before it");
@@ -92,9 +95,9 @@ mod tests {
     #[tokio::test]
     async fn who_gives_up_waiting_holds_up_nobody() {
         let turnstile = Turnstile::new();
-        let first = turnstile.turn().await;
-        let mut second = Box::pin(turnstile.turn());
-        let mut third = Box::pin(turnstile.turn());
+        let first = Arc::clone(&turnstile).turn().await;
+        let mut second = Box::pin(Arc::clone(&turnstile).turn());
+        let mut third = Box::pin(Arc::clone(&turnstile).turn());
         assert!(poll!(&mut second).is_pending() && poll!(&mut third).is_pending());
         drop(second);
         drop(first);

@@ -21,9 +21,9 @@ pub enum CallError {
         "no reply from `{topic}` within {waited:?}: the request was {progress}; the other side may still be working on it, or nobody serves the topic"
     )]
     DeadlineExceeded {
-        /// The topic that the request was for.
+        /// The topic that the request was for, as the cluster has it.
         topic: String,
-        /// How long the call had.
+        /// How long the call waited; zero where the deadline that it inherited had passed.
         waited: Duration,
         /// How far the request had got.
         progress: Progress,
@@ -126,8 +126,10 @@ impl CallError {
 
 /// What a handler answers when a call of its own failed.
 ///
-/// The other side's error becomes a 502 of the same name and message, a deadline a 504, and both are final
-/// here: the service behind has retried already, and retrying at every level multiplies.
+/// The other side's error becomes a 502 of the same name and message, a deadline a 504, a reply that cannot be read a 502, a call
+/// that was wrong here a 500; all of them are final: the service behind has retried already, and retrying at every level
+/// multiplies. What was not delivered, or not sent since too much is in flight or this process shuts down, is a 503, which may be
+/// tried again.
 impl From<CallError> for RpcError {
     fn from(error: CallError) -> Self {
         match error {

@@ -18,7 +18,7 @@ pub enum Error {
     /// A setting that cannot work.
     #[error("the setting `{setting}` cannot be `{value}`: {reason}")]
     Config {
-        /// The name of the setting, as its setter or its environment variable has it.
+        /// The name of the setting, as its setter, its environment variable or librdkafka has it.
         setting: String,
         /// The value that was given. Secrets are shown as `[redacted]`.
         value: String,
@@ -37,7 +37,7 @@ pub enum Error {
     Unreachable {
         /// The bootstrap list.
         brokers: String,
-        /// `connection_timeout`.
+        /// How long it was waited: `connection_timeout`, and what the last attempt took beyond it.
         waited: Duration,
         /// What the last attempt said.
         reason: String,

@@ -25,8 +25,12 @@ use crate::{caught::caught, kafka, repeats::Repeats};
 /// How soon an error is told once more that is the same.
 const TOLD_AGAIN_WITHIN: Duration = Duration::from_millis(100);
 
-/// What is told, with the reason, when no broker can be reached.
-type OnBrokersLost = Box<dyn Fn(&str) + Send + Sync>;
+/// For how long what a broker or the network said is the reason of what happens: where it lasts, librdkafka says so about once a
+/// second.
+const TROUBLE_LASTS: Duration = Duration::from_secs(10);
+
+/// What is told when the last connection to a broker goes.
+type OnConnectionsLost = Box<dyn Fn() + Send + Sync>;
 
 /// Who hears what librdkafka tells, whichever producer it tells it of.
 #[derive(Default)]
@@ -35,10 +39,10 @@ pub(super) struct Events {
     space: Notify,
     /// How many wait for that: nobody does in most cases, and telling nobody costs something too.
     waiting: AtomicUsize,
-    /// Told when no broker can be reached.
-    pub(super) brokers_lost: OnceLock<OnBrokersLost>,
-    /// What the last error said, but for the one that only sums up.
-    trouble: Mutex<Option<String>>,
+    /// Told when the last connection to a broker goes.
+    pub(super) connections_lost: OnceLock<OnConnectionsLost>,
+    /// What the last error said, but for the one that only sums up, and when.
+    trouble: Mutex<Option<(String, Instant)>>,
     /// Whether no broker could be reached, and nothing has been delivered since.
     are_brokers_lost: AtomicBool,
     /// Whether nobody sends any more: what becomes of the brokers is of no interest.
@@ -83,9 +87,33 @@ impl Events {
         }
     }
 
-    /// What a broker or the network said last.
+    /// What a broker or the network has just said.
     pub(super) fn trouble(&self) -> Option<String> {
-        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        trouble.as_ref().filter(|(_, at)| at.elapsed() < TROUBLE_LASTS).map(|(said, _)| said.clone())
+    }
+
+    fn note_trouble(&self, said: &str) {
+        let trouble = Some((said.to_owned(), Instant::now()));
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
+    }
+
+    /// Tells that no broker can be reached, and why.
+    pub(super) fn tell_brokers_lost(&self, told: &dyn Fn(&str)) {
+        if self.has_ended.load(Ordering::Relaxed) {
+            return;
+        }
+        self.are_brokers_lost.store(true, Ordering::Relaxed);
+        // Librdkafka's own words count the brokers that it knows of, which may be none.
+        let trouble = self.trouble();
+        let reason = trouble.as_deref().unwrap_or("none of them can be connected to");
+        // The log may panic, so it comes after what others wait for: here, and wherever both are done.
+        told(reason);
+        if self.repeats.is_news("no broker") {
+            tracing::error!(reason, "no broker can be reached");
+        } else {
+            tracing::debug!(reason, "no broker can be reached, as told before");
+        }
     }
 }
 
@@ -127,7 +155,7 @@ impl ClientContext for Deliveries {
             return;
         }
         if error.rdkafka_error_code() != Some(RDKafkaErrorCode::AllBrokersDown) {
-            *self.events.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.to_owned());
+            self.events.note_trouble(reason);
             // A fatal one too: whoever sends next meets it, and makes a new producer.
             if self.events.repeats.is_news(&kafka::kind_of(&error, reason)) {
                 tracing::warn!(purpose = %self.purpose, %error, reason, "a producer met an error");
@@ -141,18 +169,8 @@ impl ClientContext for Deliveries {
             // records says so.
             return;
         }
-        self.events.are_brokers_lost.store(true, Ordering::Relaxed);
-        // Librdkafka's own words count the brokers that it knows of, which may be none.
-        let trouble = self.events.trouble();
-        let reason = trouble.as_deref().unwrap_or("none of them can be connected to");
-        // The log may panic, so it comes after what others wait for: here, and wherever both are done.
-        if let Some(told) = self.events.brokers_lost.get() {
-            told(reason);
-        }
-        if self.events.repeats.is_news("no broker") {
-            tracing::error!(reason, "no broker can be reached");
-        } else {
-            tracing::debug!(reason, "no broker can be reached, as told before");
+        if let Some(lost) = self.events.connections_lost.get() {
+            lost();
         }
     }
 }

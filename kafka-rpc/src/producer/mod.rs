@@ -9,6 +9,7 @@
 //! - [`renewed`]: a producer of librdkafka's that is made anew when it must be
 //! - [`handle`]: such a producer, with a thread that polls it
 //! - [`events`]: what it tells, deliveries above all
+//! - [`lost`]: whether any broker can be reached
 //! - [`refusal`]: why a record was not delivered
 //! - [`properties`]: what librdkafka is told
 //!
@@ -25,6 +26,7 @@ mod distance;
 mod events;
 mod gather;
 mod handle;
+mod lost;
 mod properties;
 mod refusal;
 mod renewed;
@@ -83,12 +85,7 @@ impl Producer {
         Ok(Arc::new(Self { single, batches, alone, events, topics, runtime }))
     }
 
-    /// Says who is told when no broker can be reached. The first to say so is told.
-    pub(crate) fn on_brokers_lost(&self, told: impl Fn(&str) + Send + Sync + 'static) {
-        let _another_was_first = self.events.brokers_lost.set(Box::new(told));
-    }
-
-    /// What a broker or the network said last: why nobody answers, where nobody does.
+    /// What a broker or the network has just said: why nobody answers, where nobody does.
     pub(crate) fn trouble(&self) -> Option<String> {
         self.events.trouble()
     }
