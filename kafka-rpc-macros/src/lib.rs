@@ -118,7 +118,7 @@ pub fn kafka_handler(options: TokenStream, item: TokenStream) -> TokenStream {
 /// - first the command: the path of a unit variant of an enum that derives `serde::Serialize`, whose name for
 ///   serde is the name on the wire; or a string literal.
 /// - `key = field.path`: the field of the payload that is the record key of a call, so that the calls of one
-///   account are handled in order. Anything with `Display`. By default the correlation id.
+///   account are handled in order. Anything with `Display`. By default the correlation id (to Spring none).
 /// - `retry(max = 3, base = "1s", factor = 2, max_delay = "30s", jitter = false)`: how often a failure that is
 ///   not final (a 5xx, a timeout, a panic) is tried again, and after which delays. These are the defaults, so 3
 ///   retries after 1 s, 2 s and 4 s; each part may be left out. Each delay is `factor` times the one before, at

@@ -45,6 +45,12 @@ pub(crate) fn with_user_properties(mut properties: ClientConfig, config: &Config
     properties
 }
 
+/// Finds a property that librdkafka does not know, or whose value it does not take.
+pub(crate) fn check_properties(config: &Config) -> Result<(), Error> {
+    let properties = with_user_properties(ClientConfig::new(), config);
+    properties.create_native_config().map(drop).map_err(|error| creation_error("a client", &error))
+}
+
 /// The properties of any consumer: nothing is committed but what the runtime says.
 pub(crate) fn consumer_config(config: &Config, group: &str) -> ClientConfig {
     let mut properties = client_config(config);

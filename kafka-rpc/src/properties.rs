@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use crate::Error;
 
 /// What the runtime's promises rest on, and what to use instead.
-const OWNED: [(&str, &str); 11] = [
+const OWNED: [(&str, &str); 12] = [
     ("bootstrap.servers", "give the brokers to `Config::new` or KAFKA_BROKERS"),
     ("metadata.broker.list", "give the brokers to `Config::new` or KAFKA_BROKERS"),
     ("client.id", "use `Config::client_id` or KAFKA_CLIENT_ID"),
@@ -16,6 +16,7 @@ const OWNED: [(&str, &str); 11] = [
     ("acks", "with less than `all` an acknowledged record can be lost"),
     ("request.required.acks", "with less than `all` an acknowledged record can be lost"),
     ("delivery.report.only.error", "an acknowledgement that is not told ends no call and commits no record"),
+    ("enable.partition.eof", "the end of a partition would be told as an error; leave it out"),
     ("transactional.id", "the runtime sends outside of transactions; leave it out"),
 ];
 

@@ -1,4 +1,4 @@
-//! A Kafka in the process, for tests.
+//! The embedded broker: a Kafka in the process, for tests.
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ use crate::{Config, Error};
 /// librdkafka's mock cluster: real brokers' wire protocol, in the process, in milliseconds.
 ///
 /// It has groups, headers and transactions; it keeps 5 MB of a partition, knows no admin requests, and does not
-/// deduplicate. Topics come to be when they are first asked for.
+/// deduplicate. Topics come to be when they are first asked for, with 4 partitions.
 ///
 /// ```no_run
 /// # use kafka_rpc::{Runtime, testing::EmbeddedBroker};
@@ -61,7 +61,7 @@ impl EmbeddedBroker {
         &self.brokers
     }
 
-    /// The settings of a runtime on this cluster.
+    /// The settings of a runtime on this cluster, with a session of 2 s and fetches that do not wait: for no other.
     pub fn config(&self) -> Config {
         Config::new(&self.brokers)
             // The mock cluster holds an empty fetch for the whole wait, whatever comes in meanwhile. Never on a

@@ -80,6 +80,13 @@ pub(crate) async fn ensure(
     if fatal.is_empty() {
         return Ok(());
     }
+    if config.create_topics {
+        return Err(Error::Kafka {
+            action: format!("creating {}", fatal.join(", ")),
+            reason: "this client may not create topics; create what is missing, or give it the right"
+                .to_owned(),
+        });
+    }
     Err(Error::MissingTopics { topics: fatal.iter().map(ToString::to_string).collect() })
 }
 
@@ -194,7 +201,10 @@ async fn create(
             Err((
                 _,
                 RDKafkaErrorCode::TopicAuthorizationFailed | RDKafkaErrorCode::ClusterAuthorizationFailed,
-            )) => refused.push(topic),
+            )) => {
+                tracing::warn!(topic = %topic.0, "this client may not create the topic");
+                refused.push(topic);
+            }
             Err((topic, code)) => return Err(failed(format!("{topic}: {code}"))),
         }
     }

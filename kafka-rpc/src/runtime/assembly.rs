@@ -7,23 +7,19 @@ use std::{
     time::Duration,
 };
 
-use super::sources;
+use super::{
+    names::{self, Names},
+    sources,
+};
 use crate::{
     Problem,
     handler::{Destination, Handler, Handlers, Location, Ordering, Requirements, Subscription},
-    rename::{Rename, renamed},
+    rename::renamed,
     server::{Served, dispatch::Dispatch},
 };
 
 /// How many handlers of a subscription run at once unless it says otherwise.
 const DEFAULT_CONCURRENCY: usize = 256;
-
-/// How this runtime renames what the attributes name.
-#[derive(Clone, Copy)]
-pub(super) struct Names<'a> {
-    pub(super) topics: Option<&'a Rename>,
-    pub(super) groups: Option<&'a Rename>,
-}
 
 /// Keeps the handlers of these groups, and reports the groups that have none.
 pub(super) fn keep_groups(registered: &mut Vec<Handlers>, groups: &[String]) -> Vec<Problem> {
@@ -109,6 +105,7 @@ pub(super) fn assemble(
         let of = |topic| Served { topic, reply_topic: None, dead_letter_topic: None, ..handled.clone() };
         served.extend(topics.into_iter().map(of));
     }
+    names::check(&served, problems);
     sources::check(&served, problems);
     served
 }
@@ -227,12 +224,6 @@ impl Merged {
             let message =
                 format!("`concurrency = 0` on `{}`: nothing could ever run; give 1 or more", self.topic);
             problems.push(Problem { message, places: places(&self.options) });
-        }
-        for (option, name) in [("topic", self.topic), ("group", self.group)] {
-            if name.is_empty() {
-                let message = format!("`{option}` is empty; give it a name");
-                problems.push(Problem { message, places: places(&self.options) });
-            }
         }
         let reply_topic = reply_topic.map(|topic| renamed(names.topics, &topic));
         let dead_letter_topic = dead_letter_topic(dead_letter, self.topic, names);

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Runtime, assembly};
+use super::{Runtime, assembly, names::Names};
 use crate::{
     Client, Config, Error, Problem, ReplyReading,
     error::Problems,
@@ -110,7 +110,8 @@ impl RuntimeBuilder {
         self
     }
 
-    /// Serves the handlers of these groups only, as the attributes name them.
+    /// Serves the handlers of these groups only, as the attributes name them. A group that no handler has is an error at
+    /// [`build`](Self::build).
     #[must_use]
     pub fn serve_groups<G: Into<String>>(mut self, groups: impl IntoIterator<Item = G>) -> Self {
         self.groups = Some(groups.into_iter().map(Into::into).collect());
@@ -145,10 +146,13 @@ impl RuntimeBuilder {
         self
     }
 
-    /// Puts it together, and finds every mistake that can be found without a broker.
+    /// Puts it together, and finds every mistake that can be found without a broker: all those of handlers and of what is
+    /// provided together ([`Error::Build`]), a setting that cannot work by itself ([`Error::Config`]).
     pub fn build(self) -> Result<Runtime, Error> {
         if let Some(config) = &self.config {
             config.check()?;
+            #[cfg(feature = "kafka")]
+            crate::kafka::check_properties(config)?;
         }
         let mut problems: Vec<Problem> = self
             .provided_twice
@@ -169,7 +173,7 @@ impl RuntimeBuilder {
         if let Some(groups) = &self.groups {
             problems.extend(assembly::keep_groups(&mut registered, groups));
         }
-        let names = assembly::Names { topics: self.map_topics.as_ref(), groups: self.map_groups.as_ref() };
+        let names = Names { topics: self.map_topics.as_ref(), groups: self.map_groups.as_ref() };
         let drain_timeout = self.config.as_ref().map_or(Duration::MAX, |config| config.drain_timeout);
         let served = assembly::assemble(
             registered,

@@ -2,6 +2,7 @@
 //!
 //! - [`builder`]: what a user says
 //! - [`assembly`]: registrations merged into subscriptions, and everything that is wrong with them
+//! - [`names`]: the names that the cluster has for them
 //! - [`sources`]: which topics they read, and where they would take each other's records
 //! - [`start`]: connects, positions, serves
 //! - [`running`]: the handle of a started runtime, and its shutdown
@@ -9,6 +10,7 @@
 
 mod assembly;
 mod builder;
+mod names;
 #[cfg(feature = "kafka")]
 mod running;
 #[cfg(feature = "kafka")]

@@ -85,6 +85,10 @@ impl Running {
 
     /// Waits for SIGINT or SIGTERM, or for an error that serving cannot survive; then shuts down. A second signal ends that
     /// too, with an error: what handlers have not ended is delivered again.
+    ///
+    /// Signals are listened for from this call on: one that comes between `start()` and this ends the process at once, which
+    /// [`Runtime::run`](crate::Runtime::run) leaves no room for. After it has returned, SIGINT and SIGTERM do not end the process
+    /// by themselves any more.
     pub async fn until_signal(self) -> Result<(), Error> {
         let signals = Signals::listen()?;
         self.until_signalled(signals).await
@@ -147,6 +151,9 @@ impl Running {
     /// Ends pending calls, but those of handlers; stops taking records, lets handlers end within `drain_timeout`, commits,
     /// leaves the groups, and sends what is queued, in this order: a handler that ends may still call and reply. What Kafka
     /// has not acknowledged within five seconds then is an error.
+    ///
+    /// It takes `drain_timeout` and 20 s at most. A handler that awaits it is waited for until `drain_timeout` is over. That a
+    /// consumer had ended before is no error of this: [`until`](Self::until) and [`until_signal`](Self::until_signal) tell.
     pub async fn shutdown(mut self) -> Result<(), Error> {
         self.pending.close_to_others();
         for consumer in &self.consumers {

@@ -23,10 +23,12 @@ use crate::{
 };
 
 impl Runtime {
-    /// Starts to serve and to call, and returns as soon as both work.
+    /// Starts to serve and to call. Returns once a broker has answered, the topics were looked for, and every consumer was started:
+    /// groups are joined after that (`assigned` in the log), and a reply topic is found at the first call.
     ///
     /// Ends with an error that names it where a setting cannot work, no broker answers within
-    /// `connection_timeout`, or a topic of commands is missing. What ends serving later, [`Running::until_signal`] tells.
+    /// `connection_timeout`, or a topic of commands is missing. What ends serving later, [`Running::until`] and
+    /// [`Running::until_signal`] tell.
     pub async fn start(self) -> Result<Running, Error> {
         let config = self.config.ok_or_else(|| {
             Error::config(
@@ -53,12 +55,17 @@ impl Runtime {
         };
         let client = Client::new(Arc::new(transport), config.call_timeout);
 
+        let (failed, failures) = mpsc::unbounded_channel();
+        // From here on, what has started is stopped with the dropped handle: what is made now may panic.
+        let mut running =
+            Running::new(config, client, producer, pending, replies, replies_ended, tasks.clone(), failures);
+        let (config, client) = (running.config(), running.client());
         let mut states = self.states;
         for make in self.deferred {
             make(&client, &mut states);
         }
         let handling = Arc::new(Handling {
-            provided: Arc::new(Provided { states, client: client.clone() }),
+            provided: Arc::new(Provided { states, client }),
             clock_skew: config.clock_skew,
             limits: Limits {
                 headers: config.max_headers,
@@ -70,9 +77,6 @@ impl Runtime {
             watch: Watch::default(),
         });
 
-        let (failed, failures) = mpsc::unbounded_channel();
-        let mut running =
-            Running::new(config, client, producer, pending, replies, replies_ended, tasks.clone(), failures);
         log_what_is_served(&self.served);
         for served in self.served {
             // The retry topic is a source of the same records, which wait there for their time.
@@ -86,7 +90,6 @@ impl Runtime {
                     tasks.clone(),
                     running.stopping(),
                 );
-                // What has started before one that does not is stopped with the dropped handle.
                 running.add(ConsumerThread::start(running.config(), worker, failed.clone())?);
             }
         }
@@ -94,6 +97,9 @@ impl Runtime {
     }
 
     /// Starts, waits for SIGINT or SIGTERM, and shuts down. The whole of a service's `main`.
+    ///
+    /// Ends with `Ok` too where the signal comes before it has started. After it has returned, SIGINT and SIGTERM do not end the process
+    /// by themselves any more.
     ///
     /// Ends with an error where it cannot start, where serving cannot go on, or where a second signal comes before everything
     /// has ended.
