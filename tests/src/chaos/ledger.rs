@@ -36,7 +36,7 @@ impl Moment {
     }
 }
 
-/// A record in the topic of commands.
+/// A record in a topic: that of commands, unless another is said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub(super) struct Place {
     pub(super) partition: i32,
@@ -171,10 +171,16 @@ pub(super) enum LogEntry {
         place: Place,
         id: u64,
     },
+    /// `place` is that of the command.
     DeadLetter {
         place: Place,
         id: u64,
         status: String,
+    },
+    /// `place` is its own, in the topic of replies.
+    Reply {
+        place: Place,
+        id: u64,
     },
     /// Up to where a partition is committed, and how many records it has held.
     Committed {

@@ -1,6 +1,10 @@
-//! What Kafka holds in the end: every command, every dead letter, and how far each partition is committed.
+//! What Kafka holds in the end: every command, every reply, every dead letter, and how far each partition is committed.
 
-use std::{collections::BTreeMap, io, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    io,
+    time::Duration,
+};
 
 use rdkafka::{
     ClientConfig, Message as _, Offset, TopicPartitionList,
@@ -11,7 +15,7 @@ use rdkafka::{
 use serde::Deserialize;
 
 use super::{
-    contract::{DEAD_LETTERS, GROUP, TOPIC, Work},
+    contract::{DEAD_LETTERS, GROUP, REPLIES, TOPIC, Work},
     ledger::{LogEntry, Place, Writer},
 };
 
@@ -59,25 +63,30 @@ impl Log {
         for (partition, (committed, end)) in self.committed(partitions).map_err(io::Error::other)? {
             ledger.append(&LogEntry::Committed { partition, committed, end })?;
         }
+        let mut asked = HashMap::new();
         self.read(TOPIC, |message| {
-            let place = Place { partition: message.partition(), offset: message.offset() };
-            ledger.append(&LogEntry::Command { place, id: id(message)? })
+            let id = id(message)?;
+            if let Some(correlation_id) = header(message, "correlation-id") {
+                asked.insert(correlation_id.to_owned(), id);
+            }
+            ledger.append(&LogEntry::Command { place: place(message), id })
+        })?;
+        self.read(REPLIES, |message| {
+            let id = header(message, "correlation-id").and_then(|correlation_id| asked.get(correlation_id));
+            let nobody = || io::Error::other("a reply has the correlation id of no command");
+            ledger.append(&LogEntry::Reply { place: place(message), id: *id.ok_or_else(nobody)? })
         })?;
         self.read(DEAD_LETTERS, |message| {
-            let header = |name| {
-                let headers = message.headers()?;
-                let value = headers.iter().find(|header| header.key == name)?.value?;
-                std::str::from_utf8(value).ok()
-            };
             let missing = || io::Error::other("a dead letter does not say where it is from");
-            let place = Place {
-                partition: header("original-partition")
-                    .and_then(|text| text.parse().ok())
-                    .ok_or_else(missing)?,
-                offset: header("original-offset").and_then(|text| text.parse().ok()).ok_or_else(missing)?,
-            };
-            let status = header("status-code").unwrap_or_default().to_owned();
-            ledger.append(&LogEntry::DeadLetter { place, id: id(message)?, status })
+            let number = |name| header(message, name).ok_or_else(missing);
+            let partition = number("original-partition")?.parse().map_err(|_| missing())?;
+            let offset = number("original-offset")?.parse().map_err(|_| missing())?;
+            let status = header(message, "status-code").unwrap_or_default().to_owned();
+            ledger.append(&LogEntry::DeadLetter {
+                place: Place { partition, offset },
+                id: id(message)?,
+                status,
+            })
         })
     }
 
@@ -114,6 +123,15 @@ impl Log {
         }
         self.consumer.unassign().map_err(io::Error::other)
     }
+}
+
+fn place(message: &BorrowedMessage<'_>) -> Place {
+    Place { partition: message.partition(), offset: message.offset() }
+}
+
+fn header<'a>(message: &'a BorrowedMessage<'_>, name: &str) -> Option<&'a str> {
+    let value = message.headers()?.iter().find(|header| header.key == name)?.value?;
+    std::str::from_utf8(value).ok()
 }
 
 /// The command in a record.

@@ -59,7 +59,9 @@ impl Fields {
         match message.as_str() {
             "assigned" => Some(ServiceEntry::Assigned { at, partitions }),
             "revoked" => Some(ServiceEntry::Revoked { at, partitions, lost }),
-            "expired" => Some(ServiceEntry::Expired { at, place }),
+            "expired" | "a reply expired before it could be delivered" => {
+                Some(ServiceEntry::Expired { at, place })
+            }
             message if message.starts_with("the last commit failed") => {
                 Some(ServiceEntry::NotCommitted { at, partitions })
             }

@@ -29,8 +29,9 @@ impl Display for Report<'_> {
             row("in Kafka's log", verdict.stored),
             row("- of these, not known to their callers", verdict.stored_unknown),
             row("handlers run", verdict.handlers),
+            row("replies in Kafka's log", verdict.replies),
             row("dead-lettered", verdict.dead_lettered),
-            row("expired before a handler started", verdict.expired),
+            row("expired before a handler started, or before a reply was delivered", verdict.expired),
         ]);
         for kind in KINDS {
             let count = verdict.violations.iter().filter(|violation| violation.kind() == kind).count();

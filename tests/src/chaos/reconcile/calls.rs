@@ -1,6 +1,9 @@
 //! What became of every command.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
 
 use super::{
     super::{
@@ -8,7 +11,8 @@ use super::{
         ledger::{CallerEntry, Evidence, HandlerEnd, LogEntry, Moment, Outcome, Place, Reached},
     },
     Verdict, Violation,
-    handling::Handling,
+    handling::{Handling, Letter},
+    replies::Replies,
 };
 
 /// By how much a call may end after its deadline: the machine is busy.
@@ -17,11 +21,16 @@ const LATE: Duration = Duration::from_secs(3);
 /// By how much something may have come before it by the clock of another process of this machine.
 const EARLY: Duration = Duration::from_millis(50);
 
+/// The status of a command whose deadline passed before it could be tried again.
+const TOO_LATE: u16 = 504;
+
 /// The commands of a run, by id.
 pub(super) struct Calls<'a>(HashMap<u64, Call<'a>>);
 
 #[derive(Debug)]
 struct Call<'a> {
+    /// Whose it is: which of the callers.
+    caller: usize,
     work: &'a Work,
     at: Moment,
     deadline: Moment,
@@ -36,11 +45,14 @@ struct Call<'a> {
 impl<'a> Calls<'a> {
     pub(super) fn of(evidence: &'a Evidence, verdict: &mut Verdict) -> Self {
         let mut calls = HashMap::new();
-        for entry in evidence.callers.values().flatten() {
+        let entries = evidence.callers.values().enumerate();
+        for (caller, entry) in entries.flat_map(|(caller, all)| all.iter().map(move |entry| (caller, entry)))
+        {
             match entry {
                 CallerEntry::Sent { at, deadline, notify, work } => {
                     let (at, deadline, notify) = (*at, *deadline, *notify);
                     let call = Call {
+                        caller,
                         work,
                         at,
                         deadline,
@@ -70,7 +82,7 @@ impl<'a> Calls<'a> {
         Self(calls)
     }
 
-    pub(super) fn judge(mut self, handling: &Handling<'_>, verdict: &mut Verdict) {
+    pub(super) fn judge(mut self, handling: &Handling<'_>, mut replies: Replies, verdict: &mut Verdict) {
         for run in &handling.runs {
             let Some(call) = self.0.get_mut(&run.id) else {
                 verdict.violations.push(wrong(run.id, "was handled, and nobody sent it"));
@@ -88,6 +100,14 @@ impl<'a> Calls<'a> {
         verdict.commands = self.0.len() as u64;
         verdict.dead_lettered = handling.letters.len() as u64;
         verdict.expired = handling.expired.len() as u64;
+        verdict.replies = replies.count();
+        for call in self.0.values() {
+            if let Some((at, Outcome::Answered { .. } | Outcome::Remote { .. })) = call.ended {
+                replies.seen(call.caller, call.work.id, at);
+            }
+        }
+        replies.all_seen();
+        self.judge_stored_order(verdict);
         let mut answered = Vec::new();
         let mut ids: Vec<u64> = self.0.keys().copied().collect();
         ids.sort_unstable();
@@ -95,6 +115,7 @@ impl<'a> Calls<'a> {
             call.count(verdict);
             call.judge_end(verdict);
             call.judge_handling(handling, verdict);
+            call.judge_reply(handling, &replies, verdict);
             if let Some((at, Outcome::Answered { .. })) = call.ended {
                 answered.push(at.since(call.at));
             }
@@ -104,6 +125,19 @@ impl<'a> Calls<'a> {
         verdict.median_call = of_hundred(50);
         verdict.slow_call = of_hundred(99);
         verdict.longest_answered = answered.last().copied().unwrap_or_default();
+    }
+
+    /// Commands of one key are stored in the order they were sent in.
+    fn judge_stored_order(&self, verdict: &mut Verdict) {
+        let mut last: HashMap<(&str, i32), u64> = HashMap::new();
+        let stored =
+            self.0.values().flat_map(|call| call.places.iter().map(move |place| (*place, call.work)));
+        for (place, work) in stored.collect::<BTreeMap<_, _>>() {
+            let before = last.insert((&work.key, place.partition), work.number);
+            if before.is_some_and(|before| before > work.number) {
+                verdict.violations.push(Violation::Misplaced { id: work.id, place });
+            }
+        }
     }
 }
 
@@ -131,6 +165,14 @@ impl Call<'_> {
         self.ended.is_some_and(|(_, outcome)| acknowledged(outcome))
     }
 
+    /// Whether its caller was told that it never went off.
+    fn was_told_of_nothing_sent(&self) -> bool {
+        let not_sent = |outcome: &Outcome| {
+            matches!(outcome, Outcome::Overloaded | Outcome::Deadline { progress: Reached::NotSent })
+        };
+        self.ended.is_some_and(|(_, outcome)| not_sent(outcome))
+    }
+
     /// What its caller saw.
     fn judge_end(&self, verdict: &mut Verdict) {
         let id = self.work.id;
@@ -141,6 +183,11 @@ impl Call<'_> {
         let late = at.since(self.deadline);
         if late > LATE {
             verdict.violations.push(Violation::Hung { id, late: Some(late) });
+        }
+        if self.was_told_of_nothing_sent() && !self.places.is_empty() {
+            verdict
+                .violations
+                .push(wrong(id, "its caller was told that it was not sent, and the broker has it"));
         }
         if matches!(outcome, Outcome::Deadline { .. }) && self.is_early(at) {
             verdict.violations.push(wrong(id, "it ended at its deadline before that"));
@@ -194,19 +241,55 @@ impl Call<'_> {
             }
             [] => {}
             [place] => {
-                if let Some(at) = handling.expired.get(place)
-                    && self.is_early(*at)
-                {
+                let expired = handling.expired.get(place);
+                if expired.is_some() && self.notify {
+                    lost(Some(*place), "it expired, and it has no deadline");
+                } else if expired.is_some_and(|at| self.is_early(*at)) {
                     lost(Some(*place), "it expired before its deadline");
                 }
-                let is_lettered = handling.letters.contains(place);
+                let letter = handling.letters.get(place);
                 // With nobody to tell, a refusal is dead-lettered too.
                 let is_handled = self.done || (self.refused && !self.notify);
-                if !(is_lettered || is_handled || handling.expired.contains_key(place)) {
+                if !(letter.is_some() || is_handled || expired.is_some()) {
                     lost(Some(*place), "it was neither handled to its end, nor dead-lettered, nor expired");
+                }
+                if let Some(why) = letter.and_then(|letter| self.wrong_letter(letter)) {
+                    verdict.violations.push(wrong(id, why));
                 }
             }
             places => verdict.violations.push(Violation::StoredTwice { id, places: places.to_vec() }),
+        }
+    }
+
+    /// Why a dead letter is not the one of this command.
+    fn wrong_letter(&self, letter: &Letter<'_>) -> Option<String> {
+        if letter.id != self.work.id {
+            return Some(format!("its dead letter is of command {}", letter.id));
+        }
+        let expected: &[u16] = match self.work.task {
+            Task::Fail | Task::Flaky => &[FAILED, TOO_LATE],
+            Task::Panic => &[PANICKED, TOO_LATE],
+            Task::Refuse if self.notify => &[REFUSED],
+            Task::Quick | Task::Slow { .. } | Task::Refuse => &[],
+        };
+        let is_expected = letter.status.parse().is_ok_and(|status| expected.contains(&status));
+        (!is_expected)
+            .then(|| format!("it ({:?}) is a dead letter of status {}", self.work.task, letter.status))
+    }
+
+    /// What became of its reply.
+    fn judge_reply(&self, handling: &Handling<'_>, replies: &Replies, verdict: &mut Verdict) {
+        let id = self.work.id;
+        let [place] = self.places.as_slice() else { return };
+        let is_told = self.done || self.refused || handling.letters.contains_key(place);
+        if is_told && !self.notify && !replies.is_answered(id) && !handling.expired.contains_key(place) {
+            verdict.violations.push(Violation::ReplyLost { id, why: "there is none, and it did not expire" });
+        }
+        if matches!(self.ended, Some((_, Outcome::Deadline { .. })))
+            && replies.was_passed_over(self.caller, id, self.deadline)
+        {
+            let why = "its caller has read on beyond it, and called it late";
+            verdict.violations.push(Violation::ReplyLost { id, why });
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What the handlers did: order, overlaps, repetitions.
 
-use std::collections::{HashMap, HashSet};
+use std::{cmp::Ordering, collections::HashMap};
 
 use super::{
     super::ledger::{Evidence, HandlerEnd, LogEntry, Moment, Place, RunEntry, ServiceEntry},
@@ -24,10 +24,19 @@ pub(super) struct Run<'a> {
 /// How an assignment of a partition to an instance ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum AssignmentEnd {
+    /// Nothing says that it has.
+    Kept,
     /// With its instance, which was killed.
     Killed,
     Lost,
     GivenUp,
+}
+
+/// A dead letter: of which command, and of which status.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Letter<'a> {
+    pub(super) id: u64,
+    pub(super) status: &'a str,
 }
 
 /// Everything that the handlers of all instances did.
@@ -35,26 +44,38 @@ enum AssignmentEnd {
 pub(super) struct Handling<'a> {
     pub(super) runs: Vec<Run<'a>>,
     pub(super) expired: HashMap<Place, Moment>,
-    pub(super) letters: HashSet<Place>,
+    /// By the places of the commands that they are of.
+    pub(super) letters: HashMap<Place, Letter<'a>>,
     assignments: Vec<AssignmentEnd>,
 }
 
 impl<'a> Handling<'a> {
     /// Reads it from the ledgers. What cannot be within one assignment is found here, in the order of the lines.
     pub(super) fn of(evidence: &'a Evidence, verdict: &mut Verdict) -> Self {
-        let letter = |entry: &LogEntry| match entry {
-            LogEntry::DeadLetter { place, .. } => Some(*place),
+        let letter = |entry: &'a LogEntry| match entry {
+            LogEntry::DeadLetter { place, id, status } => Some((*place, Letter { id: *id, status })),
             _ => None,
         };
         let letters = evidence.log.iter().filter_map(letter).collect();
         let mut handling = Self { letters, ..Self::default() };
         for (service, entries) in &evidence.services {
-            handling.read(service, entries, verdict);
+            let was_killed =
+                |entry: &RunEntry| matches!(entry, RunEntry::InstanceKilled { name, .. } if name == service);
+            let unsaid =
+                if evidence.run.iter().any(was_killed) { AssignmentEnd::Killed } else { AssignmentEnd::Kept };
+            handling.read(service, entries, unsaid, verdict);
         }
         handling
     }
 
-    fn read(&mut self, service: &'a str, entries: &'a [ServiceEntry], verdict: &mut Verdict) {
+    /// `unsaid` is how those assignments have ended of which that is not written.
+    fn read(
+        &mut self,
+        service: &'a str,
+        entries: &'a [ServiceEntry],
+        unsaid: AssignmentEnd,
+        verdict: &mut Verdict,
+    ) {
         let mut current: HashMap<i32, usize> = HashMap::new();
         let mut last_at: HashMap<Place, usize> = HashMap::new();
         let mut last_of: HashMap<(usize, &str), usize> = HashMap::new();
@@ -63,7 +84,7 @@ impl<'a> Handling<'a> {
                 ServiceEntry::Assigned { partitions, .. } => {
                     for partition in partitions {
                         current.insert(*partition, self.assignments.len());
-                        self.assignments.push(AssignmentEnd::Killed);
+                        self.assignments.push(unsaid);
                     }
                 }
                 ServiceEntry::Revoked { partitions, lost, .. } => {
@@ -124,18 +145,14 @@ impl<'a> Handling<'a> {
             return Some("started while the handler of another record of its key ran");
         };
         let failed = matches!(how, HandlerEnd::Failed | HandlerEnd::Panicked);
-        if next.place.offset < previous.place.offset {
-            Some("started after a later record of its key")
-        } else if next.place.offset == previous.place.offset {
-            (!failed).then_some("handled twice within one assignment")
-        } else if failed
-            && !self.letters.contains(&previous.place)
-            && !self.expired.contains_key(&previous.place)
-        {
-            Some("started before a record of its key that was to be retried")
-        } else {
-            (next.number <= previous.number)
-                .then_some("stored after a command of its key that was sent later")
+        match next.place.offset.cmp(&previous.place.offset) {
+            Ordering::Less => Some("started after a later record of its key"),
+            Ordering::Equal => (!failed).then_some("handled twice within one assignment"),
+            Ordering::Greater => {
+                let is_over =
+                    self.letters.contains_key(&previous.place) || self.expired.contains_key(&previous.place);
+                (failed && !is_over).then_some("started before a record of its key that was to be retried")
+            }
         }
     }
 
@@ -155,7 +172,7 @@ impl<'a> Handling<'a> {
                 *match self.assignments[first.assignment] {
                     AssignmentEnd::Killed => &mut verdict.again_after_kill,
                     AssignmentEnd::Lost => &mut verdict.again_after_loss,
-                    AssignmentEnd::GivenUp => &mut verdict.again_after_revocation,
+                    AssignmentEnd::GivenUp | AssignmentEnd::Kept => &mut verdict.again_after_revocation,
                 } += 1;
             }
         }

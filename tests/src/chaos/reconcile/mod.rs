@@ -3,18 +3,20 @@
 //! - [`violation`]: what may not be
 //! - [`handling`]: what the handlers did: order, overlaps, repetitions
 //! - [`calls`]: what became of every command
+//! - [`replies`]: whether every reply is there, and was seen
 //! - [`progress`]: how long things stood still after a fault
 
 mod calls;
 mod handling;
 mod progress;
+mod replies;
 #[cfg(test)]
 mod tests;
 mod violation;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use self::{calls::Calls, handling::Handling};
+use self::{calls::Calls, handling::Handling, replies::Replies};
 pub(super) use self::{
     progress::AfterFault,
     violation::{KINDS, Violation},
@@ -31,6 +33,8 @@ pub(super) struct Verdict {
     pub(super) stored: u64,
     /// Of these, those whose callers could not know it.
     pub(super) stored_unknown: u64,
+    /// Replies that are in Kafka's log.
+    pub(super) replies: u64,
     pub(super) dead_lettered: u64,
     pub(super) expired: u64,
     pub(super) handlers: u64,
@@ -54,7 +58,7 @@ pub(super) fn reconcile(evidence: &Evidence) -> Verdict {
     let mut verdict = Verdict::default();
     let handling = Handling::of(evidence, &mut verdict);
     handling.judge(evidence, &mut verdict);
-    Calls::of(evidence, &mut verdict).judge(&handling, &mut verdict);
+    Calls::of(evidence, &mut verdict).judge(&handling, Replies::of(evidence), &mut verdict);
     for entry in &evidence.log {
         if let LogEntry::Committed { partition, committed, end } = *entry
             && committed != end

@@ -63,11 +63,79 @@ fn a_command_that_failed_is_lost_without_its_dead_letter() {
         }
         let code = Some(work(4, Task::Fail).code());
         ledgers.saw(4, Outcome::Remote { status: 503, name: "Failed".to_owned(), code });
+        ledgers.replied(4);
         if lettered {
             ledgers.letter(4);
         }
         assert_eq!(ledgers.violation(), violation);
     }
+}
+
+#[test]
+fn a_dead_letter_of_another_command_or_of_one_that_does_not_fail_is_wrong() {
+    let mut ledgers = Ledgers::well();
+    ledgers.sent(4, Task::Fail);
+    ledgers.letter_of(4, 3);
+    ledgers.replied(4);
+    ledgers.saw(4, Outcome::Deadline { progress: Reached::Acknowledged });
+    assert_eq!(ledgers.violation(), Some("wrong answers"));
+
+    let mut ledgers = Ledgers::well();
+    ledgers.letter(3);
+    assert_eq!(ledgers.violation(), Some("wrong answers"));
+}
+
+#[test]
+fn a_reply_that_is_in_no_topic_is_lost_unless_it_expired() {
+    for (expired, violation) in [(false, Some("replies lost")), (true, None)] {
+        let mut ledgers = Ledgers::well();
+        ledgers.sent(4, Task::Quick);
+        ledgers.handled("a", 4, 4);
+        let at = ledgers.deadline();
+        if expired {
+            ledgers.service("a", ServiceEntry::Expired { at, place: place(4) });
+        }
+        ledgers.saw(4, Outcome::Deadline { progress: Reached::Acknowledged });
+        assert_eq!(ledgers.violation(), violation);
+    }
+}
+
+#[test]
+fn a_reply_that_its_caller_has_read_on_beyond_is_lost() {
+    for (offset, violation) in [(4, Some("replies lost")), (6, None)] {
+        let mut ledgers = Ledgers::well();
+        for number in [4, 5] {
+            ledgers.sent(number, Task::Quick);
+            ledgers.handled("a", number, i64::try_from(number).expect("a small number"));
+        }
+        ledgers.replied_at(4, offset);
+        ledgers.answered(5);
+        ledgers.saw(4, Outcome::Deadline { progress: Reached::Acknowledged });
+        assert_eq!(ledgers.violation(), violation, "its offset is {offset}, and that of the next is 5");
+    }
+}
+
+#[test]
+fn a_command_that_is_said_not_to_be_sent_and_is_in_the_log_is_wrong() {
+    for outcome in [Outcome::Overloaded, Outcome::Deadline { progress: Reached::NotSent }] {
+        let mut ledgers = Ledgers::well();
+        ledgers.sent(4, Task::Quick);
+        ledgers.handled("a", 4, 4);
+        ledgers.replied(4);
+        ledgers.saw(4, outcome);
+        assert_eq!(ledgers.violation(), Some("wrong answers"));
+    }
+}
+
+#[test]
+fn a_command_without_a_deadline_that_expires_is_lost() {
+    let mut ledgers = Ledgers::well();
+    ledgers.not_stored(4, Task::Quick, true);
+    ledgers.evidence.log.push(LogEntry::Command { place: place(4), id: 4 });
+    let at = ledgers.deadline();
+    ledgers.service("a", ServiceEntry::Expired { at, place: place(4) });
+    ledgers.saw(4, Outcome::Taken);
+    assert_eq!(ledgers.violation(), Some("lost"));
 }
 
 #[test]
@@ -95,6 +163,7 @@ fn a_call_that_ends_at_its_deadline_before_that_is_wrong() {
     let mut ledgers = Ledgers::well();
     ledgers.sent(4, Task::Quick);
     ledgers.handled("a", 4, 4);
+    ledgers.replied(4);
     let at = ledgers.at();
     let outcome = Outcome::Deadline { progress: Reached::Acknowledged };
     ledgers.caller(CallerEntry::Ended { at, id: 4, outcome });
@@ -106,12 +175,14 @@ fn a_call_that_ends_long_after_its_deadline_or_never_has_hung() {
     let mut ledgers = Ledgers::well();
     ledgers.sent(4, Task::Quick);
     ledgers.handled("a", 4, 4);
+    ledgers.replied(4);
     assert_eq!(ledgers.violation(), Some("hung"), "it never ended");
 
     for (late, violation) in [(1, None), (10, Some("hung"))] {
         let mut ledgers = Ledgers::well();
         ledgers.sent(4, Task::Quick);
         ledgers.handled("a", 4, 4);
+        ledgers.replied(4);
         ledgers.clock += late * SECOND;
         ledgers.saw(4, Outcome::Deadline { progress: Reached::Acknowledged });
         assert_eq!(ledgers.violation(), violation, "{late} s late");
@@ -123,6 +194,7 @@ fn the_answer_to_another_command_is_wrong() {
     let mut ledgers = Ledgers::well();
     ledgers.sent(4, Task::Quick);
     ledgers.handled("a", 4, 4);
+    ledgers.replied(4);
     ledgers.saw(4, Outcome::Answered { sum: work(3, Task::Quick).answer() });
     assert_eq!(ledgers.violation(), Some("wrong answers"));
 }
@@ -132,6 +204,7 @@ fn an_error_that_the_command_does_not_have_is_wrong() {
     let mut ledgers = Ledgers::well();
     ledgers.sent(4, Task::Quick);
     ledgers.handled("a", 4, 4);
+    ledgers.replied(4);
     ledgers.saw(4, Outcome::Remote { status: 500, name: "InternalServerError".to_owned(), code: None });
     assert_eq!(ledgers.violation(), Some("wrong answers"));
 }
@@ -140,7 +213,8 @@ fn an_error_that_the_command_does_not_have_is_wrong() {
 fn an_answer_before_any_handler_has_worked_is_wrong() {
     let mut ledgers = Ledgers::well();
     ledgers.sent(4, Task::Quick);
-    ledgers.letter(4);
+    let at = ledgers.deadline();
+    ledgers.service("a", ServiceEntry::Expired { at, place: place(4) });
     ledgers.answered(4);
     assert_eq!(ledgers.violation(), Some("wrong answers"));
 }
@@ -153,6 +227,7 @@ fn handlers_of_one_key_out_of_order_within_an_assignment_are_found() {
         for number in [4, 5] {
             ledgers.sent(number, Task::Quick);
             ledgers.saw(number, Outcome::Deadline { progress: Reached::Acknowledged });
+            ledgers.replied(number);
         }
         ledgers
     };
@@ -203,15 +278,16 @@ fn commands_that_are_stored_in_another_order_than_they_were_sent_in_are_found() 
     ledgers.handled("a", 4, 5);
     ledgers.answered(4);
     ledgers.answered(5);
-    assert_eq!(ledgers.violation(), Some("order violations within an assignment"));
+    assert_eq!(ledgers.violation(), Some("stored out of order"));
 }
 
 #[test]
 fn a_new_assignment_begins_again_and_repetitions_are_counted_by_how_the_last_one_ended() {
     for (lost, counts) in [(None, (3, 0, 0)), (Some(true), (0, 3, 0)), (Some(false), (0, 0, 3))] {
         let mut ledgers = Ledgers::well();
-        if let Some(lost) = lost {
-            ledgers.revoked("a", lost);
+        match lost {
+            Some(lost) => ledgers.revoked("a", lost),
+            None => ledgers.killed("a"),
         }
         ledgers.assigned("b");
         for number in 1..=3 {
@@ -249,8 +325,7 @@ fn what_a_killed_instance_had_begun_ends_with_it() {
     let mut ledgers = Ledgers::well();
     ledgers.sent(4, Task::Quick);
     ledgers.started("a", 4, 4);
-    let at = ledgers.at();
-    ledgers.evidence.run.push(RunEntry::InstanceKilled { at, name: "a".to_owned() });
+    ledgers.killed("a");
     ledgers.assigned("b");
     ledgers.handled("b", 4, 4);
     ledgers.answered(4);

@@ -9,6 +9,8 @@ use super::super::ledger::Place;
 pub(crate) enum Violation {
     /// The broker had it, and it was neither handled to its end, nor dead-lettered, nor expired.
     Lost { id: u64, place: Option<Place>, why: &'static str },
+    /// Its reply is in no topic, or its caller passed it over.
+    ReplyLost { id: u64, why: &'static str },
     /// A call that ended later than its deadline and a small bound, or not at all.
     Hung { id: u64, late: Option<Duration> },
     /// Not the answer to this command.
@@ -17,6 +19,8 @@ pub(crate) enum Violation {
     Order { service: String, key: String, place: Place, why: &'static str },
     /// Handlers of one key that ran at once in two assignments that were given up in good order.
     Overlap { service: String, key: String, place: Place },
+    /// A command that is stored behind a later one of its key.
+    Misplaced { id: u64, place: Place },
     /// One command at two places of the log.
     StoredTwice { id: u64, places: Vec<Place> },
     /// What is finished was not committed in the end.
@@ -26,12 +30,14 @@ pub(crate) enum Violation {
 }
 
 /// The kinds, as the report counts them.
-pub(crate) const KINDS: [&str; 8] = [
+pub(crate) const KINDS: [&str; 10] = [
     "lost",
+    "replies lost",
     "hung",
     "wrong answers",
     "order violations within an assignment",
     "overlaps of assignments that were given up",
+    "stored out of order",
     "stored twice",
     "partitions not committed to their end",
     "processes that died by themselves",
@@ -42,13 +48,15 @@ impl Violation {
     pub(crate) fn kind(&self) -> &'static str {
         KINDS[match self {
             Self::Lost { .. } => 0,
-            Self::Hung { .. } => 1,
-            Self::Wrong { .. } => 2,
-            Self::Order { .. } => 3,
-            Self::Overlap { .. } => 4,
-            Self::StoredTwice { .. } => 5,
-            Self::NotCommitted { .. } => 6,
-            Self::Died { .. } => 7,
+            Self::ReplyLost { .. } => 1,
+            Self::Hung { .. } => 2,
+            Self::Wrong { .. } => 3,
+            Self::Order { .. } => 4,
+            Self::Overlap { .. } => 5,
+            Self::Misplaced { .. } => 6,
+            Self::StoredTwice { .. } => 7,
+            Self::NotCommitted { .. } => 8,
+            Self::Died { .. } => 9,
         }]
     }
 }
@@ -58,6 +66,7 @@ impl fmt::Display for Violation {
         match self {
             Self::Lost { id, place: Some(place), why } => write!(f, "command {id} at {place} is lost: {why}"),
             Self::Lost { id, place: None, why } => write!(f, "command {id} is lost: {why}"),
+            Self::ReplyLost { id, why } => write!(f, "the reply to command {id} is lost: {why}"),
             Self::Hung { id, late: Some(late) } => {
                 write!(f, "the call of command {id} ended {late:?} after its deadline")
             }
@@ -66,6 +75,9 @@ impl fmt::Display for Violation {
             Self::Order { service, key, place, why } => write!(f, "{service}, key {key}, {place}: {why}"),
             Self::Overlap { service, key, place } => {
                 write!(f, "{service}, key {key}, {place}: started while another instance ran the key")
+            }
+            Self::Misplaced { id, place } => {
+                write!(f, "command {id} at {place} is stored behind a later one of its key")
             }
             Self::StoredTwice { id, places } => {
                 write!(f, "command {id} is stored {} times:", places.len())?;

@@ -70,7 +70,17 @@ impl Ledgers {
         self.caller(CallerEntry::Ended { at, id: number, outcome });
     }
 
+    /// The reply to a command is stored; at the offset of its number.
+    pub(super) fn replied(&mut self, number: u64) {
+        self.replied_at(number, i64::try_from(number).expect("a small number"));
+    }
+
+    pub(super) fn replied_at(&mut self, number: u64, offset: i64) {
+        self.evidence.log.push(LogEntry::Reply { place: place(offset), id: number });
+    }
+
     pub(super) fn answered(&mut self, number: u64) {
+        self.replied(number);
         self.saw(number, Outcome::Answered { sum: work(number, Task::Quick).answer() });
     }
 
@@ -100,8 +110,18 @@ impl Ledgers {
     }
 
     pub(super) fn letter(&mut self, number: u64) {
+        self.letter_of(number, number);
+    }
+
+    /// A dead letter that says it is of a place, and has a command.
+    pub(super) fn letter_of(&mut self, number: u64, id: u64) {
         let place = place(i64::try_from(number).expect("a small number"));
-        self.evidence.log.push(LogEntry::DeadLetter { place, id: number, status: "503".to_owned() });
+        self.evidence.log.push(LogEntry::DeadLetter { place, id, status: "503".to_owned() });
+    }
+
+    pub(super) fn killed(&mut self, service: &str) {
+        let (at, name) = (self.at(), service.to_owned());
+        self.evidence.run.push(RunEntry::InstanceKilled { at, name });
     }
 
     pub(super) fn verdict(mut self) -> Verdict {
