@@ -67,7 +67,8 @@ async fn every_command_once(client: &Client) -> Result<(), CallError> {
     .await?;
     let get = GetBalance { account: own.clone() };
     told("bybit.get_balance", client.get_balance(get), |balance| amount(balance.cents)).await?;
-    let order = PlaceOrder { account: own.clone(), symbol: "BTC".to_owned(), cents: 25_000 };
+    let order =
+        PlaceOrder { id: "first".to_owned(), account: own.clone(), symbol: "BTC".to_owned(), cents: 25_000 };
     told("bybit.place_order", client.place_order(order), |placed| {
         format!("order {}, {} left", placed.number, amount(placed.cents_left))
     })

@@ -90,8 +90,13 @@ async fn story(
     })
     .await?;
     line("", format_args!("the first reply, {} after the start of the process", millis(started.elapsed())));
-    let order = |cents| PlaceOrder { account: own.clone(), symbol: "BTC".to_owned(), cents };
-    told("bybit.place_order", client.place_order(order(25_000)), |placed| {
+    let order = |id: &str, cents| PlaceOrder {
+        id: id.to_owned(),
+        account: own.clone(),
+        symbol: "BTC".to_owned(),
+        cents,
+    };
+    told("bybit.place_order", client.place_order(order("first", 25_000)), |placed| {
         format!("order {}, {} left", placed.number, amount(placed.cents_left))
     })
     .await?;
@@ -107,7 +112,7 @@ async fn story(
     .await?;
 
     heading("Errors keep their meaning");
-    fails("bybit.place_order", client.place_order(order(100_000))).await?;
+    fails("bybit.place_order", client.place_order(order("second", 100_000))).await?;
     let message = SendMessage { conversation: own.clone(), text: "/balance nobody".to_owned() };
     fails("chat.send_message", client.send_message(message)).await?;
     fails("bybit.withdraw", client.withdraw(own.clone())).await?;

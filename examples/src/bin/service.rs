@@ -2,7 +2,8 @@
 //!
 //! `KAFKA_BROKERS=localhost:9092 cargo run -p examples --bin service`
 //!
-//! Run as many of it as you like: Kafka shares the partitions out among them.
+//! Run as many of it as you like: Kafka shares the partitions out among them. What one of them is told it keeps in its memory, where
+//! the others do not find it: a service of yours has a database for that.
 
 use std::error::Error;
 

@@ -57,6 +57,8 @@ pub struct Balance {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PlaceOrder {
+    /// Which order of the account it is, by whoever places it: one that comes again is placed once.
+    pub id: String,
     /// Who pays.
     pub account: String,
     /// What is bought, such as `BTC`.
@@ -70,7 +72,7 @@ pub struct PlaceOrder {
 #[serde(rename_all = "camelCase")]
 pub struct OrderPlaced {
     /// Which order of the account it is: 1 for the first.
-    pub number: u32,
+    pub number: usize,
     /// What is left in the account, in cents.
     pub cents_left: u64,
 }

@@ -1,9 +1,6 @@
 //! The impl of a contract that sends events, and the free function that takes every one of them.
 
-use std::{
-    mem,
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use kafka_rpc::{Client, RpcError, State, kafka_handler};
 use tokio::sync::broadcast;
@@ -41,12 +38,14 @@ impl Alerts for AlertsService {
 
     /// The caller has its answer once Kafka has the events, not once somebody has handled them.
     async fn report_price(&self, price: ReportPrice, client: Client) -> Result<PriceReported, RpcError> {
-        let gone_off = self.take_gone_off(&price);
-        let triggered = gone_off.len();
-        for alert in gone_off {
+        let gone_off = self.gone_off(&price);
+        for alert in gone_off.clone() {
             client.on_alert(AlertEvent { alert, cents: price.cents }).notify().await?;
         }
-        Ok(PriceReported { triggered })
+        // After that: where an event cannot be sent, this is tried again, and finds its alert. One that was sent may be sent again.
+        // Reports of one symbol come one at a time.
+        self.take_off(&gone_off);
+        Ok(PriceReported { triggered: gone_off.len() })
     }
 }
 
@@ -55,13 +54,14 @@ impl AlertsService {
         self.alerts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes the alerts off the book that a price sets off.
-    fn take_gone_off(&self, price: &ReportPrice) -> Vec<Alert> {
-        let mut book = self.book();
-        let goes_off = |alert: &Alert| alert.symbol == price.symbol && alert.above_cents <= price.cents;
-        let (gone_off, set) = mem::take(&mut book.set).into_iter().partition(goes_off);
-        book.set = set;
-        gone_off
+    /// The alerts on the book that a price sets off.
+    fn gone_off(&self, price: &ReportPrice) -> Vec<Alert> {
+        let goes_off = |alert: &&Alert| alert.symbol == price.symbol && alert.above_cents <= price.cents;
+        self.book().set.iter().filter(goes_off).cloned().collect()
+    }
+
+    fn take_off(&self, alerts: &[Alert]) {
+        self.book().set.retain(|alert| !alerts.contains(alert));
     }
 }
 

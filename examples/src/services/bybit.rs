@@ -21,7 +21,8 @@ pub struct BybitService {
 #[derive(Debug)]
 struct Account {
     cents: u64,
-    orders: u32,
+    /// By their ids.
+    orders: HashMap<String, OrderPlaced>,
 }
 
 /// What goes wrong at the exchange. The handlers speak of it in these terms; callers see what `From` makes of them.
@@ -59,7 +60,9 @@ impl Bybit for BybitService {
             return Err(ExchangeError::InvalidApiKey);
         }
         // Opening it twice is opening it once: a command can be delivered again.
-        self.accounts().entry(request.account.clone()).or_insert(Account { cents: OPENING_CENTS, orders: 0 });
+        self.accounts()
+            .entry(request.account.clone())
+            .or_insert(Account { cents: OPENING_CENTS, orders: HashMap::new() });
         Ok(Connected { account: request.account, owner })
     }
 
@@ -75,12 +78,17 @@ impl Bybit for BybitService {
         let Some(account) = accounts.get_mut(&request.account) else {
             return Err(ExchangeError::NoSuchAccount(request.account));
         };
+        // A command can be delivered again: what it asks for is done once, and answered as it was.
+        if let Some(placed) = account.orders.get(&request.id) {
+            return Ok(placed.clone());
+        }
         let Some(cents_left) = account.cents.checked_sub(request.cents) else {
             return Err(ExchangeError::InsufficientBalance { cents: account.cents });
         };
         account.cents = cents_left;
-        account.orders += 1;
-        Ok(OrderPlaced { number: account.orders, cents_left })
+        let placed = OrderPlaced { number: account.orders.len() + 1, cents_left };
+        account.orders.insert(request.id, placed.clone());
+        Ok(placed)
     }
 }
 
@@ -99,11 +107,21 @@ mod tests {
     async fn an_order_is_paid_for_once_and_only_with_money_that_is_there() {
         let bybit = BybitService::default();
         let connect = Connect { account: "main".to_owned(), api_key: "key".to_owned() };
-        let order = |cents| PlaceOrder { account: "main".to_owned(), symbol: "BTC".to_owned(), cents };
+        let order = |id: &str, cents| PlaceOrder {
+            id: id.to_owned(),
+            account: "main".to_owned(),
+            symbol: "BTC".to_owned(),
+            cents,
+        };
 
-        assert_eq!(bybit.place_order(order(1)).await, Err(ExchangeError::NoSuchAccount("main".to_owned())));
+        let placed = bybit.place_order(order("a", 99_999)).await;
+        assert_eq!(placed, Err(ExchangeError::NoSuchAccount("main".to_owned())));
         bybit.connect(connect, UserId("ada".to_owned())).await.expect("a key is all it takes");
-        assert_eq!(bybit.place_order(order(99_999)).await, Ok(OrderPlaced { number: 1, cents_left: 1 }));
-        assert_eq!(bybit.place_order(order(2)).await, Err(ExchangeError::InsufficientBalance { cents: 1 }));
+        for _ in 0..2 {
+            let placed = bybit.place_order(order("a", 99_999)).await;
+            assert_eq!(placed, Ok(OrderPlaced { number: 1, cents_left: 1 }), "it came again");
+        }
+        let placed = bybit.place_order(order("b", 2)).await;
+        assert_eq!(placed, Err(ExchangeError::InsufficientBalance { cents: 1 }));
     }
 }
