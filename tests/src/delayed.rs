@@ -15,7 +15,7 @@ use tokio::{
         TcpListener, TcpStream,
         tcp::{OwnedReadHalf, OwnedWriteHalf},
     },
-    sync::mpsc,
+    sync::{Notify, mpsc},
     time::{self, Instant},
 };
 
@@ -30,6 +30,17 @@ const CHUNK: usize = 64 << 10;
 pub struct Delayed {
     listener: TcpListener,
     port: u16,
+}
+
+/// A way that carries.
+#[derive(Debug, Clone)]
+pub struct Way(Arc<Notify>);
+
+impl Way {
+    /// Cuts every connection. Others are made at once by whoever wants to.
+    pub fn cut(&self) {
+        self.0.notify_waiters();
+    }
 }
 
 impl Delayed {
@@ -47,7 +58,9 @@ impl Delayed {
 
     /// Carries what comes to a broker and back as long as the tokio runtime lives, and each way later by this on connections
     /// to a coordinator: that is where members of a group say what they have to say of it, and commit.
-    pub fn carry_to(self, broker: String, delay: Duration) {
+    pub fn carry_to(self, broker: String, delay: Duration) -> Way {
+        let way = Way(Arc::default());
+        let cuts = Arc::clone(&way.0);
         tokio::spawn(async move {
             while let Ok((client, _)) = self.listener.accept().await {
                 // A broker that is not there ends the connection.
@@ -64,15 +77,18 @@ impl Delayed {
                 let answered = move |_: &[u8]| {
                     if answers_slowly.load(Ordering::Relaxed) { delay } else { Duration::ZERO }
                 };
+                let cuts = Arc::clone(&cuts);
                 tokio::spawn(async move {
                     // Whatever ends first drops both connections.
                     tokio::select! {
+                        () = cuts.notified() => {}
                         () = carry(from_client, to_broker, asked) => {}
                         () = carry(from_broker, to_client, answered) => {}
                     }
                 });
             }
         });
+        way
     }
 }
 

@@ -6,9 +6,11 @@
 //! - [`delayed`]: a way to a broker that takes time
 //! - [`interop`]: programs of other languages on the other side
 //! - [`mod@interrupt`]: being told to end by a signal
-//! - [`mocked`]: a caller on a broker that is told to fail
+//! - [`load`]: calls without end
+//! - [`mocked`]: callers and services on a broker that is told to fail
 //! - [`orders`]: a contract, and a service that notes what it does
 //! - [`peer`]: somebody on the other side, who speaks bytes
+//! - [`process`]: processes of this machine
 //! - [`service`]: the service as a process of its own, which can be killed
 //! - [`wait`]: waiting for a condition, with a bound
 
@@ -18,10 +20,11 @@ pub mod counted;
 pub mod delayed;
 pub mod interop;
 pub mod interrupt;
+pub mod load;
 pub mod mocked;
 pub mod orders;
 pub mod peer;
-mod process;
+pub mod process;
 pub mod service;
 mod skipped;
 pub mod wait;

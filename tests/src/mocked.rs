@@ -1,12 +1,16 @@
-//! A caller on a broker that is told to fail.
+//! Callers and services on a broker that is told to fail.
 
 use kafka_rpc::{Config, Running, Runtime};
 use rdkafka::{mocking::MockCluster, producer::DefaultProducerContext};
 
 use crate::{
     Peer, Record,
-    orders::{OrdersClient as _, REPLIES, TOPIC},
+    cluster::started,
+    orders::{OrderService, Orders as _, OrdersClient as _, REPLIES, TOPIC},
 };
+
+/// A broker in the process that a test can tell what to do.
+pub type Broker = MockCluster<'static, DefaultProducerContext>;
 
 /// A caller whose reply topic, like the topic it calls, has one partition and is being read already: its first call, `first`,
 /// has been answered.
@@ -31,4 +35,28 @@ pub async fn caller_on(broker: &MockCluster<'_, DefaultProducerContext>) -> Runn
     let (first, ()) = tokio::join!(running.client().echo("first".to_owned()), answer);
     assert_eq!(first, Ok("first".to_owned()));
     running
+}
+
+/// A broker with these topics, each with so many partitions.
+///
+/// # Panics
+///
+/// If it cannot be made.
+pub fn broker_with(topics: &[(&str, i32)]) -> Broker {
+    let broker = MockCluster::new(1).unwrap_or_else(|error| panic!("{error}"));
+    for (topic, partitions) in topics {
+        broker.create_topic(topic, *partitions, 1).unwrap_or_else(|error| panic!("{topic}: {error}"));
+    }
+    broker
+}
+
+/// The service of orders on such a broker.
+///
+/// # Panics
+///
+/// If it does not start.
+pub async fn serving_on(broker: &Broker, service: &OrderService) -> Running {
+    let config = Config::new(broker.bootstrap_servers()).property("fetch.wait.max.ms", "1");
+    let runtime = Runtime::builder().config(config).provide(service.clone()).without_registry();
+    started(runtime.handlers(OrderService::handlers())).await
 }

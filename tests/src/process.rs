@@ -11,12 +11,12 @@ use std::{
 const FREEZE_WITHIN: Duration = Duration::from_secs(5);
 
 /// Sends a signal by its name, such as `TERM`, `STOP` or `CONT`.
-pub(crate) fn signal(process: &Child, name: &str) -> io::Result<()> {
+pub fn signal(process: &Child, name: &str) -> io::Result<()> {
     kill(name, &process.id().to_string())
 }
 
 /// The same to a process and all that it has started, where it has a group of its own.
-pub(crate) fn signal_group(process: &Child, name: &str) -> io::Result<()> {
+pub fn signal_group(process: &Child, name: &str) -> io::Result<()> {
     kill(name, &format!("-{}", process.id()))
 }
 
@@ -25,7 +25,7 @@ fn kill(name: &str, whom: &str) -> io::Result<()> {
 }
 
 /// Freezes a process, and returns once it is frozen: when `kill` ends, a thread may still run for a moment, and answer.
-pub(crate) fn freeze(process: &Child) -> io::Result<()> {
+pub fn freeze(process: &Child) -> io::Result<()> {
     signal(process, "STOP")?;
     let until = Instant::now() + FREEZE_WITHIN;
     while !is_frozen(process.id())? {
@@ -53,7 +53,7 @@ fn is_frozen(id: u32) -> io::Result<bool> {
 }
 
 /// Runs a command to its end; an error holds what it said.
-pub(crate) fn run(command: &mut Command) -> io::Result<()> {
+pub fn run(command: &mut Command) -> io::Result<()> {
     let output = command.output()?;
     if output.status.success() {
         return Ok(());
@@ -67,7 +67,7 @@ pub(crate) fn run(command: &mut Command) -> io::Result<()> {
 }
 
 /// Ends this process once the one that has started it has gone, however that ended: it holds the other end of this one's input.
-pub(crate) fn end_with_parent() {
+pub fn end_with_parent() {
     thread::spawn(|| {
         let _gone = io::copy(&mut io::stdin(), &mut io::sink());
         process::exit(1);

@@ -26,8 +26,7 @@ async fn serve(cluster: &Cluster, service: &OrderService) -> Running {
 }
 
 async fn serve_with_drain(cluster: &Cluster, service: &OrderService, drain: Duration) -> Running {
-    let runtime = cluster.runtime(cluster.config().drain_timeout(drain));
-    started(runtime.provide(service.clone()).handlers(<OrderService as Orders>::handlers())).await
+    cluster.serve_orders(cluster.config().drain_timeout(drain), service).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -205,6 +204,25 @@ async fn a_shutdown_waits_for_what_runs_and_for_no_retry_that_would_start_meanwh
     let shut_down = tokio::time::timeout(tests::BOUND / 2, running.shutdown()).await;
     shut_down.expect("what ran has ended").expect("a clean shutdown");
     assert_eq!(cluster.committed_sum("down", "down-commands", 1), 0, "nothing of it is final");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_runs_at_shutdown_is_waited_for_and_committed() {
+    let cluster = Cluster::start();
+    cluster.create_topic(TOPIC, 1).await;
+    let service = OrderService::default();
+    service.hold("held");
+    let running = serve_with_drain(&cluster, &service, 2 * tests::BOUND).await;
+    cluster.peer().send(&cluster.name(TOPIC), &Record::new(place("held", 1)).key("held")).await;
+    eventually("it has started", || (service.started().len() == 1).then_some(())).await;
+    let shutting_down = tokio::spawn(running.shutdown());
+    // A shutdown that does not wait has committed nothing, and has ended by then, or will with this.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(!shutting_down.is_finished(), "it has not waited");
+    service.release("held");
+    shutting_down.await.expect("no panic").expect("a clean shutdown");
+    assert_eq!(service.ended(), [order("held", 1)]);
+    assert_eq!(cluster.committed_sum(GROUP, TOPIC, 1), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

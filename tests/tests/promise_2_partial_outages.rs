@@ -1,38 +1,16 @@
 //! Promise 2 where a part of the cluster is away, or slow: the rest goes on.
 
 use futures_util::future::join_all;
-use kafka_rpc::{Config, Running, Runtime};
-use rdkafka::{mocking::MockCluster, producer::DefaultProducerContext};
 use tests::{
     Peer, Record, eventually,
-    orders::{DEAD_LETTERS, OrderService, Orders as _, REPLIES, TOPIC, fail, order, place},
+    mocked::{broker_with, serving_on},
+    orders::{DEAD_LETTERS, OrderService, REPLIES, TOPIC, fail, order, place},
 };
 
 /// How many handlers may run at once by default.
 const AT_ONCE: usize = 256;
 /// More.
 const MANY: usize = 300;
-
-type Broker = MockCluster<'static, DefaultProducerContext>;
-
-fn broker_with(topics: &[(&str, i32)]) -> Broker {
-    let broker = MockCluster::new(1).expect("an embedded broker");
-    for (topic, partitions) in topics {
-        broker.create_topic(topic, *partitions, 1).expect("a topic");
-    }
-    broker
-}
-
-async fn serving(broker: &Broker, service: &OrderService) -> Running {
-    let config = Config::new(broker.bootstrap_servers()).property("fetch.wait.max.ms", "1");
-    let runtime = Runtime::builder()
-        .config(config)
-        .provide(service.clone())
-        .without_registry()
-        .handlers(OrderService::handlers())
-        .build();
-    runtime.expect("nothing is wrong").start().await.expect("the broker is there")
-}
 
 /// Sends more to partition 0 than handlers may run at once, and once as many have run an order to partition 1; waits until
 /// that has been placed.
@@ -52,7 +30,7 @@ async fn dead_letters_that_no_broker_takes_hold_their_own_partition_only() {
     let broker = broker_with(&[(TOPIC, 2), (REPLIES, 1), (DEAD_LETTERS, 1)]);
     broker.partition_leader(DEAD_LETTERS, 0, None).expect("a topic");
     let service = OrderService::default();
-    let running = serving(&broker, &service).await;
+    let running = serving_on(&broker, &service).await;
     let peer = Peer::new(&broker.bootstrap_servers());
     goes_on_beside(&peer, &service, &Record::new(fail(400))).await;
 
@@ -66,7 +44,7 @@ async fn replies_to_a_partition_without_a_leader_hold_their_own_partition_only()
     let broker = broker_with(&[(TOPIC, 2), (REPLIES, 2)]);
     broker.partition_leader(REPLIES, 1, None).expect("a topic");
     let service = OrderService::default();
-    let running = serving(&broker, &service).await;
+    let running = serving_on(&broker, &service).await;
     let peer = Peer::new(&broker.bootstrap_servers());
     let asks = Record::new(fail(400))
         .header("correlation-id", "c-1")

@@ -3,24 +3,25 @@
 use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt as _, stream};
-use kafka_rpc::{CallError, Running};
+use kafka_rpc::{CallError, Config, Runtime};
 use tests::{
     BOUND, Cluster,
-    cluster::{real_brokers, started},
-    counted, eventually,
+    cluster::{Extras, real_brokers, real_brokers_with, started},
+    counted,
+    delayed::Delayed,
+    eventually,
+    load::Load,
     orders::{OrderService, Orders, OrdersClient, REPLIES, TOPIC, order},
 };
 
-/// Who serves and calls in one process.
-async fn both(cluster: &Cluster) -> Running {
-    let runtime = cluster.runtime(cluster.config()).provide(OrderService::default());
-    started(runtime.handlers(<OrderService as Orders>::handlers())).await
-}
+/// How much later than its deadline a call may end on a machine that is busy.
+const LATE: Duration = Duration::from_secs(10);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_frozen_broker_ends_calls_at_their_deadline_and_they_work_again_once_it_goes_on() {
     let Some(brokers) = real_brokers(1) else { return };
-    let running = both(&Cluster::of(&brokers)).await;
+    let cluster = Cluster::of(&brokers);
+    let running = cluster.serve_orders(cluster.config(), &OrderService::default()).await;
     let client = running.client();
     assert_eq!(client.echo("before".to_owned()).await, Ok("before".to_owned()));
 
@@ -32,7 +33,7 @@ async fn a_frozen_broker_ends_calls_at_their_deadline_and_they_work_again_once_i
         assert!(matches!(ended, Err(CallError::DeadlineExceeded { .. })), "{ended:?}");
     }
     let took = called.elapsed();
-    assert!(took >= timeout && took < timeout + Duration::from_secs(1), "they ended after {took:?}");
+    assert!(took >= timeout && took < timeout + LATE, "they ended after {took:?}");
 
     brokers.thaw(0).expect("it can go on");
     let again = client.echo("again".to_owned()).timeout(BOUND).await;
@@ -46,8 +47,7 @@ async fn a_killed_broker_ends_pending_calls_within_a_second_and_they_work_again_
     let cluster = Cluster::of(&brokers);
     let service = OrderService::default();
     service.hold("held");
-    let runtime = cluster.runtime(cluster.config()).provide(service.clone());
-    let running = started(runtime.handlers(<OrderService as Orders>::handlers())).await;
+    let running = cluster.serve_orders(cluster.config(), &service).await;
     let client = running.client();
     let pending = tokio::spawn(client.place(order("held", 1)));
     tests::eventually("the call is at work", || (service.started().len() == 1).then_some(())).await;
@@ -71,37 +71,45 @@ async fn a_killed_broker_ends_pending_calls_within_a_second_and_they_work_again_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn connections_that_are_lost_and_made_again_end_no_call() {
+    let way = Delayed::listen().await.expect("a port");
+    let port = way.port();
+    let Some(brokers) = real_brokers_with(1, &Extras { proxies: vec![port], ..Extras::default() }) else {
+        return;
+    };
+    let way = way.carry_to(brokers.proxied().remove(0), Duration::ZERO);
+    let service = OrderService::default();
+    service.hold("held");
+    let config = Config::new(format!("127.0.0.1:{port}")).create_topics(true);
+    let runtime = Runtime::builder().config(config).provide(service.clone()).without_registry();
+    let running = started(runtime.handlers(<OrderService as Orders>::handlers())).await;
+    let client = running.client();
+    let pending = tokio::spawn(client.place(order("held", 1)).timeout(BOUND));
+    eventually("the call is at work", || (service.started().len() == 1).then_some(())).await;
+
+    way.cut();
+    assert_eq!(client.echo("again".to_owned()).timeout(BOUND).await, Ok("again".to_owned()));
+    service.release("held");
+    assert_eq!(pending.await.expect("no panic"), Ok(1));
+    running.shutdown().await.expect("a clean shutdown");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn no_reply_is_lost_while_every_leader_changes() {
     let Some(mut brokers) = real_brokers(3) else { return };
     let cluster = Cluster::of(&brokers);
     for topic in [TOPIC, REPLIES] {
         cluster.create_topic(topic, 6).await;
     }
-    let running = both(&cluster).await;
-    let client = running.client();
-    let (stop, mut stopped) = tokio::sync::watch::channel(false);
-    let calls = tokio::spawn(async move {
-        let endless =
-            stream::iter(0..).take_until(async move { stopped.wait_for(|stop| *stop).await.map(drop) });
-        let call = |number| client.place(order(&format!("a{}", number % 100), number)).timeout(2 * BOUND);
-        endless
-            .map(|number| {
-                let call = call(number);
-                async move { (number, call.await) }
-            })
-            .buffer_unordered(32)
-            .map(|(number, ended)| assert_eq!(ended, Ok(number)))
-            .count()
-            .await
-    });
+    let running = cluster.serve_orders(cluster.config(), &OrderService::default()).await;
+    let load = Load::start(running.client(), 2 * BOUND);
     // Each broker in its turn, so that every partition has had another leader.
     for index in 0..3 {
         brokers.stop(index).expect("it stops");
         brokers.restart(index).expect("it starts again");
         brokers.wait_until_ready().expect("all are back");
     }
-    stop.send_replace(true);
-    let answered = calls.await.expect("every call was answered, with its own answer");
+    let answered = load.stop().await;
     assert!(answered > 1_000, "there was load: {answered} calls");
     running.shutdown().await.expect("a clean shutdown");
 }
@@ -111,7 +119,7 @@ async fn a_reply_topic_that_is_made_anew_after_its_leaders_have_moved_is_read_ag
     let Some(mut brokers) = real_brokers(1) else { return };
     counted::record();
     let cluster = Cluster::of(&brokers);
-    let running = both(&cluster).await;
+    let running = cluster.serve_orders(cluster.config(), &OrderService::default()).await;
     let works = async |when: &str| {
         let until = Instant::now() + BOUND;
         while running.client().echo("hi".to_owned()).timeout(Duration::from_secs(2)).await.is_err() {

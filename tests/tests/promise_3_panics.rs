@@ -11,10 +11,8 @@ use metrics::{
     set_global_recorder,
 };
 use tests::{
-    BOUND, Cluster, Record,
-    cluster::started,
-    eventually,
-    orders::{GROUP, OrderService, Orders, OrdersClient as _, REPLIES, TOPIC, fail, order, place},
+    BOUND, Cluster, Record, eventually,
+    orders::{GROUP, OrderService, OrdersClient as _, REPLIES, TOPIC, fail, order, place},
 };
 
 /// Panics at whatever is counted.
@@ -65,8 +63,7 @@ const DRAIN: Duration = BOUND.checked_mul(2).expect("minutes");
 
 async fn both(cluster: &Cluster) -> Running {
     let config = cluster.config().drain_timeout(DRAIN);
-    let runtime = cluster.runtime(config).provide(OrderService::default());
-    started(runtime.handlers(<OrderService as Orders>::handlers())).await
+    cluster.serve_orders(config, &OrderService::default()).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

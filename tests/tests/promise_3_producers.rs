@@ -86,7 +86,7 @@ async fn goes_on_after_a_fatal_error(
             assert!(is_told, "{ended:?}");
         }
         let took = called.elapsed();
-        assert!(took < within + Duration::from_secs(1), "they ended after {took:?}");
+        assert!(took < within + Duration::from_secs(10), "they ended after {took:?}");
     }
     broker.clear_request_errors(RDKafkaApiKey::Produce);
     send_many(client).await;

@@ -6,15 +6,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures_util::{StreamExt as _, stream};
-use kafka_rpc::{RpcError, Running, kafka_handler};
+use kafka_rpc::{RpcError, kafka_handler};
 use tests::{
     BOUND, Cluster, Peer, Record,
-    cluster::{Extras, real_brokers_with, real_kafka, started},
+    cluster::{Extras, real_brokers_with, real_kafka},
     eventually,
-    orders::{OrderService, Orders, OrdersClient, REPLIES, TOPIC, order},
+    load::Load,
+    orders::{OrderService, Orders, OrdersClient, REPLIES, TOPIC},
+    process,
 };
-use tokio::{sync::watch, task::JoinHandle};
 
 /// By when a partition that was added is read.
 const READ_WITHIN: Duration = Duration::from_secs(10);
@@ -28,39 +28,6 @@ pub trait Asks {
     /// Asks for anything.
     #[command("ASK")]
     async fn ask(&self, what: u32) -> Result<String, RpcError>;
-}
-
-async fn both(cluster: &Cluster) -> Running {
-    let runtime = cluster.runtime(cluster.config()).provide(OrderService::default());
-    started(runtime.handlers(<OrderService as Orders>::handlers())).await
-}
-
-/// Calls, 32 in flight, until it is told to stop.
-struct Load {
-    stop: watch::Sender<bool>,
-    calls: JoinHandle<usize>,
-}
-
-impl Load {
-    fn start(running: &Running) -> Self {
-        let client = running.client();
-        let (stop, mut stopped) = watch::channel(false);
-        let calls = tokio::spawn(async move {
-            let until = async move { stopped.wait_for(|stop| *stop).await.map(drop) };
-            let calls = stream::iter(0..).take_until(until).map(|number| {
-                let call = client.place(order(&format!("a{}", number % 100), number)).timeout(BOUND);
-                async move { assert_eq!(call.await, Ok(number)) }
-            });
-            calls.buffer_unordered(32).count().await
-        });
-        Self { stop, calls }
-    }
-
-    /// Stops it; gives the number of calls, all of which were answered.
-    async fn stop(self) -> usize {
-        self.stop.send_replace(true);
-        self.calls.await.expect("every call was answered, with its own answer")
-    }
 }
 
 /// Answers a request on a partition of the reply topic.
@@ -77,16 +44,17 @@ async fn partitions_that_are_added_under_load_are_read_within_ten_seconds_from_t
     cluster.create_topic(ASKS, 1).await;
     cluster.create_topic(REPLIES, 3).await;
     let (peer, replies) = (cluster.peer(), cluster.name(REPLIES));
-    let running = both(&cluster).await;
-    let load = Load::start(&running);
+    let running = cluster.serve_orders(cluster.config(), &OrderService::default()).await;
+    let load = Load::start(running.client(), BOUND);
     let topics = cluster.topics();
     let answers = || (0..3).map(|partition| topics.end(&replies, partition)).sum::<i64>();
     eventually("there is load", || (answers() > 100).then_some(())).await;
 
     let asked: Vec<_> =
-        (3..6).map(|partition| tokio::spawn(running.client().ask(partition).timeout(READ_WITHIN))).collect();
+        (3..6).map(|partition| tokio::spawn(running.client().ask(partition).timeout(BOUND))).collect();
     let requests = peer.read(&cluster.name(ASKS), 3).await;
     topics.grow(&replies, 6).await;
+    let grown = Instant::now();
     // Before the new partitions are known to anybody who reads.
     for (request, partition) in requests.iter().zip(3..6) {
         answer(&peer, request, &replies, partition).await;
@@ -94,6 +62,7 @@ async fn partitions_that_are_added_under_load_are_read_within_ten_seconds_from_t
     for call in asked {
         assert_eq!(call.await.expect("no panic"), Ok("answer".to_owned()));
     }
+    assert!(grown.elapsed() < READ_WITHIN, "they were read after {:?}", grown.elapsed());
     assert!(load.stop().await > 100);
     running.shutdown().await.expect("a clean shutdown");
 }
@@ -103,9 +72,9 @@ async fn a_reply_topic_that_is_made_anew_is_read_again() {
     let Some(cluster) = real_kafka() else { return };
     cluster.create_topic(TOPIC, 1).await;
     cluster.create_topic(REPLIES, 3).await;
-    let running = both(&cluster).await;
-    let load = Load::start(&running);
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    let running = cluster.serve_orders(cluster.config(), &OrderService::default()).await;
+    let load = Load::start(running.client(), BOUND);
+    eventually("there is load", || (load.answered() > 100).then_some(())).await;
     load.stop().await;
 
     cluster.topics().recreate(&cluster.name(REPLIES), 3).await;
@@ -115,9 +84,9 @@ async fn a_reply_topic_that_is_made_anew_is_read_again() {
     while again().await.is_err() {
         assert!(Instant::now() < until, "the reply topic is not read again");
     }
-    let load = Load::start(&running);
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    assert!(load.stop().await > 10, "there was load");
+    let load = Load::start(running.client(), BOUND);
+    eventually("there is load again", || (load.answered() > 100).then_some(())).await;
+    load.stop().await;
     running.shutdown().await.expect("a clean shutdown");
 }
 
@@ -126,8 +95,7 @@ struct Caller(Child);
 
 impl Caller {
     fn signal(&self, signal: &str) {
-        let sent = Command::new("kill").arg(format!("-{signal}")).arg(self.0.id().to_string()).status();
-        assert!(sent.expect("there is a `kill`").success());
+        process::signal(&self.0, signal).expect("it is there");
     }
 }
 

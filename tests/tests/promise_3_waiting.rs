@@ -43,6 +43,26 @@ async fn far_caller(broker: &Broker, config: impl FnOnce(Config) -> Config) -> R
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_is_not_polled_keeps_no_other_from_being_sent() {
+    let (broker, mut sent) = (broker(1), 0);
+    for when_full in [WhenFull::Refuse, WhenFull::Wait] {
+        let running = caller(&broker, |config| config.when_full(when_full)).await;
+        let client = running.client();
+        // The first to a topic: it waits for that of its replies.
+        let mut lazy = client.echo("lazy".to_owned());
+        assert!(poll!(&mut lazy).is_pending());
+        let mut lazy_event = client.echo("lazy".to_owned()).notify();
+        assert!(poll!(&mut lazy_event).is_pending());
+        let next = tokio::spawn(client.echo("next".to_owned()).timeout(2 * BOUND));
+        sent += 3;
+        let requests = Peer::new(&broker.bootstrap_servers()).read(TOPIC, sent).await;
+        assert_eq!(requests.last().map(|request| request.json()["payload"].clone()), Some("next".into()));
+        next.abort();
+        running.shutdown().await.expect("a clean shutdown");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn calls_that_wait_for_their_reply_topic_are_in_flight_and_bounded() {
     let broker = broker(1);
     let running =

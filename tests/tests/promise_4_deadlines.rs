@@ -25,8 +25,7 @@ async fn an_expired_request_is_dropped_before_its_handler_starts() {
     peer.send(&topic, &late(Record::new(place("a", 1)), 60_000)).await;
     peer.send(&topic, &late(Record::new(place("a", 2)), -60_000)).await;
     let service = OrderService::default();
-    let runtime = cluster.runtime(cluster.config()).provide(service.clone());
-    let running = started(runtime.handlers(<OrderService as Orders>::handlers())).await;
+    let running = cluster.serve_orders(cluster.config(), &service).await;
     eventually("the later one is handled", || (!service.ended().is_empty()).then_some(())).await;
     assert_eq!(service.started(), [order("a", 2)]);
     eventually("both are final", || (cluster.committed_sum(GROUP, TOPIC, 1) == 2).then_some(())).await;
@@ -38,8 +37,7 @@ async fn nothing_is_sent_after_the_deadline_and_whoever_is_told_so_may_send_it_a
     let cluster = Cluster::start();
     cluster.create_topic(TOPIC, 1).await;
     let service = OrderService::default();
-    let runtime = cluster.runtime(cluster.config()).provide(service.clone());
-    let running = started(runtime.handlers(<OrderService as Orders>::handlers())).await;
+    let running = cluster.serve_orders(cluster.config(), &service).await;
     let client = running.client();
     let not_sent =
         |ended| matches!(ended, Err(CallError::DeadlineExceeded { progress: Progress::NotSent, .. }));
@@ -59,8 +57,7 @@ async fn a_deadline_that_has_just_passed_is_forgiven_for_the_skew_of_clocks() {
     let (peer, topic) = (cluster.peer(), cluster.name(TOPIC));
     let service = OrderService::default();
     let config = cluster.config().clock_skew(Duration::from_hours(1));
-    let runtime = cluster.runtime(config).provide(service.clone());
-    let running = started(runtime.handlers(<OrderService as Orders>::handlers())).await;
+    let running = cluster.serve_orders(config, &service).await;
     peer.send(&topic, &Record::new(place("a", 1)).key("a").header("deadline", millis_from_now(-60_000)))
         .await;
     eventually("it is handled", || (!service.ended().is_empty()).then_some(())).await;
@@ -81,6 +78,18 @@ impl Gateway {
         let _test_has_ended = self.ended.send((left, error.clone()));
         Err(error.into())
     }
+
+    #[command("PASS")]
+    async fn pass(&self, text: String, client: Client) -> Result<String, RpcError> {
+        Ok(client.echo(text).await?)
+    }
+
+    /// Tells once its caller has gone.
+    #[command("TELL_LATE")]
+    async fn tell_late(&self, text: String, deadline: Deadline, client: Client) -> Result<(), RpcError> {
+        tokio::time::sleep(deadline.remaining() + Duration::from_millis(10)).await;
+        Ok(client.echo(text).notify().await?)
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -97,6 +106,41 @@ async fn a_nested_call_inherits_what_is_left() {
     assert!(left <= Duration::from_secs(4), "{left:?}");
     let CallError::DeadlineExceeded { waited, .. } = error else { panic!("{error}") };
     assert!(waited < Duration::from_secs(5), "the default of 30 s was cut to {waited:?}");
+    running.shutdown().await.expect("a clean shutdown");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handler_whose_deadline_is_forgiven_for_the_skew_of_clocks_can_call() {
+    let cluster = Cluster::start();
+    for topic in ["gateway-commands", "gateway-responses"] {
+        cluster.create_topic(topic, 1).await;
+    }
+    let (peer, replies) = (cluster.peer(), cluster.name("gateway-responses"));
+    let (ended, _nested) = mpsc::unbounded_channel();
+    let runtime = cluster.runtime(cluster.config().clock_skew(Duration::from_hours(1)));
+    let runtime = runtime.provide(Gateway { ended }).handlers(Gateway::handlers());
+    let runtime = runtime.provide(OrderService::default()).handlers(<OrderService as Orders>::handlers());
+    let running = started(runtime).await;
+    let request = Record::new(r#"{"type":"PASS","payload":"hello"}"#)
+        .header("correlation-id", "c-1")
+        .header("reply-to", &replies)
+        .header("deadline", millis_from_now(-60_000));
+    peer.send(&cluster.name("gateway-commands"), &request).await;
+    assert_eq!(peer.read(&replies, 1).await.remove(0).json()["data"], "hello");
+    running.shutdown().await.expect("a clean shutdown");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_of_a_handler_is_sent_although_its_own_caller_has_gone() {
+    let cluster = Cluster::start();
+    cluster.create_topic(TOPIC, 1).await;
+    let (ended, _nested) = mpsc::unbounded_channel();
+    let runtime = cluster.runtime(cluster.config()).provide(Gateway { ended }).handlers(Gateway::handlers());
+    let running = started(runtime).await;
+    // The first call takes long, and is to be begun by then.
+    let outer = running.client().tell_late("hello".to_owned()).timeout(Duration::from_secs(5)).await;
+    assert!(matches!(outer, Err(CallError::DeadlineExceeded { .. })), "{outer:?}");
+    assert_eq!(cluster.peer().read(&cluster.name(TOPIC), 1).await.remove(0).json()["payload"], "hello");
     running.shutdown().await.expect("a clean shutdown");
 }
 

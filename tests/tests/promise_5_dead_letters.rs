@@ -136,8 +136,7 @@ async fn a_missing_dead_letter_topic_holds_the_partition_until_it_is_there() {
     let (peer, topic) = (cluster.peer(), cluster.name(TOPIC));
     peer.send(&topic, &Record::new("poison").key("a")).await;
     let service = OrderService::default();
-    let runtime = cluster.runtime(cluster.config().create_topics(false)).provide(service.clone());
-    let running = started(runtime.handlers(<OrderService as Orders>::handlers())).await;
+    let running = cluster.serve_orders(cluster.config().create_topics(false), &service).await;
     // What follows on the partition, taken before it pauses or after, does not let the poison be passed over.
     peer.send(&topic, &Record::new(place("b", 1)).key("b")).await;
     let letters = cluster.name(DEAD_LETTERS);
@@ -216,8 +215,7 @@ async fn a_letter_that_its_topic_refuses_for_good_is_counted_as_lost_and_stops_n
     peer.send(&topic, &Record::new("poison without a key")).await;
     peer.send(&topic, &Record::new(place("b", 1)).key("b")).await;
     let service = OrderService::default();
-    let runtime = cluster.runtime(cluster.config()).provide(service.clone());
-    let running = started(runtime.handlers(<OrderService as Orders>::handlers())).await;
+    let running = cluster.serve_orders(cluster.config(), &service).await;
     eventually("both are final", || (cluster.committed_sum(GROUP, TOPIC, 1) == 2).then_some(())).await;
     let records = |outcome| counted("kafka_rpc_records_total", &[("topic", &topic), ("outcome", outcome)]);
     assert_eq!((records("lost"), records("dead_lettered"), records("handled")), (1, 0, 1));
@@ -234,8 +232,7 @@ async fn a_letter_larger_than_its_topic_takes_goes_without_its_value() {
     cluster.topics().create_with(&cluster.name(DEAD_LETTERS), "max.message.bytes", "10000").await;
     let (peer, topic) = (cluster.peer(), cluster.name(TOPIC));
     peer.send(&topic, &Record::new("poison".repeat(10_000)).key("k")).await;
-    let runtime = cluster.runtime(cluster.config()).provide(OrderService::default());
-    let running = started(runtime.handlers(<OrderService as Orders>::handlers())).await;
+    let running = cluster.serve_orders(cluster.config(), &OrderService::default()).await;
     let letter = peer.read(&cluster.name(DEAD_LETTERS), 1).await.remove(0);
     assert_eq!((letter.key.as_deref(), letter.value.as_deref()), (Some(b"k".as_slice()), None));
     assert_eq!((letter.text("value-omitted"), letter.text("original-offset")), (Some("true"), Some("0")));
@@ -258,8 +255,7 @@ async fn a_record_of_more_headers_than_are_read_is_not_taken_for_one_without_and
     }
     peer.send(&topic, &Record::new(place("a", 3)).key("a")).await;
     let service = OrderService::default();
-    let runtime = cluster.runtime(cluster.config()).provide(service.clone());
-    let running = started(runtime.handlers(<OrderService as Orders>::handlers())).await;
+    let running = cluster.serve_orders(cluster.config(), &service).await;
     let letters = peer.read(&cluster.name(DEAD_LETTERS), 2).await;
     let told = |name| letters.iter().map(|letter| letter.text(name)).collect::<Vec<_>>();
     assert_eq!(told("status-code"), [Some("400"), Some("413")]);
@@ -281,11 +277,34 @@ async fn letters_that_are_refused_for_the_size_of_their_batch_arrive_each_alone(
     for number in 0..LETTERS {
         peer.send(&topic, &Record::new("poison".repeat(800)).key(number.to_string())).await;
     }
-    let runtime = cluster.runtime(cluster.config()).provide(OrderService::default());
-    let running = started(runtime.handlers(<OrderService as Orders>::handlers())).await;
+    let running = cluster.serve_orders(cluster.config(), &OrderService::default()).await;
     let letters = peer.read(&cluster.name(DEAD_LETTERS), LETTERS).await;
     let keys: BTreeSet<_> = letters.iter().map(|letter| letter.key.clone()).collect();
     assert_eq!((keys.len(), letters.iter().filter(|letter| letter.value.is_none()).count()), (LETTERS, 0));
     assert_eq!(counted("kafka_rpc_records_total", &[("topic", &topic), ("outcome", "lost")]), 0);
+    running.shutdown().await.expect("a clean shutdown");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_letter_topic_with_too_few_replicas_in_sync_holds_its_partition_until_there_are_enough() {
+    // The embedded broker has no replicas.
+    let Some(cluster) = real_kafka() else { return };
+    cluster.create_topic(TOPIC, 2).await;
+    let (topics, letters) = (cluster.topics(), cluster.name(DEAD_LETTERS));
+    topics.create_with(&letters, "min.insync.replicas", "9").await;
+    let (peer, topic) = (cluster.peer(), cluster.name(TOPIC));
+    let service = OrderService::default();
+    let running = cluster.serve_orders(cluster.config(), &service).await;
+    peer.send(&topic, &Record::new("poison").key("a").partition(0)).await;
+    // Whatever is behind it: nothing of it is committed before the letter has arrived.
+    peer.send(&topic, &Record::new(place("a", 1)).key("a").partition(0)).await;
+    peer.send(&topic, &Record::new(place("b", 1)).key("b").partition(1)).await;
+    let committed = |partition| cluster.committed(GROUP, TOPIC, 2).get(&partition).copied().unwrap_or(0);
+    eventually("the other partition goes on", || (committed(1) == 1).then_some(())).await;
+    assert_eq!((committed(0), service.started()), (0, vec![order("b", 1)]));
+
+    topics.set(&letters, "min.insync.replicas", "1").await;
+    eventually("it goes on", || (committed(0) == 2).then_some(())).await;
+    assert_eq!(peer.read(&letters, 1).await.remove(0).text("status-code"), Some("400"));
     running.shutdown().await.expect("a clean shutdown");
 }

@@ -3,21 +3,14 @@
 use kafka_rpc::{CallError, RpcError};
 use serde_json::json;
 use tests::{
-    Cluster, Record,
-    cluster::started,
-    eventually,
-    orders::{Failure, GROUP, OrderService, Orders, OrdersClient, REPLIES, TOPIC, order, place},
+    Cluster, Record, eventually,
+    orders::{Failure, GROUP, OrderService, OrdersClient, REPLIES, TOPIC, order, place},
 };
-
-async fn serving(cluster: &Cluster, service: &OrderService) -> kafka_rpc::Running {
-    let runtime = cluster.runtime(cluster.config()).provide(service.clone());
-    started(runtime.handlers(<OrderService as Orders>::handlers())).await
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_error_keeps_its_status_name_message_code_and_details() {
     let cluster = Cluster::start();
-    let running = serving(&cluster, &OrderService::default()).await;
+    let running = cluster.serve_orders(cluster.config(), &OrderService::default()).await;
     let failure = Failure {
         status: 422,
         name: "ValidationError".to_owned(),
@@ -44,7 +37,7 @@ async fn an_error_keeps_its_status_name_message_code_and_details() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_panic_is_a_500_and_the_runtime_goes_on() {
     let cluster = Cluster::start();
-    let running = serving(&cluster, &OrderService::default()).await;
+    let running = cluster.serve_orders(cluster.config(), &OrderService::default()).await;
     let client = running.client();
     let Err(CallError::Remote(error)) = client.panic().await else { panic!("it did not fail") };
     assert_eq!((error.status().as_u16(), error.name()), (500, "InternalServerError"));
@@ -81,7 +74,7 @@ async fn poison_gets_a_400_and_never_stops_the_partition() {
     }
     peer.send(&topic, &Record::new(place("a", 1)).key("a")).await;
     let service = OrderService::default();
-    let running = serving(&cluster, &service).await;
+    let running = cluster.serve_orders(cluster.config(), &service).await;
     eventually("what comes after the poison is handled", || {
         (service.ended() == [order("a", 1)]).then_some(())
     })
@@ -103,7 +96,7 @@ async fn poison_gets_a_400_and_never_stops_the_partition() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reply_larger_than_the_broker_takes_becomes_an_error_and_not_silence() {
     let cluster = Cluster::start();
-    let running = serving(&cluster, &OrderService::default()).await;
+    let running = cluster.serve_orders(cluster.config(), &OrderService::default()).await;
     // More than a producer of ours takes, and more than only a broker refuses: the embedded one takes records of any size.
     let refused = if cluster.is_embedded() { vec![17 << 20] } else { vec![17 << 20, 2 << 20] };
     for bytes in refused {

@@ -5,22 +5,17 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
-use kafka_rpc::{CallError, RpcError, Running, State, kafka_handler};
+use kafka_rpc::{CallError, RecordInfo, RpcError, Running, State, kafka_handler};
 use tests::{
     Cluster, Record,
     cluster::{real_kafka, started},
     counted::{self, counted},
     eventually,
-    orders::{DEAD_LETTERS, Failure, GROUP, OrderService, Orders, OrdersClient, TOPIC, fail},
+    orders::{DEAD_LETTERS, Failure, GROUP, OrderService, OrdersClient, TOPIC, fail},
 };
-
-async fn serving(cluster: &Cluster, service: &OrderService) -> Running {
-    let runtime = cluster.runtime(cluster.config()).provide(service.clone());
-    started(runtime.handlers(<OrderService as Orders>::handlers())).await
-}
 
 fn failure(status: u16) -> Failure {
     Failure { status, name: "Down".to_owned(), message: "no luck".to_owned(), code: None, details: None }
@@ -30,7 +25,7 @@ fn failure(status: u16) -> Failure {
 async fn a_server_error_is_retried_then_dead_lettered_and_answered() {
     let cluster = Cluster::start();
     let service = OrderService::default();
-    let running = serving(&cluster, &service).await;
+    let running = cluster.serve_orders(cluster.config(), &service).await;
     let Err(CallError::Remote(error)) = running.client().fail(failure(503)).await else {
         panic!("it did not fail")
     };
@@ -45,7 +40,7 @@ async fn a_server_error_is_retried_then_dead_lettered_and_answered() {
 async fn a_client_error_is_final_at_once() {
     let cluster = Cluster::start();
     let service = OrderService::default();
-    let running = serving(&cluster, &service).await;
+    let running = cluster.serve_orders(cluster.config(), &service).await;
     assert!(matches!(running.client().fail(failure(404)).await, Err(CallError::Remote(_))));
     assert_eq!(service.failures(), 1);
     eventually("it is final", || (cluster.committed_sum(GROUP, TOPIC, 4) == 1).then_some(())).await;
@@ -59,7 +54,7 @@ async fn a_client_error_is_final_at_once() {
 async fn a_panic_is_retried_as_any_server_error() {
     let cluster = Cluster::start();
     let service = OrderService::default();
-    let running = serving(&cluster, &service).await;
+    let running = cluster.serve_orders(cluster.config(), &service).await;
     let Err(CallError::Remote(error)) = running.client().panic().await else { panic!("it did not fail") };
     assert_eq!((error.status().as_u16(), service.failures()), (500, 3));
     running.shutdown().await.expect("a clean shutdown");
@@ -74,7 +69,7 @@ async fn a_dead_letter_is_the_record_byte_for_byte_with_why_it_failed() {
         Record::new(b"\xff poison").key(b"\x00key").header("x-own", "1").header("error", "theirs");
     poison.headers.push(("x-null".to_owned(), None));
     peer.send(&topic, &poison).await;
-    let running = serving(&cluster, &OrderService::default()).await;
+    let running = cluster.serve_orders(cluster.config(), &OrderService::default()).await;
     let letter = peer.read(&cluster.name(DEAD_LETTERS), 1).await.remove(0);
     assert_eq!((&letter.key, &letter.value), (&poison.key, &poison.value));
     assert_eq!(letter.headers[..3], poison.headers[..]);
@@ -109,7 +104,7 @@ async fn a_record_that_was_retried_elsewhere_goes_on_from_there() {
     let peer = cluster.peer();
     peer.send(&cluster.name(TOPIC), &Record::new(fail(500)).header("retry-count", "1")).await;
     let service = OrderService::default();
-    let running = serving(&cluster, &service).await;
+    let running = cluster.serve_orders(cluster.config(), &service).await;
     let letter = peer.read(&cluster.name(DEAD_LETTERS), 1).await.remove(0);
     assert_eq!((service.failures(), letter.text("total-retries")), (2, Some("2")));
     running.shutdown().await.expect("a clean shutdown");
@@ -140,7 +135,7 @@ mod flaky {
         }
     }
 
-    #[command("SLOW_TO_FAIL", retry(max = 1, base = "2s"))]
+    #[command("SLOW_TO_FAIL", retry(max = 1, base = "15s"))]
     pub(super) async fn slow_to_fail(_: (), State(attempts): State<Attempts>) -> Result<(), RpcError> {
         attempts.next();
         Err(RpcError::unavailable("not yet"))
@@ -185,9 +180,9 @@ async fn a_record_that_waits_for_its_retry_holds_nothing_but_its_key() {
     let attempts = Attempts::default();
     let running = serving_flaky(&cluster, &attempts).await;
     let client = running.client();
-    let waits = tokio::spawn(client.slow_to_fail().key("held"));
+    let waits = tokio::spawn(client.slow_to_fail().key("held").timeout(tests::BOUND));
     eventually("it has failed once", || (attempts.0.load(Ordering::Relaxed) == 1).then_some(())).await;
-    let same_key = tokio::spawn(client.repeat("behind".to_owned()).key("held"));
+    let same_key = tokio::spawn(client.repeat("behind".to_owned()).key("held").timeout(tests::BOUND));
     assert_eq!(client.repeat("beside".to_owned()).key("other").await, Ok("beside".to_owned()));
     assert_eq!(attempts.0.load(Ordering::Relaxed), 1, "the retry is still to come");
     assert!(!same_key.is_finished());
@@ -201,7 +196,7 @@ async fn no_retry_is_begun_that_could_not_end_before_the_deadline() {
     let cluster = Cluster::start();
     let attempts = Attempts::default();
     let running = serving_flaky(&cluster, &attempts).await;
-    let answer = running.client().slow_to_fail().timeout(Duration::from_millis(1_900)).await;
+    let answer = running.client().slow_to_fail().timeout(Duration::from_secs(14)).await;
     let Err(CallError::Remote(error)) = answer else { panic!("{answer:?}") };
     assert_eq!((error.status().as_u16(), attempts.next()), (503, 2));
     running.shutdown().await.expect("a clean shutdown");
@@ -276,37 +271,116 @@ async fn what_is_behind_a_record_that_waits_for_its_retry_does_not_run_before_it
     topic = "later-commands",
     group = "later",
     retry_topic = "later-retries",
-    retry(max = 2, base = "300ms", factor = 1),
+    retry(max = 2, base = "3s", factor = 1),
     register = false
 )]
 mod later {
-    use super::{Attempts, RpcError, State};
+    use super::{RecordInfo, RpcError, Run, Runs, State, SystemTime};
 
     #[command("SECOND_TIME")]
     pub(super) async fn second_time(
         name: String,
-        State(attempts): State<Attempts>,
+        record: RecordInfo,
+        State(runs): State<Runs>,
     ) -> Result<String, RpcError> {
-        if attempts.next() == 1 { Err(RpcError::unavailable("not yet")) } else { Ok(name) }
+        let is_retry = record.topic.ends_with("later-retries");
+        let run = Run { name: name.clone(), is_retry, at: SystemTime::now() };
+        runs.0.lock().expect("nobody panicked").push(run);
+        if is_retry { Ok(name) } else { Err(RpcError::unavailable("not yet")) }
     }
 }
 use later::LaterClient;
+
+/// The runs of the handler. A record that is delivered again fails again, and is one retry more.
+#[derive(Clone, Default)]
+struct Runs(Arc<Mutex<Vec<Run>>>);
+
+#[derive(Clone)]
+struct Run {
+    name: String,
+    is_retry: bool,
+    at: SystemTime,
+}
+
+impl Runs {
+    fn retries(&self) -> Vec<Run> {
+        let runs = self.0.lock().expect("nobody panicked");
+        runs.iter().filter(|run| run.is_retry).cloned().collect()
+    }
+
+    /// The first retry did not run before the time that it has in its header; gives its record.
+    async fn first_retry_was_due(&self, cluster: &Cluster) -> Record {
+        let retry = cluster.peer().read(&cluster.name("later-retries"), 1).await.remove(0);
+        let due = retry.text("retry-timestamp").and_then(|millis| millis.parse().ok()).expect("a time");
+        let failed_at = self.0.lock().expect("nobody panicked")[0].at;
+        let ran_at = self.retries()[0].at;
+        assert!(ran_at >= SystemTime::UNIX_EPOCH + Duration::from_millis(due), "it was not due");
+        assert!(ran_at > failed_at + Duration::from_secs(1), "the header says a time that is too soon");
+        retry
+    }
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_retry_through_kafka_waits_on_its_topic_and_answers_the_caller() {
     let cluster = Cluster::start();
     cluster.create_topic("later-retries", 1).await;
-    let attempts = Attempts::default();
-    let runtime = cluster.runtime(cluster.config()).provide(attempts.clone()).handlers(later::handlers());
+    let runs = Runs::default();
+    let runtime = cluster.runtime(cluster.config()).provide(runs.clone()).handlers(later::handlers());
     let running = started(runtime).await;
-    assert_eq!(running.client().second_time("Ada".to_owned()).await, Ok("Ada".to_owned()));
-    let retry = cluster.peer().read(&cluster.name("later-retries"), 1).await.remove(0);
+    let answer = running.client().second_time("Ada".to_owned()).timeout(tests::BOUND).await;
+    assert_eq!(answer, Ok("Ada".to_owned()));
+    let retry = runs.first_retry_was_due(&cluster).await;
     assert_eq!((retry.text("retry-count"), retry.text("last-error")), (Some("1"), Some("not yet")));
     assert!(retry.text("retry-origin").is_some_and(|origin| origin.contains(":0:create:")));
     assert!(retry.text("correlation-id").is_some());
-    eventually("both are final", || (cluster.committed_sum("later", "later-retries", 1) == 1).then_some(()))
+    eventually("it is final", || (cluster.committed_sum("later", "later-retries", 1) >= 1).then_some(()))
         .await;
     running.shutdown().await.expect("a clean shutdown");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retry_through_kafka_that_is_due_later_holds_none_that_is_behind_it() {
+    let cluster = Cluster::start();
+    cluster.create_topic("later-retries", 1).await;
+    let (peer, retries) = (cluster.peer(), cluster.name("later-retries"));
+    // Without a key they would wait for each other, as those of one key.
+    for (name, wait) in [("later", 50_000), ("sooner", 0)] {
+        let retry = Record::new(format!(r#"{{"type":"SECOND_TIME","payload":"{name}"}}"#));
+        let due =
+            SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970").as_millis() + wait;
+        peer.send(&retries, &retry.header("retry-count", "1").header("retry-timestamp", due.to_string()))
+            .await;
+    }
+    let runs = Runs::default();
+    let runtime = cluster.runtime(cluster.config()).provide(runs.clone()).handlers(later::handlers());
+    let running = started(runtime).await;
+    let names = || runs.retries().into_iter().map(|run| run.name).collect::<Vec<_>>();
+    eventually("one has run", || (!names().is_empty()).then_some(())).await;
+    assert_eq!(names(), ["sooner"]);
+    running.shutdown().await.expect("a clean shutdown");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retry_through_kafka_survives_a_restart() {
+    let cluster = Cluster::start();
+    for topic in ["later-commands", "later-responses", "later-retries"] {
+        cluster.create_topic(topic, 1).await;
+    }
+    let runs = Runs::default();
+    let serve =
+        || started(cluster.runtime(cluster.config()).provide(runs.clone()).handlers(later::handlers()));
+    let calling = started(cluster.runtime(cluster.config()).client_only()).await;
+    let serving = serve().await;
+    let call = tokio::spawn(calling.client().second_time("Ada".to_owned()).timeout(2 * tests::BOUND));
+    assert_eq!(cluster.peer().read(&cluster.name("later-retries"), 1).await.len(), 1, "it waits there");
+    serving.shutdown().await.expect("a clean shutdown");
+    assert!(runs.retries().is_empty(), "the retry is still to come");
+    let serving = serve().await;
+    assert_eq!(call.await.expect("no panic"), Ok("Ada".to_owned()));
+    runs.first_retry_was_due(&cluster).await;
+    for running in [serving, calling] {
+        running.shutdown().await.expect("a clean shutdown");
+    }
 }
 
 #[kafka_handler(topic = "careless-commands", group = "careless", dead_letter = none, register = false)]

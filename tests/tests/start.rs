@@ -11,7 +11,7 @@ use kafka_rpc::{
 };
 use tests::{
     Cluster,
-    cluster::{real_kafka, started},
+    cluster::real_kafka,
     orders::{OrderService, Orders, OrdersClient, TOPIC, order},
 };
 use tokio::net::TcpSocket;
@@ -150,6 +150,18 @@ fn topics_of_one_group_that_are_renamed_to_one_are_refused() {
 }
 
 #[test]
+fn a_topic_that_kafka_refuses_is_named_whatever_has_made_it() {
+    let runtime = Runtime::builder().without_registry().map_topics(|topic| format!("staging {topic}"));
+    let Err(Error::Build(problems)) = runtime.handlers(other::handlers()).build() else {
+        panic!("it was built")
+    };
+    let text = problems.to_string();
+    for topic in ["staging a-commands", "staging a-responses", "staging a-commands.dlq"] {
+        assert!(text.contains(&format!("Kafka refuses the topic `{topic}`")), "{text}");
+    }
+}
+
+#[test]
 fn a_group_that_no_handler_has_is_named() {
     let built = Runtime::builder().without_registry().handlers(other::handlers()).serve_groups(["b"]).build();
     let error = built.expect_err("no such group").to_string();
@@ -163,23 +175,21 @@ fn a_setting_that_cannot_work_is_named_with_its_value() {
     assert!(error.contains("`brokers`") && error.contains("localhost:port"), "{error}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_property_that_librdkafka_does_not_take_is_named_with_its_value() {
+#[test]
+fn a_property_that_librdkafka_does_not_take_is_named_with_its_value() {
     let cluster = Cluster::start();
     for (name, value) in [("no.such.property", "1"), ("socket.timeout.ms", "soon")] {
-        let runtime =
-            cluster.runtime(cluster.config().property(name, value)).build().expect("only librdkafka knows");
-        let error = runtime.start().await.expect_err("no such property").to_string();
+        let built = cluster.runtime(cluster.config().property(name, value)).build();
+        let error = built.expect_err("no such property").to_string();
         assert!(error.contains(name) && error.contains(value), "{error}");
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_secret_whose_name_librdkafka_does_not_know_is_not_in_the_error() {
+#[test]
+fn a_secret_whose_name_librdkafka_does_not_know_is_not_in_the_error() {
     let cluster = Cluster::start();
     let runtime = cluster.runtime(cluster.config().property("sasl.passwd", "hunter2"));
-    let error = runtime.build().expect("only librdkafka knows").start().await.expect_err("no such property");
-    let error = error.to_string();
+    let error = runtime.build().expect_err("no such property").to_string();
     assert!(error.contains("sasl.passwd") && !error.contains("hunter2"), "{error}");
 }
 
@@ -245,8 +255,7 @@ async fn a_runtime_serves_until_it_is_told_to_stop() {
     let cluster = Cluster::start();
     cluster.create_topic(TOPIC, 1).await;
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let runtime = cluster.runtime(cluster.config()).provide(OrderService::default());
-    let running = started(runtime.handlers(<OrderService as Orders>::handlers())).await;
+    let running = cluster.serve_orders(cluster.config(), &OrderService::default()).await;
     let client = running.client();
     let ended = tokio::spawn(running.until(async { drop(stopped.await) }));
     client.place(order("a", 1)).await.expect("it serves");

@@ -7,7 +7,7 @@ use serde_json::json;
 use tests::{
     Cluster, Record,
     cluster::started,
-    orders::{OrderService, Orders, OrdersClient, REPLIES, TOPIC, order},
+    orders::{OrderService, OrdersClient, REPLIES, TOPIC, order},
 };
 use uuid::Uuid;
 
@@ -93,8 +93,7 @@ async fn a_request_of_the_reference_is_answered_byte_for_byte() {
     let cluster = Cluster::start();
     both_topics(&cluster).await;
     let (peer, topic, replies) = (cluster.peer(), cluster.name(TOPIC), cluster.name(REPLIES));
-    let runtime = cluster.runtime(cluster.config()).provide(OrderService::default());
-    let running = started(runtime.handlers(<OrderService as Orders>::handlers())).await;
+    let running = cluster.serve_orders(cluster.config(), &OrderService::default()).await;
     let request = |kind: &str, payload: &str| {
         Record::new(format!(r#"{{"id":"1","type":"{kind}","payload":{payload},"timestamp":1700000000000}}"#))
             .key("k")
@@ -140,8 +139,7 @@ async fn a_reply_goes_to_the_partition_that_the_caller_reads() {
     cluster.create_topic(TOPIC, 1).await;
     cluster.create_topic(REPLIES, 8).await;
     let (peer, replies) = (cluster.peer(), cluster.name(REPLIES));
-    let runtime = cluster.runtime(cluster.config()).provide(OrderService::default());
-    let running = started(runtime.handlers(<OrderService as Orders>::handlers())).await;
+    let running = cluster.serve_orders(cluster.config(), &OrderService::default()).await;
     for _ in 0..10 {
         let request = Record::new(r#"{"type":"NOTHING"}"#)
             .header("correlation-id", "c")
@@ -251,8 +249,7 @@ async fn what_is_compressed_is_read_whatever_the_codec() {
     let cluster = Cluster::start();
     both_topics(&cluster).await;
     let service = OrderService::default();
-    let runtime = cluster.runtime(cluster.config()).provide(service.clone());
-    let running = started(runtime.handlers(<OrderService as Orders>::handlers())).await;
+    let running = cluster.serve_orders(cluster.config(), &service).await;
     for (number, codec) in (0..).zip(["gzip", "snappy", "lz4", "zstd"]) {
         let runtime = cluster.runtime(cluster.config().property("compression.type", codec)).client_only();
         let caller = started(runtime).await;

@@ -16,7 +16,11 @@ use rdkafka::{
 use uuid::Uuid;
 
 pub use self::{brokers::Brokers, properties::Extras, secured::Secured, topics::Topics};
-use crate::{BOUND, Peer, skipped::skipped};
+use crate::{
+    BOUND, Peer,
+    orders::{OrderService, Orders},
+    skipped::skipped,
+};
 
 /// A Kafka on which no other test has the same topics and groups.
 #[derive(Debug)]
@@ -110,6 +114,16 @@ impl Cluster {
     /// If it does not start.
     pub async fn serve(&self, handlers: Handlers) -> Running {
         started(self.runtime(self.config()).handlers(handlers)).await
+    }
+
+    /// The service of orders, running. Its clones share what they note.
+    ///
+    /// # Panics
+    ///
+    /// If it does not start.
+    pub async fn serve_orders(&self, config: Config, service: &OrderService) -> Running {
+        let runtime = self.runtime(config).provide(service.clone());
+        started(runtime.handlers(<OrderService as Orders>::handlers())).await
     }
 
     /// Somebody on the other side.

@@ -1,0 +1,40 @@
+//! Promise 2, where replies come to nobody any more: alone in its process, since it looks at a gauge that others have too.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tests::{
+    Peer, Record,
+    counted::{self, counted},
+    eventually,
+    mocked::{broker_with, serving_on},
+    orders::{OrderService, REPLIES, TOPIC, order, place},
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn replies_that_nobody_waits_for_any_more_hold_no_partition() {
+    counted::record();
+    let broker = broker_with(&[(TOPIC, 2), (REPLIES, 2)]);
+    broker.partition_leader(REPLIES, 1, None).expect("a topic");
+    let service = OrderService::default();
+    let running = serving_on(&broker, &service).await;
+    let peer = Peer::new(&broker.bootstrap_servers());
+    // Longer than it takes to be held, and much less than librdkafka tries.
+    let deadline =
+        SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970") + Duration::from_secs(20);
+    let asks = Record::new(place("b", 1))
+        .key("b")
+        .partition(0)
+        .header("correlation-id", "c-1")
+        .header("reply-to", REPLIES)
+        .header("reply-partition", "1")
+        .header("deadline", deadline.as_millis().to_string());
+    peer.send(TOPIC, &asks).await;
+    let held = || counted("kafka_rpc_partitions_held", &[("topic", TOPIC)]);
+    eventually("its partition is held", || (held() == 1).then_some(())).await;
+    // Of the same key: its lane is free again, too.
+    peer.send(TOPIC, &Record::new(place("b", 2)).key("b").partition(0)).await;
+    eventually("the partition goes on", || service.ended().contains(&order("b", 2)).then_some(())).await;
+    assert_eq!(held(), 0);
+    broker.partition_leader(REPLIES, 1, Some(1)).expect("a topic");
+    running.shutdown().await.expect("a clean shutdown");
+}
