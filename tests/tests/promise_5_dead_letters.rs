@@ -8,7 +8,7 @@ use std::{
 use kafka_rpc::{DeadLetter, RpcError, State, kafka_handler};
 use tests::{
     Cluster, Record,
-    cluster::{real_kafka, started},
+    cluster::{real_brokers, real_kafka, started},
     counted, eventually,
     orders::{DEAD_LETTERS, GROUP, OrderService, Orders, REPLIES, TOPIC, fail, order, place},
 };
@@ -287,24 +287,24 @@ async fn letters_that_are_refused_for_the_size_of_their_batch_arrive_each_alone(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dead_letter_topic_with_too_few_replicas_in_sync_holds_its_partition_until_there_are_enough() {
-    // The embedded broker has no replicas.
-    let Some(cluster) = real_kafka() else { return };
+    let Some(mut brokers) = real_brokers(3) else { return };
+    let cluster = Cluster::of(&brokers);
     cluster.create_topic(TOPIC, 2).await;
-    let (topics, letters) = (cluster.topics(), cluster.name(DEAD_LETTERS));
-    topics.create_with(&letters, "min.insync.replicas", "9").await;
-    let (peer, topic) = (cluster.peer(), cluster.name(TOPIC));
+    cluster.topics().create_with(DEAD_LETTERS, "min.insync.replicas", "3").await;
+    let peer = cluster.peer();
     let service = OrderService::default();
     let running = cluster.serve_orders(cluster.config(), &service).await;
-    peer.send(&topic, &Record::new("poison").key("a").partition(0)).await;
-    // Whatever is behind it: nothing of it is committed before the letter has arrived.
-    peer.send(&topic, &Record::new(place("a", 1)).key("a").partition(0)).await;
-    peer.send(&topic, &Record::new(place("b", 1)).key("b").partition(1)).await;
+    brokers.kill(2).expect("it was alive");
+    peer.send(TOPIC, &Record::new("poison").key("a").partition(0)).await;
+    // Whatever is behind it: nothing of it is handled before the letter has arrived.
+    peer.send(TOPIC, &Record::new(place("a", 1)).key("a").partition(0)).await;
+    peer.send(TOPIC, &Record::new(place("b", 1)).key("b").partition(1)).await;
     let committed = |partition| cluster.committed(GROUP, TOPIC, 2).get(&partition).copied().unwrap_or(0);
     eventually("the other partition goes on", || (committed(1) == 1).then_some(())).await;
     assert_eq!((committed(0), service.started()), (0, vec![order("b", 1)]));
 
-    topics.set(&letters, "min.insync.replicas", "1").await;
+    brokers.restart(2).expect("it starts again");
     eventually("it goes on", || (committed(0) == 2).then_some(())).await;
-    assert_eq!(peer.read(&letters, 1).await.remove(0).text("status-code"), Some("400"));
+    assert_eq!(peer.read(DEAD_LETTERS, 1).await.remove(0).text("status-code"), Some("400"));
     running.shutdown().await.expect("a clean shutdown");
 }

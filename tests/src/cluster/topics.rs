@@ -2,10 +2,7 @@
 
 use rdkafka::{
     ClientConfig, Offset, TopicPartitionList,
-    admin::{
-        AdminClient, AdminOptions, AlterConfig, NewPartitions, NewTopic, ResourceSpecifier, TopicReplication,
-        TopicResult,
-    },
+    admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication, TopicResult},
     client::DefaultClientContext,
     error::KafkaError,
 };
@@ -44,15 +41,6 @@ impl Topics {
         let topic = NewTopic::new(name, 1, TopicReplication::Fixed(-1)).set(property, value);
         accepted(self.admin.create_topics([&topic], &options()).await);
         self.until(name, 1).await;
-    }
-
-    /// Gives a topic a property of its own, and takes all others from it.
-    pub async fn set(&self, name: &str, property: &str, value: &str) {
-        let changed = AlterConfig::new(ResourceSpecifier::Topic(name)).set(property, value);
-        let changed = self.admin.alter_configs([&changed], &options()).await;
-        for result in changed.unwrap_or_else(|error| panic!("{error}")) {
-            result.unwrap_or_else(|(resource, code)| panic!("{resource:?}: {code}"));
-        }
     }
 
     /// Gives a topic more partitions, so many in all.
