@@ -230,7 +230,8 @@ impl Config {
     }
 
     /// Passes any property on to librdkafka, over the runtime's own choice. Those that the runtime's promises rest on are an
-    /// error at `build()`, and so is one that librdkafka does not know, or a value that it does not take.
+    /// error at `build()`, and so is one that librdkafka does not know, or a value that it does not take. What it finds only when it
+    /// makes a client, such as two that do not go together, is one at `start()`.
     #[must_use]
     pub fn property(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.properties.insert(name.into(), value.into());

@@ -5,7 +5,7 @@
 //! | `kafka_rpc_records_total` | `topic`, `group`, `outcome` | records whose outcome is final: `handled`, `replied` (also with an error), `expired`, `dead_lettered`, `discarded`, and `lost` where the broker refused even the dead letter for good |
 //! | `kafka_rpc_failures_total` | `topic`, `group`, `status` | runs of records that failed, whatever became of them; of a record that is tried again, each |
 //! | `kafka_rpc_retries_total` | `topic`, `group`, `through` | failed records that are tried again: in the `process`, or through the retry `topic` |
-//! | `kafka_rpc_redelivered_total` | `topic`, `group` | offsets that will be delivered again: those from the first unfinished one on when their partition went, and those below it that were in no commit that is known to have worked. A process that is killed counts nothing |
+//! | `kafka_rpc_redelivered_total` | `topic`, `group` | records that will be delivered again: those from the first unfinished one on when their partition went, and below it the offsets that were in no commit that is known to have worked. A process that is killed counts nothing |
 //! | `kafka_rpc_handler_panics_total` | `topic`, `group` | handlers that panicked |
 //! | `kafka_rpc_handler_timeouts_total` | `topic`, `group` | handlers that were stopped at their `timeout` |
 //! | `kafka_rpc_handler_slow_total` | `topic`, `group` | handlers that were reported for running long, by the topic that is read |

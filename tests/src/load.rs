@@ -28,10 +28,7 @@ pub struct Load {
 
 impl Load {
     /// Begins, with this timeout of a call.
-    ///
-    /// # Panics
-    ///
-    /// Never; [`stop`](Self::stop) does for it.
+    #[expect(clippy::missing_panics_doc, reason = "`stop` panics for the task")]
     pub fn start(client: Client, timeout: Duration) -> Self {
         let (stop, mut stopped) = watch::channel(false);
         let answered = Arc::<AtomicUsize>::default();

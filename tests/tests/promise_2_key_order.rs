@@ -3,14 +3,14 @@
 use std::{
     collections::HashSet,
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
     },
     time::Duration,
 };
 
 use futures_util::{FutureExt as _, TryFutureExt as _, future::join_all, poll};
-use kafka_rpc::{Client, Config, RpcError, Running, State, WhenFull, kafka_handler};
+use kafka_rpc::{Client, Config, Running, WhenFull, kafka_handler};
 use tests::{
     Cluster, Record,
     cluster::started,
@@ -233,50 +233,4 @@ async fn calls_of_a_key_are_sent_in_order_though_they_wait_for_a_place() {
     eventually("all are handled", || (service.ended().len() == 100).then_some(())).await;
     assert_eq!(service.ended_by_account()["one"], (0..100).collect::<Vec<_>>());
     running.shutdown().await.expect("a clean shutdown");
-}
-
-/// How often a task of the process has run, and how often it had when each handler began.
-#[derive(Clone, Default)]
-struct Ticks {
-    now: Arc<AtomicUsize>,
-    seen: Arc<Mutex<Vec<usize>>>,
-}
-
-#[kafka_handler(topic = "blocking-commands", group = "blocking", register = false)]
-#[command("BLOCK")]
-async fn block(_: (), State(ticks): State<Ticks>) -> Result<(), RpcError> {
-    ticks.seen.lock().expect("no panic").push(ticks.now.load(SeqCst));
-    std::thread::sleep(Duration::from_millis(5));
-    Ok(())
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn handlers_that_block_their_threads_let_others_run_between_them() {
-    const MANY: i64 = 400;
-    let cluster = Cluster::start();
-    cluster.create_topic("blocking-commands", 1).await;
-    let peer = cluster.peer();
-    for key in 0..MANY {
-        let record = Record::new(r#"{"type":"BLOCK"}"#).key(key.to_string());
-        peer.send(&cluster.name("blocking-commands"), &record).await;
-    }
-    let ticks = Ticks::default();
-    let ticking = tokio::spawn({
-        let ticks = ticks.clone();
-        async move {
-            loop {
-                ticks.now.fetch_add(1, SeqCst);
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
-        }
-    });
-    let runtime = cluster.runtime(cluster.config()).provide(ticks.clone()).handlers(block_handlers());
-    let running = started(runtime).await;
-    let committed = || cluster.committed_sum("blocking", "blocking-commands", 1) == MANY;
-    eventually("all are final", || committed().then_some(())).await;
-    ticking.abort();
-    running.shutdown().await.expect("a clean shutdown");
-    let seen = ticks.seen.lock().expect("no panic").clone();
-    let longest = seen.chunk_by(|one, next| one == next).map(<[usize]>::len).max();
-    assert!(longest.is_some_and(|longest| longest < 32), "{longest:?} handlers ran in a row");
 }

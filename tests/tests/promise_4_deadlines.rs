@@ -79,6 +79,11 @@ impl Gateway {
         Err(error.into())
     }
 
+    #[command("HELLO")]
+    async fn hello(&self) -> Result<(), RpcError> {
+        Ok(())
+    }
+
     #[command("PASS")]
     async fn pass(&self, text: String, client: Client) -> Result<String, RpcError> {
         Ok(client.echo(text).await?)
@@ -137,8 +142,9 @@ async fn an_event_of_a_handler_is_sent_although_its_own_caller_has_gone() {
     let (ended, _nested) = mpsc::unbounded_channel();
     let runtime = cluster.runtime(cluster.config()).provide(Gateway { ended }).handlers(Gateway::handlers());
     let running = started(runtime).await;
-    // The first call takes long, and is to be begun by then.
-    let outer = running.client().tell_late("hello".to_owned()).timeout(Duration::from_secs(5)).await;
+    // The first call to a service takes long.
+    running.client().hello().await.expect("it is served");
+    let outer = running.client().tell_late("hello".to_owned()).timeout(Duration::from_secs(3)).await;
     assert!(matches!(outer, Err(CallError::DeadlineExceeded { .. })), "{outer:?}");
     assert_eq!(cluster.peer().read(&cluster.name(TOPIC), 1).await.remove(0).json()["payload"], "hello");
     running.shutdown().await.expect("a clean shutdown");

@@ -271,7 +271,7 @@ async fn what_is_behind_a_record_that_waits_for_its_retry_does_not_run_before_it
     topic = "later-commands",
     group = "later",
     retry_topic = "later-retries",
-    retry(max = 2, base = "3s", factor = 1),
+    retry(max = 2, base = "8s", factor = 1),
     register = false
 )]
 mod later {

@@ -115,7 +115,8 @@ impl<T> Call<T> {
     }
 
     /// How long to wait for the reply, from the first poll: by default `call_timeout` of the
-    /// [`Config`](crate::Config). Inside a handler never longer than the caller of the handler waits.
+    /// [`Config`](crate::Config). Inside a handler never longer than the caller of the
+    /// handler waits, but for [`notify`](Self::notify).
     pub fn timeout(mut self, timeout: Duration) -> Self {
         if let Stage::Building(building) = &mut self.stage {
             building.timeout = timeout;

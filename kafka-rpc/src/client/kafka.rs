@@ -5,7 +5,7 @@ use std::{
     pin::pin,
     sync::{Arc, OnceLock, PoisonError, RwLock},
     task::Poll,
-    time::{Instant, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use futures_util::{
@@ -28,8 +28,12 @@ use crate::{
     producer::{Delivery, DeliveryError, OnDelivery, Producer, QueueError, Refusal},
     rename::{Rename, renamed},
     telemetry::{self, CallMetrics},
-    wire::{Encoded, OutgoingRecord, Placement, clock},
+    wire::{Encoded, Incoming, OutgoingRecord, Placement, clock},
 };
+
+/// How much later than its deadline a call ends that waits in a task. The task ends it at that, unless the tokio runtime that it is on
+/// stands still.
+const GRACE: Duration = Duration::from_millis(100);
 
 /// Carries calls over Kafka.
 pub(crate) struct KafkaTransport {
@@ -79,7 +83,10 @@ impl KafkaTransport {
             Request { id: Uuid::new_v4(), topic: Arc::clone(topic), reply_topic, outgoing, deadline };
         let mut call = match self.sent_at_once(&request) {
             Some(sent) => sent?,
-            None => Box::pin(Arc::clone(self).sent_in_turn(request, started)).await?,
+            None => match Box::pin(Arc::clone(self).sent_in_turn(request, started)).await? {
+                Sent::Waits(call) => call,
+                Sent::Answered(answer) => return transport::read_reply(callee, &topic.name, answer),
+            },
         };
         let Ok(answer) = time::timeout_at(deadline.into(), &mut call).await else {
             self.replies.look_for_partitions();
@@ -106,46 +113,58 @@ impl KafkaTransport {
     }
 
     /// Sends a request once it is its turn, in the order in which calls are made.
-    async fn sent_in_turn(
-        self: Arc<Self>,
-        request: Request,
-        started: Instant,
-    ) -> Result<PendingCall, CallError> {
+    async fn sent_in_turn(self: Arc<Self>, request: Request, started: Instant) -> Result<Sent, CallError> {
+        let (name, deadline) = (Arc::clone(&request.topic.name), request.deadline);
         let mut call = match self.when_full {
             // Before it stands in line: that is bounded too.
             WhenFull::Refuse => Some(self.pending.register(request.id, request.outgoing.of_handler)?),
             // Behind whoever came before it: the place that is freed is not for the one who comes just then.
             WhenFull::Wait => None,
         };
+        let journey = call.as_ref().map_or_else(Journey::default, |call| call.journey().clone());
         let turn = lined_up(&request.topic.turnstile).await;
-        let (name, deadline) = (Arc::clone(&request.topic.name), request.deadline);
-        let (runtime, journey) = (self.replies.runtime(), call.as_ref().map(|call| call.journey().clone()));
+        let (runtime, travels, is_registered) = (self.replies.runtime(), journey.clone(), call.is_some());
         let sent = in_a_task(&runtime, async move {
-            time::timeout_at(deadline.into(), self.send_in_turn(&request, journey, turn)).await
+            let sent = self.send_in_turn(&request, travels, is_registered, turn);
+            let late = |_elapsed| Err(CallError::late(&request.topic.name, started, Progress::NotSent));
+            time::timeout_at(deadline.into(), sent).await.unwrap_or_else(late)
         });
-        let sent = match &mut call {
-            Some(call) => unless_ended(call, &name, sent).await?,
-            None => sent.await,
-        };
-        let late = |_elapsed| CallError::late(&name, started, Progress::NotSent);
-        let registered = sent.ok_or(CallError::ShuttingDown)?.map_err(late)??;
-        call.or(registered).ok_or(CallError::ShuttingDown)
+        let sent = async { sent.await.unwrap_or_else(|ended| Err(ended.of_call(&name))) };
+        let ends = time::timeout_at((deadline + GRACE).into(), async {
+            let Some(mut own) = call.take() else {
+                return sent.await?.map(Sent::Waits).ok_or(CallError::ShuttingDown);
+            };
+            // Its reply may be there before the task has told that it is sent.
+            match select(&mut own, pin!(sent)).await {
+                Either::Left((Ok(answer), _)) => Ok(Sent::Answered(answer)),
+                Either::Left((Err(error), _)) => Err(of_topic(&name, error)),
+                Either::Right((sent, _)) => sent.map(|_registered| Sent::Waits(own)),
+            }
+        });
+        ends.await.unwrap_or_else(|_elapsed| Err(CallError::late(&name, started, journey.progress())))
     }
 
-    /// Gives the call, where it is not registered yet: nobody has its journey.
+    /// Gives the call, where it was not registered yet.
     async fn send_in_turn(
         &self,
         request: &Request,
-        journey: Option<Journey>,
+        journey: Journey,
+        is_registered: bool,
         turn: impl Future<Output = Turn>,
     ) -> Result<Option<PendingCall>, CallError> {
         // Held until it is sent: nobody sends before this one has.
         let _turn = turn.await;
         let route = self.replies.route(&request.reply_topic);
-        if let Some(journey) = journey {
-            return self.send(request, &route.await?, &journey).map(|()| None);
+        if is_registered {
+            let route = route.await?;
+            // It may have been ended meanwhile, and its caller does not look: nobody is to work for it.
+            if self.pending.waits(request.id) {
+                self.send(request, &route, &journey)?;
+            }
+            return Ok(None);
         }
-        let mut call = self.pending.register_when_free(request.id, request.outgoing.of_handler).await?;
+        let call = self.pending.register_when_free(request.id, request.outgoing.of_handler).await?;
+        let mut call = call.on(journey);
         let route = unless_ended(&mut call, &request.topic.name, route).await??;
         self.send(request, &route, call.journey())?;
         Ok(Some(call))
@@ -167,41 +186,48 @@ impl KafkaTransport {
         let headers = outgoing.callee.event(&id, outgoing.headers.clone(), now);
         let record = record(&topic.name, outgoing, headers, &id, now);
         let refused = |error: DeliveryError| CallError::undeliverable(&topic.name, error.reason);
-        let queued = time::timeout_at(deadline.into(), self.queue_event(topic, &record));
-        let delivery = queued.await.map_err(|_elapsed| late(Progress::NotSent))?.map_err(refused)?;
+        let queued = self.queue_event(topic, &record, deadline).await;
+        let delivery = queued.map_err(late)?.map_err(refused)?;
         let delivered = time::timeout_at(deadline.into(), delivery.ended());
         delivered.await.map_err(|_elapsed| late(Progress::Unknown))?.map_err(refused)
     }
 
-    /// Queues an event. It needs no reply topic, but must not overtake what waits, and is not overtaken while it does.
+    /// Queues an event. It needs no reply topic, but must not overtake what waits, and is not overtaken while it does. Where that takes
+    /// until the deadline, it gives how far the event has got.
     async fn queue_event(
         &self,
         topic: &CalledTopic,
         record: &Arc<OutgoingRecord>,
-    ) -> Result<Delivery, DeliveryError> {
+        deadline: Instant,
+    ) -> Result<Result<Delivery, DeliveryError>, Progress> {
         if topic.turnstile.is_open()
             && let Poll::Ready(queued) = poll!(pin!(self.producer.queue_when_free(record)))
         {
-            return queued;
+            return Ok(queued);
         }
         let turn = lined_up(&topic.turnstile).await;
         let (producer, record) = (Arc::clone(&self.producer), Arc::clone(record));
         let runtime = self.replies.runtime();
         let queued = in_a_task(&runtime, async move {
-            let _turn = turn.await;
-            producer.queue_when_free(&record).await
+            let queued = async {
+                let _turn = turn.await;
+                producer.queue_when_free(&record).await
+            };
+            time::timeout_at(deadline.into(), queued).await
         });
-        let ended = || {
-            let reason = "the tokio runtime on which it was started has ended".to_owned();
-            Err(DeliveryError { kind: Refusal::ForNow, reason })
-        };
-        queued.await.unwrap_or_else(ended)
+        match time::timeout_at((deadline + GRACE).into(), queued).await {
+            Ok(Ok(queued)) => queued.map_err(|_elapsed| Progress::NotSent),
+            Ok(Err(ended)) => Ok(Err(DeliveryError { kind: Refusal::ForNow, reason: ended.to_string() })),
+            Err(_elapsed) => Err(Progress::Unknown),
+        }
     }
 
     /// Sends a request whose reply will be read: the route says so.
     fn send(&self, request: &Request, route: &Route, journey: &Journey) -> Result<(), CallError> {
         let Request { id, topic, outgoing, deadline, .. } = request;
         let (id, topic) = (*id, &topic.name);
+        // It may have waited, and nobody be told of it in time.
+        Outgoing::unless_late(topic, *deadline)?;
         let now = SystemTime::now();
         let expires = moment::wall_after(now, deadline.saturating_duration_since(Instant::now()));
         let text = id.to_string();
@@ -232,6 +258,13 @@ impl KafkaTransport {
     }
 }
 
+/// A request that was sent in its turn.
+enum Sent {
+    Waits(PendingCall),
+    /// Its reply was faster than the word of it.
+    Answered(Incoming),
+}
+
 /// A request that is to be sent.
 struct Request {
     id: Uuid,
@@ -251,12 +284,35 @@ async fn lined_up(turnstile: &Arc<Turnstile>) -> impl Future<Output = Turn> + Se
     }
 }
 
-/// Does something in a task, whether this is polled or not; it ends with this. `None` where the runtime has ended.
+/// Does something in a task, whether this is polled or not; it ends with this.
 async fn in_a_task<T: Send + 'static>(
     runtime: &Handle,
     work: impl Future<Output = T> + Send + 'static,
-) -> Option<T> {
-    AbortOnDropHandle::new(runtime.spawn(work)).await.ok()
+) -> Result<T, EndedEarly> {
+    AbortOnDropHandle::new(runtime.spawn(work))
+        .await
+        .map_err(|error| EndedEarly { panicked: error.is_panic() })
+}
+
+/// A task that has ended without what it was for.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("{}", if *panicked {
+    "what sends it panicked; the panic itself says where"
+} else {
+    "the tokio runtime on which this runtime was started has ended"
+})]
+struct EndedEarly {
+    panicked: bool,
+}
+
+impl EndedEarly {
+    fn of_call(self, topic: &str) -> CallError {
+        if self.panicked {
+            CallError::undeliverable(topic, self.to_string())
+        } else {
+            CallError::ShuttingDown
+        }
+    }
 }
 
 fn record(
@@ -286,7 +342,7 @@ async fn unless_ended<T>(
     waits: impl Future<Output = T>,
 ) -> Result<T, CallError> {
     match select(call, pin!(waits)).await {
-        // Nothing was sent that could have a reply.
+        // Nothing was sent yet that could have a reply.
         Either::Left((ended, _)) => Err(of_topic(topic, ended.err().unwrap_or(CallError::ShuttingDown))),
         Either::Right((done, _)) => Ok(done),
     }

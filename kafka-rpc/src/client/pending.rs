@@ -168,6 +168,11 @@ impl Pending {
         removed
     }
 
+    /// Whether a call waits for its reply still.
+    pub(crate) fn waits(&self, id: Uuid) -> bool {
+        self.lock().waiting.contains_key(&id)
+    }
+
     /// Ends every call but those of handlers, and refuses new ones: a shutdown begins.
     pub(crate) fn close_to_others(&self) {
         self.refuse(Closed::Others);
@@ -230,6 +235,12 @@ pub(crate) struct PendingCall {
 }
 
 impl PendingCall {
+    /// The same on a journey that somebody else knows of.
+    pub(crate) fn on(mut self, journey: Journey) -> Self {
+        self.journey = journey;
+        self
+    }
+
     /// How far the request has got.
     pub(crate) fn journey(&self) -> &Journey {
         &self.journey
@@ -264,10 +275,6 @@ mod tests {
         Incoming { value: Some(value.into()), ..Incoming::default() }
     }
 
-    fn waits(pending: &Pending, id: Uuid) -> bool {
-        pending.lock().waiting.contains_key(&id)
-    }
-
     #[tokio::test]
     async fn a_reply_ends_the_call_it_belongs_to_and_only_once() {
         let pending = Pending::new(8);
@@ -277,7 +284,7 @@ mod tests {
         pending.take(one).expect("it waits").answer(Ok(reply("1")));
         assert!(pending.take(one).is_none(), "a duplicate is dropped");
         assert_eq!(call.await, Ok(reply("1")));
-        assert!(waits(&pending, other));
+        assert!(pending.waits(other));
     }
 
     #[test]
@@ -285,7 +292,7 @@ mod tests {
         let pending = Pending::new(1);
         let id = Uuid::new_v4();
         drop(pending.register(id, false).expect("room"));
-        assert!(!waits(&pending, id));
+        assert!(!pending.waits(id));
         assert!(pending.register(Uuid::new_v4(), false).is_ok(), "its place is free");
     }
 

@@ -1,6 +1,10 @@
 //! What a producer asks of the cluster: topics, partitions and offsets.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{
+    collections::HashSet,
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
 
 use rdkafka::{error::KafkaResult, producer::Producer as _};
 
@@ -24,6 +28,12 @@ impl Producer {
     pub(crate) fn ask_topics(&self, within: Duration) -> KafkaResult<HashSet<String>> {
         let metadata = self.single.handle().client().fetch_metadata(None, within)?;
         Ok(metadata.topics().iter().map(|topic| topic.name().to_owned()).collect())
+    }
+
+    /// Asks any broker for little: it answers, whatever it says. Blocks.
+    pub(super) fn ask_anything(&self, within: Duration) -> KafkaResult<()> {
+        let topic = self.topics.read().unwrap_or_else(PoisonError::into_inner).keys().next().map(Arc::clone);
+        self.single.handle().client().fetch_metadata(topic.as_deref(), within).map(drop)
     }
 
     /// The name that the cluster has given itself, asked of any broker. Blocks.

@@ -25,9 +25,9 @@ use crate::{caught::caught, kafka, repeats::Repeats};
 /// How soon an error is told once more that is the same.
 const TOLD_AGAIN_WITHIN: Duration = Duration::from_millis(100);
 
-/// For how long what a broker or the network said is the reason of what happens: where it lasts, librdkafka says so about once a
-/// second.
-const TROUBLE_LASTS: Duration = Duration::from_secs(10);
+/// For how long what a broker or the network said is the reason of what happens: where it lasts, librdkafka says the same of a broker
+/// once in half a minute (`rd_kafka_broker_set_error`).
+const TROUBLE_LASTS: Duration = Duration::from_secs(35);
 
 /// What is told when the last connection to a broker goes.
 type OnConnectionsLost = Box<dyn Fn() + Send + Sync>;

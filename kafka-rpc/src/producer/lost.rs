@@ -20,9 +20,12 @@ impl Producer {
             let Some(producer) = producer.upgrade() else { return };
             let told = Arc::clone(&told);
             let asking = move || {
-                caught("who asks for brokers", || match producer.ask_topics(ANSWERS_WITHIN) {
-                    Ok(_) => tracing::debug!("all connections to brokers were lost, and one was made again"),
-                    Err(_) => producer.events.tell_brokers_lost(&*told),
+                caught("who asks for brokers", || {
+                    if producer.ask_anything(ANSWERS_WITHIN).is_ok() {
+                        tracing::debug!("all connections to brokers were lost, and one was made again");
+                    } else {
+                        producer.events.tell_brokers_lost(&*told);
+                    }
                 });
             };
             let thread = thread::Builder::new().name("kafka-rpc-brokers".to_owned());

@@ -132,8 +132,8 @@ impl Commits {
 
     /// Commits, and waits until it is known to have worked, for so long at most. Blocks.
     pub(super) fn commit_now(&self, watermarks: &[Watermark], within: Duration) -> Result<(), String> {
-        let began = Instant::now();
-        let until = moment::after(began, within);
+        let until = moment::after(Instant::now(), within);
+        let mut rebalances_since = None;
         loop {
             // What is on its way may be less.
             drop(self.wait_until(until, |state| !state.is_busy())?);
@@ -144,7 +144,9 @@ impl Commits {
                 Some(Err(Failed { reason, why })) => {
                     let is_over = match why {
                         Why::Gone => true,
-                        Why::Rebalances => began.elapsed() >= REBALANCES_FOR,
+                        Why::Rebalances => {
+                            rebalances_since.get_or_insert_with(Instant::now).elapsed() >= REBALANCES_FOR
+                        }
                         Why::Other => false,
                     };
                     if is_over || Instant::now() + LAST_AGAIN_AFTER >= until {

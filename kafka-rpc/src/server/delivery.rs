@@ -1,4 +1,4 @@
-//! Sends what a record leads to: until it is acknowledged, or can never be, or is nobody's of ours any more.
+//! Sends what a record leads to: until it is acknowledged, or can never be, or is nobody's of ours any more, or nobody waits for it.
 
 use std::{
     pin::pin,
@@ -18,6 +18,9 @@ use crate::{
 
 /// How long what cannot be delivered for now is left alone before it is sent again.
 const SEND_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// How often it is looked whether a delivery that is slow is to be waited for still.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// How a delivery ended.
 #[derive(Debug)]
@@ -186,7 +189,7 @@ impl Worker {
         held.get_or_insert_with(|| self.held(task, record, "the broker has not acknowledged it yet"));
         loop {
             self.still_to_be_sent(task, is_awaited)?;
-            if let Ok(delivered) = time::timeout(SEND_AGAIN_AFTER, &mut delivered).await {
+            if let Ok(delivered) = time::timeout(LOOK_EVERY, &mut delivered).await {
                 return delivered.map_err(Undelivered::Refused);
             }
         }

@@ -66,8 +66,10 @@ impl<J, E> Contents<J, E> {
         self.size == 1
     }
 
-    /// Whether the one job that was taken has kept its thread for so long that others should have it first.
-    pub(super) fn has_taken_long(&self) -> bool {
+    /// Notes a job that has ended. Gives whether it was the only one that was taken, and has kept its thread for so long that others
+    /// should have it first.
+    pub(super) fn note_ended(&mut self, ended: Option<E>) -> bool {
+        self.ended.extend(ended);
         self.takes_one() && self.filled_at.elapsed() >= HANDFUL
     }
 

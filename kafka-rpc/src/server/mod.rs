@@ -22,7 +22,7 @@
 //! - [`outcome`]: what became of the record
 //! - [`report`]: what is said of that to whoever looks after the service
 //! - [`replies`]: sends replies off
-//! - [`on_the_way`]: those that are not delivered yet
+//! - [`on_the_way`]: those that are neither delivered yet nor let go
 //! - [`telling`]: tells of failures, and of what went wrong with replies
 //! - [`refused`]: what is told where the broker has refused it
 //! - [`delivery`]: sends what is told

@@ -1,4 +1,4 @@
-//! The replies that were sent off, until they are delivered: which are long on their way.
+//! The replies that were sent off, until they are delivered or let go: which are long on their way.
 
 use std::{
     sync::Arc,
@@ -53,9 +53,12 @@ impl SentOff {
         matches!(self.way, Way::Held(_))
     }
 
-    /// Whether it is held, and its caller has gone.
-    pub(super) fn has_expired(&self, now: SystemTime) -> bool {
-        matches!(self.way, Way::Held(Some(until)) if until <= now)
+    /// Until when its caller waits, as far as that is known of one that is held.
+    pub(super) fn awaited_until(&self) -> Option<SystemTime> {
+        match self.way {
+            Way::New(_) => None,
+            Way::Held(until) => until,
+        }
     }
 }
 
@@ -93,15 +96,5 @@ mod tests {
         assert!(reply.is_slow(now + SLOW_AFTER) && !reply.is_held());
         reply.hold(None);
         assert!(reply.is_held() && !reply.is_slow(now + 2 * SLOW_AFTER));
-    }
-
-    #[test]
-    fn a_reply_that_is_held_expires_with_its_caller() {
-        let (mut reply, until) = (sent_off(), SystemTime::now());
-        assert!(!reply.has_expired(until + SLOW_AFTER), "it is not held");
-        reply.hold(Some(until));
-        assert!(!reply.has_expired(until - SLOW_AFTER) && reply.has_expired(until));
-        reply.hold(None);
-        assert!(!reply.has_expired(until + SLOW_AFTER), "nobody knows");
     }
 }

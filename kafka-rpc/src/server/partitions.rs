@@ -177,7 +177,7 @@ impl Partitions {
         self.assigned.iter().map(|(partition, own)| (*partition, own.offsets.position())).collect()
     }
 
-    /// How many offsets of these partitions were taken, and may not be committed.
+    /// How many records of these partitions were taken, and may not be committed.
     pub(crate) fn uncommitted(&self, partitions: &[i32]) -> usize {
         let of = |partition| self.assigned.get(partition).map_or(0, |own| own.offsets.uncommitted());
         partitions.iter().map(of).sum()

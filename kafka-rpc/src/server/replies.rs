@@ -5,9 +5,11 @@
 //! if it had been refused, and not the place of a handler: replies of one such partition would soon have all places.
 
 use std::{
-    sync::{Arc, PoisonError},
+    sync::{Arc, PoisonError, atomic::Ordering},
     time::{Instant, SystemTime},
 };
+
+use bytes::Bytes;
 
 use super::{
     held::Held,
@@ -24,18 +26,27 @@ use crate::{
     wire::OutgoingRecord,
 };
 
+/// What replies may take, in bytes, that were let go and that librdkafka has still: with more in its queue, all that a process sends
+/// would wait for them.
+const MOST_LET_GO: usize = 64 << 20;
+
+/// What a reply takes there beside its value, about.
+const OVERHEAD: usize = 1 << 10;
+
 /// Hears of what becomes of a reply on its way to the broker.
-struct OnItsWay {
+struct Listener {
     worker: Arc<Worker>,
     slot: Slot,
+    weight: usize,
+    has_heard: bool,
 }
 
 impl Worker {
     /// Sends a reply; its job ends once it is delivered.
     pub(super) fn send_off(self: &Arc<Self>, job: Job<Task>, reply: &Arc<OutgoingRecord>) {
         let slot = self.on_the_way.insert(SentOff::new(job, Arc::clone(reply)));
-        let sent = OnItsWay { worker: Arc::clone(self), slot };
-        let _seen_to = self.producer.queue(reply, Box::new(move |delivered| sent.told(&delivered)));
+        let listener = Listener { worker: Arc::clone(self), slot, weight: weight(reply), has_heard: false };
+        let _seen_to = self.producer.queue(reply, Box::new(move |delivered| listener.hear(&delivered)));
     }
 
     /// Has replies that are long on their way give up their places, and lets go of those that nobody waits for any more. librdkafka
@@ -46,12 +57,24 @@ impl Worker {
         // With its list locked: whoever is told of its delivery sees either that it is held, or that it is not.
         let over = self.on_the_way.take_out(|sent| {
             if sent.is_slow(now.0) {
+                let task = &sent.job.item;
+                let (partition, generation) = (task.record.partition(), task.generation);
+                let until = self.awaited_until(task);
+                if self.is_over(task, until, now.1) {
+                    return true;
+                }
                 slow += 1;
-                sent.hold(self.awaited_until(&sent.job.item));
-                self.hold(sent.job.item.record.partition(), sent.job.item.generation);
+                self.hold(partition, generation);
+                sent.hold(until);
+                return false;
             }
-            sent.has_expired(now.1) || (sent.is_held() && !self.is_ours(&sent.job.item))
+            sent.is_held() && self.is_over(&sent.job.item, sent.awaited_until(), now.1)
         });
+        let expired: Vec<&SentOff> = over.iter().filter(|sent| self.let_go(sent)).collect();
+        if !over.is_empty() {
+            self.go();
+        }
+        // The log may panic, so it comes last.
         if slow > 0 {
             tracing::error!(
                 topic = %self.source, group = %self.served.group, replies = slow,
@@ -59,25 +82,28 @@ impl Worker {
                  by themselves once they are, or nobody waits for them"
             );
         }
-        if !over.is_empty() {
-            for sent in &over {
-                self.let_go(sent);
-            }
-            self.go();
+        for sent in expired {
+            self.report_reply_expired(&sent.job.item);
         }
     }
 
-    /// Ends the job of a reply that was held and is over: nobody waits for it, or its partition has gone.
-    fn let_go(&self, sent: &SentOff) {
+    /// Whether a slow reply is over: its partition has gone, or nobody waits for it any more and there is room for it where it lies.
+    fn is_over(&self, task: &Task, until: Option<SystemTime>, now: SystemTime) -> bool {
+        let has_expired = until.is_some_and(|until| until <= now);
+        !self.is_ours(task) || (has_expired && self.let_go.load(Ordering::Relaxed) < MOST_LET_GO)
+    }
+
+    /// Ends the job of a reply that is over; whether nobody waits for it any more.
+    fn let_go(&self, sent: &SentOff) -> bool {
+        self.let_go.fetch_add(weight(&sent.reply), Ordering::Relaxed);
         let task = &sent.job.item;
-        let end = if self.is_ours(task) {
-            self.report_reply_expired(task);
-            done(&self.metrics.expired)
-        } else {
-            End::Left
-        };
-        self.release(task.record.partition(), task.generation);
+        let is_ours = self.is_ours(task);
+        let end = if is_ours { done(&self.metrics.expired) } else { End::Left };
+        if sent.is_held() {
+            self.release(task.record.partition(), task.generation);
+        }
         self.end(&mut self.state(), [EndedJob::new(&sent.job, end)]);
+        is_ours
     }
 
     /// Notes a job whose reply was delivered. Many are told of at once, and are ended together.
@@ -118,18 +144,17 @@ impl Worker {
     }
 }
 
-impl OnItsWay {
-    fn told(self, delivered: &Result<(), DeliveryError>) {
+impl Listener {
+    fn hear(mut self, delivered: &Result<(), DeliveryError>) {
+        let Some(sent) = self.take() else { return };
         match delivered {
             Ok(()) => {
-                let Some(sent) = self.worker.on_the_way.remove(self.slot) else { return };
                 if sent.is_held() {
                     self.worker.release(sent.job.item.record.partition(), sent.job.item.generation);
                 }
                 self.worker.replied(&sent.job);
             }
             Err(error) => {
-                let Some(sent) = self.worker.on_the_way.remove(self.slot) else { return };
                 if matches!(error.kind, Refusal::ForNow | Refusal::NoPartition) {
                     telemetry::delivery_refused(&sent.reply.topic);
                 }
@@ -137,13 +162,30 @@ impl OnItsWay {
             }
         }
     }
+
+    /// Takes the reply off the way, unless it was let go.
+    fn take(&mut self) -> Option<SentOff> {
+        self.has_heard = true;
+        let sent = self.worker.on_the_way.remove(self.slot);
+        if sent.is_none() {
+            self.worker.let_go.fetch_sub(self.weight, Ordering::Relaxed);
+        }
+        sent
+    }
 }
 
 /// It could not be queued, or the producer has gone without a word: it is sent once more.
-impl Drop for OnItsWay {
+impl Drop for Listener {
     fn drop(&mut self) {
-        if let Some(sent) = self.worker.on_the_way.remove(self.slot) {
+        if !self.has_heard
+            && let Some(sent) = self.take()
+        {
             self.worker.send_again(sent);
         }
     }
+}
+
+/// What a reply takes in librdkafka's queue.
+fn weight(reply: &OutgoingRecord) -> usize {
+    OVERHEAD + reply.value.as_ref().map_or(0, Bytes::len)
 }

@@ -3,8 +3,8 @@
 //! A handler that does not have to wait costs no task and no wake-up of its own. One that has to wait keeps the task
 //! it is in, and the jobs behind it are handed on to another, so that it holds none of them. A handler that never
 //! yields holds one runner: there are as many as the runtime has threads, and one more comes whenever nothing has
-//! moved for a while. (It also holds the one task that tokio lets nobody else take from its thread: the last that was
-//! woken there.)
+//! moved for a while. (It also holds the tasks that tokio lets nobody else take from its thread: the last that was woken there,
+//! and those that have yielded.)
 
 use std::{
     future::poll_fn,
@@ -137,14 +137,19 @@ impl Worker {
         let mut hand = Some(hand);
         let mut ended = None;
         let mut input = Arc::new(self.handling.input(&self.served, Received::blank()));
-        while let Some(job) = self.next(&mut hand, ended) {
+        while let Some(job) = self.next(&mut hand, ended.take()) {
             let step = self.run_or_hand_on(&job.item, &mut input, &mut hand).await;
             ended = self.conclude(job, step);
-            // Handlers that never wait must not keep the thread from everybody else.
-            if hand.as_ref().is_some_and(|hand| hand.contents().has_taken_long()) {
-                task::yield_now().await;
-            } else {
-                coop::consume_budget().await;
+            if let Some(hand) = &hand {
+                // Where others find it: a task that yields is for its own thread alone, which somebody may block before it comes
+                // to it again.
+                let has_taken_long = hand.contents().note_ended(ended.take());
+                // Handlers that never wait must not keep the thread from everybody else.
+                if has_taken_long {
+                    task::yield_now().await;
+                } else {
+                    coop::consume_budget().await;
+                }
             }
         }
     }

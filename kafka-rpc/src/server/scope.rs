@@ -6,7 +6,7 @@ tokio::task_local! {
     static DEADLINE: Option<Instant>;
 }
 
-/// Runs a handler so that every call it makes ends no later than its own caller waits, or it itself may take.
+/// Runs a handler so that every call it makes, but for events, ends no later than its own caller waits, or it itself may take.
 pub(crate) fn of_handler<F: Future>(
     deadline: Option<Instant>,
     handler: F,

@@ -40,7 +40,7 @@ impl Partitions {
         }
     }
 
-    /// How many records of these partitions are finished, and in no commit that is known to have worked.
+    /// How many offsets of these partitions are finished, and in no commit that is known to have worked.
     pub(crate) fn finished_since_commit(&self, partitions: &[i32]) -> usize {
         let of = |own: &Assigned| own.offsets.finished_since(own.committed);
         partitions.iter().filter_map(|partition| self.assigned.get(partition)).map(of).sum()

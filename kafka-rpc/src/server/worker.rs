@@ -50,8 +50,10 @@ pub(crate) struct Worker {
     pub(super) ended: Condvar,
     /// Told when few jobs are ready, for the consumer thread.
     pub(super) few_ready: Condvar,
-    /// The replies that were sent, and are not delivered yet.
+    /// The replies that were sent, and neither delivered yet nor let go.
     pub(super) on_the_way: OnTheWay,
+    /// What those take, in bytes, that were let go and that librdkafka has still.
+    pub(super) let_go: AtomicUsize,
     /// The jobs whose replies were delivered, and that are not ended yet.
     pub(super) delivered: Mutex<Vec<EndedJob>>,
     /// How many records were finished since the last commit.
@@ -113,6 +115,7 @@ impl Worker {
             ended: Condvar::new(),
             few_ready: Condvar::new(),
             on_the_way: OnTheWay::default(),
+            let_go: AtomicUsize::new(0),
             delivered: Mutex::default(),
             finished: AtomicUsize::new(0),
             flow_changed: AtomicBool::new(false),

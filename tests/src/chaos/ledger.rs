@@ -177,10 +177,10 @@ pub(super) enum LogEntry {
         id: u64,
         status: String,
     },
-    /// `place` is its own, in the topic of replies.
+    /// `place` is its own, in the topic of replies; `id` is that of the command that it answers, if it answers any.
     Reply {
         place: Place,
-        id: u64,
+        id: Option<u64>,
     },
     /// Up to where a partition is committed, and how many records it has held.
     Committed {

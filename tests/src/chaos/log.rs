@@ -73,8 +73,7 @@ impl Log {
         })?;
         self.read(REPLIES, |message| {
             let id = header(message, "correlation-id").and_then(|correlation_id| asked.get(correlation_id));
-            let nobody = || io::Error::other("a reply has the correlation id of no command");
-            ledger.append(&LogEntry::Reply { place: place(message), id: *id.ok_or_else(nobody)? })
+            ledger.append(&LogEntry::Reply { place: place(message), id: id.copied() })
         })?;
         self.read(DEAD_LETTERS, |message| {
             let missing = || io::Error::other("a dead letter does not say where it is from");

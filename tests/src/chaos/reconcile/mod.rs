@@ -58,7 +58,8 @@ pub(super) fn reconcile(evidence: &Evidence) -> Verdict {
     let mut verdict = Verdict::default();
     let handling = Handling::of(evidence, &mut verdict);
     handling.judge(evidence, &mut verdict);
-    Calls::of(evidence, &mut verdict).judge(&handling, Replies::of(evidence), &mut verdict);
+    let replies = Replies::of(evidence, &mut verdict);
+    Calls::of(evidence, &mut verdict).judge(&handling, replies, &mut verdict);
     for entry in &evidence.log {
         if let LogEntry::Committed { partition, committed, end } = *entry
             && committed != end

@@ -2,7 +2,10 @@
 
 use std::collections::HashMap;
 
-use super::super::ledger::{Evidence, LogEntry, Moment, Place};
+use super::{
+    super::ledger::{Evidence, LogEntry, Moment, Place},
+    Verdict, Violation,
+};
 
 /// By how much the clocks of two threads of a caller may disagree on what came first: each writes when it gets to it.
 const UNSURE: u64 = 50_000;
@@ -20,11 +23,13 @@ pub(super) struct Replies {
 struct ReadBeyond(Vec<(i64, Moment)>);
 
 impl Replies {
-    pub(super) fn of(evidence: &Evidence) -> Self {
+    pub(super) fn of(evidence: &Evidence, verdict: &mut Verdict) -> Self {
         let mut replies = Self::default();
         for entry in &evidence.log {
-            if let LogEntry::Reply { place, id } = entry {
-                replies.of.entry(*id).or_default().push(*place);
+            let LogEntry::Reply { place, id } = entry else { continue };
+            match id {
+                Some(id) => replies.of.entry(*id).or_default().push(*place),
+                None => verdict.violations.push(Violation::Stray { place: *place }),
             }
         }
         replies

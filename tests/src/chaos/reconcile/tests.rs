@@ -116,6 +116,13 @@ fn a_reply_that_its_caller_has_read_on_beyond_is_lost() {
 }
 
 #[test]
+fn a_reply_that_answers_no_command_is_wrong() {
+    let mut ledgers = Ledgers::well();
+    ledgers.evidence.log.push(LogEntry::Reply { place: place(9), id: None });
+    assert_eq!(ledgers.violation(), Some("wrong answers"));
+}
+
+#[test]
 fn a_command_that_is_said_not_to_be_sent_and_is_in_the_log_is_wrong() {
     for outcome in [Outcome::Overloaded, Outcome::Deadline { progress: Reached::NotSent }] {
         let mut ledgers = Ledgers::well();

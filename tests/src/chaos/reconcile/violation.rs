@@ -15,6 +15,8 @@ pub(crate) enum Violation {
     Hung { id: u64, late: Option<Duration> },
     /// Not the answer to this command.
     Wrong { id: u64, why: String },
+    /// A reply that answers no command.
+    Stray { place: Place },
     /// Handlers of one key that ran out of order, or at once, within one assignment.
     Order { service: String, key: String, place: Place, why: &'static str },
     /// Handlers of one key that ran at once in two assignments that were given up in good order.
@@ -50,7 +52,7 @@ impl Violation {
             Self::Lost { .. } => 0,
             Self::ReplyLost { .. } => 1,
             Self::Hung { .. } => 2,
-            Self::Wrong { .. } => 3,
+            Self::Wrong { .. } | Self::Stray { .. } => 3,
             Self::Order { .. } => 4,
             Self::Overlap { .. } => 5,
             Self::Misplaced { .. } => 6,
@@ -72,6 +74,7 @@ impl fmt::Display for Violation {
             }
             Self::Hung { id, late: None } => write!(f, "the call of command {id} did not end"),
             Self::Wrong { id, why } => write!(f, "command {id}: {why}"),
+            Self::Stray { place } => write!(f, "the reply at {place} answers no command"),
             Self::Order { service, key, place, why } => write!(f, "{service}, key {key}, {place}: {why}"),
             Self::Overlap { service, key, place } => {
                 write!(f, "{service}, key {key}, {place}: started while another instance ran the key")

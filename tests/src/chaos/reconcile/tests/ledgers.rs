@@ -76,7 +76,7 @@ impl Ledgers {
     }
 
     pub(super) fn replied_at(&mut self, number: u64, offset: i64) {
-        self.evidence.log.push(LogEntry::Reply { place: place(offset), id: number });
+        self.evidence.log.push(LogEntry::Reply { place: place(offset), id: Some(number) });
     }
 
     pub(super) fn answered(&mut self, number: u64) {
