@@ -76,17 +76,24 @@ impl KafkaTransport {
         outgoing: Outgoing,
         deadline: Instant,
     ) -> Result<Encoded, CallError> {
-        let reply_topic = Arc::clone(&self.topics.called(outgoing.reply_topic()?).name);
+        let reply_topic = self.topics.called(outgoing.reply_topic()?);
         let started = Outgoing::unless_late(&topic.name, deadline)?;
-        let callee = outgoing.callee;
-        let request =
-            Request { id: Uuid::new_v4(), topic: Arc::clone(topic), reply_topic, outgoing, deadline };
-        let mut call = match self.sent_at_once(&request) {
-            Some(sent) => sent?,
-            None => match Box::pin(Arc::clone(self).sent_in_turn(request, started)).await? {
+        let (id, callee, reply_topic) = (Uuid::new_v4(), outgoing.callee, &reply_topic.name);
+        let at_once = self.sent_at_once(Request { id, topic, reply_topic, outgoing: &outgoing, deadline });
+        let mut call = if let Some(sent) = at_once {
+            sent?
+        } else {
+            let request = OwnedRequest {
+                id,
+                topic: Arc::clone(topic),
+                reply_topic: Arc::clone(reply_topic),
+                outgoing,
+                deadline,
+            };
+            match Box::pin(Arc::clone(self).sent_in_turn(request, started)).await? {
                 Sent::Waits(call) => call,
                 Sent::Answered(answer) => return transport::read_reply(callee, &topic.name, answer),
-            },
+            }
         };
         let Ok(answer) = time::timeout_at(deadline.into(), &mut call).await else {
             self.replies.look_for_partitions();
@@ -98,11 +105,11 @@ impl KafkaTransport {
 
     /// Sends a request, if nothing has to be waited for before. It waits for its reply before it is sent: that can be faster than
     /// the way back from sending.
-    fn sent_at_once(&self, request: &Request) -> Option<Result<PendingCall, CallError>> {
+    fn sent_at_once(&self, request: Request<'_>) -> Option<Result<PendingCall, CallError>> {
         if !request.topic.turnstile.is_open() {
             return None;
         }
-        let route = self.replies.known_route(&request.reply_topic)?;
+        let route = self.replies.known_route(request.reply_topic)?;
         match self.pending.register(request.id, request.outgoing.of_handler) {
             Err(CallError::Overloaded { .. }) if self.when_full == WhenFull::Wait => None,
             registered => Some(registered.and_then(|call| {
@@ -113,7 +120,11 @@ impl KafkaTransport {
     }
 
     /// Sends a request once it is its turn, in the order in which calls are made.
-    async fn sent_in_turn(self: Arc<Self>, request: Request, started: Instant) -> Result<Sent, CallError> {
+    async fn sent_in_turn(
+        self: Arc<Self>,
+        request: OwnedRequest,
+        started: Instant,
+    ) -> Result<Sent, CallError> {
         let (name, deadline) = (Arc::clone(&request.topic.name), request.deadline);
         let mut call = match self.when_full {
             // Before it stands in line: that is bounded too.
@@ -125,7 +136,7 @@ impl KafkaTransport {
         let turn = lined_up(&request.topic.turnstile).await;
         let (runtime, travels, is_registered) = (self.replies.runtime(), journey.clone(), call.is_some());
         let sent = in_a_task(&runtime, async move {
-            let sent = self.send_in_turn(&request, travels, is_registered, turn);
+            let sent = self.send_in_turn(request.as_request(), travels, is_registered, turn);
             let late = |_elapsed| Err(CallError::late(&request.topic.name, started, Progress::NotSent));
             time::timeout_at(deadline.into(), sent).await.unwrap_or_else(late)
         });
@@ -147,14 +158,14 @@ impl KafkaTransport {
     /// Gives the call, where it was not registered yet.
     async fn send_in_turn(
         &self,
-        request: &Request,
+        request: Request<'_>,
         journey: Journey,
         is_registered: bool,
         turn: impl Future<Output = Turn>,
     ) -> Result<Option<PendingCall>, CallError> {
         // Held until it is sent: nobody sends before this one has.
         let _turn = turn.await;
-        let route = self.replies.route(&request.reply_topic);
+        let route = self.replies.route(request.reply_topic);
         if is_registered {
             let route = route.await?;
             // It may have been ended meanwhile, and its caller does not look: nobody is to work for it.
@@ -223,13 +234,13 @@ impl KafkaTransport {
     }
 
     /// Sends a request whose reply will be read: the route says so.
-    fn send(&self, request: &Request, route: &Route, journey: &Journey) -> Result<(), CallError> {
+    fn send(&self, request: Request<'_>, route: &Route, journey: &Journey) -> Result<(), CallError> {
         let Request { id, topic, outgoing, deadline, .. } = request;
-        let (id, topic) = (*id, &topic.name);
+        let topic = &topic.name;
         // It may have waited, and nobody be told of it in time.
-        Outgoing::unless_late(topic, *deadline)?;
+        let began = Outgoing::unless_late(topic, deadline)?;
         let now = SystemTime::now();
-        let expires = moment::wall_after(now, deadline.saturating_duration_since(Instant::now()));
+        let expires = moment::wall_after(now, deadline.saturating_duration_since(began));
         let text = id.to_string();
         let millis = clock::millis(now);
         let headers =
@@ -237,12 +248,13 @@ impl KafkaTransport {
         let record = record(topic, outgoing, headers, &text, millis);
 
         let pending = Arc::clone(&self.pending);
-        let (name, acknowledged) = (Arc::clone(topic), journey.clone());
+        let acknowledged = journey.clone();
         let told: OnDelivery = Box::new(move |delivered| match delivered {
             Ok(()) => acknowledged.note(Progress::Acknowledged),
             Err(error) => {
                 if let Some(waiting) = pending.take(id) {
-                    waiting.answer(Err(CallError::undeliverable(&name, error.reason)));
+                    // Whoever waits knows its topic.
+                    waiting.answer(Err(CallError::undeliverable("", error.reason)));
                 }
             }
         });
@@ -266,13 +278,30 @@ enum Sent {
 }
 
 /// A request that is to be sent.
-struct Request {
+#[derive(Clone, Copy)]
+struct Request<'a> {
+    id: Uuid,
+    topic: &'a CalledTopic,
+    /// As the cluster has it.
+    reply_topic: &'a Arc<str>,
+    outgoing: &'a Outgoing,
+    deadline: Instant,
+}
+
+/// The same for a task. Most are sent without: what all calls share is counted by several threads, which is work for each.
+struct OwnedRequest {
     id: Uuid,
     topic: Arc<CalledTopic>,
-    /// As the cluster has it.
     reply_topic: Arc<str>,
     outgoing: Outgoing,
     deadline: Instant,
+}
+
+impl OwnedRequest {
+    fn as_request(&self) -> Request<'_> {
+        let Self { id, topic, reply_topic, outgoing, deadline } = self;
+        Request { id: *id, topic, reply_topic, outgoing, deadline: *deadline }
+    }
 }
 
 /// Takes a place in line now; what this gives waits for the turn.

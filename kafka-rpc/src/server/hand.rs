@@ -66,11 +66,10 @@ impl<J, E> Contents<J, E> {
         self.size == 1
     }
 
-    /// Notes a job that has ended. Gives whether it was the only one that was taken, and has kept its thread for so long that others
-    /// should have it first.
+    /// Notes a job that has ended; whether jobs take so long that it is worth a look at the clock.
     pub(super) fn note_ended(&mut self, ended: Option<E>) -> bool {
         self.ended.extend(ended);
-        self.takes_one() && self.filled_at.elapsed() >= HANDFUL
+        self.takes_one()
     }
 
     fn is_new(&self) -> bool {

@@ -28,6 +28,10 @@ use super::{
 };
 use crate::{handler::context::Input, wire::Received};
 
+/// For how long a runner keeps its thread where handlers do not wait, beside the last of them. tokio counts its jobs, and lets it run
+/// 128: with handlers that block their threads for a while that may be many seconds.
+const TURN: Duration = Duration::from_millis(5);
+
 /// What a runner has taken.
 type Hand = hand::Hand<Task, EndedJob>;
 
@@ -136,20 +140,25 @@ impl Worker {
     async fn run_jobs(self: Arc<Self>, hand: Arc<Hand>) {
         let mut hand = Some(hand);
         let mut ended = None;
+        let mut turn_began = Instant::now();
         let mut input = Arc::new(self.handling.input(&self.served, Received::blank()));
         while let Some(job) = self.next(&mut hand, ended.take()) {
             let step = self.run_or_hand_on(&job.item, &mut input, &mut hand).await;
             ended = self.conclude(job, step);
-            if let Some(hand) = &hand {
-                // Where others find it: a task that yields is for its own thread alone, which somebody may block before it comes
-                // to it again.
-                let has_taken_long = hand.contents().note_ended(ended.take());
-                // Handlers that never wait must not keep the thread from everybody else.
-                if has_taken_long {
-                    task::yield_now().await;
-                } else {
-                    coop::consume_budget().await;
-                }
+            let Some(hand) = &hand else {
+                // It has waited, and others had the thread.
+                turn_began = Instant::now();
+                continue;
+            };
+            // Where others find it: a task that yields is for its own thread alone, which somebody may block before it comes to it
+            // again.
+            let takes_long = hand.contents().note_ended(ended.take());
+            // Handlers that never wait must not keep the thread from everybody else: not for so many, and not for so long.
+            if takes_long && turn_began.elapsed() >= TURN {
+                task::yield_now().await;
+                turn_began = Instant::now();
+            } else {
+                coop::consume_budget().await;
             }
         }
     }
