@@ -1,5 +1,7 @@
 //! Callers and services on a broker that is told to fail.
 
+use std::env;
+
 use kafka_rpc::{Config, Running, Runtime};
 use rdkafka::{mocking::MockCluster, producer::DefaultProducerContext};
 
@@ -7,6 +9,7 @@ use crate::{
     Peer, Record,
     cluster::started,
     orders::{OrderService, Orders as _, OrdersClient as _, REPLIES, TOPIC},
+    skipped::skipped,
 };
 
 /// A broker in the process that a test can tell what to do.
@@ -35,6 +38,15 @@ pub async fn caller_on(broker: &MockCluster<'_, DefaultProducerContext>) -> Runn
     let (first, ()) = tokio::join!(running.client().echo("first".to_owned()), answer);
     assert_eq!(first, Ok("first".to_owned()));
     running
+}
+
+/// Whether tests run here that take long and never meet a real Kafka: not where there is one, for which they have run before.
+pub fn runs_here() -> bool {
+    let is_real = env::var_os("KAFKA_BROKERS").is_some();
+    if is_real {
+        skipped("they meet no real Kafka, and run without one");
+    }
+    !is_real
 }
 
 /// A broker with these topics, each with so many partitions.

@@ -6,21 +6,26 @@ use tests::{
     Peer, Record,
     counted::{self, counted},
     eventually,
-    mocked::{broker_with, serving_on},
+    mocked::{broker_with, runs_here, serving_on},
     orders::{OrderService, REPLIES, TOPIC, order, place},
 };
 
 #[tokio::test(flavor = "multi_thread")]
 async fn replies_that_nobody_waits_for_any_more_hold_no_partition() {
+    if !runs_here() {
+        return;
+    }
     counted::record();
     let broker = broker_with(&[(TOPIC, 2), (REPLIES, 2)]);
     broker.partition_leader(REPLIES, 1, None).expect("a topic");
     let service = OrderService::default();
     let running = serving_on(&broker, &service).await;
     let peer = Peer::new(&broker.bootstrap_servers());
+    peer.send(TOPIC, &Record::new(place("b", 0)).key("b").partition(0)).await;
+    eventually("it serves", || (!service.ended().is_empty()).then_some(())).await;
     // Longer than it takes to be held, and much less than librdkafka tries.
     let deadline =
-        SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970") + Duration::from_secs(40);
+        SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970") + Duration::from_secs(25);
     let asks = Record::new(place("b", 1))
         .key("b")
         .partition(0)
