@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use kafka_rpc::Config;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{
@@ -18,6 +19,8 @@ use tokio::{
     sync::{Notify, mpsc},
     time::{self, Instant},
 };
+
+use crate::cluster::{Brokers, Extras, real_brokers_with};
 
 /// How many reads of a connection may be on their way.
 const ON_THE_WAY: usize = 4_096;
@@ -30,6 +33,20 @@ const CHUNK: usize = 64 << 10;
 pub struct Delayed {
     listener: TcpListener,
     port: u16,
+}
+
+/// Starts a real broker that is reached only on a way which takes this time, as [`Delayed::carry_to`] says; with the settings for that.
+/// `None`, with a line that says so, where there are no real brokers.
+///
+/// # Panics
+///
+/// If it does not start.
+pub async fn real_broker_behind(delay: Duration) -> Option<(Brokers, Way, Config)> {
+    let way = Delayed::listen().await.unwrap_or_else(|error| panic!("{error}"));
+    let port = way.port();
+    let brokers = real_brokers_with(1, &Extras { proxies: vec![port], ..Extras::default() })?;
+    let way = way.carry_to(brokers.proxied().remove(0), delay);
+    Some((brokers, way, Config::new(format!("127.0.0.1:{port}")).create_topics(true)))
 }
 
 /// A way that carries.

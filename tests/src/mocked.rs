@@ -21,7 +21,7 @@ pub type Broker = MockCluster<'static, DefaultProducerContext>;
 /// # Panics
 ///
 /// If the broker fails already.
-pub async fn caller_on(broker: &MockCluster<'_, DefaultProducerContext>) -> Running {
+pub async fn caller_on(broker: &Broker) -> Running {
     for topic in [TOPIC, REPLIES] {
         broker.create_topic(topic, 1, 1).expect("a topic");
     }

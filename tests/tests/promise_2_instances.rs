@@ -7,14 +7,14 @@ use std::{
 };
 
 use futures_util::future::join_all;
-use kafka_rpc::{Config, RpcError, Runtime, State, kafka_handler};
+use kafka_rpc::{Config, RpcError, State, kafka_handler};
 use tests::{
     Cluster, Record,
-    cluster::{Extras, real_brokers_with, real_kafka, started},
+    cluster::{real_kafka, started},
     counted::{self, counted},
-    delayed::Delayed,
+    delayed::real_broker_behind,
     eventually,
-    orders::{Order, OrderService, Orders, OrdersClient as _, REPLIES, TOPIC, order, place},
+    orders::{Order, OrderService, OrdersClient as _, REPLIES, TOPIC, order, place},
 };
 
 /// A service whose handlers take a random time and fail at random, and that notes each run in one journal.
@@ -182,23 +182,13 @@ async fn an_instance_whose_place_another_has_taken_runs_nothing_more_of_what_it_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn partitions_move_although_their_keeper_is_busy_and_a_commit_takes_longer_than_it_is_to_the_next() {
-    let way = Delayed::listen().await.expect("a port");
-    let port = way.port();
-    let Some(brokers) = real_brokers_with(1, &Extras { proxies: vec![port], ..Extras::default() }) else {
-        return;
-    };
-    let _way = way.carry_to(brokers.proxied().remove(0), Duration::from_millis(150));
+    let Some((brokers, _way, config)) = real_broker_behind(Duration::from_millis(150)).await else { return };
     let cluster = Cluster::of(&brokers);
     cluster.create_topic(TOPIC, 2).await;
     cluster.create_topic(REPLIES, 1).await;
-    let serving = async |service: &OrderService| {
-        let config = Config::new(format!("127.0.0.1:{port}"))
-            .property("partition.assignment.strategy", "cooperative-sticky");
-        let runtime = Runtime::builder().config(config).provide(service.clone()).without_registry();
-        started(runtime.handlers(<OrderService as Orders>::handlers())).await
-    };
+    let config = config.property("partition.assignment.strategy", "cooperative-sticky");
     let (keeper, newcomer) = (OrderService::default(), OrderService::default());
-    let keeping = serving(&keeper).await;
+    let keeping = cluster.serve_orders(config.clone(), &keeper).await;
     let calling = started(cluster.runtime(cluster.config()).client_only()).await;
     let client = calling.client();
     let busy = tokio::spawn(async move {
@@ -211,7 +201,7 @@ async fn partitions_move_although_their_keeper_is_busy_and_a_commit_takes_longer
         }
     });
     eventually("the keeper is busy", || (keeper.ended().len() > 1_000).then_some(())).await;
-    let coming = serving(&newcomer).await;
+    let coming = cluster.serve_orders(config, &newcomer).await;
     eventually("the newcomer has some of it", || (!newcomer.ended().is_empty()).then_some(())).await;
     coming.shutdown().await.expect("a clean shutdown");
     let moved = newcomer.ended().pop().expect("it had some");

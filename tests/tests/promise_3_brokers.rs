@@ -3,15 +3,15 @@
 use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt as _, stream};
-use kafka_rpc::{CallError, Config, Runtime};
+use kafka_rpc::CallError;
 use tests::{
     BOUND, Cluster,
-    cluster::{Extras, real_brokers, real_brokers_with, started},
+    cluster::real_brokers,
     counted,
-    delayed::Delayed,
+    delayed::real_broker_behind,
     eventually,
     load::Load,
-    orders::{OrderService, Orders, OrdersClient, REPLIES, TOPIC, order},
+    orders::{OrderService, OrdersClient, REPLIES, TOPIC, order},
 };
 
 /// How much later than it should a call may end on a machine that is busy.
@@ -73,17 +73,10 @@ async fn a_killed_broker_ends_pending_calls_long_before_their_deadlines_and_they
 
 #[tokio::test(flavor = "multi_thread")]
 async fn connections_that_are_lost_and_made_again_end_no_call() {
-    let way = Delayed::listen().await.expect("a port");
-    let port = way.port();
-    let Some(brokers) = real_brokers_with(1, &Extras { proxies: vec![port], ..Extras::default() }) else {
-        return;
-    };
-    let way = way.carry_to(brokers.proxied().remove(0), Duration::ZERO);
+    let Some((brokers, way, config)) = real_broker_behind(Duration::ZERO).await else { return };
     let service = OrderService::default();
     service.hold("held");
-    let config = Config::new(format!("127.0.0.1:{port}")).create_topics(true);
-    let runtime = Runtime::builder().config(config).provide(service.clone()).without_registry();
-    let running = started(runtime.handlers(<OrderService as Orders>::handlers())).await;
+    let running = Cluster::of(&brokers).serve_orders(config, &service).await;
     let client = running.client();
     let pending = tokio::spawn(client.place(order("held", 1)).timeout(BOUND));
     eventually("the call is at work", || (service.started().len() == 1).then_some(())).await;

@@ -6,13 +6,12 @@ use futures_util::{FutureExt as _, future::join_all, poll};
 use kafka_rpc::{CallError, Client, Progress, Running};
 use rdkafka::{
     mocking::MockCluster,
-    producer::DefaultProducerContext,
     types::{RDKafkaApiKey, RDKafkaRespErr},
 };
 use tests::{
     BOUND,
     counted::{self, counted},
-    mocked::{caller_on, runs_here},
+    mocked::{Broker, caller_on, runs_here},
     orders::OrdersClient as _,
 };
 use tokio::sync::{Mutex, MutexGuard};
@@ -49,7 +48,7 @@ async fn send_until_made(client: &Client, purpose: &str) {
 }
 
 /// A caller so far away that all that is sent while the first is on its way is gathered, and goes through another producer.
-async fn far_caller_on(broker: &MockCluster<'_, DefaultProducerContext>) -> Running {
+async fn far_caller_on(broker: &Broker) -> Running {
     broker.broker_round_trip_time(1, Duration::from_millis(50)).expect("a delay");
     let running = caller_on(broker).await;
     send_until_made(&running.client(), "far_batches").await;
@@ -58,11 +57,7 @@ async fn far_caller_on(broker: &MockCluster<'_, DefaultProducerContext>) -> Runn
 
 /// Has the producer of batches for this meet a fatal error, which only one that sends them meets: its calls end, and the next
 /// are sent.
-async fn goes_on_after_a_fatal_error(
-    broker: &MockCluster<'_, DefaultProducerContext>,
-    client: &Client,
-    purpose: &str,
-) {
+async fn goes_on_after_a_fatal_error(broker: &Broker, client: &Client, purpose: &str) {
     let after_the_first = [
         RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR,
         RDKafkaRespErr::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER,

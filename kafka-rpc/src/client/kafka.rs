@@ -1,39 +1,34 @@
 //! The transport over a cluster.
 
 use std::{
-    collections::HashMap,
     pin::pin,
-    sync::{Arc, OnceLock, PoisonError, RwLock},
+    sync::Arc,
     task::Poll,
-    time::{Duration, Instant, SystemTime},
+    time::{Instant, SystemTime},
 };
 
 use futures_util::{
-    future::{self, Either, select},
+    future::{Either, select},
     poll,
 };
-use tokio::{runtime::Handle, time};
-use tokio_util::task::AbortOnDropHandle;
+use tokio::time;
 use uuid::Uuid;
 
 use super::{
     Outgoing, Transport,
+    called::{CalledTopic, Counted, TopicNames},
+    in_a_task::{Undone, in_a_task},
     pending::{Journey, Pending, PendingCall},
     replies::{Replies, Route},
     transport::{self, BoxFuture},
-    turnstile::{Turn, Turnstile},
+    turnstile::Turn,
 };
 use crate::{
     CallError, Progress, WhenFull, moment,
     producer::{Delivery, DeliveryError, OnDelivery, Producer, QueueError, Refusal},
-    rename::{Rename, renamed},
-    telemetry::{self, CallMetrics},
+    telemetry,
     wire::{Encoded, Incoming, OutgoingRecord, Placement, clock},
 };
-
-/// How much later than its deadline a call ends that waits in a task. The task ends it at that, unless the tokio runtime that it is on
-/// stands still.
-const GRACE: Duration = Duration::from_millis(100);
 
 /// Carries calls over Kafka.
 pub(crate) struct KafkaTransport {
@@ -126,33 +121,37 @@ impl KafkaTransport {
         started: Instant,
     ) -> Result<Sent, CallError> {
         let (name, deadline) = (Arc::clone(&request.topic.name), request.deadline);
-        let mut call = match self.when_full {
+        let call = match self.when_full {
             // Before it stands in line: that is bounded too.
             WhenFull::Refuse => Some(self.pending.register(request.id, request.outgoing.of_handler)?),
             // Behind whoever came before it: the place that is freed is not for the one who comes just then.
             WhenFull::Wait => None,
         };
         let journey = call.as_ref().map_or_else(Journey::default, |call| call.journey().clone());
-        let turn = lined_up(&request.topic.turnstile).await;
+        let turn = request.topic.turnstile.lined_up().await;
         let (runtime, travels, is_registered) = (self.replies.runtime(), journey.clone(), call.is_some());
-        let sent = in_a_task(&runtime, async move {
-            let sent = self.send_in_turn(request.as_request(), travels, is_registered, turn);
-            let late = |_elapsed| Err(CallError::late(&request.topic.name, started, Progress::NotSent));
-            time::timeout_at(deadline.into(), sent).await.unwrap_or_else(late)
+        let sent = in_a_task(&runtime, deadline, async move {
+            self.send_in_turn(request.as_request(), travels, is_registered, turn).await
         });
-        let sent = async { sent.await.unwrap_or_else(|ended| Err(ended.of_call(&name))) };
-        let ends = time::timeout_at((deadline + GRACE).into(), async {
-            let Some(mut own) = call.take() else {
-                return sent.await?.map(Sent::Waits).ok_or(CallError::ShuttingDown);
-            };
-            // Its reply may be there before the task has told that it is sent.
-            match select(&mut own, pin!(sent)).await {
-                Either::Left((Ok(answer), _)) => Ok(Sent::Answered(answer)),
-                Either::Left((Err(error), _)) => Err(of_topic(&name, error)),
-                Either::Right((sent, _)) => sent.map(|_registered| Sent::Waits(own)),
-            }
-        });
-        ends.await.unwrap_or_else(|_elapsed| Err(CallError::late(&name, started, journey.progress())))
+        let sent = async {
+            sent.await.unwrap_or_else(|undone| {
+                Err(match undone {
+                    Undone::Late => CallError::late(&name, started, Progress::NotSent),
+                    Undone::StandsStill => CallError::late(&name, started, journey.progress()),
+                    Undone::Ended => CallError::ShuttingDown,
+                    Undone::Panicked => CallError::undeliverable(&name, undone.to_string()),
+                })
+            })
+        };
+        let Some(mut own) = call else {
+            return sent.await?.map(Sent::Waits).ok_or(CallError::ShuttingDown);
+        };
+        // Its reply may be there before the task has told that it is sent.
+        match select(&mut own, pin!(sent)).await {
+            Either::Left((Ok(answer), _)) => Ok(Sent::Answered(answer)),
+            Either::Left((Err(error), _)) => Err(of_topic(&name, error)),
+            Either::Right((sent, _)) => sent.map(|_registered| Sent::Waits(own)),
+        }
     }
 
     /// Gives the call, where it was not registered yet.
@@ -216,21 +215,20 @@ impl KafkaTransport {
         {
             return Ok(queued);
         }
-        let turn = lined_up(&topic.turnstile).await;
+        let turn = topic.turnstile.lined_up().await;
         let (producer, record) = (Arc::clone(&self.producer), Arc::clone(record));
-        let runtime = self.replies.runtime();
-        let queued = in_a_task(&runtime, async move {
-            let queued = async {
-                let _turn = turn.await;
-                producer.queue_when_free(&record).await
-            };
-            time::timeout_at(deadline.into(), queued).await
-        });
-        match time::timeout_at((deadline + GRACE).into(), queued).await {
-            Ok(Ok(queued)) => queued.map_err(|_elapsed| Progress::NotSent),
-            Ok(Err(ended)) => Ok(Err(DeliveryError { kind: Refusal::ForNow, reason: ended.to_string() })),
-            Err(_elapsed) => Err(Progress::Unknown),
-        }
+        let queued = in_a_task(&self.replies.runtime(), deadline, async move {
+            let _turn = turn.await;
+            producer.queue_when_free(&record).await
+        })
+        .await;
+        queued.or_else(|undone| match undone {
+            Undone::Late => Err(Progress::NotSent),
+            Undone::StandsStill => Err(Progress::Unknown),
+            Undone::Ended | Undone::Panicked => {
+                Ok(Err(DeliveryError { kind: Refusal::ForNow, reason: undone.to_string() }))
+            }
+        })
     }
 
     /// Sends a request whose reply will be read: the route says so.
@@ -304,46 +302,6 @@ impl OwnedRequest {
     }
 }
 
-/// Takes a place in line now; what this gives waits for the turn.
-async fn lined_up(turnstile: &Arc<Turnstile>) -> impl Future<Output = Turn> + Send + use<> {
-    let mut turn = Box::pin(Arc::clone(turnstile).turn());
-    match poll!(&mut turn) {
-        Poll::Ready(turn) => Either::Left(future::ready(turn)),
-        Poll::Pending => Either::Right(turn),
-    }
-}
-
-/// Does something in a task, whether this is polled or not; it ends with this.
-async fn in_a_task<T: Send + 'static>(
-    runtime: &Handle,
-    work: impl Future<Output = T> + Send + 'static,
-) -> Result<T, EndedEarly> {
-    AbortOnDropHandle::new(runtime.spawn(work))
-        .await
-        .map_err(|error| EndedEarly { panicked: error.is_panic() })
-}
-
-/// A task that has ended without what it was for.
-#[derive(Debug, Clone, Copy, thiserror::Error)]
-#[error("{}", if *panicked {
-    "what sends it panicked; the panic itself says where"
-} else {
-    "the tokio runtime on which this runtime was started has ended"
-})]
-struct EndedEarly {
-    panicked: bool,
-}
-
-impl EndedEarly {
-    fn of_call(self, topic: &str) -> CallError {
-        if self.panicked {
-            CallError::undeliverable(topic, self.to_string())
-        } else {
-            CallError::ShuttingDown
-        }
-    }
-}
-
 fn record(
     topic: &Arc<str>,
     outgoing: &Outgoing,
@@ -382,68 +340,5 @@ fn of_topic(topic: &str, error: CallError) -> CallError {
     match error {
         CallError::Undeliverable { reason, .. } => CallError::undeliverable(topic, reason),
         error => error,
-    }
-}
-
-/// A call that is counted however it ends, even when its caller drops it.
-struct Counted<'a> {
-    topic: &'a CalledTopic,
-    has_ended: bool,
-}
-
-impl<'a> Counted<'a> {
-    fn new(topic: &'a CalledTopic) -> Self {
-        Self { topic, has_ended: false }
-    }
-
-    fn ended<T>(mut self, result: Result<T, CallError>) -> Result<T, CallError> {
-        self.has_ended = true;
-        self.topic.metrics().ended(&result);
-        result
-    }
-}
-
-impl Drop for Counted<'_> {
-    fn drop(&mut self) {
-        if !self.has_ended {
-            self.topic.metrics().dropped();
-        }
-    }
-}
-
-/// A topic that is called, or that is answered on.
-struct CalledTopic {
-    /// As the cluster has it.
-    name: Arc<str>,
-    /// Found with the first call: of a topic that only brings answers there is nothing to count.
-    metrics: OnceLock<CallMetrics>,
-    turnstile: Arc<Turnstile>,
-}
-
-impl CalledTopic {
-    fn metrics(&self) -> &CallMetrics {
-        self.metrics.get_or_init(|| CallMetrics::new(&self.name))
-    }
-}
-
-/// The topics that are called, each looked up once.
-pub(crate) struct TopicNames {
-    rename: Option<Rename>,
-    known: RwLock<HashMap<String, Arc<CalledTopic>>>,
-}
-
-impl TopicNames {
-    pub(crate) fn new(rename: Option<Rename>) -> Self {
-        Self { rename, known: RwLock::default() }
-    }
-
-    fn called(&self, contract: &str) -> Arc<CalledTopic> {
-        if let Some(known) = self.known.read().unwrap_or_else(PoisonError::into_inner).get(contract) {
-            return Arc::clone(known);
-        }
-        let name = renamed(self.rename.as_ref(), contract);
-        let topic = Arc::new(CalledTopic { name, metrics: OnceLock::new(), turnstile: Turnstile::new() });
-        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(known.entry(contract.to_owned()).or_insert(topic))
     }
 }

@@ -4,6 +4,8 @@
 //! - [`call`]: one call, which is its own future
 //! - [`transport`]: the seam between a call and what carries it
 //! - [`turnstile`]: in which order calls are sent that have to wait for that
+//! - [`called`]: the topics that are called, and the counting of that
+//! - [`in_a_task`]: what goes on whether or not its caller polls it
 //! - [`pending`]: the calls that wait for a reply
 //! - [`kafka`]: the transport over a cluster
 //! - [`replies`]: the consumer of reply topics
@@ -15,11 +17,15 @@
 //! - [`stub`]: the transport to canned answers
 
 pub(crate) mod call;
+#[cfg(feature = "kafka")]
+pub(crate) mod called;
 pub(crate) mod command;
 #[cfg(feature = "kafka")]
 mod copier;
 #[cfg(feature = "kafka")]
 mod gone;
+#[cfg(feature = "kafka")]
+mod in_a_task;
 #[cfg(feature = "kafka")]
 pub(crate) mod kafka;
 pub(crate) mod loopback;

@@ -5,11 +5,18 @@
 //! in flight, line up here, and whoever comes while somebody waits lines up behind. They wait for their turns in tasks: a call that its
 //! caller does not poll for a while must not keep others from being sent.
 
-use std::sync::{
-    Arc, Mutex, PoisonError,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::Poll,
 };
 
+use futures_util::{
+    future::{self, Either},
+    poll,
+};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// The line before a topic.
@@ -53,6 +60,15 @@ impl Turnstile {
         Turn { _permit: permit, _place: place }
     }
 
+    /// Lines up now; what this gives waits for the turn, wherever it goes.
+    pub(crate) async fn lined_up(self: &Arc<Self>) -> impl Future<Output = Turn> + Send + use<> {
+        let mut turn = Box::pin(Arc::clone(self).turn());
+        match poll!(&mut turn) {
+            Poll::Ready(turn) => Either::Left(future::ready(turn)),
+            Poll::Pending => Either::Right(turn),
+        }
+    }
+
     fn line_up(self: Arc<Self>) -> Place {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         *waiting += 1;
@@ -72,7 +88,7 @@ impl Drop for Place {
 
 #[cfg(test)]
 mod tests {
-    use futures_util::{FutureExt as _, poll};
+    use futures_util::FutureExt as _;
 
     use super::*;
 

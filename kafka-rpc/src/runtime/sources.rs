@@ -80,7 +80,7 @@ fn written_for_two(served: &Served) -> Vec<Problem> {
                          for one would be read as the other; give each a topic of its own",
                         served.contract_topic, served.group
                     ),
-                    places: served.locations.iter().map(ToString::to_string).collect(),
+                    places: served.places(),
                 });
             }
         }

@@ -8,11 +8,7 @@ use tokio_util::task::TaskTracker;
 use super::{Runtime, running::Running, signals::Signals};
 use crate::{
     Client, Error,
-    client::{
-        kafka::{KafkaTransport, TopicNames},
-        pending::Pending,
-        replies::Replies,
-    },
+    client::{called::TopicNames, kafka::KafkaTransport, pending::Pending, replies::Replies},
     handler::state::Provided,
     producer::Producer,
     server::{
@@ -123,7 +119,7 @@ fn log_what_is_served(served: &[Served]) {
         tracing::info!("serving no handlers: this process only calls");
     }
     for served in served {
-        let places: Vec<String> = served.locations.iter().map(ToString::to_string).collect();
+        let places = served.places();
         tracing::info!(
             topic = %served.topic, group = %served.group,
             replies = served.reply_topic.as_deref().unwrap_or("none"),

@@ -87,7 +87,7 @@ impl Worker {
 
     /// Whether the assignment goes on that a record was taken in.
     pub(super) fn is_ours(&self, task: &Task) -> bool {
-        self.state().partitions.holds(task.record.partition(), task.generation)
+        self.state().holds(task)
     }
 
     /// Sends a record to its retry topic.

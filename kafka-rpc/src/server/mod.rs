@@ -138,6 +138,11 @@ pub(crate) struct Served {
 }
 
 impl Served {
+    /// The lines of source that it is stated at.
+    pub(crate) fn places(&self) -> Vec<String> {
+        self.locations.iter().map(ToString::to_string).collect()
+    }
+
     /// How often a record had been tried again before it came here. Of a dead letter that says nothing of its own handler.
     pub(crate) fn retries_before(&self, headers: &Headers) -> u32 {
         if self.of_dead_letters { 0 } else { retry::count(headers) }

@@ -54,11 +54,6 @@ impl State {
         self.partitions.ended(job.item.record.partition(), job.item.generation)
     }
 
-    /// Whether the assignment goes on that a job was taken in.
-    fn holds(&self, job: &Job<Task>) -> bool {
-        self.partitions.holds(job.item.record.partition(), job.item.generation)
-    }
-
     /// Notes that a job does not run any more, without an outcome.
     fn stop(&mut self, job: &Job<Task>) {
         let Task { record, generation, .. } = &job.item;
@@ -195,15 +190,10 @@ impl Worker {
         self.spawn_runner(hand);
     }
 
-    /// Notes a job that has ended, and takes the next; `None` where there is none, or others see to it.
+    /// Takes the next job; `None` where there is none, or others see to it. `ended` is the last, of a runner without a hand.
     fn next(self: &Arc<Self>, hand: &mut Option<Arc<Hand>>, ended: Option<EndedJob>) -> Option<Job<Task>> {
-        let mut ended = ended;
-        if let Some(hand) = hand {
-            let mut contents = hand.contents();
-            contents.ended.extend(ended.take());
-            if let Some(job) = contents.start() {
-                return Some(job);
-            }
+        if let Some(job) = hand.as_ref().and_then(|hand| hand.contents().start()) {
+            return Some(job);
         }
         // The lanes are locked before a hand, never after it.
         let mut state = self.state();
@@ -272,9 +262,9 @@ impl Worker {
         self.tell_ended(&state);
         let Some(ended) = state.ended_with(&job) else { return state.lanes.abandon(job.lane) };
         drop(state);
-        self.after(after, ended, |worker, has_waited| {
+        self.after(after, ended, move |worker, has_waited| {
             let mut state = worker.state();
-            let is_ours = state.holds(&job);
+            let is_ours = state.holds(&job.item);
             if is_ours && has_waited {
                 state.lanes.unpark(job);
             } else if !is_ours {
@@ -292,9 +282,9 @@ impl Worker {
         self.tell_ended(&state);
         let Some(ended) = state.ended_with(&job) else { return };
         drop(state);
-        self.after(after, ended, |worker, has_waited| {
+        self.after(after, ended, move |worker, has_waited| {
             let mut state = worker.state();
-            if has_waited && state.holds(&job) {
+            if has_waited && state.holds(&job.item) {
                 state.lanes.push(job.lane, job.item);
             }
         });

@@ -77,6 +77,13 @@ pub(super) struct State {
     pub(super) awaits_few_ready: bool,
 }
 
+impl State {
+    /// Whether the assignment goes on that a record was taken in.
+    pub(super) fn holds(&self, task: &Task) -> bool {
+        self.partitions.holds(task.record.partition(), task.generation)
+    }
+}
+
 impl Worker {
     pub(crate) fn new(
         served: Served,
