@@ -24,8 +24,8 @@ const WARM_UP: Duration = Duration::from_millis(100);
 /// For how long a run may be made longer until it has seen enough calls.
 const AT_MOST: Duration = Duration::from_secs(10);
 
-/// For how long a run waits for its first call, where brokers stand still: one that ends without any ends the whole table.
-const FIRST_WITHIN: Duration = Duration::from_mins(2);
+/// For how long a run waits for its first call, where brokers stand still.
+pub(crate) const FIRST_WITHIN: Duration = Duration::from_secs(30);
 
 /// How many bytes of payload a run may send: without a bound, large payloads would fill the brokers' disks.
 const BYTES: usize = 128 << 20;
@@ -104,7 +104,6 @@ pub(crate) async fn run(
         }
         sample.errors += errors;
     }
-    ensure!(completed > 0, "no call has ended within {FIRST_WITHIN:?}");
     Ok(sample)
 }
 

@@ -46,7 +46,7 @@ pub(crate) struct Sample {
     pub(crate) completed: u64,
     pub(crate) errors: u64,
     pub(crate) seconds: f64,
-    /// Of the whole process: caller and service together.
+    /// Of the whole process: caller and service together. Nothing finite where no call has ended.
     pub(crate) cpu_micros_per_call: f64,
     pub(crate) allocations_per_call: f64,
     pub(crate) bytes_per_call: f64,
@@ -55,14 +55,13 @@ pub(crate) struct Sample {
 impl Sample {
     /// The run between two moments.
     pub(crate) fn between(from: &Used, to: &Used, completed: u64) -> anyhow::Result<Self> {
-        let per_call = |sum: usize| as_float(sum as u64) / as_float(completed.max(1));
+        let per_call = |sum: usize| as_float(sum as u64) / as_float(completed);
         Ok(Self {
             latencies: latencies()?,
             completed,
             errors: 0,
             seconds: to.at.duration_since(from.at).as_secs_f64(),
-            cpu_micros_per_call: to.cpu.duration_since(from.cpu).as_secs_f64() * 1e6
-                / as_float(completed.max(1)),
+            cpu_micros_per_call: to.cpu.duration_since(from.cpu).as_secs_f64() * 1e6 / as_float(completed),
             allocations_per_call: per_call(to.allocations.wrapping_sub(from.allocations)),
             bytes_per_call: per_call(to.bytes.wrapping_sub(from.bytes)),
         })
@@ -70,6 +69,15 @@ impl Sample {
 
     pub(crate) fn per_second(&self) -> f64 {
         as_float(self.completed) / self.seconds
+    }
+
+    /// In microseconds; no number where no call has ended.
+    pub(crate) fn latency(&self, quantile: f64) -> f64 {
+        if self.latencies.is_empty() {
+            f64::NAN
+        } else {
+            as_float(self.latencies.value_at_quantile(quantile))
+        }
     }
 }
 
@@ -84,9 +92,9 @@ pub(crate) fn as_float(count: u64) -> f64 {
     count as f64
 }
 
-/// The one in the middle; the mean of the two where the number is even.
+/// The one in the middle; the mean of the two where the number is even. What is no number is left out.
 pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> f64 {
-    let mut sorted: Vec<f64> = values.into_iter().collect();
+    let mut sorted: Vec<f64> = values.into_iter().filter(|value| value.is_finite()).collect();
     sorted.sort_by(f64::total_cmp);
     let middle = sorted.len() / 2;
     match (sorted.get(middle), sorted.len().is_multiple_of(2)) {
@@ -114,6 +122,7 @@ mod tests {
     fn the_median_is_in_the_middle() {
         assert!((median([3.0, 1.0, 2.0]) - 2.0).abs() < f64::EPSILON);
         assert!((median([4.0, 1.0, 2.0, 3.0]) - 2.5).abs() < f64::EPSILON);
+        assert!((median([f64::NAN, 1.0, f64::INFINITY]) - 1.0).abs() < f64::EPSILON);
         assert!(median([]).is_nan());
     }
 }

@@ -75,11 +75,10 @@ pub(crate) struct Over {
 impl Over {
     fn of(own: &[Sample], base: &[Sample]) -> Option<Self> {
         let p99 = own.iter().chain(base).all(|run| is_told(run.latencies.len(), 0.99));
-        let latency = |quantile| move |run: &Sample| as_float(run.latencies.value_at_quantile(quantile));
         Some(Self {
             calls_per_second: Ratio::of(own, base, Sample::per_second)?,
-            p50: Ratio::of(own, base, latency(0.5))?,
-            p99: p99.then(|| Ratio::of(own, base, latency(0.99))).flatten(),
+            p50: Ratio::of(own, base, |run| run.latency(0.5))?,
+            p99: p99.then(|| Ratio::of(own, base, |run| run.latency(0.99))).flatten(),
             cpu: Ratio::of(own, base, |run| run.cpu_micros_per_call)?,
         })
     }

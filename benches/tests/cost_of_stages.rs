@@ -14,7 +14,7 @@ const REQUEST: &str = r#"{"id":"1","type":"COMMAND-0","payload":{"note":"n"},"ti
 
 /// With a thousand times as much at work, a step may take so many times as long: a processor's caches allow for
 /// some, and anything that looks at all that is at work would take a thousand times as long.
-const GROWTH: f64 = 40.0;
+const GROWTH: f64 = 10.0;
 
 /// How many steps are taken at a time, and how often: the fastest time counts, which nothing else has disturbed.
 const STEPS: u32 = 2_000;
