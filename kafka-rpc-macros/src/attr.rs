@@ -97,7 +97,7 @@ impl ToTokens for CommandName {
 
 impl Written {
     fn text(&self) -> syn::Result<Expr> {
-        self.value("\"...\"` with a literal or a constant of type `&'static str", |input| {
+        self.value("\"...\"", " with a literal or a constant of type `&'static str`", |input| {
             let value: Expr = input.parse()?;
             match &value {
                 Expr::Lit(literal) if !matches!(literal.lit, Lit::Str(_)) => Err(input.error("not a string")),
@@ -119,7 +119,7 @@ impl Written {
     }
 
     fn count(&self) -> syn::Result<Expr> {
-        self.value("64`, a whole number from 1 on or a constant of type `usize", |input| {
+        self.value("64", ", a whole number from 1 on or a constant of type `usize`", |input| {
             if input.peek(LitInt) {
                 let count: LitInt = input.parse()?;
                 if count.base10_parse::<usize>()? == 0 {
@@ -135,7 +135,7 @@ impl Written {
         if self.is_none() {
             return Ok(ClientName::None);
         }
-        self.value("Name`, a name for the trait, or `client = none", |input| {
+        self.value("Name", ", a name for the trait, or `client = none`", |input| {
             input.parse().map(ClientName::Named)
         })
     }
@@ -151,13 +151,13 @@ impl Written {
             "concurrency" => options.concurrency = Some(self.count()?),
             "client" => options.client = Some(self.client()?),
             "register" => {
-                options.register = Some(self.value("false", LitBool::parse)?.value());
+                options.register = Some(self.value("false", "", LitBool::parse)?.value());
             }
             "crate" => {
                 // One in quotes is a mistake, of which nothing else need follow.
-                let quoted = self.value("", <LitStr as Parse>::parse).ok();
+                let quoted = self.value("", "", <LitStr as Parse>::parse).ok();
                 options.krate = quoted.and_then(|path| path.parse_with(Path::parse_mod_style).ok());
-                options.krate = Some(self.value("some::path", Path::parse_mod_style)?);
+                options.krate = Some(self.value("some::path", "", Path::parse_mod_style)?);
             }
             "retry_topic" => options.retry_topic = Some(self.text()?),
             "dead_letters_of" => options.dead_letters_of = Some(self.text()?),
@@ -176,7 +176,7 @@ impl Written {
 /// Where kafka-rpc is, as options of `#[kafka_handler]` say that are read later.
 pub(crate) fn stated_crate(options: TokenStream) -> Option<Path> {
     let stated = split(options).iter().filter_map(|part| written(part).ok()).find(|own| own.name == "crate");
-    stated?.value("some::path", Path::parse_mod_style).ok()
+    stated?.value("some::path", "", Path::parse_mod_style).ok()
 }
 
 /// Reads the options of `#[kafka_handler]`.
@@ -238,7 +238,7 @@ pub(crate) fn command_options(
             of_options.at(&written.name, unknown(&option, "a command, after its name,", KNOWN));
         } else if is_first(&written.name, &mut seen, of_options) {
             if option == "key" {
-                key = of_options.take(written.value("field.path", Key::parse));
+                key = of_options.take(written.value("field.path", "", Key::parse));
             } else {
                 of_options.take(failure.set(&written));
             }

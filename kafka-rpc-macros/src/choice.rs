@@ -17,7 +17,7 @@ pub(crate) enum Order {
 impl Order {
     pub(crate) fn read(written: &Written) -> syn::Result<Self> {
         let choices = [("key", Self::Key), ("partition", Self::Partition), ("none", Self::None)];
-        choose(written, "\"key\"`, `\"partition\"` or `\"none\"", &choices)
+        choose(written, &choices)
     }
 }
 
@@ -49,7 +49,7 @@ impl Dialect {
             ("spring", Self::Spring),
             ("any", Self::Any),
         ];
-        choose(written, "\"reference\"`, `\"nest\"`, `\"spring\"` or `\"any\"", &choices)
+        choose(written, &choices)
     }
 }
 
@@ -65,13 +65,20 @@ impl ToTokens for Dialect {
     }
 }
 
-fn choose<T: Copy>(written: &Written, expected: &str, choices: &[(&str, T)]) -> syn::Result<T> {
-    let word = written.value(expected, <LitStr as Parse>::parse)?;
+fn choose<T: Copy>(written: &Written, choices: &[(&str, T)]) -> syn::Result<T> {
+    let known: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
+    let words: Vec<String> = known.iter().map(|name| format!("`\"{name}\"`")).collect();
+    let what_else = match &*words {
+        [_, last] => format!(" or {last}"),
+        [_, between @ .., last] => format!(", {} or {last}", between.join(", ")),
+        _ => String::new(),
+    };
+    let example = format!("\"{}\"", known.first().copied().unwrap_or_default());
+    let word = written.value(&example, &what_else, <LitStr as Parse>::parse)?;
     let value = word.value();
     if let Some((_, choice)) = choices.iter().find(|(name, _)| *name == value) {
         return Ok(*choice);
     }
-    let known: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
     let message = unknown_value(&written.name.to_string(), &value, &known);
     Err(syn::Error::new(word.span(), message))
 }

@@ -15,7 +15,7 @@ pub(crate) struct Failure {
 }
 
 enum Retry {
-    Off,
+    None,
     Policy(Path),
     Backoff(Backoff),
 }
@@ -81,7 +81,7 @@ impl Retry {
     /// A `&'static dyn RetryPolicy`.
     fn policy(&self, private: &TokenStream) -> TokenStream {
         match self {
-            Self::Off => quote!(&#private::Retry::OFF),
+            Self::None => quote!(&#private::Retry::NONE),
             // At the path, so that a type that is no policy is an error there.
             Self::Policy(path) => quote_spanned!(path.span()=> &#path),
             Self::Backoff(Backoff { max, base, factor, max_delay, jitter }) => {
@@ -101,10 +101,13 @@ impl Retry {
 fn retry(option: &Written) -> syn::Result<Retry> {
     let Some(parts) = &option.parts else {
         if option.is_none() {
-            return Ok(Retry::Off);
+            return Ok(Retry::None);
         }
-        let policy = option
-            .value("none`, `retry = SOME_POLICY` or `retry(max = 3, base = \"1s\")", Path::parse_mod_style);
+        let policy = option.value(
+            "none",
+            ", `retry = SOME_POLICY` or `retry(max = 3, base = \"1s\")`",
+            Path::parse_mod_style,
+        );
         return policy.map(Retry::Policy);
     };
     let mut backoff = Backoff::default();
@@ -118,7 +121,7 @@ fn retry(option: &Written) -> syn::Result<Retry> {
             "factor" => backoff.factor = Some(factor(part)?),
             "max_delay" => backoff.max_delay = Some(millis(part)?),
             "jitter" => {
-                backoff.jitter = Some(part.value("true", <LitBool as syn::parse::Parse>::parse)?.value());
+                backoff.jitter = Some(part.value("true", "", <LitBool as syn::parse::Parse>::parse)?.value());
             }
             _ => {}
         }
@@ -138,17 +141,16 @@ fn retry(option: &Written) -> syn::Result<Retry> {
 }
 
 fn max(part: &Written) -> syn::Result<u32> {
-    part.value("3`, a whole number above zero; to turn retries off, write `retry = none", |input| match input
-        .parse::<LitInt>()?
-        .base10_parse()?
-    {
-        0 => Err(input.error("zero")),
-        max => Ok(max),
+    part.value("3", ", a whole number above zero; to turn retries off, write `retry = none`", |input| {
+        match input.parse::<LitInt>()?.base10_parse()? {
+            0 => Err(input.error("zero")),
+            max => Ok(max),
+        }
     })
 }
 
 fn factor(part: &Written) -> syn::Result<f64> {
-    part.value("2`, a number of at least `1", |input| {
+    part.value("2", ", a number of at least `1`", |input| {
         let factor = match input.parse()? {
             Lit::Int(factor) => factor.base10_parse::<f64>()?,
             Lit::Float(factor) => factor.base10_parse()?,
@@ -159,7 +161,7 @@ fn factor(part: &Written) -> syn::Result<f64> {
 }
 
 fn millis(option: &Written) -> syn::Result<Millis> {
-    option.value("\"5s\"`, a whole number above zero with `ms`, `s`, `m` or `h", |input| {
+    option.value("\"5s\"", ", a whole number above zero with `ms`, `s`, `m` or `h`", |input| {
         let literal: LitStr = input.parse()?;
         let text = literal.value();
         let digits = text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len());

@@ -17,15 +17,17 @@ pub(crate) struct Written {
 }
 
 impl Written {
-    /// Parses the value, or says what it should be.
+    /// Parses the value, or says what to write: such as `example`, and what else it can be.
     pub(crate) fn value<T>(
         &self,
-        expected: &str,
+        example: &str,
+        what_else: &str,
         parser: impl FnOnce(ParseStream<'_>) -> syn::Result<T>,
     ) -> syn::Result<T> {
         let name = &self.name;
-        let error =
-            |place: TokenStream| syn::Error::new_spanned(place, format!("write `{name} = {expected}`"));
+        let error = |place: TokenStream| {
+            syn::Error::new_spanned(place, format!("write `{name} = {example}`{what_else}"))
+        };
         match &self.value {
             Some(value) if !value.is_empty() => parser.parse2(value.clone()).map_err(|_| {
                 // `"a" group = "b"`: there is no value that has another option in it.

@@ -19,7 +19,7 @@ impl Orders for Service {
     }
 }
 
-#[kafka_handler(topic = "orders-queries", group = "module", retry = kafka_rpc::Retry::OFF)]
+#[kafka_handler(topic = "orders-queries", group = "module", retry = kafka_rpc::Retry::NONE)]
 mod orders {
     use super::RpcError;
 

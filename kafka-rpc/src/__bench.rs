@@ -7,8 +7,9 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use crate::{
-    Handler, Headers, Location, Ordering,
+    Headers, Location,
     client::pending,
+    handler::{Handler, Ordering},
     server::{dispatch, lanes, offsets},
     wire::{Encoded, Incoming, Peer, ReplyTo, clock, envelope, reply},
 };
@@ -44,7 +45,13 @@ impl Dispatch {
     pub fn of(commands: usize) -> Self {
         let handler = || {
             let here = Location { file: file!(), line: line!() };
-            Handler::command(|| Ok(String::new()), here, |_| {}, |_| Box::pin(std::future::pending()))
+            Handler::command(
+                || Ok(String::new()),
+                "handler",
+                here,
+                |_| {},
+                |_| Box::pin(std::future::pending()),
+            )
         };
         let commands = (0..commands).map(|number| (format!("COMMAND-{number}"), handler())).collect();
         Self(dispatch::Dispatch { commands, fallback: None })

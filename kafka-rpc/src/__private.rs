@@ -18,12 +18,14 @@ pub use inventory;
 use serde::Serialize;
 
 pub use crate::{
-    Call, Caller, Client, Command, Context, DeadLetter, Destination, Dialect, Encode, FromRecord, Handler,
-    HandlerFuture, HandlerReturn, Handlers, IntoReply, Location, NameError, NoReply, Ordering, Payload,
-    PayloadSource, Registration, Requirements, Retry, RetryPolicy, RpcError, Subscription,
+    Call, Caller, Client, Context, DeadLetter, Dialect, Encode, FromRecord, HandlerError, HandlerReturn,
+    Handlers, IntoReply, Location, NoReply, Payload, Requirements, Retry, RetryPolicy, RpcError,
+    client::Command,
+    handler::{
+        Destination, Handler, HandlerFuture, NameError, Ordering, PayloadSource, Registration, Reply,
+        Subscription, registry::wire_name,
+    },
 };
-
-pub use crate::handler::registry::wire_name;
 
 /// What can stand in `#[command(..)]`: what serde serialises, and so not the constructor of a variant with fields.
 #[diagnostic::on_unimplemented(
@@ -61,3 +63,30 @@ pub fn once<T, F: AsyncFnOnce() -> T>(body: F) -> impl Future<Output = T> {
 
 /// What the caller of a handler that returns `R` gets.
 pub type ReplyOf<R> = <R as HandlerReturn>::Reply;
+
+/// The error of a handler, as it crosses the wire.
+pub fn rpc_error<E: HandlerError>(error: E) -> RpcError {
+    error.into_rpc_error()
+}
+
+/// What can stand in `key = ..`: what a record's key is made of.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the key of a record",
+    label = "this does not implement `Display`",
+    note = "name a field that does; where the key may be absent, leave `key = ..` out and use `.key(..)` on the call"
+)]
+pub trait RecordKey {
+    fn record_key(&self) -> String;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: ToString + ?Sized> RecordKey for T {
+    fn record_key(&self) -> String {
+        self.to_string()
+    }
+}
+
+/// The key of a record.
+pub fn record_key<K: RecordKey + ?Sized>(key: &K) -> String {
+    key.record_key()
+}

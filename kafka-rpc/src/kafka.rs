@@ -45,10 +45,14 @@ pub(crate) fn with_user_properties(mut properties: ClientConfig, config: &Config
     properties
 }
 
-/// Finds a property that librdkafka does not know, or whose value it does not take.
-pub(crate) fn check_properties(config: &Config) -> Result<(), Error> {
-    let properties = with_user_properties(ClientConfig::new(), config);
-    properties.create_native_config().map(drop).map_err(|error| creation_error("a client", &error))
+/// Every property that librdkafka does not know, or whose value it does not take. Each is asked about by itself: librdkafka names the
+/// first that is wrong.
+pub(crate) fn property_mistakes(config: &Config) -> Vec<Error> {
+    let mistake = |(name, value): (&String, &String)| {
+        let refused = ClientConfig::new().set(name, value).create_native_config().err()?;
+        Some(creation_error("a client", &refused))
+    };
+    config.properties.iter().filter_map(mistake).collect()
 }
 
 /// The properties of any consumer: nothing is committed but what the runtime says.

@@ -45,7 +45,7 @@
 //! | --- | --- |
 //! | `kafka` (default) | the runtime over a cluster, on librdkafka |
 //! | `testing` | `testing::EmbeddedBroker` |
-//! | `ssl`, `ssl-vendored` | TLS and SCRAM, with the system's OpenSSL or one that is built along |
+//! | `ssl`, `ssl-vendored` | TLS and SCRAM, with the system's OpenSSL or one that is built from source |
 //! | `sasl` | Kerberos, with the system's libsasl2; brings `ssl` |
 //!
 //! A contract crate needs none of them: `default-features = false` leaves the macros, calls, errors, [`Loopback`]
@@ -88,12 +88,17 @@ mod topics;
 mod tuning;
 mod wire;
 
+pub use bytes::Bytes;
 pub use client::{
-    Call, Caller, Client, Command, Encode, FromReply, Notification, ReplyReading, Stub, loopback::Loopback,
+    Call, Caller, Client, Encode, FromReply, Notification, ReplyReading, Stub, loopback::Loopback,
 };
 pub use config::{Config, WhenFull};
 pub use error::{CallError, Error, Problem, Problems, Progress, RpcError};
-pub use handler::*;
+pub use handler::{
+    Context, CorrelationId, DeadLetter, Deadline, FromRecord, HandlerError, HandlerReturn, Handlers,
+    IntoReply, Location, NoReply, OptionalFromRecord, Payload, RecordInfo, Requirements, Retry, RetryPolicy,
+    State, UserId,
+};
 pub use http::StatusCode;
 pub use kafka_rpc_macros::{command, kafka_handler};
 #[cfg(feature = "kafka")]

@@ -47,22 +47,18 @@ pub(crate) fn max_poll_interval(properties: &BTreeMap<String, String>) -> Option
     millis.map(Duration::from_millis)
 }
 
-/// Finds every property that cannot be set.
-pub(crate) fn check(properties: &BTreeMap<String, String>) -> Result<(), Error> {
-    for (name, instead) in OWNED {
-        if let Some(value) = properties.get(name) {
-            let reason = format!("the runtime owns it: {instead}");
-            return Err(Error::config(name, shown(name, value), reason));
-        }
-    }
-    let consumer_protocol = properties.get("group.protocol").is_some_and(|protocol| protocol == "consumer");
-    for name in CLASSIC_ONLY {
-        if let Some(value) = properties.get(name).filter(|_| consumer_protocol) {
-            let reason = "with `group.protocol=consumer` the broker decides this; remove one of the two";
-            return Err(Error::config(name, value, reason));
-        }
-    }
-    Ok(())
+/// Every property that cannot be set.
+pub(crate) fn mistakes(properties: &BTreeMap<String, String>) -> Vec<Error> {
+    let owned = OWNED.iter().filter_map(|(name, instead)| {
+        let value = properties.get(*name)?;
+        Some(Error::config(*name, shown(name, value), format!("the runtime owns it: {instead}")))
+    });
+    let has_brokers_decide = properties.get("group.protocol").is_some_and(|protocol| protocol == "consumer");
+    let classic = CLASSIC_ONLY.iter().filter(|_| has_brokers_decide).filter_map(|name| {
+        let reason = "with `group.protocol=consumer` the broker decides this; remove one of the two";
+        Some(Error::config(*name, properties.get(*name)?, reason))
+    });
+    owned.chain(classic).collect()
 }
 
 /// A property's value as it may be shown.
@@ -85,18 +81,19 @@ mod tests {
     #[test]
     fn a_property_that_the_promises_rest_on_is_refused_and_named_with_its_value() {
         for (name, _) in OWNED {
-            let error = check(&set(&[(name, "1")])).expect_err("it is the runtime's").to_string();
-            assert!(error.contains(&format!("`{name}` cannot be `1`: the runtime owns it")), "{error}");
+            let [mistake] = &*mistakes(&set(&[(name, "1")])) else { panic!("`{name}` is the runtime's") };
+            let said = mistake.to_string();
+            assert!(said.contains(&format!("`{name}` cannot be `1`: the runtime owns it")), "{said}");
         }
     }
 
     #[test]
     fn what_only_the_classic_protocol_has_is_refused_with_the_other() {
         let mut properties = set(&[("group.protocol", "consumer"), ("session.timeout.ms", "6000")]);
-        let error = check(&properties).expect_err("the broker decides").to_string();
-        assert!(error.contains("session.timeout.ms` cannot be `6000"), "{error}");
+        let [mistake] = &*mistakes(&properties) else { panic!("the broker decides") };
+        assert!(mistake.to_string().contains("session.timeout.ms` cannot be `6000"), "{mistake}");
         properties.remove("group.protocol");
-        check(&properties).expect("with the classic protocol it is ours");
+        assert!(mistakes(&properties).is_empty(), "with the classic protocol it is ours");
     }
 
     #[test]

@@ -13,7 +13,9 @@ use crate::{Config, Error};
 /// librdkafka's mock cluster: real brokers' wire protocol, in the process, in milliseconds.
 ///
 /// It has groups, headers and transactions; it keeps 5 MB of a partition, knows no admin requests, and does not
-/// deduplicate. Topics come to be when they are first asked for, with 4 partitions.
+/// deduplicate. Topics are created on first use, with 4 partitions.
+///
+/// Bind it to a variable: the cluster ends when it is dropped.
 ///
 /// ```no_run
 /// # use kafka_rpc::{Runtime, testing::EmbeddedBroker};
@@ -24,6 +26,7 @@ use crate::{Config, Error};
 /// # Ok(())
 /// # }
 /// ```
+#[must_use = "the cluster ends when this is dropped"]
 pub struct EmbeddedBroker {
     /// The mock cluster lives in the client that made it.
     host: BaseProducer,
@@ -31,13 +34,12 @@ pub struct EmbeddedBroker {
 }
 
 impl EmbeddedBroker {
-    /// Starts a cluster of one broker. It ends when this is dropped. An error where librdkafka cannot make one, such as for
-    /// want of ports.
+    /// Starts a cluster of one broker. An error where librdkafka cannot make one, such as for want of ports.
     pub fn start() -> Result<Self, Error> {
         Self::with_brokers(1)
     }
 
-    /// Starts a cluster of so many brokers, with the same errors.
+    /// Starts a cluster of so many brokers. An error where librdkafka cannot make one, such as for want of ports.
     pub fn with_brokers(count: u8) -> Result<Self, Error> {
         let failed =
             |reason: String| Error::Kafka { action: "starting the embedded broker".to_owned(), reason };

@@ -150,7 +150,7 @@ async fn look_for(config: &Config, producer: &Arc<Producer>, topic: &Arc<str>) -
     loop {
         let left = config.connection_timeout.saturating_sub(started.elapsed());
         let (asking, topic, within) = (Arc::clone(producer), Arc::clone(topic), left.min(ASK_FOR));
-        let asked = task::spawn_blocking(move || asking.ask_until_made(&topic, within));
+        let asked = task::spawn_blocking(move || asking.ask_until_made(&topic, within, || {}));
         let error = match asked.await.map_err(|ended| failed(ended.to_string()))? {
             Ok(partitions) if partitions.is_empty() => return Ok(Found::Missing),
             Ok(_) => return Ok(Found::There),

@@ -116,7 +116,7 @@ pub(crate) fn call_of(item: &Item, output: &Type) -> TokenStream {
 pub(crate) fn into_result(item: &Item, output: &Type) -> TokenStream {
     let span = output.span();
     let (private, result) = (private_at(item, span), Ident::new("result", span));
-    quote_spanned!(span=> #private::HandlerReturn::into_result(#result))
+    quote_spanned!(span=> #private::HandlerReturn::into_result(#result).map_err(#private::rpc_error))
 }
 
 /// The variable `reply`, encoded.

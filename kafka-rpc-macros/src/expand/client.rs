@@ -192,7 +192,7 @@ impl<'a> Method<'a> {
         let mut name = self.payload.as_ref()?.0.clone();
         name.set_span(name.span().located_at(path.span()));
         let private = super::private_at(self.item, path.span());
-        Some(quote_spanned!(path.span()=> .key(#private::ToString::to_string(&#name.#path))))
+        Some(quote_spanned!(path.span()=> .key(#private::record_key(&#name.#path))))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
-use syn::{Expr, Path, Type, spanned::Spanned};
+use syn::{Expr, Path, Type, ext::IdentExt as _, spanned::Spanned};
 
 use super::{
     allow_deprecated, assert, extractors, from_inside, local, outside::expression_outside, payload,
@@ -136,9 +136,10 @@ pub(crate) fn handlers(item: &Item) -> TokenStream {
     }
 }
 
-/// `Handler::command(name, location, requires, run)`
+/// `Handler::command(name, function, location, requires, run)`
 fn handler(item: &Item, handler: &Handler) -> TokenStream {
     let private = item.private();
+    let function = handler.ident().unraw().to_string();
     let mut location = assert::location(item, handler.ident().span());
     if let Form::Contract(_) = item.form {
         let name = handler.ident().to_string();
@@ -150,11 +151,11 @@ fn handler(item: &Item, handler: &Handler) -> TokenStream {
         let name = assert::name(item, &command.name, &command.name.to_token_stream());
         let elsewhere = module_retry(item).map(|(name, _)| quote!(super::#name));
         let failure = command.failure.calls(&item.options.failure, elsewhere, &private);
-        quote!(#private::Handler::command(#name, #location, #requires, #run) #failure)
+        quote!(#private::Handler::command(#name, #function, #location, #requires, #run) #failure)
     } else {
         let source = payload_source(item);
         let failure = item.options.failure.calls(&Failure::default(), None, &private);
-        quote!(#private::Handler::every_record(#source, #location, #requires, #run) #failure)
+        quote!(#private::Handler::every_record(#source, #function, #location, #requires, #run) #failure)
     }
 }
 

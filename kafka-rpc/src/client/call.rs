@@ -141,7 +141,8 @@ impl<T> Call<T> {
     }
 
     /// Sets the record key: calls of one key are handled one at a time and in order. Without it the key is the
-    /// correlation id, which orders nothing; to Spring there is none.
+    /// correlation id, which orders nothing. With `dialect = "spring"` there is none, and what has no key is handled one at a time in
+    /// each partition.
     pub fn key(self, key: impl AsRef<[u8]>) -> Self {
         self.with(|request| {
             request.key = Some(Bytes::copy_from_slice(key.as_ref()));
@@ -266,7 +267,7 @@ pub trait FromReply: Sized {
 #[diagnostic::do_not_recommend]
 impl<T: DeserializeOwned> FromReply for T {
     fn from_reply(data: &[u8]) -> Result<Self, String> {
-        // Whoever asks for nothing takes any answer: services of others answer with what they saved.
+        // A caller that expects `()` accepts any success: services of others answer with what they saved.
         if size_of::<T>() == 0
             && let Ok(nothing) = codec::decode(&codec::NULL)
         {

@@ -18,10 +18,9 @@ use super::{
     Outgoing, Transport,
     called::{CalledTopic, Counted, TopicNames},
     in_a_task::{Undone, in_a_task},
-    pending::{Journey, Pending, PendingCall},
+    pending::{Ended, Journey, Pending, PendingCall},
     replies::{Replies, Route},
     transport::{self, BoxFuture},
-    turnstile::Turn,
 };
 use crate::{
     CallError, Progress, WhenFull, moment,
@@ -74,7 +73,8 @@ impl KafkaTransport {
         let reply_topic = self.topics.called(outgoing.reply_topic()?);
         let started = Outgoing::unless_late(&topic.name, deadline)?;
         let (id, callee, reply_topic) = (Uuid::new_v4(), outgoing.callee, &reply_topic.name);
-        let at_once = self.sent_at_once(Request { id, topic, reply_topic, outgoing: &outgoing, deadline });
+        let request = Request { id, topic, reply_topic, outgoing: &outgoing, started, deadline };
+        let at_once = self.try_send_now(request);
         let mut call = if let Some(sent) = at_once {
             sent?
         } else {
@@ -83,9 +83,10 @@ impl KafkaTransport {
                 topic: Arc::clone(topic),
                 reply_topic: Arc::clone(reply_topic),
                 outgoing,
+                started,
                 deadline,
             };
-            match Box::pin(Arc::clone(self).sent_in_turn(request, started)).await? {
+            match Box::pin(Arc::clone(self).line_up_and_send(request)).await? {
                 Sent::Waits(call) => call,
                 Sent::Answered(answer) => return transport::read_reply(callee, &topic.name, answer),
             }
@@ -94,13 +95,13 @@ impl KafkaTransport {
             self.replies.look_for_partitions();
             return Err(CallError::late(&topic.name, started, call.journey().progress()));
         };
-        let answer = answer.map_err(|error| of_topic(&topic.name, error))?;
+        let answer = answer.map_err(|ended| ended.of_call_to(&topic.name))?;
         transport::read_reply(callee, &topic.name, answer)
     }
 
     /// Sends a request, if nothing has to be waited for before. It waits for its reply before it is sent: that can be faster than
     /// the way back from sending.
-    fn sent_at_once(&self, request: Request<'_>) -> Option<Result<PendingCall, CallError>> {
+    fn try_send_now(&self, request: Request<'_>) -> Option<Result<PendingCall, CallError>> {
         if !request.topic.turnstile.is_open() {
             return None;
         }
@@ -115,69 +116,78 @@ impl KafkaTransport {
     }
 
     /// Sends a request once it is its turn, in the order in which calls are made.
-    async fn sent_in_turn(
-        self: Arc<Self>,
-        request: OwnedRequest,
-        started: Instant,
-    ) -> Result<Sent, CallError> {
-        let (name, deadline) = (Arc::clone(&request.topic.name), request.deadline);
-        let call = match self.when_full {
+    async fn line_up_and_send(self: Arc<Self>, request: OwnedRequest) -> Result<Sent, CallError> {
+        match self.when_full {
             // Before it stands in line: that is bounded too.
-            WhenFull::Refuse => Some(self.pending.register(request.id, request.outgoing.of_handler)?),
+            WhenFull::Refuse => {
+                let call = self.pending.register(request.id, request.outgoing.of_handler)?;
+                self.send_in_turn(call, request).await
+            }
             // Behind whoever came before it: the place that is freed is not for the one who comes just then.
-            WhenFull::Wait => None,
-        };
-        let journey = call.as_ref().map_or_else(Journey::default, |call| call.journey().clone());
-        let turn = request.topic.turnstile.lined_up().await;
-        let (runtime, travels, is_registered) = (self.replies.runtime(), journey.clone(), call.is_some());
-        let sent = in_a_task(&runtime, deadline, async move {
-            self.send_in_turn(request.as_request(), travels, is_registered, turn).await
-        });
-        let sent = async {
-            sent.await.unwrap_or_else(|undone| {
-                Err(match undone {
-                    Undone::Late => CallError::late(&name, started, Progress::NotSent),
-                    Undone::StandsStill => CallError::late(&name, started, journey.progress()),
-                    Undone::Ended => CallError::ShuttingDown,
-                    Undone::Panicked => CallError::undeliverable(&name, undone.to_string()),
-                })
-            })
-        };
-        let Some(mut own) = call else {
-            return sent.await?.map(Sent::Waits).ok_or(CallError::ShuttingDown);
-        };
-        // Its reply may be there before the task has told that it is sent.
-        match select(&mut own, pin!(sent)).await {
-            Either::Left((Ok(answer), _)) => Ok(Sent::Answered(answer)),
-            Either::Left((Err(error), _)) => Err(of_topic(&name, error)),
-            Either::Right((sent, _)) => sent.map(|_registered| Sent::Waits(own)),
+            WhenFull::Wait => self.register_and_send_in_turn(request).await.map(Sent::Waits),
         }
     }
 
-    /// Gives the call, where it was not registered yet.
+    /// Sends the request of a call that is registered. Its reply may be there before the task has told that it is sent.
     async fn send_in_turn(
-        &self,
-        request: Request<'_>,
-        journey: Journey,
-        is_registered: bool,
-        turn: impl Future<Output = Turn>,
-    ) -> Result<Option<PendingCall>, CallError> {
-        // Held until it is sent: nobody sends before this one has.
-        let _turn = turn.await;
-        let route = self.replies.route(request.reply_topic);
-        if is_registered {
-            let route = route.await?;
+        self: &Arc<Self>,
+        mut call: PendingCall,
+        request: OwnedRequest,
+    ) -> Result<Sent, CallError> {
+        let (name, journey) = (Arc::clone(&request.topic.name), call.journey().clone());
+        let sent = self.in_turn(request, journey, |own, request, journey| async move {
+            let route = own.replies.route(&request.reply_topic).await?;
             // It may have been ended meanwhile, and its caller does not look: nobody is to work for it.
-            if self.pending.waits(request.id) {
-                self.send(request, &route, &journey)?;
+            if own.pending.waits(request.id) {
+                own.send(request.as_request(), &route, &journey)?;
             }
-            return Ok(None);
+            Ok(())
+        });
+        match select(&mut call, pin!(sent)).await {
+            Either::Left((Ok(answer), _)) => Ok(Sent::Answered(answer)),
+            Either::Left((Err(ended), _)) => Err(ended.of_call_to(&name)),
+            Either::Right((sent, _)) => sent.map(|()| Sent::Waits(call)),
         }
-        let call = self.pending.register_when_free(request.id, request.outgoing.of_handler).await?;
-        let mut call = call.on(journey);
-        let route = unless_ended(&mut call, &request.topic.name, route).await??;
-        self.send(request, &route, call.journey())?;
-        Ok(Some(call))
+    }
+
+    /// Registers a call once there is a place for it, and sends its request.
+    async fn register_and_send_in_turn(
+        self: &Arc<Self>,
+        request: OwnedRequest,
+    ) -> Result<PendingCall, CallError> {
+        let sent = self.in_turn(request, Journey::default(), |own, request, journey| async move {
+            let call = own.pending.register_when_free(request.id, request.outgoing.of_handler).await?;
+            let mut call = call.on(journey);
+            let route = own.replies.route(&request.reply_topic);
+            let route = unless_ended(&mut call, &request.topic.name, route).await??;
+            own.send(request.as_request(), &route, call.journey())?;
+            Ok(call)
+        });
+        sent.await
+    }
+
+    /// Does this for a request when it is its turn, in a task. Nobody sends before it is done.
+    async fn in_turn<T: Send + 'static, F: Future<Output = Result<T, CallError>> + Send>(
+        self: &Arc<Self>,
+        request: OwnedRequest,
+        journey: Journey,
+        work: impl FnOnce(Arc<Self>, OwnedRequest, Journey) -> F + Send + 'static,
+    ) -> Result<T, CallError> {
+        let (name, started, deadline) = (Arc::clone(&request.topic.name), request.started, request.deadline);
+        let turn = request.topic.turnstile.lined_up().await;
+        let (runtime, own, travels) = (self.replies.runtime(), Arc::clone(self), journey.clone());
+        let done = in_a_task(&runtime, deadline, async move {
+            let _turn = turn.await;
+            work(own, request, travels).await
+        });
+        done.await.unwrap_or_else(|undone| {
+            Err(match undone {
+                Undone::Late => CallError::late(&name, started, Progress::NotSent),
+                Undone::StandsStill => CallError::late(&name, started, journey.progress()),
+                Undone::Ended => CallError::ShuttingDown,
+                Undone::Panicked => CallError::undeliverable(&name, undone.to_string()),
+            })
+        })
     }
 
     /// Sends an event.
@@ -233,12 +243,15 @@ impl KafkaTransport {
 
     /// Sends a request whose reply will be read: the route says so.
     fn send(&self, request: Request<'_>, route: &Route, journey: &Journey) -> Result<(), CallError> {
-        let Request { id, topic, outgoing, deadline, .. } = request;
+        let Request { id, topic, outgoing, started, deadline, .. } = request;
         let topic = &topic.name;
-        // It may have waited, and nobody be told of it in time.
-        let began = Outgoing::unless_late(topic, deadline)?;
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            // It has waited, and nobody was told of it in time.
+            return Err(CallError::late(topic, started, Progress::NotSent));
+        }
         let now = SystemTime::now();
-        let expires = moment::wall_after(now, deadline.saturating_duration_since(began));
+        let expires = moment::wall_after(now, left);
         let text = id.to_string();
         let millis = clock::millis(now);
         let headers =
@@ -251,8 +264,7 @@ impl KafkaTransport {
             Ok(()) => acknowledged.note(Progress::Acknowledged),
             Err(error) => {
                 if let Some(waiting) = pending.take(id) {
-                    // Whoever waits knows its topic.
-                    waiting.answer(Err(CallError::undeliverable("", error.reason)));
+                    waiting.answer(Err(Ended::Undeliverable(error.reason)));
                 }
             }
         });
@@ -283,6 +295,7 @@ struct Request<'a> {
     /// As the cluster has it.
     reply_topic: &'a Arc<str>,
     outgoing: &'a Outgoing,
+    started: Instant,
     deadline: Instant,
 }
 
@@ -292,13 +305,14 @@ struct OwnedRequest {
     topic: Arc<CalledTopic>,
     reply_topic: Arc<str>,
     outgoing: Outgoing,
+    started: Instant,
     deadline: Instant,
 }
 
 impl OwnedRequest {
     fn as_request(&self) -> Request<'_> {
-        let Self { id, topic, reply_topic, outgoing, deadline } = self;
-        Request { id: *id, topic, reply_topic, outgoing, deadline: *deadline }
+        let Self { id, topic, reply_topic, outgoing, started, deadline } = self;
+        Request { id: *id, topic, reply_topic, outgoing, started: *started, deadline: *deadline }
     }
 }
 
@@ -330,15 +344,7 @@ async fn unless_ended<T>(
 ) -> Result<T, CallError> {
     match select(call, pin!(waits)).await {
         // Nothing was sent yet that could have a reply.
-        Either::Left((ended, _)) => Err(of_topic(topic, ended.err().unwrap_or(CallError::ShuttingDown))),
+        Either::Left((ended, _)) => Err(ended.err().unwrap_or(Ended::ShuttingDown).of_call_to(topic)),
         Either::Right((done, _)) => Ok(done),
-    }
-}
-
-/// What ends every call says no topic.
-fn of_topic(topic: &str, error: CallError) -> CallError {
-    match error {
-        CallError::Undeliverable { reason, .. } => CallError::undeliverable(topic, reason),
-        error => error,
     }
 }

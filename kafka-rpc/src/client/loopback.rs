@@ -53,7 +53,10 @@ use crate::{
 /// # Ok(())
 /// # }
 /// ```
+///
+/// Bind it to a variable: calls of its clients end once it is dropped.
 #[derive(Debug)]
+#[must_use = "calls end once this is dropped"]
 pub struct Loopback {
     handlers: Arc<Handlers>,
 }

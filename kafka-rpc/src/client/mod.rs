@@ -104,6 +104,12 @@ impl<C: Caller + ?Sized> Caller for Arc<C> {
     }
 }
 
+impl<C: Caller + ?Sized> Caller for Box<C> {
+    fn client(&self) -> &Client {
+        (**self).client()
+    }
+}
+
 impl<C: Caller + ?Sized> Caller for &C {
     fn client(&self) -> &Client {
         (**self).client()

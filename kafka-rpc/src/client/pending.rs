@@ -17,7 +17,25 @@ use uuid::Uuid;
 use crate::{CallError, Progress, telemetry, wire::Incoming};
 
 /// A reply, or why there will be none. It is read by the caller, not by the reply thread.
-pub(crate) type Answer = Result<Incoming, CallError>;
+pub(crate) type Answer = Result<Incoming, Ended>;
+
+/// Why a call that waits gets no reply: said of all calls, or where nobody knows of which topic one is. Whoever waits knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Ended {
+    ShuttingDown,
+    /// And why.
+    Undeliverable(String),
+}
+
+impl Ended {
+    /// The end of a call to this topic, as the cluster has it.
+    pub(crate) fn of_call_to(self, topic: &str) -> CallError {
+        match self {
+            Self::ShuttingDown => CallError::ShuttingDown,
+            Self::Undeliverable(reason) => CallError::undeliverable(topic, reason),
+        }
+    }
+}
 
 /// Where a reply goes. A sink and not a one-shot, so that a call with several replies can be one too.
 #[derive(Debug)]
@@ -176,13 +194,13 @@ impl Pending {
     /// Ends every call but those of handlers, and refuses new ones: a shutdown begins.
     pub(crate) fn close_to_others(&self) {
         self.refuse(Closed::Others);
-        self.end_all(|waiting| !waiting.of_handler, &CallError::ShuttingDown);
+        self.end_all(|waiting| !waiting.of_handler, &Ended::ShuttingDown);
     }
 
     /// Ends every call, and refuses new ones.
     pub(crate) fn close(&self) {
         self.refuse(Closed::All);
-        self.end_all(|_| true, &CallError::ShuttingDown);
+        self.end_all(|_| true, &Ended::ShuttingDown);
     }
 
     /// An error where a shutdown has begun, and it is no handler that calls.
@@ -199,12 +217,10 @@ impl Pending {
 
     /// Ends every call: no broker can be reached.
     pub(crate) fn brokers_lost(&self, reason: &str) {
-        // Whoever waits knows its topic.
-        let error = CallError::Undeliverable { topic: String::new(), reason: reason.to_owned() };
-        self.end_all(|_| true, &error);
+        self.end_all(|_| true, &Ended::Undeliverable(reason.to_owned()));
     }
 
-    fn end_all(&self, which: impl Fn(&Waiting) -> bool, error: &CallError) {
+    fn end_all(&self, which: impl Fn(&Waiting) -> bool, why: &Ended) {
         // Delivered outside the lock: it wakes the callers.
         let ended: Vec<Waiting> = {
             let mut calls = self.lock();
@@ -215,7 +231,7 @@ impl Pending {
         };
         self.place.notify_waiters();
         for waiting in ended {
-            waiting.sink.deliver(Err(error.clone()));
+            waiting.sink.deliver(Err(why.clone()));
         }
     }
 
@@ -254,7 +270,7 @@ impl Future for PendingCall {
         Pin::new(&mut self.answer).poll(cx).map(|answer| {
             self.has_ended = true;
             // The sink goes only with the table.
-            answer.unwrap_or(Err(CallError::ShuttingDown))
+            answer.unwrap_or(Err(Ended::ShuttingDown))
         })
     }
 }
@@ -309,7 +325,7 @@ mod tests {
         let pending = Pending::new(8);
         let call = pending.register(Uuid::new_v4(), false).expect("room");
         pending.close();
-        assert_eq!(call.await, Err(CallError::ShuttingDown));
+        assert_eq!(call.await, Err(Ended::ShuttingDown));
         assert_eq!(pending.register(Uuid::new_v4(), false).map(drop), Err(CallError::ShuttingDown));
     }
 
@@ -320,7 +336,7 @@ mod tests {
         let own = pending.register(own, false).expect("room");
         let nested_call = pending.register(nested, true).expect("room");
         pending.close_to_others();
-        assert_eq!(own.await, Err(CallError::ShuttingDown));
+        assert_eq!(own.await, Err(Ended::ShuttingDown));
         assert!(pending.register(Uuid::new_v4(), false).is_err());
         assert!(pending.register(Uuid::new_v4(), true).is_ok());
         pending.take(nested).expect("it waits").answer(Ok(reply("")));
@@ -345,7 +361,7 @@ mod tests {
         let pending = Pending::new(8);
         let call = pending.register(Uuid::new_v4(), true).expect("room");
         pending.brokers_lost("all brokers are down");
-        assert!(matches!(call.await, Err(CallError::Undeliverable { .. })));
+        assert_eq!(call.await, Err(Ended::Undeliverable("all brokers are down".to_owned())));
     }
 
     #[test]

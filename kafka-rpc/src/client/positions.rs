@@ -57,11 +57,7 @@ impl Positions {
     /// Looks what has become of a topic that is read: reads what was added, from its beginning, and what was [let go](Self::let_go).
     /// Gives whether `own`, the only partition that is read, is gone, or has had no leader at two looks. Blocks.
     pub(super) fn look_at(&self, topic: &Arc<str>, own: Option<i32>) -> Result<bool, Unpositioned> {
-        let mut found = self.ask_partitions(topic).inspect_err(|error| {
-            if let Unpositioned::Missing = error {
-                self.read_anew(topic);
-            }
-        })?;
+        let mut found = self.ask_partitions(topic)?;
         if let Some(own) = own {
             found.retain(|partition| partition.id == own);
         }
@@ -121,7 +117,8 @@ impl Positions {
 
     fn ask_partitions(&self, topic: &Arc<str>) -> Result<Vec<Partition>, Unpositioned> {
         // Through the producer, whose question creates the topic on clusters that create topics when asked.
-        let found = self.producer.ask_until_made(topic, ASK_FOR).map_err(unpositioned)?;
+        let asked = self.producer.ask_until_made(topic, ASK_FOR, || self.read_anew(topic));
+        let found = asked.map_err(unpositioned)?;
         if found.is_empty() {
             return Err(Unpositioned::Missing);
         }

@@ -113,15 +113,11 @@ impl Stub {
         self.with(&command, Arc::new(answer))
     }
 
-    /// Answers every call of a command with an error of the other side.
+    /// Ends every call of a command with an error: of the other side, an [`RpcError`], or of this side, a [`CallError`] such as a
+    /// deadline.
     #[must_use]
-    pub fn fail(self, command: impl Serialize, error: RpcError) -> Self {
-        self.with(&command, Arc::new(move |_payload| Err(CallError::Remote(error.clone()))))
-    }
-
-    /// Ends every call of a command with an error of this side, such as a deadline.
-    #[must_use]
-    pub fn end(self, command: impl Serialize, error: CallError) -> Self {
+    pub fn fail(self, command: impl Serialize, error: impl Into<CallError>) -> Self {
+        let error = error.into();
         self.with(&command, Arc::new(move |_payload| Err(error.clone())))
     }
 

@@ -13,7 +13,7 @@ use super::RpcError;
 #[non_exhaustive]
 pub enum CallError {
     /// The handler ran, or the record could not be handled, and the other side says so.
-    #[error("{0}")]
+    #[error(transparent)]
     Remote(RpcError),
 
     /// The deadline passed before a reply came. It does **not** mean that the command was not executed.
@@ -83,7 +83,7 @@ impl std::fmt::Display for Progress {
         f.write_str(match self {
             Self::NotSent => "not sent",
             Self::Acknowledged => "acknowledged by the broker",
-            Self::Unknown => "sent, but not acknowledged by the broker",
+            Self::Unknown => "queued, but not acknowledged by the broker",
         })
     }
 }
@@ -121,6 +121,12 @@ impl CallError {
             Self::Remote(error) => error.into_final(),
             other => other.into(),
         }
+    }
+}
+
+impl From<RpcError> for CallError {
+    fn from(error: RpcError) -> Self {
+        Self::Remote(error)
     }
 }
 

@@ -3,15 +3,17 @@
 mod call;
 mod rpc;
 
-use std::{fmt, time::Duration};
+use std::{error::Error as _, fmt, iter, time::Duration};
 
 pub use call::{CallError, Progress};
 pub(crate) use rpc::INTERNAL_SERVER_ERROR;
 pub use rpc::RpcError;
 
+use crate::Location;
+
 /// Why this process cannot serve or call.
 ///
-/// Its `Debug` is its sentence, because that is what a `main` that returns it shows.
+/// Its `Debug` is its sentence and those of its sources, because that is what a `main` that returns it shows.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -23,6 +25,15 @@ pub enum Error {
         /// The value that was given. Secrets are shown as `[redacted]`.
         value: String,
         /// Why it cannot work, and what can.
+        reason: String,
+    },
+
+    /// What is needed and was not given.
+    #[error("`{setting}` is not set: {reason}")]
+    Missing {
+        /// The name of the setting, as its setter or its environment variable has it.
+        setting: String,
+        /// What to give.
         reason: String,
     },
 
@@ -62,8 +73,8 @@ pub enum Error {
         reason: String,
     },
 
-    /// The operating system refused something, such as a thread or a signal handler.
-    #[error("{action}: {source}")]
+    /// The operating system refused something, such as a thread or a signal handler; the source says why.
+    #[error("{action}")]
     System {
         /// What was being done.
         action: String,
@@ -74,7 +85,8 @@ pub enum Error {
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
+        fmt::Display::fmt(self, f)?;
+        iter::successors(self.source(), |&error| error.source()).try_for_each(|error| write!(f, ": {error}"))
     }
 }
 
@@ -86,9 +98,13 @@ impl Error {
     ) -> Self {
         Self::Config { setting: setting.into(), value: value.into(), reason: reason.into() }
     }
+
+    pub(crate) fn missing(setting: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self::Missing { setting: setting.into(), reason: reason.into() }
+    }
 }
 
-/// Everything that is wrong with the handlers and the state of a runtime.
+/// Everything that is wrong with the settings, the handlers and the state of a runtime.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problems(Vec<Problem>);
 
@@ -129,13 +145,23 @@ impl fmt::Display for Problems {
 pub struct Problem {
     /// What is wrong, and what to write instead.
     pub message: String,
-    /// `file:line` of each place that has a part in it; empty where it is about no line.
-    pub places: Vec<String>,
+    /// Each line of source that has a part in it; empty where it is about no line.
+    pub places: Vec<Location>,
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        Self { message: error.to_string(), places: Vec::new() }
+    }
 }
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)?;
-        if self.places.is_empty() { Ok(()) } else { write!(f, " ({})", self.places.join(", ")) }
+        let mut places = self.places.iter();
+        let Some(first) = places.next() else { return Ok(()) };
+        write!(f, " ({first}")?;
+        places.try_for_each(|place| write!(f, ", {place}"))?;
+        f.write_str(")")
     }
 }

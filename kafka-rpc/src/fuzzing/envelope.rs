@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::json::{Members, TwoOfAName};
 use crate::{
-    Handler, Location, PayloadSource,
-    handler::payload::Unread,
+    Location,
+    handler::{Handler, PayloadSource, Reply, payload::Unread},
     server::dispatch::Dispatch,
     wire::{
         Encoded, codec,
@@ -140,10 +140,17 @@ fn taken(dispatch: &Dispatch, has_command: bool, fallback: Option<PayloadSource>
 
 fn dispatch(has_command: bool, fallback: Option<PayloadSource>) -> Dispatch {
     let command = || {
-        Handler::command(|| Ok(KNOWN.into()), HERE, |_| {}, |_| Box::pin(async { Ok(crate::Reply::None) }))
+        Handler::command(
+            || Ok(KNOWN.into()),
+            "handler",
+            HERE,
+            |_| {},
+            |_| Box::pin(async { Ok(Reply::None) }),
+        )
     };
-    let every =
-        |source| Handler::every_record(source, HERE, |_| {}, |_| Box::pin(async { Ok(crate::Reply::None) }));
+    let every = |source| {
+        Handler::every_record(source, "handler", HERE, |_| {}, |_| Box::pin(async { Ok(Reply::None) }))
+    };
     Dispatch {
         commands: has_command.then(|| (KNOWN.to_owned(), command())).into_iter().collect(),
         fallback: fallback.map(every),

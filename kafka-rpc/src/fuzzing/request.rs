@@ -151,7 +151,7 @@ fn concluded(served: &Served, record: &Received, headers: &Headers) {
     };
     let text = String::from_utf8_lossy(record.value.as_deref().unwrap_or_default());
     let policies: [&dyn RetryPolicy; 4] =
-        [&Retry::new(), &Retry::OFF, &Always(Duration::from_millis(1)), &Always(Duration::MAX)];
+        [&Retry::new(), &Retry::NONE, &Always(Duration::from_millis(1)), &Always(Duration::MAX)];
     for error in [RpcError::internal(format!("bug: {text}")), RpcError::bad_request(format!("no: {text}"))] {
         for policy in policies {
             let outcome = attempt.conclude(Err(error.clone()), policy);

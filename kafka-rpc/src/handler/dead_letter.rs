@@ -41,6 +41,21 @@ impl fmt::Debug for DeadLetter {
 }
 
 impl DeadLetter {
+    /// A letter as a test of its handler needs it: `headers` are those of the record, and what is known of its failure, such as
+    /// `original-topic`.
+    ///
+    /// ```
+    /// use kafka_rpc::{DeadLetter, Headers};
+    ///
+    /// let headers = Headers::from_iter([("tenant", "acme"), ("original-topic", "orders-commands"), ("error", "no such account")]);
+    /// let letter = DeadLetter::new(Some("a key".into()), Some("a value".into()), headers);
+    /// assert_eq!(letter.original_topic(), Some("orders-commands"));
+    /// ```
+    #[must_use]
+    pub const fn new(key: Option<Bytes>, value: Option<Bytes>, headers: Headers) -> Self {
+        Self { key, value, headers }
+    }
+
     /// The topic that the record came from.
     pub fn original_topic(&self) -> Option<&str> {
         self.text([names::ORIGINAL_TOPIC, names::DLT_ORIGINAL_TOPIC])

@@ -4,6 +4,7 @@ use std::{
     convert::Infallible,
     fmt,
     future::Future,
+    ops::Deref,
     time::{Duration, Instant, SystemTime},
 };
 
@@ -40,7 +41,7 @@ pub trait FromRecord: Sized {
     /// Why it cannot be made, as the caller sees it.
     type Rejection: Into<RpcError>;
 
-    /// States what must have been provided for this to work, so that `build()` can miss it.
+    /// States what must have been provided for this to work, so that `build()` reports it where it was not.
     fn requires(requirements: &mut Requirements) {
         let _ = requirements;
     }
@@ -88,6 +89,14 @@ impl<T: OptionalFromRecord> FromRecord for Option<T> {
 /// A value that was [provided](crate::RuntimeBuilder::provide) to the runtime, cloned for this record.
 #[derive(Debug, Clone, Copy)]
 pub struct State<T>(pub T);
+
+impl<T> Deref for State<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
 
 impl<T: Clone + Send + Sync + 'static> FromRecord for State<T> {
     type Rejection = RpcError;
@@ -145,6 +154,25 @@ impl FromRecord for Client {
 /// A handler of whole values never has one: to it nothing is an envelope.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct UserId(pub String);
+
+impl AsRef<str> for UserId {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for UserId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// So that a call can be made for the same user: `.user_id(user_id)`.
+impl From<UserId> for String {
+    fn from(user_id: UserId) -> Self {
+        user_id.0
+    }
+}
 
 impl FromRecord for UserId {
     type Rejection = RpcError;

@@ -28,6 +28,6 @@ pub use extract::{CorrelationId, Deadline, FromRecord, OptionalFromRecord, Recor
 pub use payload::Payload;
 pub use registry::{Handler, HandlerFuture, Handlers, Location, NameError, PayloadSource, Registration};
 pub use retry::{Retry, RetryPolicy};
-pub use returns::{HandlerReturn, IntoReply, NoReply, Reply};
+pub use returns::{HandlerError, HandlerReturn, IntoReply, NoReply, Reply};
 pub use state::Requirements;
 pub use subscription::{Destination, Ordering, Subscription};

@@ -3,6 +3,7 @@
 use std::{
     fmt,
     future::Future,
+    panic,
     pin::Pin,
     sync::atomic::{AtomicU64, Ordering},
     time::Duration,
@@ -39,6 +40,25 @@ pub struct Location {
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.file, self.line)
+    }
+}
+
+impl From<&panic::Location<'static>> for Location {
+    fn from(place: &panic::Location<'static>) -> Self {
+        Self { file: place.file(), line: place.line() }
+    }
+}
+
+/// A handler, as whoever looks after the service is told of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct HandlerName {
+    function: &'static str,
+    location: Location,
+}
+
+impl fmt::Display for HandlerName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.function, self.location)
     }
 }
 
@@ -95,6 +115,8 @@ impl Handlers {
 pub struct Handler {
     pub(crate) id: HandlerId,
     pub(crate) command: Option<fn() -> Result<String, NameError>>,
+    /// The name of the function.
+    function: &'static str,
     pub(crate) location: Location,
     pub(crate) source: PayloadSource,
     pub(crate) requires: fn(&mut Requirements),
@@ -108,36 +130,39 @@ pub struct Handler {
 static DEFAULT_RETRY: Retry = Retry::new();
 
 impl Handler {
-    /// A handler of one command, which `name` names.
+    /// A handler of one command, which `name` names: the function of this name at this place.
     pub fn command(
         name: fn() -> Result<String, NameError>,
+        function: &'static str,
         location: Location,
         requires: fn(&mut Requirements),
         run: fn(Context) -> HandlerFuture,
     ) -> Self {
-        Self::new(Some(name), PayloadSource::Envelope, location, requires, run)
+        Self::new(Some(name), PayloadSource::Envelope, (function, location), requires, run)
     }
 
     /// A handler of every record of the topic that no command's handler takes.
     pub fn every_record(
         source: PayloadSource,
+        function: &'static str,
         location: Location,
         requires: fn(&mut Requirements),
         run: fn(Context) -> HandlerFuture,
     ) -> Self {
-        Self::new(None, source, location, requires, run)
+        Self::new(None, source, (function, location), requires, run)
     }
 
     fn new(
         command: Option<fn() -> Result<String, NameError>>,
         source: PayloadSource,
-        location: Location,
+        (function, location): (&'static str, Location),
         requires: fn(&mut Requirements),
         run: fn(Context) -> HandlerFuture,
     ) -> Self {
         Self {
             id: HandlerId::next(),
             command,
+            function,
             location,
             source,
             requires,
@@ -146,6 +171,10 @@ impl Handler {
             timeout: None,
             dedupe: None,
         }
+    }
+
+    pub(crate) fn name(&self) -> HandlerName {
+        HandlerName { function: self.function, location: self.location }
     }
 
     /// What is done when it fails: by default [`Retry::new`].
@@ -172,7 +201,7 @@ impl Handler {
 
 impl fmt::Debug for Handler {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Handler").field("location", &self.location).finish_non_exhaustive()
+        f.debug_struct("Handler").field("name", &self.name()).finish_non_exhaustive()
     }
 }
 

@@ -31,6 +31,8 @@ pub trait RetryPolicy: Send + Sync {
 
     /// The longest delay that it will ever give, if it knows: a longer one than the runtime drains for cannot be
     /// waited for in the process, and is found when the runtime is built.
+    ///
+    /// With a `retry_topic` no record waits for longer than this, where `None` is seven days: one that says it is due later runs at once.
     fn longest_delay(&self) -> Option<Duration> {
         None
     }
@@ -50,7 +52,7 @@ pub struct Retry {
 
 impl Retry {
     /// No retries: the first failure is the last.
-    pub const OFF: Self = Self::new().max(0);
+    pub const NONE: Self = Self::new().max(0);
 
     /// The default policy.
     #[must_use]
@@ -146,7 +148,7 @@ mod tests {
     #[test]
     fn a_final_error_is_never_retried() {
         assert_eq!(Retry::default().delay(&RpcError::bad_request("no"), 1), None);
-        assert_eq!(Retry::OFF.delay(&RpcError::internal("bug"), 1), None);
+        assert_eq!(Retry::NONE.delay(&RpcError::internal("bug"), 1), None);
     }
 
     #[test]

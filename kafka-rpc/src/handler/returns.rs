@@ -46,15 +46,38 @@ pub trait HandlerReturn: sealed::Sealed {
     /// What the caller gets.
     type Reply;
 
+    /// What becomes an [`RpcError`].
+    type Error;
+
     #[doc(hidden)]
-    fn into_result(self) -> Result<Self::Reply, RpcError>;
+    fn into_result(self) -> Result<Self::Reply, Self::Error>;
 }
 
-impl<T, E: Into<RpcError>> HandlerReturn for Result<T, E> {
+// Of any error: what is said of one that does not fit is said once, by `HandlerError`, and not wherever the reply is named.
+impl<T, E> HandlerReturn for Result<T, E> {
     type Reply = T;
+    type Error = E;
 
-    fn into_result(self) -> Result<T, RpcError> {
-        self.map_err(Into::into)
+    fn into_result(self) -> Self {
+        self
+    }
+}
+
+/// What a handler's `Err` can hold.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the error of a handler",
+    label = "this does not become an `RpcError`",
+    note = "write `impl From<{Self}> for RpcError`, or return `RpcError`"
+)]
+pub trait HandlerError {
+    #[doc(hidden)]
+    fn into_rpc_error(self) -> RpcError;
+}
+
+#[diagnostic::do_not_recommend]
+impl<E: Into<RpcError>> HandlerError for E {
+    fn into_rpc_error(self) -> RpcError {
+        self.into()
     }
 }
 

@@ -29,11 +29,11 @@ pub(crate) struct Provided {
 
 impl States {
     /// Puts a value in; false if one of its type is there already.
-    pub(crate) fn insert<T: Send + Sync + 'static>(&mut self, value: T) -> bool {
+    pub(crate) fn insert<T: Send + Sync + 'static>(&mut self, value: Arc<T>) -> bool {
         let own = TypeId::of::<T>();
         let is_new = self.values.iter().all(|(other, ..)| *other != own);
         self.values.retain(|(other, ..)| *other != own);
-        self.values.push((own, type_name::<T>(), Arc::new(value)));
+        self.values.push((own, type_name::<T>(), value));
         is_new
     }
 

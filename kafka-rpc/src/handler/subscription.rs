@@ -9,8 +9,9 @@ use crate::Dialect;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Ordering {
-    /// Records of one key one at a time and in order; different keys at once. Records without a key are in
-    /// order among themselves. The default.
+    /// Records of one key one at a time and in order; different keys at once. The default.
+    ///
+    /// Records without a key have the same one, so to speak: they are handled one at a time and in order in each partition.
     #[default]
     Key,
     /// Records of one partition one at a time.

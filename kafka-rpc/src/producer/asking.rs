@@ -3,7 +3,7 @@
 use std::{
     collections::HashSet,
     sync::{Arc, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rdkafka::{error::KafkaResult, producer::Producer as _};
@@ -13,15 +13,27 @@ use super::{Producer, batches::Batches, topic::Topic};
 /// How long one question to the cluster may take.
 pub(super) const ASK_FOR: Duration = Duration::from_secs(5);
 
+/// The partitions that a topic had at a moment; none where nobody answered.
+pub(super) struct Asked {
+    topic: Arc<str>,
+    at: Instant,
+    partitions: Vec<i32>,
+}
+
 impl Producer {
     /// The partitions of a topic with their leaders, asked of the cluster; none if there is no such topic. Blocks.
     pub(crate) fn ask_partitions(&self, topic: &str, within: Duration) -> KafkaResult<Vec<(i32, i32)>> {
         self.single.ask_partitions(topic, within)
     }
 
-    /// The same, and waits for a topic that the cluster makes since it was asked for it. Blocks.
-    pub(crate) fn ask_until_made(&self, topic: &str, within: Duration) -> KafkaResult<Vec<(i32, i32)>> {
-        self.single.ask_until_made(topic, within)
+    /// The same, and waits for a topic that the cluster makes since it was asked for it. Says where there was none. Blocks.
+    pub(crate) fn ask_until_made(
+        &self,
+        topic: &str,
+        within: Duration,
+        missing: impl FnMut(),
+    ) -> KafkaResult<Vec<(i32, i32)>> {
+        self.single.ask_until_made(topic, within, missing)
     }
 
     /// The topics of the cluster, asked of any broker. Blocks.
@@ -43,10 +55,21 @@ impl Producer {
 
     /// Whether a topic lacks a partition: asked of the cluster, since what is known may be from before it was added.
     /// Where nobody answers it may be there.
+    ///
+    /// Those who come while somebody asks share the next question: a stranger may name such a partition in every record.
     pub(crate) async fn lacks_partition(self: &Arc<Self>, topic: &Arc<str>, partition: i32) -> bool {
-        let (producer, topic) = (Arc::clone(self), Arc::clone(topic));
-        let asked = self.runtime.spawn_blocking(move || producer.ask_partitions(&topic, ASK_FOR));
-        matches!(asked.await, Ok(Ok(found)) if !found.is_empty() && found.iter().all(|(id, _)| *id != partition))
+        let came = Instant::now();
+        let mut last = self.asked.lock().await;
+        if last.as_ref().is_none_or(|asked| asked.topic != *topic || asked.at < came) {
+            let (producer, topic, at) = (Arc::clone(self), Arc::clone(topic), Instant::now());
+            let asking = self.runtime.spawn_blocking(move || {
+                let found = producer.ask_partitions(&topic, ASK_FOR).unwrap_or_default();
+                Asked { topic, at, partitions: found.into_iter().map(|(id, _)| id).collect() }
+            });
+            *last = asking.await.ok();
+        }
+        let found = last.as_ref().map_or(&[][..], |asked| &asked.partitions);
+        !found.is_empty() && !found.contains(&partition)
     }
 
     /// The offset that the next record of a partition will have. Blocks.

@@ -93,6 +93,12 @@ impl Events {
         trouble.as_ref().filter(|(_, at)| at.elapsed() < TROUBLE_LASTS).map(|(said, _)| said.clone())
     }
 
+    /// Whether a broker or the network has said something since then.
+    pub(super) fn has_had_trouble_since(&self, moment: Instant) -> bool {
+        let trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        trouble.as_ref().is_some_and(|(_, at)| *at >= moment)
+    }
+
     fn note_trouble(&self, said: &str) {
         let trouble = Some((said.to_owned(), Instant::now()));
         *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;

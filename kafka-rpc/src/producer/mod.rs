@@ -49,7 +49,7 @@ use tokio::sync::oneshot;
 pub(crate) use self::refusal::{DeliveryError, OnDelivery, QueueError, Refusal};
 use self::{
     alone::Alone,
-    asking::ASK_FOR,
+    asking::{ASK_FOR, Asked},
     batches::{Batches, OnDemand},
     distance::Purpose,
     events::{Events, InFlight},
@@ -71,6 +71,8 @@ pub(crate) struct Producer {
     alone: Alone,
     events: Arc<Events>,
     topics: RwLock<HashMap<Arc<str>, Arc<Topic>>>,
+    /// What was last asked for a record that names its partition.
+    asked: tokio::sync::Mutex<Option<Asked>>,
     runtime: tokio::runtime::Handle,
 }
 
@@ -81,8 +83,8 @@ impl Producer {
         let runtime = tokio::runtime::Handle::current();
         let single = Renewed::make(Purpose::Single, properties::single(config), &events, &runtime)?;
         let (batches, topics) = (Batches::new(config), RwLock::default());
-        let alone = Alone::new(config);
-        Ok(Arc::new(Self { single, batches, alone, events, topics, runtime }))
+        let (alone, asked) = (Alone::new(config), tokio::sync::Mutex::default());
+        Ok(Arc::new(Self { single, batches, alone, events, topics, asked, runtime }))
     }
 
     /// What a broker or the network has just said: why nobody answers, where nobody does.

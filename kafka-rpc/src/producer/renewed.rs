@@ -89,8 +89,13 @@ impl Renewed {
         }
     }
 
-    /// The same, and waits for a topic that the cluster makes since it was asked for it.
-    pub(super) fn ask_until_made(&self, topic: &str, within: Duration) -> KafkaResult<Vec<(i32, i32)>> {
+    /// The same, and waits for a topic that the cluster makes since it was asked for it. Says where there was none.
+    pub(super) fn ask_until_made(
+        &self,
+        topic: &str,
+        within: Duration,
+        mut missing: impl FnMut(),
+    ) -> KafkaResult<Vec<(i32, i32)>> {
         let until = Instant::now() + within.min(MADE_WITHIN);
         loop {
             let asked = self.ask_partitions(topic, within);
@@ -98,6 +103,9 @@ impl Renewed {
                 Ok(found) => found.is_empty(),
                 Err(error) => error.rdkafka_error_code() == Some(LeaderNotAvailable),
             };
+            if is_being_made {
+                missing();
+            }
             if !is_being_made || Instant::now() >= until {
                 return asked;
             }

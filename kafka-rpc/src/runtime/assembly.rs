@@ -8,6 +8,7 @@ use std::{
 };
 
 use super::{
+    builder::Groups,
     names::{self, Names},
     sources,
 };
@@ -22,12 +23,13 @@ use crate::{
 const DEFAULT_CONCURRENCY: usize = 256;
 
 /// Keeps the handlers of these groups, and reports the groups that have none.
-pub(super) fn keep_groups(registered: &mut Vec<Handlers>, groups: &[String]) -> Vec<Problem> {
+pub(super) fn keep_groups(registered: &mut Vec<Handlers>, groups: &Groups) -> Vec<Problem> {
+    let Groups { names: groups, stated_at } = groups;
     let unknown =
         |group: &&String| !registered.iter().any(|handlers| handlers.subscription.group == group.as_str());
     let problems = groups.iter().filter(unknown).map(|group| {
         let message = format!("`serve_groups` names `{group}`, and no handler has that group; is its crate linked (`use handlers as _;`)?");
-        Problem { message, places: Vec::new() }
+        Problem { message, places: vec![*stated_at] }
     });
     let problems = problems.collect();
     registered.retain(|handlers| groups.iter().any(|group| group == handlers.subscription.group));
@@ -60,7 +62,7 @@ pub(super) fn assemble(
     registered: Vec<Handlers>,
     dead_letters: &DeadLetters,
     names: Names<'_>,
-    provided: &HashMap<TypeId, &'static str>,
+    provided: &HashMap<TypeId, (&'static str, Vec<Location>)>,
     drain_timeout: Duration,
     problems: &mut Vec<Problem>,
 ) -> Vec<Served> {
@@ -148,7 +150,7 @@ impl Merged {
                         "two handlers take every record of `{}` in group `{}`; give one of them a `#[command]`",
                         self.topic, self.group
                     ),
-                    places: vec![other.location.to_string(), handler.location.to_string()],
+                    places: vec![other.location, handler.location],
                 }),
             }
             return;
@@ -156,7 +158,7 @@ impl Merged {
         let name = match name() {
             Ok(name) => name,
             Err(error) => {
-                let places = vec![handler.location.to_string()];
+                let places = vec![handler.location];
                 return problems.push(Problem { message: error.to_string(), places });
             }
         };
@@ -171,7 +173,7 @@ impl Merged {
                     self.topic,
                     self.group
                 ),
-                places: vec![entry.get().location.to_string(), handler.location.to_string()],
+                places: vec![entry.get().location, handler.location],
             }),
         }
     }
@@ -189,7 +191,7 @@ impl Merged {
                          {drain_timeout:?}); give `{}` a `retry_topic`, or a smaller `max_delay`",
                         self.topic
                     ),
-                    places: vec![handler.location.to_string()],
+                    places: vec![handler.location],
                 });
             }
         }
@@ -254,12 +256,15 @@ impl Merged {
         let stating: Vec<(T, Location)> =
             self.options.iter().filter_map(|own| Some((stated(own)?, own.location))).collect();
         if stating.iter().any(|(value, _)| *value != stating[0].0) {
+            let values: Vec<String> = stating.iter().map(|(value, _)| shown(value)).collect();
             problems.push(Problem {
                 message: format!(
-                    "the handlers of `{}` in group `{}` do not agree on `{option}`; state it once, or the same everywhere",
-                    self.topic, self.group
+                    "the handlers of `{}` in group `{}` do not agree on `{option}` ({}); state it once, or the same everywhere",
+                    self.topic,
+                    self.group,
+                    values.join(", ")
                 ),
-                places: stating.iter().map(|(value, at)| format!("{} at {at}", shown(value))).collect(),
+                places: stating.iter().map(|(_, place)| *place).collect(),
             });
         }
         stating.into_iter().next().map(|(value, _)| value)
@@ -273,8 +278,8 @@ fn shown_topic(topic: &Destination) -> String {
     }
 }
 
-fn places(options: &[Subscription]) -> Vec<String> {
-    options.iter().map(|own| own.location.to_string()).collect()
+fn places(options: &[Subscription]) -> Vec<Location> {
+    options.iter().map(|own| own.location).collect()
 }
 
 /// The types that handlers require and nobody provided, each with the handlers that miss it.
@@ -284,7 +289,7 @@ struct MissingStates {
 }
 
 impl MissingStates {
-    fn look(&mut self, handler: &Handler, provided: &HashMap<TypeId, &'static str>) {
+    fn look(&mut self, handler: &Handler, provided: &HashMap<TypeId, (&'static str, Vec<Location>)>) {
         let mut requirements = Requirements::default();
         (handler.requires)(&mut requirements);
         for (id, name) in requirements.types {
@@ -299,8 +304,8 @@ impl MissingStates {
             handlers.sort_unstable();
             handlers.dedup();
             Problem {
-                message: format!("no `{name}` was provided; call `.provide(..)` with one"),
-                places: handlers.iter().map(ToString::to_string).collect(),
+                message: format!("no `{name}` was provided; call `.provide(..)` with one, or `.provide_shared(..)` with an `Arc` of it"),
+                places: handlers,
             }
         })
     }

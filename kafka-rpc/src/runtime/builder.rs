@@ -3,7 +3,7 @@
 use std::{
     any::{TypeId, type_name},
     collections::HashMap,
-    fmt,
+    fmt, panic,
     sync::Arc,
     time::Duration,
 };
@@ -13,7 +13,7 @@ use crate::{
     Client, Config, Error, Problem, ReplyReading,
     error::Problems,
     handler::{
-        Handlers, Registration,
+        Handlers, Location, Registration,
         state::{Deferred, States},
     },
     rename::Rename,
@@ -40,12 +40,12 @@ use crate::{
 pub struct RuntimeBuilder {
     config: Option<Config>,
     states: States,
-    provided: HashMap<TypeId, &'static str>,
-    provided_twice: Vec<&'static str>,
+    /// By its type, the name of that and where it was provided, each time.
+    provided: HashMap<TypeId, (&'static str, Vec<Location>)>,
     deferred: Vec<Deferred>,
     explicit: Vec<Handlers>,
     without_registry: bool,
-    groups: Option<Vec<String>>,
+    groups: Option<Groups>,
     reply_topics: Vec<String>,
     reply_reading: ReplyReading,
     map_topics: Option<Rename>,
@@ -63,7 +63,40 @@ impl RuntimeBuilder {
     /// Provides a value: the service whose methods are handlers, or what handlers take as
     /// [`State<T>`](crate::State). One of each type.
     #[must_use]
-    pub fn provide<T: Send + Sync + 'static>(mut self, value: T) -> Self {
+    #[track_caller]
+    pub fn provide<T: Send + Sync + 'static>(self, value: T) -> Self {
+        self.provide_shared(Arc::new(value))
+    }
+
+    /// Provides a value that others hold too, as if it were a `T`: such as a service that an HTTP server in the same process calls.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use kafka_rpc::{Runtime, RpcError, kafka_handler};
+    ///
+    /// struct Accounts;
+    ///
+    /// #[kafka_handler(topic = "accounts-commands", group = "accounts", register = false)]
+    /// impl Accounts {
+    ///     #[command("CLOSE")]
+    ///     async fn close(&self, account: String) -> Result<(), RpcError> {
+    ///         Ok(drop(account))
+    ///     }
+    /// }
+    ///
+    /// # fn main() -> Result<(), kafka_rpc::Error> {
+    /// let accounts = Arc::new(Accounts);
+    /// let runtime = Runtime::builder()
+    ///     .provide_shared(Arc::clone(&accounts))
+    ///     .handlers(Accounts::handlers())
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    #[track_caller]
+    pub fn provide_shared<T: Send + Sync + 'static>(mut self, value: Arc<T>) -> Self {
         self.note::<T>();
         self.states.insert(value);
         self
@@ -71,21 +104,22 @@ impl RuntimeBuilder {
 
     /// Provides a value that makes calls of its own. It is made when the runtime starts, before the first record.
     #[must_use]
+    #[track_caller]
     pub fn provide_with<T: Send + Sync + 'static>(
         mut self,
         make: impl FnOnce(Client) -> T + Send + 'static,
     ) -> Self {
         self.note::<T>();
         self.deferred.push(Box::new(|client, states| {
-            states.insert(make(client.clone()));
+            states.insert(Arc::new(make(client.clone())));
         }));
         self
     }
 
+    #[track_caller]
     fn note<T: 'static>(&mut self) {
-        if self.provided.insert(TypeId::of::<T>(), type_name::<T>()).is_some() {
-            self.provided_twice.push(type_name::<T>());
-        }
+        let (_, places) = self.provided.entry(TypeId::of::<T>()).or_insert((type_name::<T>(), Vec::new()));
+        places.push(panic::Location::caller().into());
     }
 
     /// Adds handlers that do not register themselves, such as those of a generic service:
@@ -105,16 +139,19 @@ impl RuntimeBuilder {
 
     /// Serves nothing, whatever is registered: a process that only calls.
     #[must_use]
+    #[track_caller]
     pub fn client_only(mut self) -> Self {
-        self.groups = Some(Vec::new());
+        self.groups = Some(Groups { names: Vec::new(), stated_at: panic::Location::caller().into() });
         self
     }
 
     /// Serves the handlers of these groups only, as the attributes name them. A group that no handler has is an error at
     /// [`build`](Self::build).
     #[must_use]
+    #[track_caller]
     pub fn serve_groups<G: Into<String>>(mut self, groups: impl IntoIterator<Item = G>) -> Self {
-        self.groups = Some(groups.into_iter().map(Into::into).collect());
+        let names = groups.into_iter().map(Into::into).collect();
+        self.groups = Some(Groups { names, stated_at: panic::Location::caller().into() });
         self
     }
 
@@ -146,24 +183,21 @@ impl RuntimeBuilder {
         self
     }
 
-    /// Puts it together, and finds every mistake that can be found without a broker: all those of handlers and of what is
-    /// provided together ([`Error::Build`]), a setting that cannot work by itself ([`Error::Config`]).
+    /// Puts it together, and finds every mistake that can be found without a broker, in settings, handlers and what is provided: all of
+    /// them together ([`Error::Build`]).
     pub fn build(self) -> Result<Runtime, Error> {
+        let mut problems = Vec::new();
         if let Some(config) = &self.config {
-            config.check()?;
+            problems.extend(config.mistakes().into_iter().map(Problem::from));
             #[cfg(feature = "kafka")]
-            crate::kafka::check_properties(config)?;
+            problems.extend(crate::kafka::property_mistakes(config).into_iter().map(Problem::from));
         }
-        let mut problems: Vec<Problem> = self
-            .provided_twice
-            .iter()
-            .map(|name| Problem {
-                message: format!(
-                    "`{name}` is provided twice; provide one, or wrap them in types of their own"
-                ),
-                places: Vec::new(),
-            })
-            .collect();
+        let mut twice: Vec<_> = self.provided.values().filter(|(_, places)| places.len() > 1).collect();
+        twice.sort_unstable();
+        problems.extend(twice.into_iter().map(|(name, places)| Problem {
+            message: format!("`{name}` is provided twice; provide one, or wrap them in types of their own"),
+            places: places.clone(),
+        }));
 
         let mut registered = self.explicit;
         if !self.without_registry {
@@ -195,6 +229,12 @@ impl RuntimeBuilder {
             map_topics: self.map_topics,
         })
     }
+}
+
+/// The groups that are served, as the attributes name them.
+pub(super) struct Groups {
+    pub(super) names: Vec<String>,
+    pub(super) stated_at: Location,
 }
 
 impl fmt::Debug for RuntimeBuilder {

@@ -23,7 +23,7 @@ pub(super) fn check(served: &[Served], problems: &mut Vec<Problem>) {
             served.retry_topic.as_ref(),
         ];
         let mut found = |message| {
-            problems.push(Problem { message, places: served.places() });
+            problems.push(Problem { message, places: served.locations.clone() });
         };
         for topic in topics.into_iter().flatten() {
             if let Some(why) = refused(topic) {

@@ -1,11 +1,11 @@
 //! The handle of a started runtime, and its shutdown.
 
-use std::{fmt, io, sync::Arc, time::Duration};
+use std::{fmt, io, sync::Arc, thread, time::Duration};
 
 use futures_util::future::join_all;
 use tokio::{
     sync::{mpsc, oneshot},
-    task, time,
+    time,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -175,15 +175,29 @@ impl Running {
         {
             tracing::warn!("the reply consumer did not close in time");
         }
-        let producer = Arc::clone(&self.producer);
-        let flushed = task::spawn_blocking(move || producer.flush(CLOSE_WITHIN)).await;
+        let flushed = self.flush().await;
         self.producer.end();
-        flushed.unwrap_or_else(|panicked| {
-            let action = "records may be left unsent".to_owned();
-            Err(Error::Kafka { action, reason: panicked.to_string() })
-        })?;
+        flushed?;
         tracing::info!("shut down");
         Ok(())
+    }
+
+    /// Waits until Kafka has acknowledged what was sent. On a thread of its own: handlers that are left running may have all those that
+    /// tokio keeps for what blocks.
+    async fn flush(&self) -> Result<(), Error> {
+        let action = "records may be left unsent";
+        let producer = Arc::clone(&self.producer);
+        let (tell, flushed) = oneshot::channel();
+        thread::Builder::new()
+            .name("kafka-rpc-flush".to_owned())
+            .spawn(move || {
+                let _nobody_waits = tell.send(producer.flush(CLOSE_WITHIN));
+            })
+            .map_err(|source| Error::System { action: action.to_owned(), source })?;
+        flushed.await.unwrap_or_else(|_panicked| {
+            let reason = "the thread that sends them panicked; the panic itself says where".to_owned();
+            Err(Error::Kafka { action: action.to_owned(), reason })
+        })
     }
 }
 

@@ -80,7 +80,7 @@ fn written_for_two(served: &Served) -> Vec<Problem> {
                          for one would be read as the other; give each a topic of its own",
                         served.contract_topic, served.group
                     ),
-                    places: served.places(),
+                    places: served.locations.clone(),
                 });
             }
         }
@@ -98,10 +98,7 @@ fn shared(topic: &str, readings: &[Reading<'_>], why_not: &str) -> Option<Proble
         readings.iter().flat_map(|reading| reading.served.locations.iter().copied()).collect();
     places.sort_unstable();
     places.dedup();
-    Some(Problem {
-        message: format!("`{topic}` would be read {}, and {why_not}", all.join(" and ")),
-        places: places.iter().map(ToString::to_string).collect(),
-    })
+    Some(Problem { message: format!("`{topic}` would be read {}, and {why_not}", all.join(" and ")), places })
 }
 
 #[cfg(test)]
@@ -168,7 +165,7 @@ mod tests {
             let found = problems(&both);
             let [problem] = &*found else { panic!("{name}: {found:?}") };
             assert!(problem.message.contains(text), "{name}: {problem}");
-            assert_eq!(problem.places, ["a.rs:1", "a.rs:2"], "{name}");
+            assert_eq!(problem.places, [1, 2].map(|line| Location { file: "a.rs", line }), "{name}");
         }
     }
 
@@ -178,7 +175,7 @@ mod tests {
         let [problem] = &*found else { panic!("{found:?}") };
         let text = "`a` would be read for `a` in group `g` and for the retries of `a` in group `g`, and";
         assert!(problem.message.contains(text), "{problem}");
-        assert_eq!(problem.places, ["a.rs:1"]);
+        assert_eq!(problem.places, [Location { file: "a.rs", line: 1 }]);
     }
 
     #[test]
@@ -201,7 +198,7 @@ mod tests {
         ] {
             let [problem] = &*found else { panic!("{text}: {found:?}") };
             assert!(problem.message.contains(text), "{text}: {problem}");
-            assert_eq!(problem.places, ["a.rs:1"]);
+            assert_eq!(problem.places, [Location { file: "a.rs", line: 1 }]);
         }
     }
 

@@ -27,9 +27,8 @@ impl Runtime {
     /// [`Running::until_signal`] tell.
     pub async fn start(self) -> Result<Running, Error> {
         let config = self.config.ok_or_else(|| {
-            Error::config(
+            Error::missing(
                 "config",
-                "",
                 "a runtime that starts on a cluster needs one: `.config(Config::from_env()?)`",
             )
         })?;
@@ -119,7 +118,7 @@ fn log_what_is_served(served: &[Served]) {
         tracing::info!("serving no handlers: this process only calls");
     }
     for served in served {
-        let places = served.places();
+        let places: Vec<String> = served.locations.iter().map(ToString::to_string).collect();
         tracing::info!(
             topic = %served.topic, group = %served.group,
             replies = served.reply_topic.as_deref().unwrap_or("none"),

@@ -200,7 +200,7 @@ impl Polling {
         while self.stopped_at.get().is_none() {
             let is_drained = self.take_what_is_there()?;
             self.ask_again_for_offsets(is_drained);
-            self.worker.go();
+            self.worker.start_a_runner_if_wanted();
             self.flow();
             self.commit_if_due();
             self.look_after_handlers();

@@ -61,7 +61,8 @@ pub(super) fn assign_once_more(
         return Ok(());
     }
     if matches!(consumer.rebalance_protocol(), RebalanceProtocol::Cooperative) {
-        consumer.incremental_unassign(&unread)?;
+        // Where the last time ended between the two, they are not assigned now.
+        let _unassigned_before = consumer.incremental_unassign(&unread);
         consumer.incremental_assign(&unread)
     } else {
         consumer.assign(&all)

@@ -10,7 +10,11 @@ use std::{
 
 use bytes::Bytes;
 
-use crate::{Reply, handler::registry::HandlerId, moment, wire::RequestHeaders};
+use crate::{
+    handler::{Reply, registry::HandlerId},
+    moment,
+    wire::RequestHeaders,
+};
 
 /// What the kept answers take at most, in bytes; the oldest go first.
 const MOST_BYTES: usize = 64 << 20;

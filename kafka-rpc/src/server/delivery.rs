@@ -22,6 +22,13 @@ const SEND_AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// How often it is looked whether a delivery that is slow is to be waited for still.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
+/// What was done before about a record that is to be sent.
+pub(super) enum Before<'a> {
+    Nothing,
+    /// It was sent, and may hold its partition since.
+    Sent(Option<Held<'a>>),
+}
+
 /// How a delivery ended.
 #[derive(Debug)]
 pub(super) enum Sent {
@@ -51,10 +58,10 @@ impl Worker {
         self: &'a Arc<Self>,
         task: &'a Task,
         reply: &Arc<OutgoingRecord>,
-        held: Option<Held<'a>>,
+        before: Before<'a>,
     ) -> Sent {
         let is_awaited = || self.is_awaited(task);
-        match self.send_while_ours(task, reply, held, is_awaited).await {
+        match self.send_while_ours(task, reply, before, is_awaited).await {
             Err(Undelivered::Refused(DeliveryError { kind: Refusal::TooLarge, reason })) => {
                 telemetry::reply_replaced(&reply.topic);
                 tracing::error!(
@@ -66,7 +73,8 @@ impl Worker {
                 let error = refused::too_large(&self.served, &record, reply);
                 match refused::error_reply(&self.served, &record, &error) {
                     Some(instead) => {
-                        self.as_told(task, self.send_while_ours(task, &instead, None, is_awaited).await)
+                        let sent = self.send_while_ours(task, &instead, Before::Nothing, is_awaited).await;
+                        self.as_told(task, sent)
                     }
                     None => Sent::Refused(error),
                 }
@@ -87,17 +95,17 @@ impl Worker {
 
     /// Whether the assignment goes on that a record was taken in.
     pub(super) fn is_ours(&self, task: &Task) -> bool {
-        self.state().holds(task)
+        self.state().is_ours(task)
     }
 
     /// Sends a record to its retry topic.
     pub(super) async fn send_retry(self: &Arc<Self>, task: &Task, record: Arc<OutgoingRecord>) -> Sent {
-        self.as_told(task, self.send_while_ours(task, &record, None, || true).await)
+        self.as_told(task, self.send_while_ours(task, &record, Before::Nothing, || true).await)
     }
 
     /// Sends a dead letter. One that is larger than the broker takes goes without its value.
     pub(super) async fn send_letter(self: &Arc<Self>, task: &Task, record: Arc<OutgoingRecord>) -> Sent {
-        match self.send_while_ours(task, &record, None, || true).await {
+        match self.send_while_ours(task, &record, Before::Nothing, || true).await {
             Err(Undelivered::Refused(DeliveryError { kind: Refusal::TooLarge, reason }))
                 if record.value.is_some() =>
             {
@@ -106,8 +114,8 @@ impl Worker {
                     offset = task.record.offset(), group = %self.served.group, %reason,
                     "a dead letter is larger than the broker takes; it goes without its value (`{}`)", names::VALUE_OMITTED
                 );
-                let without = dead_letter::without_value(Arc::unwrap_or_clone(record));
-                self.as_told(task, self.send_while_ours(task, &Arc::new(without), None, || true).await)
+                let without = Arc::new(dead_letter::without_value(Arc::unwrap_or_clone(record)));
+                self.as_told(task, self.send_while_ours(task, &without, Before::Nothing, || true).await)
             }
             sent => self.as_told(task, sent),
         }
@@ -119,16 +127,19 @@ impl Worker {
         self: &'a Arc<Self>,
         task: &'a Task,
         record: &Arc<OutgoingRecord>,
-        mut held: Option<Held<'a>>,
+        before: Before<'a>,
         is_awaited: impl Fn() -> bool,
     ) -> Result<(), Undelivered> {
+        let (mut was_sent, mut held) = match before {
+            Before::Nothing => (false, None),
+            Before::Sent(held) => (true, held),
+        };
         let sent = loop {
-            // It has been sent before, and that may be minutes ago.
-            if held.is_some()
-                && let Err(over) = self.still_to_be_sent(task, &is_awaited)
-            {
+            // That may be minutes ago.
+            if was_sent && let Err(over) = self.still_to_be_sent(task, &is_awaited) {
                 break Err(over);
             }
+            was_sent = true;
             match self.deliver(task, record, &mut held, &is_awaited).await {
                 // A caller named it, and a stranger's number must not hold a partition of ours.
                 Err(error @ Undelivered::Refused(DeliveryError { kind: Refusal::NoPartition, .. }))
@@ -176,7 +187,7 @@ impl Worker {
     ) -> Result<(), Undelivered> {
         let mut delivered = pin!(async {
             match self.producer.deliver(record).await {
-                // It may have been its batch.
+                // Brokers refuse a whole batch for its size: alone it may fit.
                 Err(DeliveryError { kind: Refusal::TooLarge, .. }) => {
                     self.producer.deliver_alone(record).await
                 }
@@ -186,9 +197,9 @@ impl Worker {
         if let Ok(delivered) = time::timeout(SLOW_AFTER, &mut delivered).await {
             return delivered.map_err(Undelivered::Refused);
         }
-        held.get_or_insert_with(|| self.held(task, record, "the broker has not acknowledged it yet"));
         loop {
             self.still_to_be_sent(task, is_awaited)?;
+            held.get_or_insert_with(|| self.held(task, record, "the broker has not acknowledged it yet"));
             if let Ok(delivered) = time::timeout(LOOK_EVERY, &mut delivered).await {
                 return delivered.map_err(Undelivered::Refused);
             }

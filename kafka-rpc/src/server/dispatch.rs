@@ -130,6 +130,7 @@ mod tests {
     fn command() -> Handler {
         Handler::command(
             || Ok("CONNECT".into()),
+            "connect",
             HERE,
             |_| {},
             |_| Box::pin(async { unreachable!("not run") }),
@@ -137,7 +138,13 @@ mod tests {
     }
 
     fn every(source: PayloadSource) -> Handler {
-        Handler::every_record(source, HERE, |_| {}, |_| Box::pin(async { unreachable!("not run") }))
+        Handler::every_record(
+            source,
+            "handler",
+            HERE,
+            |_| {},
+            |_| Box::pin(async { unreachable!("not run") }),
+        )
     }
 
     fn dispatch(command_too: bool, fallback: Option<PayloadSource>) -> Dispatch {

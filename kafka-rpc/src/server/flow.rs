@@ -82,7 +82,7 @@ impl Worker {
     }
 
     /// Tells the consumer thread that few jobs are ready, if it waits for that.
-    pub(super) fn want_more(&self, state: &mut State) {
+    pub(super) fn ask_for_more_if_few(&self, state: &mut State) {
         if state.awaits_few_ready && state.lanes.ready() <= ENOUGH_READY / 2 {
             state.awaits_few_ready = false;
             self.few_ready.notify_one();

@@ -21,9 +21,9 @@ use super::{
     watch::Watch,
 };
 use crate::{
-    Context, CorrelationId, Deadline, Reply, RetryPolicy, RpcError,
+    Context, CorrelationId, Deadline, RetryPolicy, RpcError,
     caught::caught,
-    handler::{context::Input, state::Provided},
+    handler::{Handler, Reply, context::Input, state::Provided},
     moment, telemetry,
     wire::{Received, RequestHeaders, retry},
 };
@@ -76,7 +76,7 @@ impl Handling {
             Err(error) => return attempt.give_up(error),
         };
         let policy: &dyn RetryPolicy = dispatched.handler.retry;
-        let attempt = Attempt { handler: Some(dispatched.handler.location), ..attempt };
+        let attempt = Attempt { handler: Some(dispatched.handler.name()), ..attempt };
         let answer = self.answer(served, input, &request, deadline, dispatched).await;
         attempt.conclude(answer, policy)
     }
@@ -127,38 +127,23 @@ impl Handling {
             correlation_id: request.correlation_id.clone().map(CorrelationId),
             deadline,
         };
-        let run = handler.run;
-        // Within all that: one that is written by hand may do its work before it returns its future.
-        let running = AssertUnwindSafe(async move { run(context).await }).catch_unwind();
-        let until = handler.timeout.map(|bound| moment::after(Instant::now(), bound));
-        let lent = deadline.and_then(|deadline| self.lent(deadline)).into_iter().chain(until).min();
-        let running = scope::of_handler(lent, running);
-        let watched = self.watch.start(handler.location, input);
-        let ended = match until {
-            None => Ok(running.await),
-            Some(until) => time::timeout_at(until.into(), running).await,
-        };
-        drop(watched);
-        // A call of its own ends with it, and that may be seen first; but a call that is late is final, and a handler is not.
-        let is_late = until.is_some_and(|until| Instant::now() >= until);
-        let answer = match ended {
-            Ok(Ok(answer)) if answer.is_ok() || !is_late => answer,
-            Ok(Err(panic)) => {
+        let answer = match self.run(handler, context, input).await {
+            Ran::Answered(answer) => answer,
+            Ran::Panicked(panic) => {
                 let panic = panic_message(&*panic);
                 telemetry::panicked(&served.topic, &served.group);
                 caught("what hears of a panic", || {
                     tracing::error!(
                         topic = %record.topic, partition = record.partition, offset = record.offset,
-                        group = %served.group, handler = %handler.location, panic,
+                        group = %served.group, handler = %handler.name(), panic,
                         "a handler panicked"
                     );
                 });
                 // What it said is for the dead letter, and not for the caller.
                 Err(RpcError::internal("the handler panicked").with_source(panic))
             }
-            Ok(Ok(_)) | Err(_) => {
+            Ran::TimedOut(bound) => {
                 telemetry::timed_out(&served.topic, &served.group);
-                let bound = handler.timeout.unwrap_or_default();
                 Err(RpcError::gateway_timeout(format!("the handler did not end within {bound:?}"))
                     .with_name("HandlerTimeout"))
             }
@@ -168,6 +153,35 @@ impl Handling {
         }
         answer
     }
+
+    /// Runs a handler, for as long as it may.
+    async fn run(&self, handler: &Handler, context: Context, input: &Arc<Input>) -> Ran {
+        let bound = handler.timeout.map(|bound| (bound, moment::after(Instant::now(), bound)));
+        let until = bound.map(|(_, until)| until);
+        let lent = context.deadline.and_then(|deadline| self.lent(deadline)).into_iter().chain(until).min();
+        let run = handler.run;
+        // Within all that: one that is written by hand may do its work before it returns its future.
+        let running = AssertUnwindSafe(async move { run(context).await }).catch_unwind();
+        let running = scope::of_handler(lent, running);
+        let _watched = self.watch.start(handler.name(), input);
+        let Some((bound, until)) = bound else {
+            return running.await.map_or_else(Ran::Panicked, Ran::Answered);
+        };
+        match time::timeout_at(until.into(), running).await {
+            Ok(Err(panic)) => Ran::Panicked(panic),
+            // A call of its own ends with it, and that may be seen first; but a call that is late is final, and a handler is not.
+            Ok(Ok(answer)) if answer.is_ok() || Instant::now() < until => Ran::Answered(answer),
+            Ok(Ok(_)) | Err(_) => Ran::TimedOut(bound),
+        }
+    }
+}
+
+/// How the run of a handler ended.
+enum Ran {
+    Answered(Result<Reply, RpcError>),
+    Panicked(Box<dyn Any + Send>),
+    /// It was stopped after so long.
+    TimedOut(Duration),
 }
 
 fn panic_message(panic: &(dyn Any + Send)) -> &str {
@@ -183,7 +197,7 @@ mod tests {
     use super::*;
     use crate::{
         Headers, Stub,
-        handler::{Handler, HandlerFuture, Location, PayloadSource, Subscription, state::States},
+        handler::{HandlerFuture, Location, PayloadSource, Subscription, state::States},
         server::dispatch::Dispatch,
         wire::{
             Origin, Peer, ReplyTo,
@@ -217,7 +231,7 @@ mod tests {
     fn letters() -> Served {
         let Subscription { dialect, of_dead_letters, .. } =
             Subscription::of_dead_letters("orders", "undertaker", HERE);
-        let handler = Handler::every_record(PayloadSource::Record, HERE, |_| {}, tells_its_id);
+        let handler = Handler::every_record(PayloadSource::Record, "handler", HERE, |_| {}, tells_its_id);
         Served {
             topic: "orders.dlq".into(),
             reply_topic: None,
@@ -262,7 +276,7 @@ mod tests {
     #[tokio::test]
     async fn where_nobody_is_answered_a_request_is_an_event_and_elsewhere_it_is_refused() {
         let handling = handling(Limits::NONE);
-        let handler = Handler::every_record(PayloadSource::Record, HERE, |_| {}, tells_its_id);
+        let handler = Handler::every_record(PayloadSource::Record, "handler", HERE, |_| {}, tells_its_id);
         let dispatch = Arc::new(Dispatch { fallback: Some(handler), ..Dispatch::default() });
         let answered = Served { dispatch, ..Served::of_orders(false, false) };
         let unanswered = Served { reply_topic: None, ..answered.clone() };
@@ -283,7 +297,7 @@ mod tests {
     #[tokio::test]
     async fn the_bounds_of_a_record_do_not_count_the_headers_that_a_retry_has_added() {
         let handling = handling(Limits { headers: 1, ..Limits::NONE });
-        let handler = Handler::every_record(PayloadSource::Record, HERE, |_| {}, tells_its_id);
+        let handler = Handler::every_record(PayloadSource::Record, "handler", HERE, |_| {}, tells_its_id);
         let dispatch = Arc::new(Dispatch { fallback: Some(handler), ..Dispatch::default() });
         let served = Served { dispatch, ..Served::of_orders(false, true) };
         let mut headers = Headers::new();
@@ -313,12 +327,14 @@ mod tests {
         let handling = handling(Limits::NONE);
         let a = Handler::command(
             || Ok("A".into()),
+            "a",
             HERE,
             |_| {},
             |_| Box::pin(async { Ok(Reply::Data("1".into())) }),
         );
         let b = Handler::command(
             || Ok("B".into()),
+            "b",
             HERE,
             |_| {},
             |_| Box::pin(async { Ok(Reply::Data("2".into())) }),

@@ -56,6 +56,12 @@ pub(crate) struct Job<T> {
 
 /// The lanes of one subscription.
 ///
+/// | an item that runs | its lane | its place among those that run |
+/// | --- | --- | --- |
+/// | [`finish`](Self::finish) | free | free |
+/// | [`park`](Self::park), until [`unpark`](Self::unpark) or [`abandon`](Self::abandon) | waits for it | free |
+/// | [`put_back`](Self::put_back): it had not begun | waits for it | free, and it is ready again |
+///
 /// A lane is in the map while an item of it runs or is ready to; what came after waits in its queue.
 #[derive(Debug)]
 pub(crate) struct Lanes<T> {

@@ -23,6 +23,7 @@
 //! - [`report`]: what is said of that to whoever looks after the service
 //! - [`replies`]: sends replies off
 //! - [`on_the_way`]: those that are neither delivered yet nor let go
+//! - [`stuck`]: where they do not arrive
 //! - [`telling`]: tells of failures, and of what went wrong with replies
 //! - [`refused`]: what is told where the broker has refused it
 //! - [`delivery`]: sends what is told
@@ -100,6 +101,8 @@ mod runners;
 pub(crate) mod scope;
 pub(crate) mod slabs;
 #[cfg(feature = "kafka")]
+mod stuck;
+#[cfg(feature = "kafka")]
 mod telling;
 pub(crate) mod watch;
 #[cfg(feature = "kafka")]
@@ -133,16 +136,11 @@ pub(crate) struct Served {
     pub(crate) ordering: Ordering,
     pub(crate) concurrency: usize,
     pub(crate) dispatch: Arc<dispatch::Dispatch>,
-    /// Where it was written, for logs.
+    /// Where it was written.
     pub(crate) locations: Vec<Location>,
 }
 
 impl Served {
-    /// The lines of source that it is stated at.
-    pub(crate) fn places(&self) -> Vec<String> {
-        self.locations.iter().map(ToString::to_string).collect()
-    }
-
     /// How often a record had been tried again before it came here. Of a dead letter that says nothing of its own handler.
     pub(crate) fn retries_before(&self, headers: &Headers) -> u32 {
         if self.of_dead_letters { 0 } else { retry::count(headers) }

@@ -8,8 +8,8 @@ use std::{
 
 use super::Served;
 use crate::{
-    Deadline, Reply, RetryPolicy, RpcError,
-    handler::Location,
+    Deadline, RetryPolicy, RpcError,
+    handler::{Reply, registry::HandlerName},
     wire::{
         Answer, Origin, OutgoingRecord, Peer, Received, RequestHeaders,
         dead_letter::{self, Failure},
@@ -43,7 +43,7 @@ pub(crate) enum Outcome {
 pub(crate) struct Failed {
     pub(crate) error: RpcError,
     /// `None` where it came to none.
-    pub(crate) handler: Option<Location>,
+    pub(crate) handler: Option<HandlerName>,
 }
 
 /// A run of a record that has ended.
@@ -54,8 +54,8 @@ pub(crate) struct Attempt<'a> {
     pub(crate) peer: Peer,
     pub(crate) request: &'a RequestHeaders,
     pub(crate) deadline: Option<Deadline>,
-    /// Where its handler was written; `None` where it came to none.
-    pub(crate) handler: Option<Location>,
+    /// Its handler; `None` where it came to none.
+    pub(crate) handler: Option<HandlerName>,
     /// How often it was tried again before this.
     pub(crate) retries: u32,
 }

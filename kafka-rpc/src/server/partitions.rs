@@ -57,7 +57,7 @@ impl Partitions {
     }
 
     /// Whether a generation is still ours.
-    pub(crate) fn holds(&self, partition: i32, generation: Generation) -> bool {
+    pub(crate) fn is_ours(&self, partition: i32, generation: Generation) -> bool {
         self.own(partition, generation).is_some()
     }
 
@@ -256,7 +256,7 @@ pub(super) mod tests {
         let mut partitions = assigned();
         let generation = partitions.take(0, 5, 1).expect("ours");
         partitions.assign(0);
-        assert!(partitions.holds(0, generation));
+        assert!(partitions.is_ours(0, generation));
     }
 
     #[test]
@@ -266,7 +266,7 @@ pub(super) mod tests {
         finish(&mut partitions, old, 1_000, 1);
         assert_eq!(due(&partitions), [(0, 1_001)]);
         let new = partitions.take(0, 0, 1).expect("a record of the new log");
-        assert!(!partitions.holds(0, old));
+        assert!(!partitions.is_ours(0, old));
         finish(&mut partitions, new, 0, 1);
         assert_eq!(due(&partitions), [(0, 1)], "though the old log was further");
     }
@@ -301,7 +301,7 @@ pub(super) mod tests {
         }
         finish(&mut partitions, old, 5, 1);
         partitions.go_back(0, old);
-        assert_eq!((partitions.going_back(), partitions.holds(0, old)), (vec![(0, 6)], false));
+        assert_eq!((partitions.going_back(), partitions.is_ours(0, old)), (vec![(0, 6)], false));
         partitions.go_back(0, old);
         partitions.has_gone_back(0);
         assert!(partitions.take(0, 6, 1).is_some(), "and only once");

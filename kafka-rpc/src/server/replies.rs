@@ -9,8 +9,6 @@ use std::{
     time::{Instant, SystemTime},
 };
 
-use bytes::Bytes;
-
 use super::{
     held::Held,
     job::{End, EndedJob, Task},
@@ -26,11 +24,11 @@ use crate::{
     wire::OutgoingRecord,
 };
 
-/// What replies may take, in bytes, that were let go and that librdkafka has still: with more in its queue, all that a process sends
-/// would wait for them.
+/// What replies of a subscription may take, in bytes, that were let go and that librdkafka has still: with its queue full, all that a
+/// process sends would wait for them.
 const MOST_LET_GO: usize = 64 << 20;
 
-/// What a reply takes there beside its value, about.
+/// What a reply takes there beside what it says, about.
 const OVERHEAD: usize = 1 << 10;
 
 /// Hears of what becomes of a reply on its way to the broker.
@@ -44,7 +42,11 @@ struct Listener {
 impl Worker {
     /// Sends a reply; its job ends once it is delivered.
     pub(super) fn send_off(self: &Arc<Self>, job: Job<Task>, reply: &Arc<OutgoingRecord>) {
-        let slot = self.on_the_way.insert(SentOff::new(job, Arc::clone(reply)));
+        let mut sent = SentOff::new(job, Arc::clone(reply));
+        if self.stuck.is_met_by(reply) {
+            self.hold_for(&mut sent);
+        }
+        let slot = self.on_the_way.insert(sent);
         let listener = Listener { worker: Arc::clone(self), slot, weight: weight(reply), has_heard: false };
         let _seen_to = self.producer.queue(reply, Box::new(move |delivered| listener.hear(&delivered)));
     }
@@ -57,22 +59,15 @@ impl Worker {
         // With its list locked: whoever is told of its delivery sees either that it is held, or that it is not.
         let over = self.on_the_way.take_out(|sent| {
             if sent.is_slow(now.0) {
-                let task = &sent.job.item;
-                let (partition, generation) = (task.record.partition(), task.generation);
-                let until = self.awaited_until(task);
-                if self.is_over(task, until, now.1) {
-                    return true;
-                }
                 slow += 1;
-                self.hold(partition, generation);
-                sent.hold(until);
-                return false;
+                self.stuck.note(&sent.reply);
+                self.hold_for(sent);
             }
-            sent.is_held() && self.is_over(&sent.job.item, sent.awaited_until(), now.1)
+            sent.is_held() && self.is_over(sent, now.1)
         });
         let expired: Vec<&SentOff> = over.iter().filter(|sent| self.let_go(sent)).collect();
         if !over.is_empty() {
-            self.go();
+            self.start_a_runner_if_wanted();
         }
         // The log may panic, so it comes last.
         if slow > 0 {
@@ -87,21 +82,35 @@ impl Worker {
         }
     }
 
-    /// Whether a slow reply is over: its partition has gone, or nobody waits for it any more and there is room for it where it lies.
-    fn is_over(&self, task: &Task, until: Option<SystemTime>, now: SystemTime) -> bool {
-        let has_expired = until.is_some_and(|until| until <= now);
-        !self.is_ours(task) || (has_expired && self.let_go.load(Ordering::Relaxed) < MOST_LET_GO)
+    /// Has a reply give up its place, and hold its partition.
+    fn hold_for(&self, sent: &mut SentOff) {
+        let task = &sent.job.item;
+        self.hold(task.record.partition(), task.generation);
+        sent.hold(self.awaited_until(task));
+    }
+
+    /// Whether a reply that is held is over: its partition has gone, or nobody waits for it any more and there is room for it where it
+    /// lies, which it has then.
+    fn is_over(&self, sent: &SentOff, now: SystemTime) -> bool {
+        let is_ours = self.is_ours(&sent.job.item);
+        if is_ours && sent.awaited_until().is_none_or(|until| until > now) {
+            return false;
+        }
+        let weight = weight(&sent.reply);
+        let has_room = self.let_go.fetch_add(weight, Ordering::Relaxed) < MOST_LET_GO;
+        if is_ours && !has_room {
+            self.let_go.fetch_sub(weight, Ordering::Relaxed);
+            return false;
+        }
+        true
     }
 
     /// Ends the job of a reply that is over; whether nobody waits for it any more.
     fn let_go(&self, sent: &SentOff) -> bool {
-        self.let_go.fetch_add(weight(&sent.reply), Ordering::Relaxed);
         let task = &sent.job.item;
         let is_ours = self.is_ours(task);
         let end = if is_ours { done(&self.metrics.expired) } else { End::Left };
-        if sent.is_held() {
-            self.release(task.record.partition(), task.generation);
-        }
+        self.release(task.record.partition(), task.generation);
         self.end(&mut self.state(), [EndedJob::new(&sent.job, end)]);
         is_ours
     }
@@ -121,23 +130,23 @@ impl Worker {
     fn end_delivered(self: &Arc<Self>) {
         let delivered = self.take_delivered();
         self.end(&mut self.state(), delivered);
-        self.go();
+        self.start_a_runner_if_wanted();
     }
 
     pub(super) fn take_delivered(&self) -> Vec<EndedJob> {
         std::mem::take(&mut *self.delivered.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Sends a reply until its job has an end. It may hold its partition since it was sent before.
+    /// Sends a reply once more, until its job has an end. It may hold its partition already.
     fn send_again(self: &Arc<Self>, sent: SentOff) {
         let worker = Arc::clone(self);
         self.tasks.spawn_on(
             async move {
                 let held = sent.is_held().then(|| Held::still(&worker, &sent.job.item));
                 let SentOff { job, reply, .. } = &sent;
-                let end = worker.caught_or_left(&job.item, worker.reply(&job.item, reply, held)).await;
+                let end = worker.caught_or_left(&job.item, worker.reply_again(&job.item, reply, held)).await;
                 worker.end(&mut worker.state(), [EndedJob::new(job, end)]);
-                worker.go();
+                worker.start_a_runner_if_wanted();
             },
             &self.runtime,
         );
@@ -149,6 +158,7 @@ impl Listener {
         let Some(sent) = self.take() else { return };
         match delivered {
             Ok(()) => {
+                self.worker.stuck.arrived(&sent.reply);
                 if sent.is_held() {
                     self.worker.release(sent.job.item.record.partition(), sent.job.item.generation);
                 }
@@ -187,5 +197,5 @@ impl Drop for Listener {
 
 /// What a reply takes in librdkafka's queue.
 fn weight(reply: &OutgoingRecord) -> usize {
-    OVERHEAD + reply.value.as_ref().map_or(0, Bytes::len)
+    OVERHEAD + reply.size()
 }

@@ -76,7 +76,7 @@ impl State {
 
 impl Worker {
     /// Starts a runner where jobs may run and too few look for them: for whoever has made a job ready.
-    pub(crate) fn go(self: &Arc<Self>) {
+    pub(crate) fn start_a_runner_if_wanted(self: &Arc<Self>) {
         let mut state = self.state();
         let has_room = state.hands.has_room();
         self.start_runner_if(has_room, &mut state);
@@ -214,7 +214,7 @@ impl Worker {
             let has_room = state.hands.has_room();
             self.start_runner_if(has_room, &mut state);
         }
-        self.want_more(&mut state);
+        self.ask_for_more_if_few(&mut state);
         next
     }
 
@@ -264,7 +264,7 @@ impl Worker {
         drop(state);
         self.after(after, ended, move |worker, has_waited| {
             let mut state = worker.state();
-            let is_ours = state.holds(&job.item);
+            let is_ours = state.is_ours(&job.item);
             if is_ours && has_waited {
                 state.lanes.unpark(job);
             } else if !is_ours {
@@ -284,7 +284,7 @@ impl Worker {
         drop(state);
         self.after(after, ended, move |worker, has_waited| {
             let mut state = worker.state();
-            if has_waited && state.holds(&job.item) {
+            if has_waited && state.is_ours(&job.item) {
                 state.lanes.push(job.lane, job.item);
             }
         });
@@ -305,7 +305,7 @@ impl Worker {
                 let waits = ended.run_until_cancelled(time::sleep(wait));
                 let waited = worker.stopping.run_until_cancelled(waits).await;
                 then(&worker, waited.flatten().is_some());
-                worker.go();
+                worker.start_a_runner_if_wanted();
             },
             &self.runtime,
         );

@@ -63,7 +63,7 @@ impl<T> Slabs<T> {
         }
     }
 
-    /// The same, and takes those out of which it is said.
+    /// Visits every item, and takes out those of which this says so.
     #[cfg(feature = "kafka")]
     pub(crate) fn take_out(&self, mut is_taken: impl FnMut(&mut T) -> bool) -> Vec<T> {
         let mut taken = Vec::new();

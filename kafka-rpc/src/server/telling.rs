@@ -6,7 +6,7 @@ use std::{panic::AssertUnwindSafe, sync::Arc};
 use futures_util::FutureExt as _;
 
 use super::{
-    delivery::Sent,
+    delivery::{Before, Sent},
     held::Held,
     job::{End, Task},
     refused,
@@ -19,14 +19,14 @@ use crate::{
 };
 
 impl Worker {
-    /// Sends a reply, as often as it takes.
-    pub(super) async fn reply<'a>(
+    /// Sends a reply once more, as often as it takes. It may hold its partition since it was sent before.
+    pub(super) async fn reply_again<'a>(
         self: &'a Arc<Self>,
         task: &'a Task,
         reply: &Arc<OutgoingRecord>,
         held: Option<Held<'a>>,
     ) -> End {
-        match self.send_reply(task, reply, held).await {
+        match self.send_reply(task, reply, Before::Sent(held)).await {
             Sent::Done => done(&self.metrics.replied),
             Sent::Left => End::Left,
             Sent::Expired => done(&self.metrics.expired),
@@ -77,7 +77,7 @@ impl Worker {
             }
         }
         if let Some(reply) = reply {
-            match self.send_reply(task, &reply, None).await {
+            match self.send_reply(task, &reply, Before::Nothing).await {
                 Sent::Left => return End::Left,
                 Sent::Done => counter = counter.or(Some(&self.metrics.replied)),
                 Sent::Refused(_) | Sent::Expired => {}

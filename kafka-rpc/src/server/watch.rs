@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::slabs::{Slabs, Slot};
-use crate::handler::{Location, context::Input};
+use crate::handler::{context::Input, registry::HandlerName};
 
 /// The handlers that run in a process.
 #[derive(Debug, Default)]
@@ -16,7 +16,7 @@ pub(crate) struct Watch {
 
 #[derive(Debug)]
 struct Running {
-    handler: Location,
+    handler: HandlerName,
     input: Arc<Input>,
     /// The first look after its start. Most have ended before one, and need no clock.
     seen_at: Option<Instant>,
@@ -26,7 +26,7 @@ struct Running {
 /// A handler that runs for long.
 #[derive(Debug)]
 pub(crate) struct Slow {
-    pub(crate) handler: Location,
+    pub(crate) handler: HandlerName,
     pub(crate) input: Arc<Input>,
     /// For how long it is known to run, and it may be longer by the time between two looks.
     pub(crate) seen_for: Duration,
@@ -41,7 +41,7 @@ pub(crate) struct Watched<'a> {
 
 impl Watch {
     /// Watches a handler.
-    pub(crate) fn start(&self, handler: Location, input: &Arc<Input>) -> Watched<'_> {
+    pub(crate) fn start(&self, handler: HandlerName, input: &Arc<Input>) -> Watched<'_> {
         let running = Running { handler, input: Arc::clone(input), seen_at: None, reported: false };
         Watched { watch: self, slot: self.running.insert(running) }
     }
@@ -73,7 +73,10 @@ mod tests {
     use super::*;
     use crate::{
         Stub,
-        handler::state::{Provided, States},
+        handler::{
+            Handler, Location, PayloadSource,
+            state::{Provided, States},
+        },
         wire::Received,
     };
 
@@ -83,16 +86,24 @@ mod tests {
         let provided = Arc::new(Provided { states: States::default(), client: Stub::new().client() });
         let record = Received { offset: 7, ..Received::blank() };
         let input = Arc::new(Input { record, group: "group".into(), provided });
-        let here = Location { file: file!(), line: line!() };
-        let watched = watch.start(here, &input);
-        let ended = watch.start(here, &input);
+        let here = Location { file: "orders.rs", line: 7 };
+        let handler = Handler::every_record(
+            PayloadSource::Record,
+            "place",
+            here,
+            |_| {},
+            |_| Box::pin(std::future::pending()),
+        );
+        let name = handler.name();
+        let watched = watch.start(name, &input);
+        let ended = watch.start(name, &input);
         drop(ended);
         assert!(watch.longer_than(Duration::ZERO).is_empty(), "seen for the first time");
         std::thread::sleep(Duration::from_millis(2));
         let slow = watch.longer_than(Duration::from_millis(1));
         assert_eq!(
-            slow.iter().map(|slow| (slow.handler, slow.input.record.offset)).collect::<Vec<_>>(),
-            [(here, 7)]
+            slow.iter().map(|slow| (slow.handler.to_string(), slow.input.record.offset)).collect::<Vec<_>>(),
+            [("place (orders.rs:7)".to_owned(), 7)]
         );
         assert!(watch.longer_than(Duration::from_millis(1)).is_empty());
         drop(watched);

@@ -21,6 +21,7 @@ use super::{
     lanes::{Job, Lanes},
     on_the_way::OnTheWay,
     partitions::Partitions,
+    stuck::Stuck,
 };
 use crate::{Config, producer::Producer, telemetry::SubscriptionMetrics};
 
@@ -52,6 +53,7 @@ pub(crate) struct Worker {
     pub(super) few_ready: Condvar,
     /// The replies that were sent, and neither delivered yet nor let go.
     pub(super) on_the_way: OnTheWay,
+    pub(super) stuck: Stuck,
     /// What those take, in bytes, that were let go and that librdkafka has still.
     pub(super) let_go: AtomicUsize,
     /// The jobs whose replies were delivered, and that are not ended yet.
@@ -79,8 +81,8 @@ pub(super) struct State {
 
 impl State {
     /// Whether the assignment goes on that a record was taken in.
-    pub(super) fn holds(&self, task: &Task) -> bool {
-        self.partitions.holds(task.record.partition(), task.generation)
+    pub(super) fn is_ours(&self, task: &Task) -> bool {
+        self.partitions.is_ours(task.record.partition(), task.generation)
     }
 }
 
@@ -122,6 +124,7 @@ impl Worker {
             ended: Condvar::new(),
             few_ready: Condvar::new(),
             on_the_way: OnTheWay::default(),
+            stuck: Stuck::default(),
             let_go: AtomicUsize::new(0),
             delivered: Mutex::default(),
             finished: AtomicUsize::new(0),

@@ -22,6 +22,7 @@ const MOST_KEPT: usize = 64;
 /// headers.push("tenant", "second");
 /// assert_eq!(headers.text("TENANT"), Some("acme"));
 /// assert_eq!(headers.len(), 2);
+/// assert!(headers.get_all("tenant").eq([Some(&b"acme"[..]), Some(b"second")]));
 /// ```
 #[derive(Clone, Default)]
 pub struct Headers {
@@ -94,9 +95,14 @@ impl Headers {
         self.bytes_of(self.first(name)?)
     }
 
-    /// The same as text; `None` too where it is not UTF-8.
+    /// The value of the first header of this name as text; `None` where it is absent, null or not UTF-8.
     pub fn text(&self, name: &str) -> Option<&str> {
         self.get(name).and_then(|value| std::str::from_utf8(value).ok())
+    }
+
+    /// The values of all headers of this name, in their order; `None` where one is null.
+    pub fn get_all(&self, name: &str) -> impl Iterator<Item = Option<&[u8]>> {
+        self.iter().filter(move |(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 
     /// The value of the first header of this name, to be kept.
@@ -158,6 +164,14 @@ impl PartialEq for Headers {
 }
 
 impl Eq for Headers {}
+
+impl<N: Into<Cow<'static, str>>, V: Into<Bytes>> FromIterator<(N, V)> for Headers {
+    fn from_iter<I: IntoIterator<Item = (N, V)>>(headers: I) -> Self {
+        let mut own = Self::new();
+        headers.into_iter().for_each(|(name, value)| own.push(name, value));
+        own
+    }
+}
 
 /// Names only: values are the caller's own, and may be secrets.
 impl fmt::Debug for Headers {

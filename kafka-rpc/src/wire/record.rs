@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::Headers;
 
 /// Which partition a record goes to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Placement {
     /// By the key, with murmur2: the key is the user's, and its order matters.
     ByKey,
