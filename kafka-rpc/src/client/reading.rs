@@ -7,7 +7,7 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum ReplyReading {
-    /// Every partition: a peer of the reference package answers to any of them. The default.
+    /// Every partition: the reference answers to any of them. The default.
     #[default]
     AllPartitions,
     /// One, drawn by lot for each topic, and named in every request. Only for fleets in which every service that
