@@ -1,6 +1,11 @@
 //! Somebody on the other side, who speaks bytes: what a service of another language would send and read.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeMap,
+    ops::Range,
+    thread,
+    time::{Duration, Instant},
+};
 
 use rdkafka::{
     ClientConfig, Message as _, Offset, TopicPartitionList,
@@ -121,63 +126,135 @@ impl Peer {
     ///
     /// If they do not come.
     pub async fn read(&self, topic: &str, count: usize) -> Vec<Record> {
-        let found = self.read_for(topic, count, BOUND).await;
-        assert!(found.len() >= count, "{topic}: {} of {count} records within {BOUND:?}", found.len());
-        found
+        let reader = Reader::of(&self.brokers, topic);
+        on_a_thread(move || reader.first(count)).await
     }
 
-    /// Reads a topic from its beginning until there are so many records, or the time is up.
+    /// Reads all that a topic has at this moment, be it nothing: by its partitions, each in order. Of what is on its way it knows
+    /// nothing, so whoever asserts with it that something has not come waits first for what would have come after it.
     ///
     /// # Panics
     ///
-    /// If the topic is not there.
-    pub async fn read_for(&self, topic: &str, count: usize, within: Duration) -> Vec<Record> {
-        let (brokers, topic) = (self.brokers.clone(), topic.to_owned());
-        let read = tokio::task::spawn_blocking(move || read(&brokers, &topic, count, within));
-        read.await.unwrap_or_else(|ended| panic!("{ended}"))
+    /// If the topic is not there, or its records are not within [`BOUND`].
+    pub async fn all(&self, topic: &str) -> Vec<Record> {
+        let reader = Reader::of(&self.brokers, topic);
+        on_a_thread(move || reader.all()).await
     }
 }
 
-fn read(brokers: &str, topic: &str, count: usize, within: Duration) -> Vec<Record> {
-    let consumer: BaseConsumer = ClientConfig::new()
-        .set("bootstrap.servers", brokers)
-        .set("group.id", format!("peer-{}", Uuid::new_v4()))
-        .set("enable.auto.commit", "false")
-        .set("auto.offset.reset", "earliest")
-        .set("fetch.wait.max.ms", "10")
-        .create()
-        .unwrap_or_else(|error| panic!("{error}"));
-    let until = Instant::now() + within;
-    let partitions = loop {
-        // A topic that was just made may not be known at once.
-        let metadata = consumer.fetch_metadata(Some(topic), within).unwrap_or_else(|error| panic!("{error}"));
-        match metadata.topics().first().map(|topic| topic.partitions().len()) {
-            Some(partitions) if partitions > 0 => break i32::try_from(partitions).unwrap_or(i32::MAX),
-            _ => assert!(Instant::now() < until, "{topic} does not exist"),
-        }
-    };
-    let mut assigned = TopicPartitionList::new();
-    for partition in 0..partitions {
-        let added = assigned.add_partition_offset(topic, partition, Offset::Beginning);
-        added.unwrap_or_else(|error| panic!("{error}"));
+async fn on_a_thread<T: Send + 'static>(read: impl FnOnce() -> T + Send + 'static) -> T {
+    tokio::task::spawn_blocking(read).await.unwrap_or_else(|ended| panic!("{ended}"))
+}
+
+/// Reads a topic once.
+struct Reader {
+    consumer: BaseConsumer,
+    topic: String,
+    until: Instant,
+}
+
+impl Reader {
+    fn of(brokers: &str, topic: &str) -> Self {
+        let consumer = ClientConfig::new()
+            .set("bootstrap.servers", brokers)
+            .set("group.id", format!("peer-{}", Uuid::new_v4()))
+            .set("enable.auto.commit", "false")
+            .set("auto.offset.reset", "earliest")
+            .set("fetch.wait.max.ms", "10")
+            .create()
+            .unwrap_or_else(|error| panic!("{error}"));
+        Self { consumer, topic: topic.to_owned(), until: Instant::now() + BOUND }
     }
-    consumer.assign(&assigned).unwrap_or_else(|error| panic!("{error}"));
-    let mut found = Vec::new();
-    while found.len() < count && Instant::now() < until {
-        let Some(Ok(message)) = consumer.poll(Duration::from_millis(50)) else {
-            continue;
-        };
+
+    fn first(&self, count: usize) -> Vec<Record> {
+        self.assign(self.partitions());
+        let mut found = Vec::new();
+        while found.len() < count {
+            found.extend(
+                self.next(|| format!("{} of {count} records", found.len())).map(|(_, record)| record),
+            );
+        }
+        found
+    }
+
+    fn all(&self) -> Vec<Record> {
+        let ends = self.partitions().map(|partition| (partition, self.ends(partition)));
+        // What is at an end has come since.
+        let mut unread: BTreeMap<i32, i64> = ends
+            .filter(|(_, (begin, end))| begin < end)
+            .map(|(partition, (_, end))| (partition, end))
+            .collect();
+        let ends = unread.clone();
+        self.assign(ends.keys().copied());
+        let mut found: BTreeMap<i32, Vec<Record>> = BTreeMap::new();
+        while !unread.is_empty() {
+            let Some((offset, record)) = self.next(|| format!("not up to {unread:?}")) else { continue };
+            let partition = record.partition.unwrap_or_default();
+            let end = ends[&partition];
+            if offset < end {
+                found.entry(partition).or_default().push(record);
+            }
+            if offset + 1 >= end {
+                unread.remove(&partition);
+            }
+        }
+        found.into_values().flatten().collect()
+    }
+
+    /// The partitions of the topic; one that was just made may not be known at once.
+    fn partitions(&self) -> Range<i32> {
+        self.again_and_again(|| {
+            let metadata = self.consumer.fetch_metadata(Some(&self.topic), BOUND);
+            let metadata = metadata.map_err(|error| error.to_string())?;
+            match metadata.topics().first().map(|topic| topic.partitions().len()) {
+                Some(partitions) if partitions > 0 => Ok(0..i32::try_from(partitions).unwrap_or(i32::MAX)),
+                _ => Err("it does not exist".to_owned()),
+            }
+        })
+    }
+
+    /// The offsets of the first record of a partition, and of the one that comes next.
+    fn ends(&self, partition: i32) -> (i64, i64) {
+        self.again_and_again(|| {
+            let ends = self.consumer.fetch_watermarks(&self.topic, partition, BOUND);
+            ends.map_err(|error| error.to_string())
+        })
+    }
+
+    fn again_and_again<T>(&self, mut ask: impl FnMut() -> Result<T, String>) -> T {
+        loop {
+            match ask() {
+                Ok(answer) => return answer,
+                Err(error) => assert!(Instant::now() < self.until, "{}: {error}", self.topic),
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn assign(&self, partitions: impl Iterator<Item = i32>) {
+        let mut assigned = TopicPartitionList::new();
+        for partition in partitions {
+            let added = assigned.add_partition_offset(&self.topic, partition, Offset::Beginning);
+            added.unwrap_or_else(|error| panic!("{error}"));
+        }
+        self.consumer.assign(&assigned).unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    /// The next record with its offset, if there is one soon.
+    fn next(&self, missing: impl FnOnce() -> String) -> Option<(i64, Record)> {
+        assert!(Instant::now() < self.until, "{}: {} within {BOUND:?}", self.topic, missing());
+        let message = self.consumer.poll(Duration::from_millis(50))?.ok()?;
         let headers = message.headers().map(|headers| {
             headers.iter().map(|header| (header.key.to_owned(), header.value.map(<[u8]>::to_vec))).collect()
         });
-        found.push(Record {
+        let record = Record {
             key: message.key().map(<[u8]>::to_vec),
             value: message.payload().map(<[u8]>::to_vec),
             headers: headers.unwrap_or_default(),
             partition: Some(message.partition()),
-        });
+        };
+        Some((message.offset(), record))
     }
-    found
 }
 
 impl Drop for Peer {

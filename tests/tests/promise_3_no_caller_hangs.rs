@@ -65,7 +65,7 @@ async fn a_command_that_sends_no_reply_sends_none_and_leaves_nobody_hanging() {
     eventually("both are final", || (cluster.committed_sum(GROUP, TOPIC, 1) == 2).then_some(())).await;
     running.shutdown().await.expect("a clean shutdown");
     // Everything that would have been sent is sent by now: a shutdown flushes.
-    assert!(peer.read_for(&replies, 1, Duration::from_millis(500)).await.is_empty());
+    assert!(peer.all(&replies).await.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -247,7 +247,7 @@ async fn where_the_queue_of_the_producer_is_full_records_wait_for_space_and_none
     for sent in keyed.into_iter().chain(gathered) {
         sent.expect("there was space in the end");
     }
-    assert_eq!(cluster.peer().read(&cluster.name(TOPIC), 200).await.len(), 200);
+    assert_eq!(cluster.peer().all(&cluster.name(TOPIC)).await.len(), 200);
     running.shutdown().await.expect("a clean shutdown");
 }
 

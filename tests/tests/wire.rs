@@ -7,7 +7,8 @@ use serde_json::json;
 use tests::{
     Cluster, Record,
     cluster::started,
-    orders::{OrderService, OrdersClient, REPLIES, TOPIC, order},
+    eventually,
+    orders::{GROUP, OrderService, OrdersClient, REPLIES, TOPIC, order},
 };
 use uuid::Uuid;
 
@@ -129,8 +130,10 @@ async fn a_request_of_the_reference_is_answered_byte_for_byte() {
     );
     assert_eq!(values[2], failure.as_bytes());
     assert_eq!(values[3], success(3).as_bytes());
+    eventually("all are final", || (cluster.committed_sum(GROUP, TOPIC, 1) == 6).then_some(())).await;
     running.shutdown().await.expect("a clean shutdown");
-    assert_eq!(peer.read_for(&replies, 5, std::time::Duration::from_millis(500)).await.len(), 4);
+    // Everything that would have been sent is sent by now: a shutdown flushes.
+    assert_eq!(peer.all(&replies).await.len(), 4);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -147,10 +150,10 @@ async fn a_reply_goes_to_the_partition_that_the_caller_reads() {
             .header("reply-partition", "5");
         peer.send(&cluster.name(TOPIC), &request).await;
     }
-    for answer in peer.read(&replies, 10).await {
-        assert_eq!(answer.partition, Some(5));
-    }
+    eventually("all are final", || (cluster.committed_sum(GROUP, TOPIC, 1) == 10).then_some(())).await;
     running.shutdown().await.expect("a clean shutdown");
+    let answers = peer.all(&replies).await;
+    assert_eq!(answers.iter().map(|answer| answer.partition).collect::<Vec<_>>(), [Some(5); 10]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

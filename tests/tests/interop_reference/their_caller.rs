@@ -1,13 +1,11 @@
 //! Its callers call our service: through NestJS, and through the core, whose errors keep status and name.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 use tests::{BOUND, eventually, interop::Program};
 
 use crate::{
     Reference,
-    contract::{DEAD_LETTERS, EVENTS, REPLIES, Service, TOPIC},
+    contract::{DEAD_LETTERS, EVENTS, GROUP, REPLIES, Service, TOPIC},
 };
 
 /// How long its callers wait: never, but for the tests of just that.
@@ -163,8 +161,11 @@ async fn its_additional_headers_and_user_id_reach_our_handler() {
     let peer = reference.cluster.peer();
     let letter = peer.read(&reference.cluster.name(DEAD_LETTERS), 1).await.remove(0);
     assert_eq!(letter.text("reply-to"), Some(&*elsewhere));
-    assert!(peer.read_for(&elsewhere, 1, Duration::from_millis(500)).await.is_empty());
+    let committed = || reference.cluster.committed_sum(GROUP, TOPIC, 3) == 2;
+    eventually("both are final", || committed().then_some(())).await;
     serving.shutdown().await.expect("a clean shutdown");
+    // Everything that would have been sent is sent by now: a shutdown flushes.
+    assert!(peer.all(&elsewhere).await.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -200,7 +201,8 @@ async fn its_events_reach_our_handlers_and_are_not_answered() {
     }
     assert_eq!(of(json!({"from": "core"})).expect("handled")["x-tenant"], "acme");
     nest.ask(call(&reference, &command("NOTHING", &Value::Null))).await.expect("an answer");
-    let replies = cluster.peer().read_for(&cluster.name(REPLIES), 2, Duration::from_secs(1)).await;
-    assert_eq!(replies.len(), 1, "the call's");
+    eventually("both commands are final", || (cluster.committed_sum(GROUP, TOPIC, 3) == 2).then_some(()))
+        .await;
     serving.shutdown().await.expect("a clean shutdown");
+    assert_eq!(cluster.peer().all(&cluster.name(REPLIES)).await.len(), 1, "the call's");
 }
