@@ -14,6 +14,10 @@ use tests::{
 /// How many records there are: enough for every kind of each to meet every other.
 const RECORDS: usize = 100_000;
 const PARTITIONS: i32 = 16;
+/// More than this a value may not be here: what a broker takes at most is less than the default.
+const MAX_VALUE_BYTES: usize = 32 << 10;
+/// Of how many records one is larger.
+const HUGE_OF: u64 = 1_000;
 
 #[kafka_handler(
     topic = "anything-commands",
@@ -84,7 +88,17 @@ impl Random {
         (name.to_owned(), value)
     }
 
+    /// One whose value is refused unread, with somebody who waits or without.
+    fn huge(&mut self, replies: &str) -> Record {
+        let record = Record::new(vec![b'['; 2 * MAX_VALUE_BYTES]).key(self.bytes(4));
+        let is_request = self.below(2) == 0;
+        if is_request { record.header("correlation-id", "c-1").header("reply-to", replies) } else { record }
+    }
+
     fn record(&mut self, replies: &str) -> Record {
+        if self.below(HUGE_OF) == 0 {
+            return self.huge(replies);
+        }
         let mut record = Record { value: self.value(), ..Record::default() };
         record.partition = i32::try_from(self.below(16)).ok();
         if self.below(4) > 0 {
@@ -108,7 +122,8 @@ async fn every_record_has_exactly_one_outcome_and_the_sums_agree() {
         cluster.create_topic(topic, 16).await;
     }
     let (peer, topic) = (cluster.peer(), cluster.name("anything-commands"));
-    let running = started(cluster.runtime(cluster.config()).handlers(anything::handlers())).await;
+    let config = cluster.config().max_value_bytes(MAX_VALUE_BYTES);
+    let running = started(cluster.runtime(config).handlers(anything::handlers())).await;
 
     let mut random = Random(7);
     let replies = cluster.name("anything-responses");
@@ -130,10 +145,26 @@ async fn every_record_has_exactly_one_outcome_and_the_sums_agree() {
         assert!(outcomes[name] > 0, "{outcomes:?}");
     }
     assert_eq!(outcomes["discarded"], 0);
+
+    // Everything that was sent is there by now: a shutdown flushes.
+    let answers = peer.all(&replies).await;
+    let of = |is_so: fn(u64) -> bool| {
+        answers.iter().filter(|answer| answer.json()["statusCode"].as_u64().is_some_and(is_so)).count()
+    };
+    // An error of the service is a dead letter, and told to whoever waits.
+    assert_eq!(answers.len() as u64, outcomes["replied"] + of(|status| status >= 500) as u64, "{outcomes:?}");
+    let is_huge = |record: &&Record| record.value.as_ref().is_some_and(|value| value.len() > MAX_VALUE_BYTES);
+    let huge: Vec<&Record> = records.iter().filter(is_huge).collect();
+    let asked = huge.iter().filter(|record| record.text("reply-to").is_some()).count();
+    assert!(asked > 0 && asked < huge.len(), "{asked} of {}", huge.len());
+    assert_eq!(of(|status| status == 413), asked);
+    let refused = counted("kafka_rpc_failures_total", &[("topic", topic.as_str()), ("status", "413")]);
+    assert_eq!(refused, huge.len() as u64);
     if !cluster.is_embedded() {
         // The embedded broker keeps only the last 5 MB of a partition, so these can be counted on a real one only.
-        let letters = usize::try_from(outcomes["dead_lettered"]).expect("few");
-        let found = peer.read(&cluster.name("anything-commands.dlq"), letters).await;
-        assert_eq!(found.len(), letters);
+        let letters = peer.all(&cluster.name("anything-commands.dlq")).await;
+        assert_eq!(letters.len() as u64, outcomes["dead_lettered"]);
+        let refused = letters.iter().filter(|letter| letter.text("status-code") == Some("413")).count();
+        assert_eq!(refused, huge.len() - asked);
     }
 }
