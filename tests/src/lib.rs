@@ -32,7 +32,7 @@ pub mod wait;
 pub use cluster::Cluster;
 pub use counted::counted;
 pub use peer::{Peer, Record};
-pub use wait::{BOUND, eventually};
+pub use wait::{BOUND, OpensAtLast, eventually};
 
 /// The README is a user's first program: every block of it compiles and runs.
 #[cfg(doctest)]

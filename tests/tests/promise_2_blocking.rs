@@ -10,7 +10,7 @@ use std::{
 };
 
 use kafka_rpc::{RpcError, State, kafka_handler};
-use tests::{Cluster, Record, cluster::started, eventually};
+use tests::{Cluster, OpensAtLast, Record, cluster::started, eventually};
 
 /// How often a task of the process has run, and how often it had when each handler began.
 #[derive(Clone, Default)]
@@ -95,6 +95,7 @@ async fn a_key_goes_on_while_a_handler_of_another_subscription_blocks_a_thread()
     let work = Work::default();
     let runtime = cluster.runtime(cluster.config()).provide(work.clone());
     let running = started(runtime.handlers(short_handlers()).handlers(long_handlers())).await;
+    let _lets_go = OpensAtLast(Arc::clone(&work.let_go));
     let feeding = tokio::spawn({
         let (peer, topic) = (cluster.peer(), cluster.name("short-commands"));
         async move {

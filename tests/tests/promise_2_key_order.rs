@@ -9,10 +9,14 @@ use std::{
     time::Duration,
 };
 
-use futures_util::{FutureExt as _, TryFutureExt as _, future::join_all, poll};
+use futures_util::{
+    FutureExt as _, TryFutureExt as _,
+    future::{join_all, maybe_done},
+    poll,
+};
 use kafka_rpc::{Client, Config, Running, WhenFull, kafka_handler};
 use tests::{
-    Cluster, Record,
+    Cluster, OpensAtLast, Record,
     cluster::started,
     counted, eventually,
     orders::{GROUP, Note, Order, OrderService, Orders, OrdersClient as _, TOPIC, order, place},
@@ -188,6 +192,7 @@ async fn a_handler_that_never_yields_holds_only_its_own_records() {
     let handlers = Gate::default();
     let runtime = cluster.runtime(cluster.config()).provide(handlers.clone());
     let running = started(runtime.handlers(gate::handlers())).await;
+    let _opens = OpensAtLast(Arc::clone(&handlers.open));
     eventually("the others are handled", || (handlers.passed.load(SeqCst) == 100).then_some(())).await;
     assert_eq!(handlers.blocked.load(SeqCst), 1, "it is still at it");
     handlers.open.store(true, SeqCst);
@@ -201,14 +206,16 @@ async fn begun_one_after_the_other(client: &Client, count: u64) {
         .map(|number| {
             let call = client.place(order("one", number));
             // Every third is sent without waiting for an answer: it must not overtake those that do.
-            if number % 3 == 2 { call.notify().boxed() } else { call.map_ok(|_own| ()).boxed() }
+            let call = if number % 3 == 2 { call.notify().boxed() } else { call.map_ok(|_own| ()).boxed() };
+            Box::pin(maybe_done(call))
         })
         .collect();
     for call in &mut calls {
-        let _it_waits = poll!(call);
+        let _it_waits_or_has_ended = poll!(call);
     }
-    for ended in join_all(calls).await {
-        ended.expect("an answer");
+    join_all(&mut calls).await;
+    for mut call in calls {
+        call.as_mut().take_output().expect("it has ended").expect("an answer");
     }
 }
 

@@ -126,9 +126,10 @@ async fn a_reply_topic_that_is_made_anew_after_its_leaders_have_moved_is_read_ag
     brokers.restart(0).expect("it starts again");
     works("after that").await;
     let (topics, replies) = (cluster.topics(), cluster.name(REPLIES));
-    topics.ask_to_delete(&replies).await;
     let unknown = || counted("kafka_rpc_reply_errors_total", &[("code", "UnknownTopicOrPartition")]);
-    eventually("its reader hears of that", || (unknown() > 0).then_some(())).await;
+    let before = unknown();
+    topics.ask_to_delete(&replies).await;
+    eventually("its reader hears of that", || (unknown() > before).then_some(())).await;
     topics.create(&replies, 3).await;
     works("on the new topic").await;
     running.shutdown().await.expect("a clean shutdown");

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use kafka_rpc::{CallError, Client, Deadline, Progress, RpcError, kafka_handler};
 use tests::{
-    Cluster, Record,
+    BOUND, Cluster, Record,
     cluster::started,
     eventually,
     orders::{GROUP, OrderService, Orders, OrdersClient, REPLIES, TOPIC, order, place},
@@ -89,10 +89,10 @@ impl Gateway {
         Ok(client.echo(text).await?)
     }
 
-    /// Tells once its caller has gone.
+    /// Tells once its caller has gone: a second later, since on a busy machine that goes late.
     #[command("TELL_LATE")]
     async fn tell_late(&self, text: String, deadline: Deadline, client: Client) -> Result<(), RpcError> {
-        tokio::time::sleep(deadline.remaining() + Duration::from_millis(10)).await;
+        tokio::time::sleep(deadline.remaining() + Duration::from_secs(1)).await;
         Ok(client.echo(text).notify().await?)
     }
 }
@@ -107,7 +107,8 @@ async fn a_nested_call_inherits_what_is_left() {
     let running = started(runtime).await;
     let outer = running.client().forward("hello".to_owned()).timeout(Duration::from_secs(4)).await;
     assert!(matches!(outer, Err(CallError::DeadlineExceeded { .. } | CallError::Remote(_))), "{outer:?}");
-    let (left, error) = nested.recv().await.expect("the handler ran");
+    let (left, error) =
+        tokio::time::timeout(BOUND, nested.recv()).await.expect("in time").expect("the handler ran");
     assert!(left <= Duration::from_secs(4), "{left:?}");
     let CallError::DeadlineExceeded { waited, .. } = error else { panic!("{error}") };
     assert!(waited < Duration::from_secs(5), "the default of 30 s was cut to {waited:?}");
@@ -168,9 +169,14 @@ async fn a_nested_call_ends_with_the_timeout_of_its_handler() {
     cluster.create_topic(REPLIES, 1).await;
     let runtime = cluster.runtime(cluster.config()).provide(Impatient).handlers(Impatient::handlers());
     let running = started(runtime).await;
-    let error = running.client().pass_on("hello".to_owned()).await.expect_err("nobody serves the orders");
+    let (client, peer, topic) = (running.client(), cluster.peer(), cluster.name(TOPIC));
+    // The first call to a service takes long: it would take the second of its handler.
+    let first = tokio::spawn(client.echo("first".to_owned()).timeout(BOUND));
+    peer.read(&topic, 1).await;
+    first.abort();
+    let error = client.pass_on("hello".to_owned()).await.expect_err("nobody serves the orders");
     assert_eq!(error.remote().map(RpcError::name), Some("HandlerTimeout"), "{error}");
-    let nested = cluster.peer().read(&cluster.name(TOPIC), 1).await.remove(0);
+    let nested = peer.read(&topic, 2).await.remove(1);
     let deadline: u64 = nested.text("deadline").and_then(|text| text.parse().ok()).expect("a deadline");
     let sent: u64 = nested.text("timestamp").and_then(|text| text.parse().ok()).expect("a time");
     // Less the time until it was sent.

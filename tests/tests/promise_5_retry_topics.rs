@@ -33,6 +33,16 @@ mod later {
         runs.0.lock().expect("nobody panicked").push(run);
         if is_retry { Ok(name) } else { Err(RpcError::unavailable("not yet")) }
     }
+
+    /// The same, with time enough for a failure, a look and a shutdown on a machine that is busy.
+    #[command("SECOND_TIME_MUCH_LATER", retry(max = 2, base = "20s", factor = 1))]
+    pub(super) async fn second_time_much_later(
+        name: String,
+        record: RecordInfo,
+        runs: State<Runs>,
+    ) -> Result<String, RpcError> {
+        second_time(name, record, runs).await
+    }
 }
 use later::LaterClient;
 
@@ -116,7 +126,8 @@ async fn a_retry_through_kafka_survives_a_restart() {
         || started(cluster.runtime(cluster.config()).provide(runs.clone()).handlers(later::handlers()));
     let calling = started(cluster.runtime(cluster.config()).client_only()).await;
     let serving = serve().await;
-    let call = tokio::spawn(calling.client().second_time("Ada".to_owned()).timeout(2 * tests::BOUND));
+    let call =
+        tokio::spawn(calling.client().second_time_much_later("Ada".to_owned()).timeout(2 * tests::BOUND));
     assert_eq!(cluster.peer().read(&cluster.name("later-retries"), 1).await.len(), 1, "it waits there");
     serving.shutdown().await.expect("a clean shutdown");
     assert!(runs.retries().is_empty(), "the retry is still to come");
