@@ -1,8 +1,9 @@
 //! What the runtime has counted, as a scrape of its metrics shows it.
 
-use std::sync::OnceLock;
+use std::{collections::BTreeSet, sync::OnceLock};
 
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use tokio::sync::{Mutex, MutexGuard};
 
 static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
 
@@ -17,13 +18,63 @@ pub fn record() {
     });
 }
 
+/// Records metrics for a test of what the whole process does: one such test at a time.
+pub async fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::const_new(());
+    record();
+    ALONE.lock().await
+}
+
 /// The sum of a metric over all series that have each of these `label="value"` pairs.
+///
+/// # Panics
+///
+/// If nothing is recorded, and if one of them is no whole number from 0 on: a gauge that has gone below it counts
+/// something twice.
 pub fn counted(metric: &str, labels: &[(&str, &str)]) -> u64 {
-    let Some(recorder) = RECORDER.get() else { return 0 };
     let pairs: Vec<String> = labels.iter().map(|(name, value)| format!("{name}=\"{value}\"")).collect();
     let of_metric = |line: &&str| line.strip_prefix(metric).is_some_and(|rest| rest.starts_with(['{', ' ']));
-    let text = recorder.render();
+    let text = scrape();
     let lines =
         text.lines().filter(of_metric).filter(|line| pairs.iter().all(|pair| line.contains(pair.as_str())));
-    lines.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
+    let value = |line: &str| line.rsplit(' ').next().and_then(|value| value.parse::<u64>().ok());
+    lines.map(|line| value(line).unwrap_or_else(|| panic!("no count: {line}"))).sum()
+}
+
+/// What a metric is, whatever it counts.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[expect(missing_docs, reason = "named after what they are")]
+pub struct Metric {
+    pub name: String,
+    pub is_gauge: bool,
+    pub labels: BTreeSet<String>,
+}
+
+/// Every metric that is recorded; twice where series of it differ in their labels.
+///
+/// # Panics
+///
+/// If nothing is recorded.
+pub fn metrics() -> BTreeSet<Metric> {
+    let text = scrape();
+    let gauges: BTreeSet<&str> =
+        text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.strip_suffix(" gauge")).collect();
+    let series = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let metric = |line: &str| {
+        let series = line.rsplit_once(' ').map_or(line, |(series, _)| series);
+        let (name, labels) = series.split_once('{').unwrap_or((series, ""));
+        // What is odd in a text is where it is between quotes, and even where it is not.
+        let names =
+            labels.split('"').step_by(2).filter_map(|name| name.trim_start_matches(',').strip_suffix('='));
+        Metric {
+            name: name.to_owned(),
+            is_gauge: gauges.contains(name),
+            labels: names.map(str::to_owned).collect(),
+        }
+    };
+    series.map(metric).collect()
+}
+
+fn scrape() -> String {
+    RECORDER.get().expect("`record()` comes first").render()
 }

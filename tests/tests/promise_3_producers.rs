@@ -2,19 +2,18 @@
 
 use std::time::{Duration, Instant};
 
-use futures_util::{FutureExt as _, future::join_all, poll};
-use kafka_rpc::{CallError, Client, Progress, Running};
+use futures_util::{FutureExt as _, StreamExt as _, future::join_all, poll, stream};
+use kafka_rpc::{CallError, Client, Progress, Running, Tuning};
 use rdkafka::{
     mocking::MockCluster,
     types::{RDKafkaApiKey, RDKafkaRespErr},
 };
 use tests::{
-    BOUND,
-    counted::{self, counted},
+    BOUND, Cluster,
+    counted::{alone, counted},
     mocked::{Broker, caller_on, runs_here},
-    orders::OrdersClient as _,
+    orders::{OrderService, OrdersClient as _, REPLIES, order},
 };
-use tokio::sync::{Mutex, MutexGuard};
 
 /// More than go without a producer of their own.
 const MANY: usize = 20;
@@ -30,13 +29,6 @@ async fn send_many(client: &Client) {
     for sent in join_all(sent).await {
         sent.expect("a broker that takes it");
     }
-}
-
-/// What is seen here is what the whole process does: one test at a time.
-async fn alone() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::const_new(());
-    counted::record();
-    ALONE.lock().await
 }
 
 async fn send_until_made(client: &Client, purpose: &str) {
@@ -133,4 +125,29 @@ async fn a_shutdown_sends_what_is_gathered_and_waits_until_the_broker_has_it() {
     for sent in sent {
         assert_eq!(sent.now_or_never(), Some(Ok(())), "the shutdown has not waited for it");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_the_preset_each_of_many_calls_gets_its_own_reply_through_one_producer() {
+    const CALLS: u64 = 300;
+    let _alone = alone().await;
+    let batches = || producers("made", "near_batches") + producers("made", "far_batches");
+    let before = batches();
+    for tuning in [Tuning::Throughput, Tuning::NearBroker] {
+        let cluster = Cluster::start();
+        let running = cluster.serve_orders(cluster.config().tuning(tuning), &OrderService::default()).await;
+        let client = running.client();
+        let calls = (0..CALLS).map(|number| {
+            // With a key of their own, and without.
+            let (placed, text) =
+                (client.place(order(&format!("a{}", number % 10), number)), number.to_string());
+            let echoed = client.echo(text.clone());
+            async move { assert_eq!(tokio::join!(placed, echoed), (Ok(number), Ok(text)), "{tuning:?}") }
+        });
+        stream::iter(calls).buffer_unordered(64).collect::<()>().await;
+        running.shutdown().await.expect("a clean shutdown");
+        let replies = cluster.peer().all(&cluster.name(REPLIES)).await;
+        assert_eq!(replies.len() as u64, 2 * CALLS, "{tuning:?}");
+    }
+    assert_eq!(batches(), before, "a preset has no producer of batches");
 }
