@@ -119,6 +119,35 @@ async fn a_partition_pauses_at_its_bound_and_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_partition_pauses_for_the_bytes_that_wait_and_goes_on() {
+    counted::record();
+    let cluster = Cluster::start();
+    cluster.create_topic(TOPIC, 2).await;
+    let (peer, topic) = (cluster.peer(), cluster.name(TOPIC));
+    let service = OrderService::default();
+    // A tenth of the bound, and a little more.
+    let large = "x".repeat(10_000);
+    service.hold(&large);
+    for number in 0..50 {
+        peer.send(&topic, &Record::new(place(&large, number)).key(number.to_string()).partition(0)).await;
+    }
+    let running = serve(&cluster, cluster.config().max_buffered_bytes(100_000), &service).await;
+    let paused = || counted("kafka_rpc_partitions_paused", &[("topic", &topic)]);
+    eventually("it is paused", || (paused() == 1).then_some(())).await;
+    eventually("what it took is at work", || (service.started().len() == 10).then_some(())).await;
+    // The other partition goes on, and once its record is through the first had every chance to pass its bound.
+    peer.send(&topic, &Record::new(place("other", 1)).key("other").partition(1)).await;
+    eventually("the other partition goes on", || service.ended().contains(&order("other", 1)).then_some(()))
+        .await;
+    assert_eq!(service.started().len(), 11);
+
+    service.release(&large);
+    eventually("all are handled", || (service.ended().len() == 51).then_some(())).await;
+    eventually("it is not paused any more", || (paused() == 0).then_some(())).await;
+    running.shutdown().await.expect("a clean shutdown");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_partition_that_moves_while_it_is_paused_goes_on_when_it_comes_back() {
     counted::record();
     let cluster = Cluster::start();

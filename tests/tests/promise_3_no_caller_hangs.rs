@@ -52,6 +52,22 @@ async fn with_nobody_on_the_other_side_a_call_ends_at_its_deadline() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_call_ends_at_the_timeout_of_the_configuration_unless_it_has_its_own() {
+    let cluster = Cluster::start();
+    cluster.create_topic(TOPIC, 1).await;
+    cluster.create_topic(REPLIES, 1).await;
+    let config = cluster.config().call_timeout(Duration::from_secs(1));
+    let running = started(cluster.runtime(config).client_only()).await;
+    let client = running.client();
+    let own = tokio::spawn(client.echo("hello".to_owned()).timeout(BOUND));
+    let ended = client.echo("hello".to_owned()).await;
+    let Err(CallError::DeadlineExceeded { waited, .. }) = ended else { panic!("{ended:?}") };
+    assert!(waited >= Duration::from_secs(1) && waited < AT_ONCE, "{waited:?}");
+    assert!(!own.is_finished(), "it has its own");
+    running.shutdown().await.expect("a clean shutdown");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_command_that_sends_no_reply_sends_none_and_leaves_nobody_hanging() {
     let cluster = Cluster::start();
     cluster.create_topic(TOPIC, 1).await;
