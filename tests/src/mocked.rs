@@ -2,7 +2,7 @@
 
 use std::env;
 
-use kafka_rpc::{Config, Running, Runtime};
+use kafka_rpc::{Config, Running, Runtime, RuntimeBuilder};
 use rdkafka::{mocking::MockCluster, producer::DefaultProducerContext};
 
 use crate::{
@@ -22,12 +22,19 @@ pub type Broker = MockCluster<'static, DefaultProducerContext>;
 ///
 /// If the broker fails already.
 pub async fn caller_on(broker: &Broker) -> Running {
+    caller_with(broker, |config| config).await
+}
+
+/// The same, with settings of its own.
+///
+/// # Panics
+///
+/// If the broker fails already.
+pub async fn caller_with(broker: &Broker, config: impl FnOnce(Config) -> Config) -> Running {
     for topic in [TOPIC, REPLIES] {
         broker.create_topic(topic, 1, 1).expect("a topic");
     }
-    let config = Config::new(broker.bootstrap_servers()).property("fetch.wait.max.ms", "1");
-    let runtime = Runtime::builder().config(config).without_registry().client_only().build();
-    let running = runtime.expect("nothing is wrong").start().await.expect("the broker is there");
+    let running = started(runtime_on(broker, config).client_only()).await;
     let answer = async {
         let peer = Peer::new(&broker.bootstrap_servers());
         let request = peer.read(TOPIC, 1).await.remove(0);
@@ -68,7 +75,26 @@ pub fn broker_with(topics: &[(&str, i32)]) -> Broker {
 ///
 /// If it does not start.
 pub async fn serving_on(broker: &Broker, service: &OrderService) -> Running {
-    let config = Config::new(broker.bootstrap_servers()).property("fetch.wait.max.ms", "1");
-    let runtime = Runtime::builder().config(config).provide(service.clone()).without_registry();
+    serving_with(broker, service, |config| config).await
+}
+
+/// The same, with settings of its own.
+///
+/// # Panics
+///
+/// If it does not start.
+pub async fn serving_with(
+    broker: &Broker,
+    service: &OrderService,
+    config: impl FnOnce(Config) -> Config,
+) -> Running {
+    let runtime = runtime_on(broker, config).provide(service.clone());
     started(runtime.handlers(OrderService::handlers())).await
+}
+
+/// A runtime on such a broker that serves only what it is given.
+pub fn runtime_on(broker: &Broker, config: impl FnOnce(Config) -> Config) -> RuntimeBuilder {
+    // It holds an empty fetch for the whole wait. See `EmbeddedBroker::config`.
+    let own = Config::new(broker.bootstrap_servers()).property("fetch.wait.max.ms", "1");
+    Runtime::builder().config(config(own)).without_registry()
 }

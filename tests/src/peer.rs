@@ -50,6 +50,12 @@ impl Record {
         self
     }
 
+    /// Asks for an answer: with this id, on this topic.
+    #[must_use]
+    pub fn answered_to(self, id: &str, topic: &str) -> Self {
+        self.header("correlation-id", id).header("reply-to", topic)
+    }
+
     /// Sets the partition.
     #[must_use]
     pub fn partition(mut self, partition: i32) -> Self {

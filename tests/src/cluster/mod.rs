@@ -18,6 +18,7 @@ use uuid::Uuid;
 pub use self::{brokers::Brokers, properties::Extras, secured::Secured, topics::Topics};
 use crate::{
     BOUND, Peer,
+    mocked::Broker,
     orders::{OrderService, Orders},
     skipped::skipped,
 };
@@ -71,6 +72,12 @@ impl Cluster {
     pub fn of(brokers: &Brokers) -> Self {
         log();
         Self { embedded: None, brokers: brokers.addresses(), prefix: String::new() }
+    }
+
+    /// The Kafka of a broker in the process that the test has to itself, and tells what to do.
+    pub fn mocked(broker: &Broker) -> Self {
+        log();
+        Self { embedded: None, brokers: broker.bootstrap_servers(), prefix: String::new() }
     }
 
     /// Whether this is the embedded broker, which lacks some of what a real one has.
