@@ -1,9 +1,12 @@
 //! Promise 3: no caller hangs, none leaks.
 
-use std::time::{Duration, Instant};
+use std::{
+    task::Poll,
+    time::{Duration, Instant},
+};
 
-use futures_util::{StreamExt as _, future::join_all, stream};
-use kafka_rpc::{CallError, Client, Progress, Running, Runtime, WhenFull, testing::EmbeddedBroker};
+use futures_util::{StreamExt as _, future::join_all, poll, stream};
+use kafka_rpc::{CallError, Client, Config, Progress, Running, Runtime, WhenFull, testing::EmbeddedBroker};
 use rdkafka::{
     mocking::MockCluster,
     types::{RDKafkaApiKey, RDKafkaRespErr},
@@ -13,7 +16,7 @@ use tests::{
     cluster::{real_kafka, started},
     eventually,
     load::Load,
-    mocked::caller_on,
+    mocked::{caller_on, caller_with, runs_here},
     orders::{GROUP, OrderService, OrdersClient, REPLIES, TOPIC, order},
 };
 
@@ -264,6 +267,43 @@ async fn where_the_queue_of_the_producer_is_full_records_wait_for_space_and_none
         sent.expect("there was space in the end");
     }
     assert_eq!(cluster.peer().all(&cluster.name(TOPIC)).await.len(), 200);
+    running.shutdown().await.expect("a clean shutdown");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_for_which_the_queue_of_the_producer_is_full_is_refused_at_once_and_the_others_arrive() {
+    if !runs_here() {
+        return;
+    }
+    let broker = MockCluster::new(1).expect("an embedded broker");
+    let config = |config: Config| config.property("queue.buffering.max.messages", "1");
+    let running = caller_with(&broker, config).await;
+    let client = running.client();
+    // So long is what is sent on its way.
+    broker.broker_round_trip_time(1, Duration::from_secs(1)).expect("a delay");
+    let (mut waiting, mut refused) = (Vec::new(), 0);
+    for number in 0..20 {
+        let mut call = client.place(order("a", number)).timeout(BOUND);
+        match poll!(&mut call) {
+            Poll::Pending => waiting.push((number, call)),
+            Poll::Ready(Err(CallError::Overloaded { reason })) => {
+                assert!(reason.contains("queue"), "{reason}");
+                refused += 1;
+            }
+            Poll::Ready(ended) => panic!("{number}: {ended:?}"),
+        }
+    }
+    assert!(refused > 0 && !waiting.is_empty(), "{refused} of 20 were refused");
+    broker.broker_round_trip_time(1, Duration::ZERO).expect("no delay");
+    let peer = Peer::new(&broker.bootstrap_servers());
+    let requests = peer.read(TOPIC, 1 + waiting.len()).await;
+    for ((number, call), request) in waiting.into_iter().zip(&requests[1..]) {
+        assert_eq!(request.json()["payload"]["number"], number);
+        let reply = Record::new(format!(r#"{{"success":true,"data":{number}}}"#));
+        let id = request.text("correlation-id").expect("an id");
+        peer.send(REPLIES, &reply.header("correlation-id", id)).await;
+        assert_eq!(call.await, Ok(number));
+    }
     running.shutdown().await.expect("a clean shutdown");
 }
 

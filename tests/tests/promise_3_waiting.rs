@@ -107,7 +107,31 @@ async fn a_shutdown_ends_calls_that_wait_for_their_reply_topic() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_call_in_line_hears_that_its_reply_topic_is_missing() {
+async fn a_shutdown_ends_calls_that_wait_for_a_place() {
+    if !runs_here() {
+        return;
+    }
+    let broker = broker(1);
+    let running = caller(&broker, |config| config.max_calls_in_flight(1).when_full(WhenFull::Wait)).await;
+    let client = running.client();
+    let calls = [(); 2].map(|()| tokio::spawn(client.echo("hi".to_owned()).timeout(BOUND)));
+    assert_eq!(Peer::new(&broker.bootstrap_servers()).read(TOPIC, 1).await.len(), 1, "one has the place");
+    let third = client.echo("hi".to_owned()).timeout(Duration::from_millis(50)).await;
+    assert!(
+        matches!(third, Err(CallError::DeadlineExceeded { progress: Progress::NotSent, .. })),
+        "behind the second, which waits: {third:?}"
+    );
+    let shutdown = tokio::spawn(running.shutdown());
+    let began = Instant::now();
+    for call in calls {
+        assert_eq!(call.await.expect("no panic"), Err(CallError::ShuttingDown));
+    }
+    assert!(began.elapsed() < FAR, "they have not waited for their deadlines");
+    shutdown.await.expect("no panic").expect("a clean shutdown");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_call_in_line_hears_that_its_reply_topic_is_missing_and_once_it_is_there_calls_are_answered() {
     if !runs_here() {
         return;
     }
@@ -121,6 +145,21 @@ async fn every_call_in_line_hears_that_its_reply_topic_is_missing() {
         let Err(CallError::Undeliverable { topic, reason }) = ended else { panic!("{ended:?}") };
         assert!(topic == REPLIES && reason.contains("does not exist"), "{topic}: {reason}");
     }
+    broker.topic_error(REPLIES, RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR).expect("no error");
+    let call = tokio::spawn(async move {
+        let until = Instant::now() + BOUND;
+        loop {
+            match client.echo("hi".to_owned()).timeout(BOUND).await {
+                // For a moment the last answer is everybody's.
+                Err(CallError::Undeliverable { .. }) if Instant::now() < until => {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+                ended => return ended,
+            }
+        }
+    });
+    answer(&broker, 1, 0).await;
+    assert_eq!(call.await.expect("no panic"), Ok("answer".to_owned()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
