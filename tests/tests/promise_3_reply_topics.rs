@@ -6,12 +6,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use kafka_rpc::{RpcError, kafka_handler};
+use kafka_rpc::{CallError, Progress, ReplyReading, RpcError, kafka_handler};
+use rdkafka::types::RDKafkaApiKey;
 use tests::{
     BOUND, Cluster, Peer, Record,
-    cluster::{Extras, real_brokers_with, real_kafka},
+    cluster::{Extras, real_brokers_with, real_kafka, started},
     eventually,
     load::Load,
+    mocked::{broker_with, runs_here, runtime_on},
     orders::{OrderService, Orders, OrdersClient, REPLIES, TOPIC},
     process,
 };
@@ -156,5 +158,44 @@ async fn a_cluster_that_makes_topics_when_asked_makes_those_that_are_needed() {
             Err(error) => assert!(Instant::now() < until, "{error}"),
         }
     }
+    running.shutdown().await.expect("a clean shutdown");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_the_only_partition_that_is_read_has_no_leader_any_more_the_next_calls_name_another() {
+    if !runs_here() {
+        return;
+    }
+    let broker = broker_with(&[(TOPIC, 1), (REPLIES, 2)]);
+    // Whoever fetches by a later version is told who leads instead, and where nobody does the mock crashes.
+    broker.apiversion(RDKafkaApiKey::Fetch, Some(0), Some(11)).expect("versions");
+    let runtime = runtime_on(&broker, |config| config).client_only();
+    let running = started(runtime.reply_reading(ReplyReading::OwnPartition)).await;
+    let (client, peer) = (running.client(), Peer::new(&broker.bootstrap_servers()));
+    let named = |request: &Record| request.text("reply-partition").and_then(|text| text.parse::<i32>().ok());
+
+    let call = tokio::spawn(client.echo("hi".to_owned()).timeout(BOUND));
+    let request = peer.read(TOPIC, 1).await.remove(0);
+    let own = named(&request).expect("a partition");
+    answer(&peer, &request, REPLIES, own).await;
+    assert_eq!(call.await.expect("no panic"), Ok("answer".to_owned()));
+
+    broker.partition_leader(REPLIES, own, None).expect("no leader");
+    let (began, mut sent) = (Instant::now(), 1);
+    loop {
+        // One that ends at its deadline has the partitions looked at.
+        let late = client.echo("hi".to_owned()).timeout(Duration::from_secs(1)).await;
+        let Err(CallError::DeadlineExceeded { progress, .. }) = late else { panic!("{late:?}") };
+        sent += usize::from(progress != Progress::NotSent);
+        if peer.read(TOPIC, sent).await.last().and_then(named) != Some(own) {
+            break;
+        }
+        assert!(began.elapsed() < BOUND, "{sent} requests name the partition that nobody leads");
+    }
+    let call = tokio::spawn(client.echo("hi".to_owned()).timeout(BOUND));
+    let request = peer.read(TOPIC, sent + 1).await.remove(sent);
+    assert_eq!(named(&request), Some(1 - own));
+    answer(&peer, &request, REPLIES, 1 - own).await;
+    assert_eq!(call.await.expect("no panic"), Ok("answer".to_owned()));
     running.shutdown().await.expect("a clean shutdown");
 }
