@@ -1,11 +1,12 @@
 //! Promise 4: nobody works for a caller who has gone.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use kafka_rpc::{CallError, Client, Deadline, Progress, RpcError, kafka_handler};
 use tests::{
     BOUND, Cluster, Record,
     cluster::started,
+    counted::{self, counted},
     eventually,
     orders::{GROUP, OrderService, Orders, OrdersClient, REPLIES, TOPIC, order, place},
 };
@@ -29,6 +30,33 @@ async fn an_expired_request_is_dropped_before_its_handler_starts() {
     eventually("the later one is handled", || (!service.ended().is_empty()).then_some(())).await;
     assert_eq!(service.started(), [order("a", 2)]);
     eventually("both are final", || (cluster.committed_sum(GROUP, TOPIC, 1) == 2).then_some(())).await;
+    running.shutdown().await.expect("a clean shutdown");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_expires_while_it_waits_for_its_key_is_dropped_before_its_handler_starts() {
+    counted::record();
+    let cluster = Cluster::start();
+    cluster.create_topic(TOPIC, 1).await;
+    let (peer, topic) = (cluster.peer(), cluster.name(TOPIC));
+    let service = OrderService::default();
+    service.hold("a");
+    let config = cluster.config().clock_skew(Duration::ZERO);
+    let running = cluster.serve_orders(config, &service).await;
+    peer.send(&topic, &Record::new(place("a", 1)).key("a")).await;
+    eventually("the first has started", || (service.started().len() == 1).then_some(())).await;
+    let deadline = millis_from_now(2_000);
+    let sent = Instant::now();
+    peer.send(&topic, &Record::new(place("a", 2)).key("a").header("deadline", deadline)).await;
+    // Behind it, so that it waits already once this has ended.
+    peer.send(&topic, &Record::new(place("b", 3)).key("b")).await;
+    eventually("it is taken", || service.ended().contains(&order("b", 3)).then_some(())).await;
+    eventually("its deadline passes", || (sent.elapsed() > Duration::from_secs(2)).then_some(())).await;
+    service.release("a");
+    eventually("all are final", || (cluster.committed_sum(GROUP, TOPIC, 1) == 3).then_some(())).await;
+    assert_eq!(service.started(), [order("a", 1), order("b", 3)]);
+    let expired = counted("kafka_rpc_records_total", &[("topic", &topic), ("outcome", "expired")]);
+    assert_eq!(expired, 1);
     running.shutdown().await.expect("a clean shutdown");
 }
 
