@@ -26,6 +26,8 @@ pub const GROUP: &str = "orders";
 pub const FAILING: &str = "failing";
 /// The account whose orders do not end there.
 pub const HELD: &str = "held";
+/// The account whose orders end there once they are released.
+pub const RELEASED: &str = "released";
 
 /// The commands of [`Orders`].
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -167,7 +169,8 @@ impl Orders for OrderService {
         Ok(text)
     }
 
-    async fn fail(&self, failure: Failure) -> Result<(), RpcError> {
+    /// Fails as it is told.
+    pub async fn fail(&self, failure: Failure) -> Result<(), RpcError> {
         self.failures.fetch_add(1, Ordering::Relaxed);
         let status = StatusCode::from_u16(failure.status).unwrap_or_default();
         let mut error = RpcError::new(status, failure.name, failure.message);
@@ -197,7 +200,8 @@ impl Orders for OrderService {
         Ok("x".repeat(bytes))
     }
 
-    async fn place(&self, order: Order) -> Result<u64, RpcError> {
+    /// Places an order, while its account is not held.
+    pub async fn place(&self, order: Order) -> Result<u64, RpcError> {
         self.note(Note::Started(order.clone()));
         let mut held = self.held.subscribe();
         // The sender lives in `self`, so this ends only with the account released.

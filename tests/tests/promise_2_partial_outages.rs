@@ -1,10 +1,13 @@
 //! Promise 2 where a part of the cluster is away, or slow: the rest goes on.
 
 use futures_util::future::join_all;
+use kafka_rpc::{RpcError, State, kafka_handler};
 use tests::{
-    Peer, Record, eventually,
-    mocked::{broker_with, runs_here, serving_on},
-    orders::{DEAD_LETTERS, OrderService, REPLIES, TOPIC, fail, order, place},
+    Peer, Record,
+    cluster::started,
+    eventually,
+    mocked::{broker_with, runs_here, runtime_on, serving_on},
+    orders::{DEAD_LETTERS, Failure, GROUP, Order, OrderService, REPLIES, TOPIC, fail, order, place},
 };
 
 /// How many handlers may run at once by default.
@@ -52,13 +55,52 @@ async fn replies_to_a_partition_without_a_leader_hold_their_own_partition_only()
     let service = OrderService::default();
     let running = serving_on(&broker, &service).await;
     let peer = Peer::new(&broker.bootstrap_servers());
-    let asks = Record::new(fail(400))
-        .header("correlation-id", "c-1")
-        .header("reply-to", REPLIES)
-        .header("reply-partition", "1");
+    let asks = Record::new(fail(400)).answered_to("c-1", REPLIES).header("reply-partition", "1");
     goes_on_beside(&peer, &service, &asks).await;
 
     broker.partition_leader(REPLIES, 1, Some(1)).expect("a topic");
     peer.read(REPLIES, MANY).await;
+    running.shutdown().await.expect("a clean shutdown");
+}
+
+/// The topic of retries of the two handlers below.
+const RETRIES: &str = "orders-retries";
+
+/// As the service of orders does, but what fails is tried again from another topic, and later than a test takes.
+#[kafka_handler(
+    topic = TOPIC,
+    group = GROUP,
+    retry_topic = RETRIES,
+    retry(max = 1, base = "1h", max_delay = "1h"),
+    client = none,
+    register = false
+)]
+#[command("FAIL")]
+async fn fail_for_now(failure: Failure, State(service): State<OrderService>) -> Result<(), RpcError> {
+    service.fail(failure).await
+}
+
+/// The same of what does not fail.
+#[kafka_handler(topic = TOPIC, group = GROUP, client = none, register = false)]
+#[command("PLACE")]
+async fn place_at_once(order: Order, State(service): State<OrderService>) -> Result<u64, RpcError> {
+    service.place(order).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn retries_that_no_broker_takes_hold_their_own_partition_only() {
+    if !runs_here() {
+        return;
+    }
+    let broker = broker_with(&[(TOPIC, 2), (RETRIES, 1)]);
+    broker.partition_leader(RETRIES, 0, None).expect("a topic");
+    let service = OrderService::default();
+    let runtime = runtime_on(&broker, |config| config).provide(service.clone());
+    let running = started(runtime.handlers(fail_for_now_handlers()).handlers(place_at_once_handlers())).await;
+    let peer = Peer::new(&broker.bootstrap_servers());
+    goes_on_beside(&peer, &service, &Record::new(fail(503))).await;
+
+    broker.partition_leader(RETRIES, 0, Some(1)).expect("a topic");
+    peer.read(RETRIES, MANY).await;
     running.shutdown().await.expect("a clean shutdown");
 }
