@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use kafka_rpc::{Config, Error, Running, Runtime};
 use tests::{
-    Cluster,
+    Cluster, Record,
     cluster::{Brokers, Extras, Secured, real_brokers_with},
     counted::{self, counted},
-    orders::{DEAD_LETTERS, GROUP, OrderService, Orders as _, OrdersClient as _, REPLIES, TOPIC},
+    eventually,
+    orders::{
+        DEAD_LETTERS, GROUP, OrderService, Orders as _, OrdersClient as _, REPLIES, TOPIC, order, place,
+    },
 };
 
 fn brokers(secured: Secured) -> Option<Brokers> {
@@ -15,9 +18,13 @@ fn brokers(secured: Secured) -> Option<Brokers> {
 }
 
 async fn start(config: Config) -> Result<Running, Error> {
+    serving(config, &OrderService::default()).await
+}
+
+async fn serving(config: Config, service: &OrderService) -> Result<Running, Error> {
     Runtime::builder()
         .config(config.create_topics(true).connection_timeout(Duration::from_secs(10)))
-        .provide(OrderService::default())
+        .provide(service.clone())
         .without_registry()
         .handlers(OrderService::handlers())
         .build()?
@@ -81,6 +88,15 @@ fn brokers_that_ask_for_rights() -> Option<Brokers> {
     real_brokers_with(1, &Extras { secured: Some(Secured::SaslPlain), properties, ..Extras::default() })
 }
 
+/// Gives the rights to the topics of commands and replies, and to the group.
+fn allow_to_serve_and_call(brokers: &Brokers) {
+    let both = ["--operation", "Read", "--operation", "Write"];
+    for topic in [TOPIC, REPLIES] {
+        brokers.allow(&[&both[..], &["--topic", topic]].concat()).expect("a right");
+    }
+    brokers.allow(&["--operation", "Read", "--group", GROUP]).expect("a right");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn who_has_no_right_to_a_topic_is_not_told_that_it_is_missing() {
     let Some(brokers) = brokers_that_ask_for_rights() else { return };
@@ -98,11 +114,38 @@ async fn who_has_the_rights_to_serve_and_to_call_needs_none_to_dead_letters_and_
     for topic in [TOPIC, REPLIES, DEAD_LETTERS] {
         cluster.create_topic(topic, 1).await;
     }
-    let both = ["--operation", "Read", "--operation", "Write"];
-    for topic in [TOPIC, REPLIES] {
-        brokers.allow(&[&both[..], &["--topic", topic]].concat()).expect("a right");
-    }
-    brokers.allow(&["--operation", "Read", "--group", GROUP]).expect("a right");
+    allow_to_serve_and_call(&brokers);
     serves_and_calls(brokers.secured_config().expect("the listener is secured")).await;
     assert_eq!(counted("kafka_rpc_reply_errors_total", &[]), 0, "nobody joins that group");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn letters_that_may_not_be_written_hold_their_partition_until_they_may() {
+    counted::record();
+    let Some(brokers) = brokers_that_ask_for_rights() else { return };
+    let cluster = Cluster::of(&brokers);
+    for (topic, partitions) in [(TOPIC, 2), (REPLIES, 1), (DEAD_LETTERS, 1)] {
+        cluster.create_topic(topic, partitions).await;
+    }
+    allow_to_serve_and_call(&brokers);
+    let service = OrderService::default();
+    let config = brokers.secured_config().expect("the listener is secured");
+    let running = serving(config, &service).await.expect("it is let in");
+    let peer = cluster.peer();
+    peer.send(TOPIC, &Record::new("poison").key("a").partition(0)).await;
+    // Behind it, whether that is a letter by then or not.
+    peer.send(TOPIC, &Record::new(place("a", 1)).key("a").partition(0)).await;
+    let refused = || counted("kafka_rpc_deliveries_refused_total", &[("to", DEAD_LETTERS)]);
+    eventually("the letter was refused, and sent again", || (refused() >= 2).then_some(())).await;
+    peer.send(TOPIC, &Record::new(place("b", 1)).key("b").partition(1)).await;
+    let committed = |partition| cluster.committed(GROUP, TOPIC, 2).get(&partition).copied().unwrap_or(0);
+    eventually("the other partition goes on", || (committed(1) == 1).then_some(())).await;
+    assert_eq!((committed(0), service.started()), (0, vec![order("b", 1)]));
+
+    brokers.allow(&["--operation", "Write", "--topic", DEAD_LETTERS]).expect("a right");
+    let letter = peer.read(DEAD_LETTERS, 1).await.remove(0);
+    assert_eq!(letter.value.as_deref(), Some(b"poison".as_slice()));
+    eventually("it goes on", || (committed(0) == 2).then_some(())).await;
+    assert!(service.ended().contains(&order("a", 1)));
+    running.shutdown().await.expect("a clean shutdown");
 }
