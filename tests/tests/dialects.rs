@@ -167,6 +167,11 @@ async fn a_reply_goes_only_where_it_may_in_every_dialect() {
         peer.send(&cluster.name(topic), &request).await;
         eventually("it is final", || (cluster.committed_sum(group, topic, 1) == 1).then_some(())).await;
     }
+    for topic in ["orders.place", "spring-orders", "any-orders"] {
+        let letter = peer.read(&cluster.name(&format!("{topic}.dlq")), 1).await.remove(0);
+        let told = (letter.text("status-code"), letter.value.as_deref());
+        assert_eq!(told, (Some("403"), Some(ORDER.as_bytes())), "{topic}");
+    }
     running.shutdown().await.expect("a clean shutdown");
     // Everything that would have been sent is sent by now: a shutdown flushes.
     assert!(peer.all(&victim).await.is_empty());

@@ -264,28 +264,6 @@ async fn a_record_of_more_headers_than_are_read_is_not_taken_for_one_without_and
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn letters_that_are_refused_for_the_size_of_their_batch_arrive_each_alone() {
-    const LETTERS: usize = 300;
-    // The embedded broker takes records of any size.
-    let Some(cluster) = real_kafka() else { return };
-    counted::record();
-    cluster.create_topic(TOPIC, 1).await;
-    cluster.topics().create_with(&cluster.name(DEAD_LETTERS), "max.message.bytes", "20000").await;
-    let (peer, topic) = (cluster.peer(), cluster.name(TOPIC));
-    for number in 0..LETTERS {
-        peer.send(&topic, &Record::new("poison".repeat(800)).key(number.to_string())).await;
-    }
-    let running = cluster.serve_orders(cluster.config(), &OrderService::default()).await;
-    let committed = || usize::try_from(cluster.committed_sum(GROUP, TOPIC, 1)) == Ok(LETTERS);
-    eventually("all are final", || committed().then_some(())).await;
-    let letters = peer.all(&cluster.name(DEAD_LETTERS)).await;
-    let keys: BTreeSet<_> = letters.iter().map(|letter| letter.key.clone()).collect();
-    assert_eq!((keys.len(), letters.iter().filter(|letter| letter.value.is_none()).count()), (LETTERS, 0));
-    assert_eq!(counted("kafka_rpc_records_total", &[("topic", &topic), ("outcome", "lost")]), 0);
-    running.shutdown().await.expect("a clean shutdown");
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_dead_letter_topic_with_too_few_replicas_in_sync_holds_its_partition_until_there_are_enough() {
     let Some(mut brokers) = real_brokers(3) else { return };
     let cluster = Cluster::of(&brokers);
