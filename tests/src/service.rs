@@ -2,7 +2,7 @@
 
 use std::{
     env, fs, io,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, ExitStatus},
 };
 
@@ -105,6 +105,15 @@ impl Journal {
         Self(env::temp_dir().join(format!("orders-{}", Uuid::new_v4().simple())))
     }
 
+    /// Lets the orders of [`RELEASED`](crate::orders::RELEASED) end.
+    ///
+    /// # Panics
+    ///
+    /// If it cannot be written.
+    pub fn release(&self) {
+        fs::write(release_of(&self.0), "").unwrap_or_else(|error| panic!("{error}"));
+    }
+
     /// The orders that were placed, in order; one that was placed twice is there twice.
     pub fn placed(&self) -> Vec<Placed> {
         let text = fs::read_to_string(&self.0).unwrap_or_default();
@@ -123,6 +132,11 @@ impl Journal {
 impl Drop for Journal {
     fn drop(&mut self) {
         // It is in the temporary folder, which is the system's to clean.
-        let _left = fs::remove_file(&self.0);
+        let _left = (fs::remove_file(&self.0), fs::remove_file(release_of(&self.0)));
     }
+}
+
+/// The file beside a journal that lets orders end once it is there.
+pub fn release_of(journal: &Path) -> PathBuf {
+    journal.with_extension("release")
 }

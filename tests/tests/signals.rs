@@ -1,11 +1,11 @@
 //! A process that is told to end does, whatever it is doing.
 #![cfg(unix)]
 
-use std::net::TcpListener;
+use std::{net::TcpListener, time::Duration};
 
 use tests::{
     Cluster, Record, eventually,
-    orders::{HELD, TOPIC, place},
+    orders::{GROUP, HELD, RELEASED, TOPIC, place},
     service::{Journal, Service},
 };
 
@@ -22,6 +22,27 @@ async fn a_signal_ends_a_process_that_waits_for_brokers_to_start() {
     service.signal("TERM");
     let ended = eventually("it ends", || service.ended()).await;
     assert!(ended.success(), "{ended}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signal_ends_a_process_once_its_handlers_have_ended_and_all_is_committed() {
+    for signal in ["INT", "TERM"] {
+        let cluster = Cluster::start();
+        cluster.create_topic(TOPIC, 1).await;
+        let journal = Journal::new();
+        let mut service = Service::start(BINARY, &cluster, &journal);
+        cluster.peer().send(&cluster.name(TOPIC), &Record::new(place(RELEASED, 7))).await;
+        eventually("the handler runs", || (!journal.placed().is_empty()).then_some(())).await;
+        service.signal(signal);
+        // A process that does not wait has ended by then, or will with an order that is not committed.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert!(service.ended().is_none(), "{signal}: it has not waited");
+        journal.release();
+        let ended = eventually("it ends", || service.ended()).await;
+        assert!(ended.success(), "{signal}: {ended}");
+        assert_eq!(journal.placed().len(), 2, "{signal}: its handler has ended");
+        assert_eq!(cluster.committed_sum(GROUP, TOPIC, 1), 1, "{signal}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
