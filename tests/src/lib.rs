@@ -7,6 +7,7 @@
 //! - [`interop`]: programs of other languages on the other side
 //! - [`mod@interrupt`]: being told to end by a signal
 //! - [`load`]: calls without end
+//! - [`log`]: what is logged, for tests that read it
 //! - [`mocked`]: callers and services on a broker that is told to fail
 //! - [`orders`]: a contract, and a service that notes what it does
 //! - [`peer`]: somebody on the other side, who speaks bytes
@@ -21,6 +22,7 @@ pub mod delayed;
 pub mod interop;
 pub mod interrupt;
 pub mod load;
+pub mod log;
 pub mod mocked;
 pub mod orders;
 pub mod peer;
@@ -31,6 +33,7 @@ pub mod wait;
 
 pub use cluster::Cluster;
 pub use counted::counted;
+pub use log::Log;
 pub use peer::{Peer, Record};
 pub use wait::{BOUND, OpensAtLast, eventually};
 
