@@ -215,3 +215,72 @@ fn commit(
     }
     consumer.commit(&list, CommitMode::Sync)
 }
+
+#[cfg(test)]
+mod tests {
+    use thread::JoinHandle;
+
+    use super::*;
+
+    const BOUND: Duration = Duration::from_mins(1);
+
+    fn failed(why: Why) -> Result<(), Failed> {
+        Err(Failed { reason: format!("{why:?}"), why })
+    }
+
+    /// Commits that a group answers so, one after the other, and any more with success; how many there were comes once they are
+    /// closed.
+    fn answered(answers: Vec<Result<(), Failed>>) -> (Arc<Commits>, JoinHandle<usize>) {
+        let commits = Arc::<Commits>::default();
+        let group = Arc::clone(&commits);
+        let answered = thread::spawn(move || {
+            let (mut answers, mut count) = (answers.into_iter(), 0);
+            while group.next().is_some() {
+                group.end(answers.next().unwrap_or(Ok(())));
+                count += 1;
+            }
+            group.lock().is_gone = true;
+            count
+        });
+        (commits, answered)
+    }
+
+    /// How a last commit ends that is answered so, and how often it was tried.
+    fn last(answers: Vec<Result<(), Failed>>) -> (Result<(), String>, usize) {
+        let (commits, answered) = answered(answers);
+        let ended = commits.commit_now(&[], BOUND);
+        commits.close(Duration::ZERO);
+        (ended, answered.join().expect("no panic"))
+    }
+
+    #[test]
+    fn a_last_commit_is_tried_again_while_it_may_work() {
+        assert_eq!(last(vec![]), (Ok(()), 1));
+        assert_eq!(last(vec![failed(Why::Rebalances), failed(Why::Other), failed(Why::Other)]), (Ok(()), 4));
+    }
+
+    #[test]
+    fn a_last_commit_is_tried_once_where_others_have_the_partitions() {
+        assert_eq!(last(vec![failed(Why::Gone)]), (Err("Gone".to_owned()), 1));
+    }
+
+    #[test]
+    fn a_group_that_rebalances_all_the_time_keeps_nobody_from_leaving_it() {
+        let (began, rebalances) = (Instant::now(), || failed(Why::Rebalances));
+        let (ended, count) = last(std::iter::repeat_with(rebalances).take(10_000).collect());
+        let took = began.elapsed();
+        assert_eq!(ended, Err("Rebalances".to_owned()));
+        assert!(count > 1 && took < BOUND / 2, "{count} times in {took:?}");
+    }
+
+    #[test]
+    fn a_commit_that_has_failed_is_told_once_and_not_followed_at_once() {
+        let (commits, answered) = answered(vec![failed(Why::Other)]);
+        commits.ask(Vec::new());
+        drop(commits.wait_until(Instant::now() + BOUND, |state| state.ended.is_some()).expect("it ends"));
+        assert!(!commits.may_ask());
+        assert_eq!((commits.failed(), commits.failed()), (Some("Other".to_owned()), None));
+        commits.close(Duration::ZERO);
+        assert_eq!(answered.join().expect("no panic"), 1);
+    }
+}
