@@ -6,7 +6,7 @@ use kafka_rpc::{Config, Running, Runtime, RuntimeBuilder};
 use rdkafka::{mocking::MockCluster, producer::DefaultProducerContext};
 
 use crate::{
-    Peer, Record,
+    Cluster, Peer, Record,
     cluster::started,
     orders::{OrderService, Orders as _, OrdersClient as _, REPLIES, TOPIC},
     skipped::skipped,
@@ -14,6 +14,16 @@ use crate::{
 
 /// A broker in the process that a test can tell what to do.
 pub type Broker = MockCluster<'static, DefaultProducerContext>;
+
+/// The settings of a runtime on such a broker.
+pub fn config_on(broker: &Broker) -> Config {
+    Config::new(broker.bootstrap_servers())
+        // It holds an empty fetch for the whole wait. See `EmbeddedBroker::config`.
+        .property("fetch.wait.max.ms", "1")
+        // It waits for 3 s for the first members of a group, and a second less than this whenever they join again.
+        .property("session.timeout.ms", "4000")
+        .property("heartbeat.interval.ms", "200")
+}
 
 /// A caller whose reply topic, like the topic it calls, has one partition and is being read already: its first call, `first`,
 /// has been answered.
@@ -69,6 +79,20 @@ pub fn broker_with(topics: &[(&str, i32)]) -> Broker {
     broker
 }
 
+/// A broker, and the Kafka that it is: with topics and groups of this test alone, and so metrics of its own. The topic of orders
+/// has so many partitions.
+///
+/// # Panics
+///
+/// If it cannot be made.
+pub fn broker_of_orders(partitions: i32) -> (Broker, Cluster) {
+    let broker = broker_with(&[]);
+    let cluster = Cluster::at(&broker.bootstrap_servers());
+    let topic = cluster.name(TOPIC);
+    broker.create_topic(&topic, partitions, 1).unwrap_or_else(|error| panic!("{topic}: {error}"));
+    (broker, cluster)
+}
+
 /// The service of orders on such a broker.
 ///
 /// # Panics
@@ -94,7 +118,5 @@ pub async fn serving_with(
 
 /// A runtime on such a broker that serves only what it is given.
 pub fn runtime_on(broker: &Broker, config: impl FnOnce(Config) -> Config) -> RuntimeBuilder {
-    // It holds an empty fetch for the whole wait. See `EmbeddedBroker::config`.
-    let own = Config::new(broker.bootstrap_servers()).property("fetch.wait.max.ms", "1");
-    Runtime::builder().config(config(own)).without_registry()
+    Runtime::builder().config(config(config_on(broker))).without_registry()
 }

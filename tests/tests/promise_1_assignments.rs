@@ -1,0 +1,72 @@
+//! Promise 1, of partitions that are lost, and of those that must not be.
+
+use std::time::Duration;
+
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+use tests::{
+    BOUND, Cluster, Record,
+    counted::{self, counted},
+    eventually,
+    mocked::{broker_of_orders, config_on, runs_here},
+    orders::{GROUP, OrderService, TOPIC, order, place},
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partition_that_is_lost_is_neither_drained_nor_committed_and_is_read_again_at_once() {
+    if !runs_here() {
+        return;
+    }
+    counted::record();
+    let (broker, cluster) = broker_of_orders(1);
+    let (peer, topic) = (cluster.peer(), cluster.name(TOPIC));
+    let redelivered = || counted("kafka_rpc_redelivered_total", &[("topic", &topic)]);
+    let service = OrderService::default();
+    service.hold("held");
+    let running = cluster.serve_orders(config_on(&broker).drain_timeout(2 * BOUND), &service).await;
+    peer.send(&topic, &Record::new(place("held", 1)).key("held")).await;
+    eventually("it runs", || (service.started().len() == 1).then_some(())).await;
+    // The group has gone on without this member.
+    broker.request_errors(RDKafkaApiKey::Heartbeat, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION]);
+    eventually("it is lost while its record runs", || (redelivered() == 1).then_some(())).await;
+    peer.send(&topic, &Record::new(place("next", 2)).key("next")).await;
+    let next = [order("next", 2)];
+    eventually("the partition is read again", || (service.ended() == next).then_some(())).await;
+    assert_eq!(cluster.committed_sum(GROUP, TOPIC, 1), 0);
+
+    service.release("held");
+    // Its first run counts for nothing, and the second was kept from its lane until then.
+    let is_committed = || cluster.committed_sum(GROUP, TOPIC, 1) == 2;
+    eventually("everything is committed", || is_committed().then_some(())).await;
+    assert_eq!(service.started(), [order("held", 1), order("next", 2), order("held", 1)]);
+    assert_eq!(redelivered(), 1);
+    running.shutdown().await.expect("a clean shutdown");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handler_that_takes_longer_than_a_consumer_may_go_without_a_poll_loses_no_partition() {
+    /// The least session that a broker takes, and no session is longer than this.
+    const MAX_POLL_INTERVAL: Duration = Duration::from_secs(6);
+    let cluster = Cluster::start();
+    counted::record();
+    cluster.create_topic(TOPIC, 1).await;
+    let topic = cluster.name(TOPIC);
+    let millis = MAX_POLL_INTERVAL.as_millis().to_string();
+    let config = cluster
+        .config()
+        .property("max.poll.interval.ms", &millis)
+        .property("session.timeout.ms", millis)
+        .drain_timeout(Duration::from_secs(2));
+    let service = OrderService::default();
+    service.hold("slow");
+    let running = cluster.serve_orders(config, &service).await;
+    cluster.peer().send(&topic, &Record::new(place("slow", 1)).key("slow")).await;
+    eventually("it runs", || (service.started().len() == 1).then_some(())).await;
+    tokio::time::sleep(MAX_POLL_INTERVAL * 3 / 2).await;
+    service.release("slow");
+    eventually("it is committed", || (cluster.committed_sum(GROUP, TOPIC, 1) == 1).then_some(())).await;
+    assert_eq!(service.started(), [order("slow", 1)]);
+    for counter in ["kafka_rpc_redelivered_total", "kafka_rpc_consumer_errors_total"] {
+        assert_eq!(counted(counter, &[("topic", &topic)]), 0, "{counter}");
+    }
+    running.shutdown().await.expect("a clean shutdown");
+}

@@ -1,0 +1,90 @@
+//! Promise 1, where commits fail: what is finished is committed all the same, or is known to be delivered again.
+
+use std::pin::pin;
+
+use futures_util::poll;
+use kafka_rpc::Running;
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+use tests::{
+    BOUND, Cluster, Record,
+    counted::{self, counted},
+    eventually,
+    mocked::{Broker, broker_of_orders, config_on, runs_here},
+    orders::{GROUP, OrderService, TOPIC, order, place},
+};
+
+async fn send_one(cluster: &Cluster) {
+    cluster.peer().send(&cluster.name(TOPIC), &Record::new(place("held", 1)).key("held")).await;
+}
+
+/// A service whose only record runs, and ends when it is told to.
+async fn at_work(broker: &Broker, cluster: &Cluster, service: &OrderService) -> Running {
+    counted::record();
+    service.hold("held");
+    let config = config_on(broker).drain_timeout(2 * BOUND);
+    let running = cluster.serve_orders(config, service).await;
+    send_one(cluster).await;
+    eventually("it runs", || (service.started().len() == 1).then_some(())).await;
+    running
+}
+
+/// Shuts down, and has the record end once that has begun.
+async fn end_while_it_shuts_down(running: Running, service: &OrderService) {
+    let mut shutting_down = pin!(running.shutdown());
+    assert!(poll!(&mut shutting_down).is_pending(), "it waits for what runs");
+    service.release("held");
+    shutting_down.await.expect("a clean shutdown");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_that_fails_is_tried_again_although_nothing_comes_after_it() {
+    if !runs_here() {
+        return;
+    }
+    let (broker, cluster) = broker_of_orders(1);
+    broker.request_errors(
+        RDKafkaApiKey::OffsetCommit,
+        &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED],
+    );
+    let service = OrderService::default();
+    let running = cluster.serve_orders(config_on(&broker), &service).await;
+    send_one(&cluster).await;
+    eventually("it is committed", || (cluster.committed_sum(GROUP, TOPIC, 1) == 1).then_some(())).await;
+    assert_eq!(service.started(), [order("held", 1)]);
+    running.shutdown().await.expect("a clean shutdown");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_last_commit_is_tried_again_while_the_group_rebalances() {
+    if !runs_here() {
+        return;
+    }
+    let (broker, cluster) = broker_of_orders(1);
+    let service = OrderService::default();
+    let running = at_work(&broker, &cluster, &service).await;
+    broker.request_errors(
+        RDKafkaApiKey::OffsetCommit,
+        &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS; 2],
+    );
+    end_while_it_shuts_down(running, &service).await;
+    assert_eq!(cluster.committed_sum(GROUP, TOPIC, 1), 1);
+    assert_eq!(counted("kafka_rpc_redelivered_total", &[("topic", &cluster.name(TOPIC))]), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn records_whose_last_commit_has_failed_are_counted_as_delivered_again() {
+    if !runs_here() {
+        return;
+    }
+    let (broker, cluster) = broker_of_orders(1);
+    let service = OrderService::default();
+    let running = at_work(&broker, &cluster, &service).await;
+    // Two: the consumer may just have been about to commit when it was told to stop.
+    broker.request_errors(
+        RDKafkaApiKey::OffsetCommit,
+        &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID; 2],
+    );
+    end_while_it_shuts_down(running, &service).await;
+    assert_eq!(cluster.committed_sum(GROUP, TOPIC, 1), 0);
+    assert_eq!(counted("kafka_rpc_redelivered_total", &[("topic", &cluster.name(TOPIC))]), 1);
+}
