@@ -21,6 +21,15 @@ impl Service {
     ///
     /// If it cannot be started.
     pub fn start(program: &str, cluster: &Cluster, journal: &Journal) -> Self {
+        Self::start_with(program, cluster, journal, &[])
+    }
+
+    /// The same, with properties `NAME=VALUE` of its own.
+    ///
+    /// # Panics
+    ///
+    /// If it cannot be started.
+    pub fn start_with(program: &str, cluster: &Cluster, journal: &Journal, properties: &[&str]) -> Self {
         let mut service = Command::new(program);
         service.arg(cluster.brokers()).arg(cluster.name("")).arg(&journal.0);
         // The group waits for this long for a member that was killed.
@@ -29,6 +38,7 @@ impl Service {
             // It holds an empty fetch for the whole wait. See `EmbeddedBroker::config`.
             service.args(["fetch.wait.max.ms=1"]);
         }
+        service.args(properties);
         Self(service.spawn().unwrap_or_else(|error| panic!("{program}: {error}")))
     }
 
