@@ -7,6 +7,7 @@ use kafka_rpc::{CallError, Config, Progress, Running, Runtime, WhenFull};
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use tests::{
     BOUND, Peer, Record,
+    cluster::Topics,
     counted::{self, counted},
     eventually,
     mocked::{Broker, broker_with, runs_here},
@@ -61,6 +62,32 @@ async fn a_call_that_is_not_polled_keeps_no_other_from_being_sent() {
         }
         assert_eq!(next.await.expect("no panic"), Ok("answer".to_owned()));
         assert_eq!(lazy.await, Ok("answer".to_owned()));
+        running.shutdown().await.expect("a clean shutdown");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_is_dropped_before_it_is_sent_is_never_sent() {
+    if !runs_here() {
+        return;
+    }
+    for when_full in [WhenFull::Refuse, WhenFull::Wait] {
+        let broker = broker(1);
+        broker
+            .topic_error(REPLIES, RDKafkaRespErr::RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE)
+            .expect("an error");
+        let running = caller(&broker, |config| config.when_full(when_full)).await;
+        let client = running.client();
+        let mut dropped = client.echo("dropped".to_owned()).timeout(BOUND);
+        assert!(poll!(&mut dropped).is_pending(), "it waits for its reply topic");
+        drop(dropped);
+        let next = tokio::spawn(client.echo("next".to_owned()).timeout(BOUND));
+        broker.topic_error(REPLIES, RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR).expect("no error");
+        let requests = Peer::new(&broker.bootstrap_servers()).read(TOPIC, 1).await;
+        assert_eq!(requests[0].json()["payload"], "next");
+        answer(&broker, 1, 0).await;
+        assert_eq!(next.await.expect("no panic"), Ok("answer".to_owned()));
+        assert_eq!(Topics::of(&broker.bootstrap_servers()).end(TOPIC, 0), 1, "and no other");
         running.shutdown().await.expect("a clean shutdown");
     }
 }

@@ -24,7 +24,8 @@ impl std::fmt::Debug for Topics {
 
 #[expect(clippy::missing_panics_doc, reason = "said of all of them, above")]
 impl Topics {
-    pub(super) fn of(brokers: &str) -> Self {
+    /// Those of the cluster of these brokers.
+    pub fn of(brokers: &str) -> Self {
         let admin = ClientConfig::new().set("bootstrap.servers", brokers).create();
         Self { admin: admin.unwrap_or_else(|error| panic!("{error}")) }
     }
