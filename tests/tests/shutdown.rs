@@ -103,7 +103,7 @@ async fn a_shutdown_ends_in_an_error_within_its_bound_where_kafka_acknowledges_n
         return;
     }
     let broker = broker_with(&[]);
-    let running = caller_with(&broker, config_on(&broker).drain_timeout(DRAIN)).await;
+    let running = caller_with(&broker, |config| config.drain_timeout(DRAIN)).await;
     broker.broker_round_trip_time(1, BOUND).expect("a delay");
     let mut event = running.client().echo("hello".to_owned()).notify();
     assert!(poll!(&mut event).is_pending(), "it is queued");
