@@ -121,7 +121,10 @@ async fn calls(client: &Client, log: &Log, enough: &Enough) {
     assert!(!error.to_string().contains(SECRET), "{error}");
 
     let slow = tokio::spawn(client.brood(secret()));
-    eventually("a slow handler is reported", || (log.lines_with(&["a handler runs for long"]) > 0).then_some(())).await;
+    eventually("a slow handler is reported", || {
+        (log.lines_with(&["a handler runs for long"]) > 0).then_some(())
+    })
+    .await;
     enough.0.notify_one();
     assert_eq!(slow.await.expect("no panic"), Ok(secret()));
 }
