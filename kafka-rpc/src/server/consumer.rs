@@ -120,10 +120,10 @@ impl ConsumerThread {
         thread::Builder::new()
             .name("kafka-rpc-consumer".to_owned())
             .spawn(move || {
-                if let Err(error) = polling.run_to_its_end() {
+                polling.run_to_its_end(|error| {
                     consumer_errors::end(&worker, &error);
                     let _nobody_listens = failed.send(error);
-                }
+                });
                 let _nobody_waits = tell.send(());
             })
             .map_err(consumer_errors::no_thread)?;
@@ -163,22 +163,26 @@ struct Polling {
 }
 
 impl Polling {
-    /// Polls until it is told to stop, or cannot go on; then closes the consumer.
-    fn run_to_its_end(mut self) -> Result<(), Error> {
+    /// Polls until it is told to stop, or cannot go on, which it tells; then closes the consumer.
+    fn run_to_its_end(mut self, tell: impl FnOnce(Error)) {
         // Not before: it has the consumer too, which nobody would close where this thread could not be started.
-        self.commits
-            .start(Arc::clone(&self.consumer), Arc::clone(&self.worker))
-            .map_err(consumer_errors::no_thread)?;
-        let ended = caught("the thread of a consumer", || self.run());
-        if let Some(Err(_)) = ended {
-            // Its partitions are somebody else's, or will be, and no commit of its would count. Before it is closed: that can
-            // hang.
-            self.worker.lose(&self.worker.assigned());
-        } else {
-            // One whose thread has panicked is in its group still.
-            caught("what gives up the partitions of a consumer", || self.drain());
+        if let Err(error) = self.commits.start(Arc::clone(&self.consumer), Arc::clone(&self.worker)) {
+            return tell(consumer_errors::no_thread(error));
         }
         let worker = Arc::clone(&self.worker);
+        let ended = caught("the thread of a consumer", || self.run());
+        // One whose thread has panicked is in its group still.
+        if !matches!(ended, Some(Err(_))) {
+            caught("what gives up the partitions of a consumer", || self.drain());
+        }
+        let ended = ended.unwrap_or_else(|| {
+            let reason = "its thread panicked; the panic itself says where".to_owned();
+            Err(consumer_errors::cannot_go_on(&worker, reason))
+        });
+        // Before it is closed: that can hang.
+        if let Err(error) = ended {
+            tell(error);
+        }
         if !self.commits.close(LAST_COMMIT_ANSWERED_WITHIN) {
             caught("what hears of a consumer that stays open", || {
                 tracing::error!(
@@ -188,12 +192,6 @@ impl Polling {
             });
         }
         caught("what hears of a consumer that closes", || drop(self));
-        ended.unwrap_or_else(|| {
-            Err(consumer_errors::cannot_go_on(
-                &worker,
-                "its thread panicked; the panic itself says where".to_owned(),
-            ))
-        })
     }
 
     fn run(&mut self) -> Result<(), Error> {

@@ -71,7 +71,7 @@ pub(super) fn assign_once_more(
 
 /// Notes that a consumer has ended that was not told to.
 pub(super) fn end(worker: &Worker, error: &Error) {
-    // What it holds still where closing it has failed.
+    // What it has is somebody else's, or will be, and no commit of its would count.
     worker.lose(&worker.assigned());
     telemetry::consumer_ended(&worker.served.topic, &worker.served.group);
     // It may be the log that panicked.
