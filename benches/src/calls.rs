@@ -98,13 +98,16 @@ async fn one_table(
                     .with_context(|| format!("{} on {place}: {cell:?}", side.name().label()))?;
                 budget.took(began.elapsed(), window);
                 if sample.completed == 0 {
-                    bar.println(format!(
-                        "{} on {place}, {}, {} in flight: no call has ended within {:?}",
-                        side.name().label(),
-                        cell.payload.label(),
-                        cell.in_flight,
-                        load::FIRST_WITHIN
-                    ));
+                    // A bar that is not shown prints nothing.
+                    bar.suspend(|| {
+                        eprintln!(
+                            "{} on {place}, {}, {} in flight: no call has ended within {:?}",
+                            side.name().label(),
+                            cell.payload.label(),
+                            cell.in_flight,
+                            load::FIRST_WITHIN
+                        );
+                    });
                 }
                 runs.entry(side.name()).or_default().push(sample);
                 bar.inc(1);
