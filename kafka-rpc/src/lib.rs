@@ -71,6 +71,7 @@ pub mod fuzzing;
 mod handler;
 #[cfg(feature = "kafka")]
 mod kafka;
+mod mistakes;
 mod moment;
 #[cfg(feature = "kafka")]
 mod producer;

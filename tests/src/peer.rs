@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     ops::Range,
     thread,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use rdkafka::{
@@ -28,6 +28,16 @@ pub struct Record {
     pub headers: Vec<(String, Option<Vec<u8>>)>,
     /// The partition it goes to, or came from.
     pub partition: Option<i32>,
+}
+
+/// What a `deadline` says that is so many milliseconds from now, or was where that is negative.
+///
+/// # Panics
+///
+/// If the clock is at a time before 1970.
+pub fn millis_from_now(millis: i128) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970").as_millis();
+    (i128::try_from(now).expect("a clock before the year 10^28") + millis).to_string()
 }
 
 impl Record {

@@ -54,21 +54,25 @@ async fn a_commit_that_fails_is_tried_again_although_nothing_comes_after_it() {
     running.shutdown().await.expect("a clean shutdown");
 }
 
+/// Has the last two commits of a service fail so, of which the first may be the one before the last: the consumer may just have been
+/// about to commit when it was told to stop. Gives what is committed of its record, and what is told of as delivered again.
+async fn last_commits_that_fail(error: RDKafkaRespErr) -> (i64, u64) {
+    let (broker, cluster) = broker_of_orders(1);
+    let service = OrderService::default();
+    let running = at_work(&broker, &cluster, &service).await;
+    broker.request_errors(RDKafkaApiKey::OffsetCommit, &[error; 2]);
+    end_while_it_shuts_down(running, &service).await;
+    let redelivered = counted("kafka_rpc_redelivered_total", &[("topic", &cluster.name(TOPIC))]);
+    (cluster.committed_sum(GROUP, TOPIC, 1), redelivered)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_last_commit_is_tried_again_while_the_group_rebalances() {
     if !runs_here() {
         return;
     }
-    let (broker, cluster) = broker_of_orders(1);
-    let service = OrderService::default();
-    let running = at_work(&broker, &cluster, &service).await;
-    broker.request_errors(
-        RDKafkaApiKey::OffsetCommit,
-        &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS; 2],
-    );
-    end_while_it_shuts_down(running, &service).await;
-    assert_eq!(cluster.committed_sum(GROUP, TOPIC, 1), 1);
-    assert_eq!(counted("kafka_rpc_redelivered_total", &[("topic", &cluster.name(TOPIC))]), 0);
+    let ended = last_commits_that_fail(RDKafkaRespErr::RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS).await;
+    assert_eq!(ended, (1, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -76,15 +80,6 @@ async fn records_whose_last_commit_has_failed_are_counted_as_delivered_again() {
     if !runs_here() {
         return;
     }
-    let (broker, cluster) = broker_of_orders(1);
-    let service = OrderService::default();
-    let running = at_work(&broker, &cluster, &service).await;
-    // Two: the consumer may just have been about to commit when it was told to stop.
-    broker.request_errors(
-        RDKafkaApiKey::OffsetCommit,
-        &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID; 2],
-    );
-    end_while_it_shuts_down(running, &service).await;
-    assert_eq!(cluster.committed_sum(GROUP, TOPIC, 1), 0);
-    assert_eq!(counted("kafka_rpc_redelivered_total", &[("topic", &cluster.name(TOPIC))]), 1);
+    let ended = last_commits_that_fail(RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID).await;
+    assert_eq!(ended, (0, 1));
 }

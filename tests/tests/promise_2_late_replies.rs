@@ -1,13 +1,12 @@
 //! Promise 2, where replies come to nobody any more: alone in its process, since it looks at a gauge that others have too.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
 use tests::{
     Peer, Record,
     counted::{self, counted},
     eventually,
     mocked::{broker_with, runs_here, serving_on},
     orders::{OrderService, REPLIES, TOPIC, order, place},
+    peer::millis_from_now,
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -24,15 +23,13 @@ async fn replies_that_nobody_waits_for_any_more_hold_no_partition() {
     peer.send(TOPIC, &Record::new(place("b", 0)).key("b").partition(0)).await;
     eventually("it serves", || (!service.ended().is_empty()).then_some(())).await;
     // Longer than it takes to be held, and much less than librdkafka tries.
-    let deadline =
-        SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970") + Duration::from_secs(25);
+    let deadline = millis_from_now(25_000);
     let asks = Record::new(place("b", 1))
         .key("b")
         .partition(0)
-        .header("correlation-id", "c-1")
-        .header("reply-to", REPLIES)
+        .answered_to("c-1", REPLIES)
         .header("reply-partition", "1")
-        .header("deadline", deadline.as_millis().to_string());
+        .header("deadline", deadline);
     peer.send(TOPIC, &asks).await;
     let held = || counted("kafka_rpc_partitions_held", &[("topic", TOPIC)]);
     eventually("its partition is held", || (held() == 1).then_some(())).await;

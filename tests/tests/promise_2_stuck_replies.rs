@@ -1,7 +1,7 @@
 //! Promise 2, where replies to one partition do not arrive and their callers wait for a while only: alone in its process, since it
 //! looks at counters that others have too.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use tests::{
@@ -10,21 +10,20 @@ use tests::{
     eventually,
     mocked::{broker_with, runs_here, serving_on},
     orders::{OrderService, REPLIES, TOPIC, order, place},
+    peer::millis_from_now,
 };
 
 /// More than handlers run at once.
 const CALLS: u64 = 300;
 
-/// Asks for replies on the partition without a leader, each with a key of its own, and waits for them for so long.
-async fn ask(peer: &Peer, account: &str, wait: Duration) {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
-    let deadline = (now + wait).as_millis().to_string();
+/// Asks for replies on the partition without a leader, each with a key of its own, and waits for them for so many milliseconds.
+async fn ask(peer: &Peer, account: &str, wait: i128) {
+    let deadline = millis_from_now(wait);
     let asked = (0..CALLS).map(|number| {
         let asks = Record::new(place(account, number))
             .key(format!("{account}-{number}"))
             .partition(0)
-            .header("correlation-id", format!("{account}-{number}"))
-            .header("reply-to", REPLIES)
+            .answered_to(&format!("{account}-{number}"), REPLIES)
             .header("reply-partition", "1")
             .header("deadline", deadline.clone());
         async move { peer.send(TOPIC, &asks).await }
@@ -45,11 +44,11 @@ async fn replies_that_do_not_arrive_take_no_places_from_others_although_their_ca
     let peer = Peer::new(&broker.bootstrap_servers());
 
     // Nobody knows yet that they do not arrive.
-    ask(&peer, "first", Duration::from_secs(5)).await;
+    ask(&peer, "first", 5_000).await;
     let expired = || counted("kafka_rpc_records_total", &[("topic", TOPIC), ("outcome", "expired")]);
     eventually("nobody waits for them any more", || (expired() >= CALLS).then_some(())).await;
 
-    ask(&peer, "second", Duration::from_mins(1)).await;
+    ask(&peer, "second", 60_000).await;
     let of_second =
         || (0..CALLS).filter(|number| service.ended().contains(&order("second", *number))).count();
     eventually("some of the next are handled", || (of_second() > 0).then_some(())).await;

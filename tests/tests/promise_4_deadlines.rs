@@ -1,6 +1,6 @@
 //! Promise 4: nobody works for a caller who has gone.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use kafka_rpc::{CallError, Client, Deadline, Progress, RpcError, kafka_handler};
 use tests::{
@@ -9,13 +9,9 @@ use tests::{
     counted::{self, counted},
     eventually,
     orders::{GROUP, OrderService, Orders, OrdersClient, REPLIES, TOPIC, order, place},
+    peer::millis_from_now,
 };
 use tokio::sync::mpsc;
-
-fn millis_from_now(millis: i128) -> String {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970").as_millis();
-    (i128::try_from(now).expect("a clock before the year 10^28") + millis).to_string()
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_expired_request_is_dropped_before_its_handler_starts() {

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex, OnceLock, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
@@ -89,19 +89,23 @@ impl Events {
 
     /// What a broker or the network has just said.
     pub(super) fn trouble(&self) -> Option<String> {
-        let trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
-        trouble.as_ref().filter(|(_, at)| at.elapsed() < TROUBLE_LASTS).map(|(said, _)| said.clone())
+        self.last_trouble()
+            .as_ref()
+            .filter(|(_, at)| at.elapsed() < TROUBLE_LASTS)
+            .map(|(said, _)| said.clone())
     }
 
     /// Whether a broker or the network has said something since then.
     pub(super) fn has_had_trouble_since(&self, moment: Instant) -> bool {
-        let trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
-        trouble.as_ref().is_some_and(|(_, at)| *at >= moment)
+        self.last_trouble().as_ref().is_some_and(|(_, at)| *at >= moment)
     }
 
     fn note_trouble(&self, said: &str) {
-        let trouble = Some((said.to_owned(), Instant::now()));
-        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
+        *self.last_trouble() = Some((said.to_owned(), Instant::now()));
+    }
+
+    fn last_trouble(&self) -> MutexGuard<'_, Option<(String, Instant)>> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Tells that no broker can be reached, and why.

@@ -1,14 +1,13 @@
 //! Registrations merged into subscriptions with their dispatch tables, and everything that is wrong with them.
 
 use std::{
-    any::TypeId,
     collections::{BTreeMap, BTreeSet, HashMap, btree_map, hash_map},
     sync::Arc,
     time::Duration,
 };
 
 use super::{
-    builder::Groups,
+    builder::{Groups, Provisions},
     names::{self, Names},
     sources,
 };
@@ -62,7 +61,7 @@ pub(super) fn assemble(
     registered: Vec<Handlers>,
     dead_letters: &DeadLetters,
     names: Names<'_>,
-    provided: &HashMap<TypeId, (&'static str, Vec<Location>)>,
+    provided: &Provisions,
     drain_timeout: Duration,
     problems: &mut Vec<Problem>,
 ) -> Vec<Served> {
@@ -289,7 +288,7 @@ struct MissingStates {
 }
 
 impl MissingStates {
-    fn look(&mut self, handler: &Handler, provided: &HashMap<TypeId, (&'static str, Vec<Location>)>) {
+    fn look(&mut self, handler: &Handler, provided: &Provisions) {
         let mut requirements = Requirements::default();
         (handler.requires)(&mut requirements);
         for (id, name) in requirements.types {

@@ -40,8 +40,7 @@ use crate::{
 pub struct RuntimeBuilder {
     config: Option<Config>,
     states: States,
-    /// By its type, the name of that and where it was provided, each time.
-    provided: HashMap<TypeId, (&'static str, Vec<Location>)>,
+    provided: Provisions,
     deferred: Vec<Deferred>,
     explicit: Vec<Handlers>,
     without_registry: bool,
@@ -230,6 +229,9 @@ impl RuntimeBuilder {
         })
     }
 }
+
+/// What was provided: by its type, the name of that and where, each time.
+pub(super) type Provisions = HashMap<TypeId, (&'static str, Vec<Location>)>;
 
 /// The groups that are served, as the attributes name them.
 pub(super) struct Groups {
