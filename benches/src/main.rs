@@ -5,7 +5,7 @@
 //! - [`kafka`], [`proxied`], [`proxy`]: the Kafka that is measured on, near or far
 //! - [`contract`]: what both sides say to each other
 //! - [`raw`], [`framework`], [`side`]: the sides
-//! - [`load`], [`mod@measure`]: the load, and what it has cost
+//! - [`load`], [`mod@measure`], [`allocated`]: the load, and what it has cost
 //! - [`calls`]: calls and events over the table
 //! - [`consuming`]: events, consumed
 //! - [`memory`]: resident memory over a long run
@@ -13,6 +13,7 @@
 //! - [`replies`], [`caller`], [`traffic`]: what many instances read of each other's replies
 //! - [`report`], [`plot`]: what was seen
 
+mod allocated;
 mod args;
 mod caller;
 mod calls;

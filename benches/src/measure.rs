@@ -1,36 +1,23 @@
 //! What one run of one side has cost.
 
-use std::{
-    alloc::System,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use cpu_time::ProcessTime;
 use hdrhistogram::Histogram;
-use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 
-/// Counts what Rust code allocates. librdkafka's own memory comes from C and is not in it, on either side.
-#[global_allocator]
-static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+use crate::allocated::Allocated;
 
 /// What the process has used up to a moment.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Used {
     at: Instant,
     cpu: ProcessTime,
-    allocations: usize,
-    bytes: usize,
+    allocated: Allocated,
 }
 
 impl Used {
     pub(crate) fn now() -> Self {
-        let allocated = ALLOCATOR.stats();
-        Self {
-            at: Instant::now(),
-            cpu: ProcessTime::now(),
-            allocations: allocated.allocations + allocated.reallocations,
-            bytes: allocated.bytes_allocated,
-        }
+        Self { at: Instant::now(), cpu: ProcessTime::now(), allocated: Allocated::now() }
     }
 
     pub(crate) fn elapsed(&self) -> Duration {
@@ -55,15 +42,15 @@ pub(crate) struct Sample {
 impl Sample {
     /// The run between two moments.
     pub(crate) fn between(from: &Used, to: &Used, completed: u64) -> anyhow::Result<Self> {
-        let per_call = |sum: usize| as_float(sum as u64) / as_float(completed);
+        let allocated = to.allocated.since(from.allocated);
         Ok(Self {
             latencies: latencies()?,
             completed,
             errors: 0,
             seconds: to.at.duration_since(from.at).as_secs_f64(),
             cpu_micros_per_call: to.cpu.duration_since(from.cpu).as_secs_f64() * 1e6 / as_float(completed),
-            allocations_per_call: per_call(to.allocations.wrapping_sub(from.allocations)),
-            bytes_per_call: per_call(to.bytes.wrapping_sub(from.bytes)),
+            allocations_per_call: as_float(allocated.times) / as_float(completed),
+            bytes_per_call: as_float(allocated.bytes) / as_float(completed),
         })
     }
 
