@@ -3,7 +3,7 @@
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     ptr,
-    sync::{Mutex, PoisonError},
+    sync::Mutex,
 };
 
 use rdkafka::{
@@ -13,7 +13,7 @@ use rdkafka::{
     message::{BorrowedMessage, Headers as _},
 };
 
-use crate::{Config, Error, properties, wire::received::UnreadableHeaders};
+use crate::{Config, Error, properties, unpoisoned::Unpoisoned as _, wire::received::UnreadableHeaders};
 
 /// The properties of any client: who we are and how we talk to brokers.
 pub(crate) fn client_config(config: &Config) -> ClientConfig {
@@ -75,11 +75,11 @@ pub(crate) struct LastReason(Mutex<String>);
 
 impl LastReason {
     pub(crate) fn set(&self, reason: &str) {
-        reason.clone_into(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        reason.clone_into(&mut self.0.lock().unpoisoned());
     }
 
     pub(crate) fn get(&self) -> String {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.lock().unpoisoned().clone()
     }
 }
 

@@ -87,6 +87,7 @@ pub mod testing;
 #[cfg(feature = "kafka")]
 mod topics;
 mod tuning;
+mod unpoisoned;
 mod wire;
 
 pub use bytes::Bytes;

@@ -2,9 +2,11 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, PoisonError},
+    sync::Mutex,
     time::{Duration, Instant},
 };
+
+use crate::unpoisoned::Unpoisoned as _;
 
 /// How soon what lasts is told again. Every client of a process hears of a broker that is away about once a second.
 const AGAIN_AFTER: Duration = Duration::from_secs(30);
@@ -20,7 +22,7 @@ impl Repeats {
     }
 
     fn is_news_at(&self, what: &str, now: Instant) -> bool {
-        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut told = self.0.lock().unpoisoned();
         if told.get(what).is_some_and(|at| now.saturating_duration_since(*at) < AGAIN_AFTER) {
             return false;
         }
@@ -30,7 +32,7 @@ impl Repeats {
 
     /// It is over: the next is news.
     pub(crate) fn over(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.0.lock().unpoisoned().clear();
     }
 }
 

@@ -20,7 +20,7 @@ use tracing_subscriber::{
 };
 
 /// How the line of the record's task begins. That of the consumer thread, which a panic ends, has this in its middle.
-const UNDELIVERED: &str = "what a record leads to cannot be delivered";
+const UNDELIVERED: &str = "a reply, retry or dead letter cannot be delivered";
 
 /// Keeps what is said, and panics at a letter that cannot be delivered: as a log does that writes to a pipe which nobody reads.
 #[derive(Clone, Default)]
@@ -69,6 +69,6 @@ async fn a_record_in_whose_failure_the_log_panics_twice_is_read_again_with_what_
     eventually("both are final", || (cluster.committed_sum(GROUP, TOPIC, 1) == 2).then_some(())).await;
     assert!(service.ended().contains(&order("b", 1)));
     assert_eq!(log.count(UNDELIVERED), 2);
-    assert_eq!(log.count("what was not finished from here on is read again"), 1);
+    assert_eq!(log.count("sought back"), 1);
     running.shutdown().await.expect("a clean shutdown");
 }

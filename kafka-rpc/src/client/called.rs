@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, OnceLock, PoisonError, RwLock},
+    sync::{Arc, OnceLock, RwLock},
 };
 
 use super::turnstile::Turnstile;
@@ -10,6 +10,7 @@ use crate::{
     CallError,
     rename::{Rename, renamed},
     telemetry::CallMetrics,
+    unpoisoned::Unpoisoned as _,
 };
 
 /// A topic that is called, or that is answered on.
@@ -39,12 +40,12 @@ impl TopicNames {
     }
 
     pub(super) fn called(&self, contract: &str) -> Arc<CalledTopic> {
-        if let Some(known) = self.known.read().unwrap_or_else(PoisonError::into_inner).get(contract) {
+        if let Some(known) = self.known.read().unpoisoned().get(contract) {
             return Arc::clone(known);
         }
         let name = renamed(self.rename.as_ref(), contract);
         let topic = Arc::new(CalledTopic { name, metrics: OnceLock::new(), turnstile: Turnstile::new() });
-        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known.write().unpoisoned();
         Arc::clone(known.entry(contract.to_owned()).or_insert(topic))
     }
 }

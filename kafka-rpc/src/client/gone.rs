@@ -1,10 +1,6 @@
 //! The reply topics that librdkafka says are gone.
 
-use std::{
-    collections::BTreeSet,
-    mem,
-    sync::{Mutex, PoisonError},
-};
+use std::{collections::BTreeSet, mem, sync::Mutex};
 
 use rdkafka::{
     ClientContext,
@@ -12,7 +8,7 @@ use rdkafka::{
     error::{KafkaError, RDKafkaErrorCode},
 };
 
-use crate::kafka::LastReason;
+use crate::{kafka::LastReason, unpoisoned::Unpoisoned as _};
 
 /// Hears of them, beside the `poll` of the consumer: that says an error, and not of which topic.
 #[derive(Debug, Default)]
@@ -24,12 +20,12 @@ pub(super) struct Gone {
 impl Gone {
     /// Those that were named since the last time.
     pub(super) fn take(&self) -> BTreeSet<String> {
-        mem::take(&mut self.topics.lock().unwrap_or_else(PoisonError::into_inner))
+        mem::take(&mut self.topics.lock().unpoisoned())
     }
 
     /// Notes one.
     pub(super) fn add(&self, topic: String) {
-        self.topics.lock().unwrap_or_else(PoisonError::into_inner).insert(topic);
+        self.topics.lock().unpoisoned().insert(topic);
     }
 }
 

@@ -5,7 +5,7 @@ use std::{
     future::Future,
     pin::Pin,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicU8, Ordering},
     },
     task::{Context, Poll},
@@ -14,7 +14,7 @@ use std::{
 use tokio::sync::{Notify, oneshot};
 use uuid::Uuid;
 
-use crate::{CallError, Progress, telemetry, wire::Incoming};
+use crate::{CallError, Progress, telemetry, unpoisoned::Unpoisoned as _, wire::Incoming};
 
 /// A reply, or why there will be none. It is read by the caller, not by the reply thread.
 pub(crate) type Answer = Result<Incoming, Ended>;
@@ -236,7 +236,7 @@ impl Pending {
     }
 
     fn lock(&self) -> MutexGuard<'_, Calls> {
-        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+        self.calls.lock().unpoisoned()
     }
 }
 

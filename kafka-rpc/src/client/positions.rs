@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
 
@@ -13,7 +13,7 @@ use rdkafka::{
 };
 
 use super::gone::Gone;
-use crate::{ReplyReading, kafka, producer::Producer};
+use crate::{ReplyReading, kafka, producer::Producer, unpoisoned::Unpoisoned as _};
 
 /// How long one question to the cluster may take before it is asked again.
 const ASK_FOR: Duration = Duration::from_secs(5);
@@ -175,11 +175,11 @@ impl Positions {
     }
 
     fn lock_read(&self) -> MutexGuard<'_, HashMap<(Arc<str>, i32), Reading>> {
-        self.read.lock().unwrap_or_else(PoisonError::into_inner)
+        self.read.lock().unpoisoned()
     }
 
     fn lock_consumer(&self) -> MutexGuard<'_, Option<Arc<BaseConsumer<Gone>>>> {
-        self.consumer.lock().unwrap_or_else(PoisonError::into_inner)
+        self.consumer.lock().unpoisoned()
     }
 }
 

@@ -6,7 +6,7 @@
 use std::{
     collections::HashMap,
     panic::AssertUnwindSafe,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
     thread,
     time::{Duration, Instant},
 };
@@ -43,6 +43,7 @@ use crate::{
     producer::Producer,
     repeats::Repeats,
     telemetry,
+    unpoisoned::Unpoisoned as _,
     wire::{Incoming, ReplyTo, dialect},
 };
 
@@ -209,7 +210,7 @@ impl Replies {
     }
 
     fn lock_routes(&self) -> MutexGuard<'_, HashMap<Arc<str>, Routing>> {
-        self.routes.lock().unwrap_or_else(PoisonError::into_inner)
+        self.routes.lock().unpoisoned()
     }
 
     /// Begins to read a topic at its end. Waits for brokers that do not answer, until the reading ends.
@@ -220,7 +221,7 @@ impl Replies {
             let positioned = task::spawn_blocking(move || positions.assign_at_end(&asked)).await;
             match positioned.unwrap_or_else(|ended| Err(Unpositioned::Unreachable(ended.to_string()))) {
                 Ok(partition) => {
-                    caught("what hears of a reply topic", || {
+                    caught("logging a reply topic", || {
                         tracing::info!(
                             %topic, ?partition, elapsed = ?began.elapsed(), "replies are read from now on"
                         );
@@ -316,7 +317,7 @@ impl Replies {
                 Some(Err(error)) => {
                     // Before the log, which may panic.
                     self.let_go_of(consumer.context());
-                    goes_on_after(&error, &repeats, &consumer.context().last_reason.get());
+                    report(&error, &repeats, &consumer.context().last_reason.get());
                 }
             });
         }
@@ -339,7 +340,8 @@ fn take_reply(message: &BorrowedMessage<'_>, copier: &mut Copier, pending: &Pend
     waiting.answer(Ok(Incoming { value, headers }));
 }
 
-fn goes_on_after(error: &KafkaError, repeats: &Repeats, reason: &str) {
+/// Counts and logs an error after which replies are read on.
+fn report(error: &KafkaError, repeats: &Repeats, reason: &str) {
     if error.rdkafka_error_code() == Some(RDKafkaErrorCode::GroupAuthorizationFailed) {
         // librdkafka looks for the coordinator of any group, and this one is never joined: replies are read all the same.
         tracing::debug!(%error, "the group of the reply consumer may not be described, and need not");
@@ -347,10 +349,10 @@ fn goes_on_after(error: &KafkaError, repeats: &Repeats, reason: &str) {
     }
     telemetry::reading_replies_failed(&kafka::code_of(error));
     if !repeats.is_news(&kafka::kind_of(error, reason)) {
-        tracing::debug!(%error, reason, "reading replies goes on after an error, as told before");
+        tracing::debug!(%error, reason, "reply consumer error, reported before; replies are read on");
     } else if kafka::is_unauthorized(error) {
         tracing::error!(%error, reason, "replies are not read: this client lacks the right to read their topic");
     } else {
-        tracing::warn!(%error, reason, "reading replies goes on after an error");
+        tracing::warn!(%error, reason, "reply consumer error; replies are read on");
     }
 }

@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::Instant,
 };
 
@@ -15,6 +15,7 @@ use crate::{
     CallError, RpcError,
     config::CALL_TIMEOUT,
     handler::registry::wire_name,
+    unpoisoned::Unpoisoned as _,
     wire::{Encoded, codec},
 };
 
@@ -138,7 +139,7 @@ impl Stub {
 
     /// The commands that were called and notified, in order; an empty name is a record without a command.
     pub fn calls(&self) -> Vec<String> {
-        self.calls.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.calls.lock().unpoisoned().clone()
     }
 
     /// That of its topic before that of any.
@@ -150,7 +151,7 @@ impl Stub {
 
     fn take(&self, outgoing: &Outgoing) -> Result<Bytes, CallError> {
         let name = command_of(outgoing);
-        self.calls.lock().unwrap_or_else(PoisonError::into_inner).push(name.to_owned());
+        self.calls.lock().unpoisoned().push(name.to_owned());
         match self.answer_to(outgoing) {
             Some(answer) => answer(&outgoing.payload),
             None => Err(CallError::Undeliverable {

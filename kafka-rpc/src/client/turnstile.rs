@@ -7,7 +7,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
     task::Poll,
@@ -18,6 +18,8 @@ use futures_util::{
     poll,
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::unpoisoned::Unpoisoned as _;
 
 /// The line before a topic.
 #[derive(Debug)]
@@ -70,7 +72,7 @@ impl Turnstile {
     }
 
     fn line_up(self: Arc<Self>) -> Place {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.waiting.lock().unpoisoned();
         *waiting += 1;
         self.open.store(false, Ordering::Release);
         drop(waiting);
@@ -80,7 +82,7 @@ impl Turnstile {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut waiting = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.0.waiting.lock().unpoisoned();
         *waiting -= 1;
         self.0.open.store(*waiting == 0, Ordering::Release);
     }

@@ -2,13 +2,15 @@
 
 use std::{
     collections::HashSet,
-    sync::{Arc, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use rdkafka::{error::KafkaResult, producer::Producer as _};
 
 use super::{Producer, batches::Batches, topic::Topic};
+
+use crate::unpoisoned::Unpoisoned as _;
 
 /// How long one question to the cluster may take.
 pub(super) const ASK_FOR: Duration = Duration::from_secs(5);
@@ -44,7 +46,7 @@ impl Producer {
 
     /// Asks any broker for little: it answers, whatever it says. Blocks.
     pub(super) fn ask_anything(&self, within: Duration) -> KafkaResult<()> {
-        let topic = self.topics.read().unwrap_or_else(PoisonError::into_inner).keys().next().map(Arc::clone);
+        let topic = self.topics.read().unpoisoned().keys().next().map(Arc::clone);
         self.single.handle().client().fetch_metadata(topic.as_deref(), within).map(drop)
     }
 

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
@@ -20,7 +20,7 @@ use super::{
     refusal::{DeliveryError, OnDelivery},
     topic::Topic,
 };
-use crate::{caught::caught, kafka, repeats::Repeats};
+use crate::{caught::caught, kafka, repeats::Repeats, unpoisoned::Unpoisoned as _};
 
 /// How soon an error is told once more that is the same.
 const TOLD_AGAIN_WITHIN: Duration = Duration::from_millis(100);
@@ -83,7 +83,7 @@ impl Events {
             && self.are_brokers_lost.swap(false, Ordering::Relaxed)
         {
             self.repeats.over();
-            caught("what hears of brokers that are back", || tracing::info!("brokers can be reached again"));
+            caught("logging that brokers are back", || tracing::info!("brokers can be reached again"));
         }
     }
 
@@ -105,7 +105,7 @@ impl Events {
     }
 
     fn last_trouble(&self) -> MutexGuard<'_, Option<(String, Instant)>> {
-        self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
+        self.trouble.lock().unpoisoned()
     }
 
     /// Tells that no broker can be reached, and why.
@@ -150,7 +150,7 @@ impl Deliveries {
     /// Whether this has just been told: rust-rdkafka's `BaseProducer` hears of an error from its client, and tells it once
     /// more.
     fn is_told_again(&self, reason: &str) -> bool {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = self.last.lock().unpoisoned();
         if last.as_ref().is_some_and(|(told, at)| told == reason && at.elapsed() < TOLD_AGAIN_WITHIN) {
             return true;
         }
@@ -198,9 +198,9 @@ impl ProducerContext for Deliveries {
             Err((error, _)) => Err(DeliveryError::from_kafka(error).caused_by(error, self.events.trouble())),
         };
         // Here and not around the poll alone: the deliveries behind it would not be told.
-        caught("what hears of a delivery", || told(delivered));
+        caught("the callback of a delivery", || told(delivered));
         if let Some((topic, partition)) = chosen {
-            caught("what follows a delivery", || topic.arrived(partition, result.is_ok()));
+            caught("what is sent after a delivery", || topic.arrived(partition, result.is_ok()));
         }
         // librdkafka counts a record until all that are told of with it have been, so this is for those before. For the last
         // of all, whoever polls tells once more.

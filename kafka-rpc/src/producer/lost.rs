@@ -29,7 +29,7 @@ impl Producer {
             let Some(producer) = producer.upgrade() else { return };
             let told = Arc::clone(&told);
             let asking = move || {
-                caught("who asks for brokers", || {
+                caught("looking for brokers", || {
                     if producer.can_reach_a_broker() {
                         tracing::debug!("all connections to brokers were lost, and one was made again");
                     } else {

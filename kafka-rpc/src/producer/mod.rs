@@ -34,7 +34,7 @@ mod topic;
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, RwLock},
     thread,
     time::{Duration, Instant},
 };
@@ -59,6 +59,7 @@ use self::{
 };
 use crate::{
     Config, Error, Headers,
+    unpoisoned::Unpoisoned as _,
     wire::{OutgoingRecord, Placement},
 };
 
@@ -201,7 +202,7 @@ impl Producer {
         let mut learned = HashSet::new();
         loop {
             // The lock under which topics are added: whoever adds one later finds this producer, and has it learn of it.
-            let topics = self.topics.write().unwrap_or_else(PoisonError::into_inner);
+            let topics = self.topics.write().unpoisoned();
             let unknown = topics.keys().find(|topic| !learned.contains(*topic)).map(Arc::clone);
             let left = until.saturating_duration_since(Instant::now());
             let Some(topic) = unknown.filter(|_| !left.is_zero()) else {
@@ -246,10 +247,10 @@ impl Producer {
 
     /// A topic that is written to.
     fn topic(self: &Arc<Self>, name: &Arc<str>) -> Arc<Topic> {
-        if let Some(known) = self.topics.read().unwrap_or_else(PoisonError::into_inner).get(name) {
+        if let Some(known) = self.topics.read().unpoisoned().get(name) {
             return Arc::clone(known);
         }
-        let mut topics = self.topics.write().unwrap_or_else(PoisonError::into_inner);
+        let mut topics = self.topics.write().unpoisoned();
         let topic = topics.entry(Arc::clone(name)).or_insert_with(|| {
             let topic = Arc::new(Topic::new(Arc::clone(name), self));
             self.runtime.spawn(Arc::clone(&topic).send_when_due());
@@ -263,8 +264,7 @@ impl Producer {
         let until = Instant::now() + within;
         let unsent =
             |reason| Error::Kafka { action: format!("records were left unsent after {within:?}"), reason };
-        let topics: Vec<_> =
-            self.topics.read().unwrap_or_else(PoisonError::into_inner).values().map(Arc::clone).collect();
+        let topics: Vec<_> = self.topics.read().unpoisoned().values().map(Arc::clone).collect();
         loop {
             for topic in &topics {
                 self.send_by_key(topic.take_all());
@@ -303,7 +303,7 @@ impl Producer {
 
 impl Drop for Producer {
     fn drop(&mut self) {
-        for topic in self.topics.get_mut().unwrap_or_else(PoisonError::into_inner).values() {
+        for topic in self.topics.get_mut().unpoisoned().values() {
             topic.end();
         }
     }

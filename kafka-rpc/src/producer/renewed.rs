@@ -3,7 +3,7 @@
 
 use std::{
     mem,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, RwLock},
     thread,
     time::{Duration, Instant},
 };
@@ -23,7 +23,7 @@ use super::{
     events::{Events, InFlight},
     handle::Handle,
 };
-use crate::{Error, caught::caught, telemetry};
+use crate::{Error, caught::caught, telemetry, unpoisoned::Unpoisoned as _};
 
 /// For how long one that has met a fatal error may still hear of what is on its way.
 const HEARS_FOR: Duration = Duration::from_secs(10);
@@ -72,7 +72,7 @@ impl Renewed {
 
     /// The producer as it is now.
     pub(super) fn handle(&self) -> Arc<Handle> {
-        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner).handle)
+        Arc::clone(&self.current.read().unpoisoned().handle)
     }
 
     /// The partitions of a topic with their leaders, asked of the cluster; none if there is no such topic. Blocks.
@@ -137,7 +137,7 @@ impl Renewed {
 
     /// Makes a producer in place of one that has met a fatal error; false where it is too soon for that.
     fn replace(&self, fatal: &Arc<Handle>) -> Result<bool, Error> {
-        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        let mut current = self.current.write().unpoisoned();
         // Many may meet the error at once; the first replaces it.
         if !Arc::ptr_eq(&current.handle, fatal) {
             return Ok(true);
@@ -150,7 +150,7 @@ impl Renewed {
         drop(current);
         telemetry::producer_replaced(self.purpose.name());
         // Caught, since what is to be sent through the new one is in the caller's hands.
-        caught("what hears of a producer's fatal error", || {
+        caught("logging a fatal error of a producer", || {
             tracing::error!(
                 purpose = %self.purpose, error = ?old.client().fatal_error(),
                 "a producer met a fatal error, and was made anew"

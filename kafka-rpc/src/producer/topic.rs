@@ -1,7 +1,7 @@
 //! A topic that is written to: its partitions, and the records that wait for one of them.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, Mutex, MutexGuard, Weak},
     time::{Duration, Instant},
 };
 
@@ -14,7 +14,7 @@ use super::{
     gather::{Batch, Gather},
     refusal::{OnDelivery, QueueError},
 };
-use crate::wire::OutgoingRecord;
+use crate::{unpoisoned::Unpoisoned as _, wire::OutgoingRecord};
 
 /// How long the partitions of a topic are believed before they are asked for again.
 const BELIEVED_FOR: Duration = Duration::from_secs(30);
@@ -76,7 +76,7 @@ impl Topic {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unpoisoned()
     }
 
     /// Notes the partitions that have a leader.

@@ -1,7 +1,7 @@
 //! What becomes of what was taken of a partition: it is committed, or drained or left when the partition goes.
 
 use std::{
-    sync::{Arc, PoisonError, atomic::Ordering},
+    sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
 
@@ -9,7 +9,7 @@ use super::{
     watermarks::Watermark,
     worker::{State, Worker},
 };
-use crate::{caught::caught, moment};
+use crate::{caught::caught, moment, unpoisoned::Unpoisoned as _};
 
 /// How often it is looked, while partitions are drained, whether handlers hold up what was taken with them.
 const DRAIN_LOOKS_EVERY: Duration = Duration::from_millis(50);
@@ -34,7 +34,7 @@ impl Worker {
         let until = moment::after(Instant::now(), within);
         let mut looked_at = None;
         let mut state = self.state();
-        state.partitions.give_up(partitions);
+        state.partitions.stop_starting(partitions);
         loop {
             let now = Instant::now();
             if looked_at.is_none_or(|looked_at| now.saturating_duration_since(looked_at) >= DRAIN_LOOKS_EVERY)
@@ -42,8 +42,8 @@ impl Worker {
                 looked_at = Some(now);
                 drop(state);
                 // Nobody else looks while this waits, and it is for such a handler, or such a reply, that it does.
-                caught("what hears of slow handlers", || self.report_slow());
-                caught("what hears of slow replies", || self.see_to_slow_replies());
+                caught("reporting slow handlers", || self.report_slow());
+                caught("handling slow replies", || self.see_to_slow_replies());
                 state = self.state();
                 self.look_while_draining(&mut state, partitions);
             }
@@ -54,7 +54,7 @@ impl Worker {
                 return (state.partitions.due_commits_of(partitions), running);
             }
             let waited = self.ended.wait_timeout(state, left.min(DRAIN_LOOKS_EVERY));
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            state = waited.unpoisoned().0;
         }
     }
 

@@ -29,7 +29,7 @@ impl Bounds {
 /// Why a partition takes no more records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Because {
-    /// What a record leads to cannot be delivered.
+    /// A reply, retry or dead letter cannot be delivered.
     Held,
     Uncommitted,
     Bytes,
@@ -38,11 +38,9 @@ pub(crate) enum Because {
 impl fmt::Display for Because {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Held => "what a record leads to cannot be delivered",
+            Self::Held => "a reply, retry or dead letter cannot be delivered",
             Self::Uncommitted => "as many records lie behind an unfinished one as may (`max_uncommitted`)",
-            Self::Bytes => {
-                "what is taken and not finished takes as much memory as it may (`max_buffered_bytes`)"
-            }
+            Self::Bytes => "unfinished records take as much memory as they may (`max_buffered_bytes`)",
         })
     }
 }

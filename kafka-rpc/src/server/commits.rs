@@ -5,7 +5,7 @@
 //! long as it has something to commit. And what became of an asynchronous one it does not tell.
 
 use std::{
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Condvar, Mutex, MutexGuard},
     thread,
     time::{Duration, Instant},
 };
@@ -17,7 +17,7 @@ use rdkafka::{
 };
 
 use super::{watermarks::Watermark, worker::Worker};
-use crate::{caught::caught, moment};
+use crate::{caught::caught, moment, unpoisoned::Unpoisoned as _};
 
 /// After how long a commit that has failed is followed by another.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
@@ -169,7 +169,7 @@ impl Commits {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unpoisoned()
     }
 
     fn wait_until(
@@ -179,7 +179,7 @@ impl Commits {
     ) -> Result<MutexGuard<'_, State>, String> {
         let left = until.saturating_duration_since(Instant::now());
         let waited = self.changed.wait_timeout_while(self.lock(), left, |state| !is_so(state));
-        let (state, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+        let (state, timeout) = waited.unpoisoned();
         if timeout.timed_out() && !is_so(&state) {
             return Err("the group's coordinator does not answer".to_owned());
         }
@@ -189,7 +189,7 @@ impl Commits {
     /// Waits for what is to be committed; `None` where nothing will be.
     fn next(&self) -> Option<Vec<Watermark>> {
         let waited = self.changed.wait_while(self.lock(), |state| state.asked.is_none() && !state.is_closed);
-        let mut state = waited.unwrap_or_else(PoisonError::into_inner);
+        let mut state = waited.unpoisoned();
         let asked = state.asked.take()?;
         state.is_under_way = true;
         Some(asked)

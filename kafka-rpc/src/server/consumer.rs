@@ -25,6 +25,7 @@ use super::{
     pack::Place,
     packing::Packing,
     pausing::Paused,
+    reassign,
     rebalance::Rebalances,
     worker::Worker,
 };
@@ -56,9 +57,6 @@ const SEEK_FOR: Duration = Duration::from_secs(1);
 
 /// After how long that is.
 const GO_BACK_AGAIN_AFTER: Duration = Duration::from_secs(1);
-
-/// How long no partition may have come or gone before it is asked once more up to where they are committed.
-const ASK_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// Makes a consumer a static member of its group, which may be away for a while without a rebalance.
 const INSTANCE_ID: &str = "group.instance.id";
@@ -121,7 +119,7 @@ impl ConsumerThread {
             .name("kafka-rpc-consumer".to_owned())
             .spawn(move || {
                 polling.run_to_its_end(|error| {
-                    consumer_errors::end(&worker, &error);
+                    consumer_errors::lose_and_report(&worker, &error);
                     let _nobody_listens = failed.send(error);
                 });
                 let _nobody_waits = tell.send(());
@@ -173,7 +171,7 @@ impl Polling {
         let ended = caught("the thread of a consumer", || self.run());
         // One whose thread has panicked is in its group still.
         if !matches!(ended, Some(Err(_))) {
-            caught("what gives up the partitions of a consumer", || self.drain());
+            caught("releasing the partitions of a consumer", || self.drain());
         }
         let ended = ended.unwrap_or_else(|| {
             let reason = "its thread panicked; the panic itself says where".to_owned();
@@ -184,20 +182,22 @@ impl Polling {
             tell(error);
         }
         if !self.commits.close(LAST_COMMIT_ANSWERED_WITHIN) {
-            caught("what hears of a consumer that stays open", || {
+            caught("logging a commit that is not answered", || {
                 tracing::error!(
                     topic = %worker.source, group = %worker.served.group,
                     "the group's coordinator does not answer a commit; the consumer does not leave the group before it does"
                 );
             });
         }
-        caught("what hears of a consumer that closes", || drop(self));
+        caught("closing a consumer", || drop(self));
     }
 
     fn run(&mut self) -> Result<(), Error> {
         while self.stopped_at.get().is_none() {
-            let is_drained = self.take_what_is_there()?;
-            self.ask_again_for_offsets(is_drained);
+            let queue_is_empty = self.take_what_is_there()?;
+            if queue_is_empty {
+                reassign::fetch_offsets_that_lack(&self.consumer, &self.worker);
+            }
             self.worker.start_a_runner_if_wanted();
             self.flow();
             self.commit_if_due();
@@ -207,16 +207,16 @@ impl Polling {
         Ok(())
     }
 
-    /// Waits for a record, and takes it and those that have come with it; whether there are no more.
+    /// Waits for a record, and takes it and those that have come with it; whether a poll found no more.
     fn take_what_is_there(&mut self) -> Result<bool, Error> {
-        let mut is_drained = false;
+        let mut queue_is_empty = false;
         let mut wait = POLL_FOR;
         let Room { records, bytes: most_bytes } = self.worker.room();
         let mut bytes = 0;
         for _ in 0..BATCH.min(records) {
             match self.consumer.poll(wait) {
                 None => {
-                    is_drained = true;
+                    queue_is_empty = true;
                     break;
                 }
                 Some(Ok(message)) => {
@@ -229,31 +229,13 @@ impl Polling {
                 Some(Err(KafkaError::MessageConsumptionFatal(code))) => return Err(self.fatal(code)),
                 Some(Err(error)) => {
                     let reason = self.consumer.context().last_reason.get();
-                    consumer_errors::goes_on_after(&self.worker, &self.repeats, &error, &reason);
+                    consumer_errors::report(&self.worker, &self.repeats, &error, &reason);
                 }
             }
             wait = Duration::ZERO;
         }
         self.worker.take_received();
-        Ok(is_drained)
-    }
-
-    /// librdkafka asks once up to where a partition is committed. Where the answer is an error, as of a coordinator that has just
-    /// moved, it does not ask again, and nothing of the partition would be read until the next rebalance.
-    ///
-    /// `is_drained` says that a poll found nothing more: librdkafka would take this for the answer to a rebalance that it has begun
-    /// and that was not polled yet. It does not show that it has, so the moment in which that can be is made short, and is left.
-    fn ask_again_for_offsets(&self, is_drained: bool) {
-        let context = self.consumer.context();
-        if !is_drained || self.consumer.assignment_lost() || !context.has_lacked_offsets_for(ASK_AGAIN_AFTER)
-        {
-            return;
-        }
-        if let Err(error) = consumer_errors::assign_once_more(&self.consumer, &self.worker) {
-            let (topic, group) = (&*self.worker.source, &*self.worker.served.group);
-            tracing::warn!(topic, group, %error, "partitions that are not read could not be assigned once more");
-            context.lack_offsets();
-        }
+        Ok(queue_is_empty)
     }
 
     fn fatal(&self, code: RDKafkaErrorCode) -> Error {
@@ -275,12 +257,12 @@ impl Polling {
         match self.consumer.seek(topic, partition, Offset::Offset(offset), SEEK_FOR) {
             Ok(()) => {
                 self.worker.has_gone_back(partition);
-                tracing::warn!(%topic, partition, offset, %group, "what was not finished from here on is read again");
+                tracing::warn!(%topic, partition, offset, %group, "sought back: what was not finished from this offset on is read again");
             }
             Err(error) => {
                 self.go_back_from = Instant::now() + GO_BACK_AGAIN_AFTER;
                 self.worker.flow_has_changed();
-                tracing::warn!(%topic, partition, offset, %group, %error, "going back failed, and is tried again");
+                tracing::warn!(%topic, partition, offset, %group, %error, "a seek failed, and is tried again");
             }
         }
     }
@@ -372,7 +354,7 @@ impl Polling {
     /// Drains and commits, before the consumer is dropped and so leaves its group: what is finished must be committed while it
     /// is ours.
     fn drain(&self) {
-        self.consumer.context().give_up(&self.worker.assigned());
+        self.consumer.context().release(&self.worker.assigned());
     }
 }
 

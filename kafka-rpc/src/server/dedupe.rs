@@ -4,7 +4,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
-    sync::{Mutex, PoisonError},
+    sync::Mutex,
     time::{Duration, Instant},
 };
 
@@ -13,6 +13,7 @@ use bytes::Bytes;
 use crate::{
     handler::{Reply, registry::HandlerId},
     moment,
+    unpoisoned::Unpoisoned as _,
     wire::RequestHeaders,
 };
 
@@ -87,14 +88,14 @@ impl Kept {
 impl Dedupe {
     /// The first answer to this request, if it is still kept.
     pub(crate) fn answer(&self, request: &Request, now: Instant) -> Option<Reply> {
-        let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        let answers = self.answers.lock().unpoisoned();
         let kept = answers.kept.by_request.get(request)?;
         (now <= kept.until).then(|| kept.reply.clone())
     }
 
     /// Keeps an answer for so long.
     pub(crate) fn keep(&self, request: &Request, reply: Reply, lasts: Duration, now: Instant) {
-        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut answers = self.answers.lock().unpoisoned();
         let (request, until) = (request.copied(), moment::after(now, lasts));
         answers.order.entry(lasts).or_default().push_back((request.clone(), now));
         answers.kept.insert(request, Kept { reply, at: now, until });

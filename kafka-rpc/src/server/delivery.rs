@@ -8,7 +8,7 @@ use std::{
 
 use tokio::time;
 
-use super::{held::Held, job::Task, on_the_way::SLOW_AFTER, refused, worker::Worker};
+use super::{error_records, held::Held, in_flight::SLOW_AFTER, job::Taken, worker::Worker};
 use crate::{
     RpcError,
     producer::{DeliveryError, Refusal},
@@ -31,7 +31,7 @@ pub(super) enum Before<'a> {
 
 /// How a delivery ended.
 #[derive(Debug)]
-pub(super) enum Sent {
+pub(super) enum DeliveryEnd {
     /// It was acknowledged.
     Done,
     /// It can never be.
@@ -56,79 +56,83 @@ impl Worker {
     /// Sends a reply, and waits for its delivery. One that is larger than the broker takes becomes an error reply, and not silence.
     pub(super) async fn send_reply<'a>(
         self: &'a Arc<Self>,
-        task: &'a Task,
+        taken: &'a Taken,
         reply: &Arc<OutgoingRecord>,
         before: Before<'a>,
-    ) -> Sent {
-        let is_awaited = || self.is_awaited(task);
-        match self.send_while_ours(task, reply, before, is_awaited).await {
+    ) -> DeliveryEnd {
+        let awaited_until = self.awaited_until(taken);
+        match self.send_until_settled(taken, reply, before, awaited_until).await {
             Err(Undelivered::Refused(DeliveryError { kind: Refusal::TooLarge, reason })) => {
                 telemetry::reply_replaced(&reply.topic);
                 tracing::error!(
-                    to = %reply.topic, topic = %self.source, partition = task.record.partition(),
-                    offset = task.record.offset(), group = %self.served.group, %reason,
+                    to = %reply.topic, topic = %self.source, partition = taken.record.partition(),
+                    offset = taken.record.offset(), group = %self.served.group, %reason,
                     "a reply is larger than the broker takes; the caller gets an error instead"
                 );
-                let record = task.record.unpack();
-                let error = refused::too_large(&self.served, &record, reply);
-                match refused::error_reply(&self.served, &record, &error) {
+                let record = taken.record.unpack();
+                let error = error_records::too_large(&self.served, &record, reply);
+                match error_records::error_reply(&self.served, &record, &error) {
                     Some(instead) => {
-                        let sent = self.send_while_ours(task, &instead, Before::Nothing, is_awaited).await;
-                        self.as_told(task, sent)
+                        let sent =
+                            self.send_until_settled(taken, &instead, Before::Nothing, awaited_until).await;
+                        self.report_end(taken, sent)
                     }
-                    None => Sent::Refused(error),
+                    None => DeliveryEnd::Refused(error),
                 }
             }
-            sent => self.as_told(task, sent),
+            sent => self.report_end(taken, sent),
         }
     }
 
-    /// Whether the caller of a record may still wait for its reply.
-    fn is_awaited(&self, task: &Task) -> bool {
-        self.awaited_until(task).is_none_or(|until| SystemTime::now() < until)
-    }
-
     /// Until when the caller of a record waits for its reply, if one does and says so.
-    pub(super) fn awaited_until(&self, task: &Task) -> Option<SystemTime> {
-        refused::deadline(&self.served, &task.record.unpack())?.checked_add(self.handling.clock_skew)
+    pub(super) fn awaited_until(&self, taken: &Taken) -> Option<SystemTime> {
+        error_records::deadline(&self.served, &taken.record.unpack())?.checked_add(self.handling.clock_skew)
     }
 
     /// Whether the assignment goes on that a record was taken in.
-    pub(super) fn is_ours(&self, task: &Task) -> bool {
-        self.state().is_ours(task)
+    pub(super) fn is_ours(&self, taken: &Taken) -> bool {
+        self.state().is_ours(taken)
     }
 
     /// Sends a record to its retry topic.
-    pub(super) async fn send_retry(self: &Arc<Self>, task: &Task, record: Arc<OutgoingRecord>) -> Sent {
-        self.as_told(task, self.send_while_ours(task, &record, Before::Nothing, || true).await)
+    pub(super) async fn send_retry(
+        self: &Arc<Self>,
+        taken: &Taken,
+        record: Arc<OutgoingRecord>,
+    ) -> DeliveryEnd {
+        self.report_end(taken, self.send_until_settled(taken, &record, Before::Nothing, None).await)
     }
 
     /// Sends a dead letter. One that is larger than the broker takes goes without its value.
-    pub(super) async fn send_letter(self: &Arc<Self>, task: &Task, record: Arc<OutgoingRecord>) -> Sent {
-        match self.send_while_ours(task, &record, Before::Nothing, || true).await {
+    pub(super) async fn send_letter(
+        self: &Arc<Self>,
+        taken: &Taken,
+        record: Arc<OutgoingRecord>,
+    ) -> DeliveryEnd {
+        match self.send_until_settled(taken, &record, Before::Nothing, None).await {
             Err(Undelivered::Refused(DeliveryError { kind: Refusal::TooLarge, reason }))
                 if record.value.is_some() =>
             {
                 tracing::error!(
-                    to = %record.topic, topic = %self.source, partition = task.record.partition(),
-                    offset = task.record.offset(), group = %self.served.group, %reason,
+                    to = %record.topic, topic = %self.source, partition = taken.record.partition(),
+                    offset = taken.record.offset(), group = %self.served.group, %reason,
                     "a dead letter is larger than the broker takes; it goes without its value (`{}`)", names::VALUE_OMITTED
                 );
                 let without = Arc::new(dead_letter::without_value(Arc::unwrap_or_clone(record)));
-                self.as_told(task, self.send_while_ours(task, &without, Before::Nothing, || true).await)
+                self.report_end(taken, self.send_until_settled(taken, &without, Before::Nothing, None).await)
             }
-            sent => self.as_told(task, sent),
+            sent => self.report_end(taken, sent),
         }
     }
 
     /// Sends a record again and again while only the cluster is in the way and somebody waits for it, and holds its partition
     /// meanwhile, as it may do already.
-    async fn send_while_ours<'a>(
+    async fn send_until_settled<'a>(
         self: &'a Arc<Self>,
-        task: &'a Task,
+        taken: &'a Taken,
         record: &Arc<OutgoingRecord>,
         before: Before<'a>,
-        is_awaited: impl Fn() -> bool,
+        awaited_until: Option<SystemTime>,
     ) -> Result<(), Undelivered> {
         let (mut was_sent, mut held) = match before {
             Before::Nothing => (false, None),
@@ -136,11 +140,11 @@ impl Worker {
         };
         let sent = loop {
             // That may be minutes ago.
-            if was_sent && let Err(over) = self.still_to_be_sent(task, &is_awaited) {
+            if was_sent && let Err(over) = self.still_to_be_sent(taken, awaited_until) {
                 break Err(over);
             }
             was_sent = true;
-            match self.deliver(task, record, &mut held, &is_awaited).await {
+            match self.deliver(taken, record, &mut held, awaited_until).await {
                 // A caller named it, and a stranger's number must not hold a partition of ours.
                 Err(error @ Undelivered::Refused(DeliveryError { kind: Refusal::NoPartition, .. }))
                     if let Placement::Partition(named) = record.placement
@@ -153,7 +157,7 @@ impl Worker {
                     reason,
                 })) => {
                     telemetry::delivery_refused(&record.topic);
-                    held.get_or_insert_with(|| self.held(task, record, &reason));
+                    held.get_or_insert_with(|| self.hold_and_log(taken, record, &reason));
                     time::sleep(SEND_AGAIN_AFTER).await;
                 }
                 sent => break sent,
@@ -161,29 +165,33 @@ impl Worker {
         };
         if held.take().is_some() && sent.is_ok() {
             tracing::info!(
-                to = %record.topic, topic = %self.source, partition = task.record.partition(),
-                offset = task.record.offset(), group = %self.served.group, "deliveries work again"
+                to = %record.topic, topic = %self.source, partition = taken.record.partition(),
+                offset = taken.record.offset(), group = %self.served.group, "deliveries work again"
             );
         }
         sent
     }
 
     /// Whether what a record leads to is to be sent still: the record is ours, and somebody waits.
-    fn still_to_be_sent(&self, task: &Task, is_awaited: &impl Fn() -> bool) -> Result<(), Undelivered> {
-        if !self.is_ours(task) {
+    fn still_to_be_sent(&self, taken: &Taken, awaited_until: Option<SystemTime>) -> Result<(), Undelivered> {
+        if !self.is_ours(taken) {
             return Err(Undelivered::Left);
         }
-        if is_awaited() { Ok(()) } else { Err(Undelivered::Expired) }
+        if awaited_until.is_none_or(|until| SystemTime::now() < until) {
+            Ok(())
+        } else {
+            Err(Undelivered::Expired)
+        }
     }
 
     /// Sends a record once. Where that takes long its partition is held, as long as it is to be sent: without a word from the broker
     /// it can be minutes.
     async fn deliver<'a>(
         self: &'a Arc<Self>,
-        task: &'a Task,
+        taken: &'a Taken,
         record: &Arc<OutgoingRecord>,
         held: &mut Option<Held<'a>>,
-        is_awaited: &impl Fn() -> bool,
+        awaited_until: Option<SystemTime>,
     ) -> Result<(), Undelivered> {
         let mut delivered = pin!(async {
             match self.producer.deliver(record).await {
@@ -198,40 +206,46 @@ impl Worker {
             return delivered.map_err(Undelivered::Refused);
         }
         loop {
-            self.still_to_be_sent(task, is_awaited)?;
-            held.get_or_insert_with(|| self.held(task, record, "the broker has not acknowledged it yet"));
+            self.still_to_be_sent(taken, awaited_until)?;
+            held.get_or_insert_with(|| {
+                self.hold_and_log(taken, record, "the broker has not acknowledged it yet")
+            });
             if let Ok(delivered) = time::timeout(LOOK_EVERY, &mut delivered).await {
                 return delivered.map_err(Undelivered::Refused);
             }
         }
     }
 
-    fn held<'a>(self: &'a Arc<Self>, task: &'a Task, record: &OutgoingRecord, reason: &str) -> Held<'a> {
-        let held = Held::new(self, task);
+    fn hold_and_log<'a>(
+        self: &'a Arc<Self>,
+        taken: &'a Taken,
+        record: &OutgoingRecord,
+        reason: &str,
+    ) -> Held<'a> {
+        let held = Held::new(self, taken);
         tracing::error!(
-            to = %record.topic, topic = %self.source, partition = task.record.partition(),
-            offset = task.record.offset(), group = %self.served.group, reason,
-            "what a record leads to cannot be delivered; the record stays uncommitted, its partition pauses, and goes on by \
-             itself once it can"
+            to = %record.topic, topic = %self.source, partition = taken.record.partition(),
+            offset = taken.record.offset(), group = %self.served.group, reason,
+            "a reply, retry or dead letter cannot be delivered; its record stays uncommitted and its partition pauses until it can"
         );
         held
     }
 
-    fn as_told(&self, task: &Task, sent: Result<(), Undelivered>) -> Sent {
+    fn report_end(&self, taken: &Taken, sent: Result<(), Undelivered>) -> DeliveryEnd {
         match sent {
-            Ok(()) => Sent::Done,
-            Err(Undelivered::Left) => Sent::Left,
+            Ok(()) => DeliveryEnd::Done,
+            Err(Undelivered::Left) => DeliveryEnd::Left,
             Err(Undelivered::Expired) => {
-                self.report_reply_expired(task);
-                Sent::Expired
+                self.report_reply_expired(taken);
+                DeliveryEnd::Expired
             }
             Err(Undelivered::Refused(DeliveryError { reason, .. })) => {
                 tracing::error!(
-                    topic = %self.source, partition = task.record.partition(), offset = task.record.offset(),
+                    topic = %self.source, partition = taken.record.partition(), offset = taken.record.offset(),
                     group = %self.served.group, %reason,
-                    "what a record leads to was refused for good"
+                    "a reply, retry or dead letter was refused for good"
                 );
-                Sent::Refused(RpcError::internal(format!("it was refused by the broker: {reason}")))
+                DeliveryEnd::Refused(RpcError::internal(format!("it was refused by the broker: {reason}")))
             }
         }
     }

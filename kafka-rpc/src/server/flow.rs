@@ -1,17 +1,19 @@
 //! How much the consumer thread takes, and when it waits or lets a partition pause.
 
 use std::{
-    sync::{MutexGuard, PoisonError, atomic::Ordering},
+    sync::{MutexGuard, atomic::Ordering},
     time::Duration,
 };
 
 use super::{
     intake::Intake,
-    job::Task,
+    job::Taken,
     packing::Packing,
     pausing::Paused,
     worker::{State, Worker},
 };
+
+use crate::unpoisoned::Unpoisoned as _;
 
 /// How many jobs may wait for their turn before no more records are taken for a moment. With a quarter of it the consumer
 /// thread sleeps and wakes up so often that a tenth less is consumed.
@@ -54,7 +56,7 @@ impl Worker {
                 self.flow_has_changed();
                 continue;
             };
-            state.lanes.push(lane, Task { record, generation, retries: 0 });
+            state.lanes.push(lane, Taken { record, generation, retries: 0 });
             if state.partitions.is_full(partition) {
                 self.flow_has_changed();
             }
@@ -62,7 +64,7 @@ impl Worker {
     }
 
     fn intake(&self) -> MutexGuard<'_, Intake> {
-        self.intake.lock().unwrap_or_else(PoisonError::into_inner)
+        self.intake.lock().unpoisoned()
     }
 
     /// How much may be received before it is to be taken.
@@ -77,7 +79,7 @@ impl Worker {
         state.awaits_few_ready = state.lanes.ready() >= ENOUGH_READY;
         if state.awaits_few_ready {
             let waited = self.few_ready.wait_timeout_while(state, MOMENT, |state| state.awaits_few_ready);
-            waited.unwrap_or_else(PoisonError::into_inner).0.awaits_few_ready = false;
+            waited.unpoisoned().0.awaits_few_ready = false;
         }
     }
 

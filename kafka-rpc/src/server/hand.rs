@@ -5,11 +5,13 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
     time::{Duration, Instant},
 };
 
 use super::lanes::Job;
+
+use crate::unpoisoned::Unpoisoned as _;
 
 /// How long the jobs of a hand may take together. What is taken waits for what is before it, so this is less than
 /// anybody notices.
@@ -41,7 +43,7 @@ pub(super) struct Contents<J, E> {
 
 impl<J, E> Hand<J, E> {
     pub(super) fn contents(&self) -> MutexGuard<'_, Contents<J, E>> {
-        self.contents.lock().unwrap_or_else(PoisonError::into_inner)
+        self.contents.lock().unpoisoned()
     }
 }
 

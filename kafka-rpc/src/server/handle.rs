@@ -51,9 +51,13 @@ impl Handling {
         let headers = record.headers();
         let peer = served.dialect.sender(headers);
         let mut request = peer.read_request(headers);
+        if served.reply_topic.is_none() {
+            // Where nobody is answered, it is an event like any other.
+            request = request.unaddressed();
+        }
         let refused = self.reply_topics.check(served, &request).err();
-        // Whoever wrote a `reply-to` that is not allowed gets no reply there, and there is nowhere else.
-        if refused.is_some() || served.reply_topic.is_none() {
+        if refused.is_some() {
+            // A reply must not go to a topic that is not allowed, and there is no other.
             request = request.unaddressed();
         }
         let at = |wall| Deadline::at_wall(wall, (Instant::now(), SystemTime::now()));
@@ -61,8 +65,7 @@ impl Handling {
         let retries = served.retries_before(headers).saturating_add(retries);
         let attempt = Attempt { served, record, peer, request: &request, deadline, handler: None, retries };
 
-        // Where nobody is answered, it is an event like any other.
-        if let Some(error) = refused.filter(|_| served.reply_topic.is_some()) {
+        if let Some(error) = refused {
             return attempt.give_up(error);
         }
         if let Err(error) = self.measure(served, record) {
@@ -132,7 +135,7 @@ impl Handling {
             Ran::Panicked(panic) => {
                 let panic = panic_message(&*panic);
                 telemetry::panicked(&served.topic, &served.group);
-                caught("what hears of a panic", || {
+                caught("logging a panic", || {
                     tracing::error!(
                         topic = %record.topic, partition = record.partition, offset = record.offset,
                         group = %served.group, handler = %handler.name(), panic,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::{
     assigned::Generation,
-    job::Task,
+    job::Taken,
     lanes::Job,
     partitions::Partitions,
     worker::{State, Worker},
@@ -16,24 +16,24 @@ use super::{
 /// A record that waits for a delivery to work again, until this is dropped.
 pub(super) struct Held<'a> {
     worker: &'a Arc<Worker>,
-    task: &'a Task,
+    taken: &'a Taken,
 }
 
 impl<'a> Held<'a> {
-    pub(super) fn new(worker: &'a Arc<Worker>, task: &'a Task) -> Self {
-        worker.hold(task.record.partition(), task.generation);
-        Self { worker, task }
+    pub(super) fn new(worker: &'a Arc<Worker>, taken: &'a Taken) -> Self {
+        worker.hold(taken.record.partition(), taken.generation);
+        Self { worker, taken }
     }
 
     /// Of a record that holds its partition already.
-    pub(super) fn still(worker: &'a Arc<Worker>, task: &'a Task) -> Self {
-        Self { worker, task }
+    pub(super) fn still(worker: &'a Arc<Worker>, taken: &'a Taken) -> Self {
+        Self { worker, taken }
     }
 }
 
 impl Drop for Held<'_> {
     fn drop(&mut self) {
-        self.worker.release(self.task.record.partition(), self.task.generation);
+        self.worker.release(self.taken.record.partition(), self.taken.generation);
     }
 }
 
@@ -42,8 +42,8 @@ impl Worker {
     pub(super) fn hold(&self, partition: i32, generation: Generation) {
         let mut state = self.state();
         state.partitions.hold(partition, generation);
-        state.lanes.park();
-        self.tell_ended(&state);
+        state.lanes.free_place();
+        self.notify_drain(&state);
         drop(state);
         self.flow_has_changed();
     }
@@ -62,7 +62,7 @@ impl Worker {
 impl Partitions {
     /// Holds a partition: a record of it waits for a delivery to work again, and does not run meanwhile.
     pub(crate) fn hold(&mut self, partition: i32, generation: Generation) {
-        if let Some(own) = self.of_assignment(partition, generation) {
+        if let Some(own) = self.same_assignment_mut(partition, generation) {
             own.held += usize::from(own.generation == generation);
             own.running = own.running.saturating_sub(1);
         }
@@ -70,7 +70,7 @@ impl Partitions {
 
     /// Lets go of a partition that was held: the record runs on.
     pub(crate) fn release(&mut self, partition: i32, generation: Generation) {
-        if let Some(own) = self.of_assignment(partition, generation) {
+        if let Some(own) = self.same_assignment_mut(partition, generation) {
             own.held = own.held.saturating_sub(usize::from(own.generation == generation));
             own.running += 1;
         }
@@ -84,8 +84,8 @@ impl Partitions {
 
 impl State {
     /// Puts a job aside that is not to start while its partition is held by so many.
-    pub(super) fn put_aside(&mut self, job: Job<Task>) {
-        self.lanes.park();
+    pub(super) fn put_aside(&mut self, job: Job<Taken>) {
+        self.lanes.free_place();
         self.aside.push(job);
     }
 
@@ -93,17 +93,17 @@ impl State {
     fn bring_back(&mut self, partition: i32) {
         if self.partitions.may_start(partition) {
             for job in self.aside.extract_if(.., |job| job.item.record.partition() == partition) {
-                self.lanes.unpark(job);
+                self.lanes.make_ready(job);
             }
         }
     }
 
     /// Drops what waits of these partitions.
     pub(super) fn forget(&mut self, partitions: &[i32]) {
-        let goes = |task: &Task| partitions.contains(&task.record.partition());
-        self.lanes.retain(|task| !goes(task));
+        let goes = |taken: &Taken| partitions.contains(&taken.record.partition());
+        self.lanes.retain(|taken| !goes(taken));
         for job in self.aside.extract_if(.., |job| goes(&job.item)) {
-            self.lanes.abandon(job.lane);
+            self.lanes.free_lane(job.lane);
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::wire::OutgoingRecord;
 
 /// A record that was taken, in the assignment it was taken in.
 #[derive(Debug)]
-pub(super) struct Task {
+pub(super) struct Taken {
     pub(super) record: Packed,
     pub(super) generation: Generation,
     /// How often this process has tried it again.
@@ -50,8 +50,8 @@ pub(super) struct EndedJob {
 }
 
 impl EndedJob {
-    pub(super) fn new(job: &Job<Task>, end: End) -> Self {
-        let Task { record, generation, .. } = &job.item;
+    pub(super) fn new(job: &Job<Taken>, end: End) -> Self {
+        let Taken { record, generation, .. } = &job.item;
         Self {
             lane: job.lane,
             partition: record.partition(),

@@ -59,7 +59,7 @@ pub(crate) struct Job<T> {
 /// | an item that runs | its lane | its place among those that run |
 /// | --- | --- | --- |
 /// | [`finish`](Self::finish) | free | free |
-/// | [`park`](Self::park), until [`unpark`](Self::unpark) or [`abandon`](Self::abandon) | waits for it | free |
+/// | [`free_place`](Self::free_place), until [`make_ready`](Self::make_ready) or [`free_lane`](Self::free_lane) | waits for it | free |
 /// | [`put_back`](Self::put_back): it had not begun | waits for it | free, and it is ready again |
 ///
 /// A lane is in the map while an item of it runs or is ready to; what came after waits in its queue.
@@ -122,33 +122,33 @@ impl<T> Lanes<T> {
 
     /// Frees the place and the lane of a job that has ended.
     pub(crate) fn finish(&mut self, lane: Option<Lane>) {
-        self.running -= 1;
-        self.abandon(lane);
+        self.free_place();
+        self.free_lane(lane);
     }
 
     /// Takes back a job that has not run yet, and frees its place.
     pub(crate) fn put_back(&mut self, job: Job<T>) {
-        self.running -= 1;
-        self.ready.push(job);
+        self.free_place();
+        self.make_ready(job);
     }
 
-    /// Frees the place of a job that is to run once more later, and keeps its lane busy until then.
-    pub(crate) fn park(&mut self) {
+    /// Frees the place of a job, and keeps its lane busy.
+    pub(crate) fn free_place(&mut self) {
         self.running -= 1;
     }
 
-    /// Takes a place for a parked job that runs on, whether one is free or not.
+    /// Takes a place for a job that had freed it and runs on, whether one is free or not.
     pub(crate) fn take_place(&mut self) {
         self.running += 1;
     }
 
-    /// Brings a parked job back.
-    pub(crate) fn unpark(&mut self, job: Job<T>) {
+    /// Has a job run, when its turn comes, that had freed its place and kept its lane.
+    pub(crate) fn make_ready(&mut self, job: Job<T>) {
         self.ready.push(job);
     }
 
-    /// Frees the lane of a parked job that will not come back.
-    pub(crate) fn abandon(&mut self, lane: Option<Lane>) {
+    /// Frees the lane of a job that has freed its place, or has never had one: the next of the lane is ready.
+    pub(crate) fn free_lane(&mut self, lane: Option<Lane>) {
         if let Some(lane) = lane
             && let Entry::Occupied(mut waiting) = self.waiting.entry(lane)
         {
@@ -170,7 +170,7 @@ impl<T> Lanes<T> {
                 self.ready.push(job);
             } else {
                 // It passes its turn on to the next of its lane.
-                self.abandon(job.lane);
+                self.free_lane(job.lane);
             }
         }
     }
@@ -340,19 +340,19 @@ mod tests {
     }
 
     #[test]
-    fn a_parked_job_keeps_its_lane_and_gives_up_its_place() {
+    fn a_job_that_frees_its_place_keeps_its_lane() {
         let mut lanes = pushed(Ordering::Key, 1, &[("a", 1), ("a", 2), ("b", 3)]);
         let a = next(&mut lanes);
-        lanes.park();
+        lanes.free_place();
         let b = next(&mut lanes);
         assert_eq!(b.item, 3);
-        lanes.unpark(a);
+        lanes.make_ready(a);
         assert_eq!(lanes.next(), None, "b has the place");
         lanes.finish(b.lane);
         let a = next(&mut lanes);
         assert_eq!(a.item, 1);
-        lanes.park();
-        lanes.abandon(a.lane);
+        lanes.free_place();
+        lanes.free_lane(a.lane);
         let after = next(&mut lanes);
         assert_eq!((after.item, lanes.running()), (2, 1));
         lanes.finish(after.lane);

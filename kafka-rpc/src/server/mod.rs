@@ -1,46 +1,54 @@
 //! From a record to its outcome.
 //!
-//! In the order in which a record meets them:
-//! - [`consumer`]: polls a subscription, on a thread of its own
-//! - [`consumer_errors`]: what is told where it cannot
+//! Consume:
+//! - [`consumer`]: polls a topic, on a thread of its own
+//! - [`consumer_errors`]: reports the errors of that
 //! - [`rebalance`]: what that thread does when partitions come and go
-//! - [`commits`]: commits what is finished, beside it
-//! - [`flow`]: how much it takes, and when it waits
-//! - [`intake`]: what it has received, and not taken yet
-//! - [`packing`]: copies what it receives
-//! - [`pack`]: what was received together, in memory that it shares
-//! - [`assignment`]: what becomes of what was taken: commits, and partitions that go
-//! - [`runners`]: runs one record after another, and hands on what would have to wait
-//! - [`run`]: runs one, and sees what that leads to
-//! - [`handle`]: runs its handler, bounded and caught
-//! - [`dispatch`]: which handler that is
-//! - [`reply_topics`]: where a reply to it may go
-//! - [`limits`]: what a record may be at most
-//! - [`dedupe`]: the answers that are kept for repeated requests
-//! - [`watch`]: the handlers that run, and for how long
-//! - [`scope`]: what a running handler lends to the calls it makes
-//! - [`outcome`]: what became of the record
-//! - [`report`]: what is said of that to whoever looks after the service
-//! - [`replies`]: sends replies off
-//! - [`on_the_way`]: those that are neither delivered yet nor let go
-//! - [`stuck`]: where they do not arrive
-//! - [`telling`]: tells of failures, and of what went wrong with replies
-//! - [`refused`]: what is told where the broker has refused it
-//! - [`delivery`]: sends what is told
-//! - [`held`]: what waits for that to work again
+//! - [`reassign`]: fetches committed offsets again that could not be fetched
+//! - [`commits`]: commits, on a second thread
+//! - [`flow`]: how much is taken: pauses, resumes and seeks
+//! - [`intake`]: the records that were received, and are not in their lanes yet
+//! - [`packing`]: copies records into packs
+//! - [`pack`]: records that share their memory
 //!
-//! What they share:
-//! - [`worker`]: a subscription at work
-//! - [`job`]: a record that was taken
-//! - [`lanes`]: which of them may run now
-//! - [`hand`]: what a runner takes from there at a time
-//! - [`partitions`]: the partitions that are assigned
-//! - [`assigned`]: one of them, and how far it has come
+//! Keep the offsets of partitions:
+//! - [`assignment`]: begins, drains and ends the assignment of partitions
+//! - [`partitions`]: all that are assigned
+//! - [`assigned`]: one of them
 //! - [`offsets`]: which of its offsets are finished
-//! - [`watermarks`]: what may be committed
-//! - [`pausing`]: when a partition takes no more
-//! - [`bounds`]: how much that is
-//! - [`slabs`]: lists of what runs, or is on its way
+//! - [`watermarks`]: which offsets may be committed
+//! - [`pausing`]: when a partition pauses
+//! - [`bounds`]: at how many records and bytes
+//!
+//! Run:
+//! - [`lanes`]: which record may run now
+//! - [`hand`]: the records that a runner has taken from the lanes
+//! - [`runners`]: the tasks that run records, one after another
+//! - [`run`]: runs one record
+//! - [`handle`]: runs its handler, with deadline and timeout, and catches panics
+//! - [`dispatch`]: finds the handler of a command
+//! - [`reply_topics`]: which topics may be replied to
+//! - [`limits`]: how large a record may be
+//! - [`dedupe`]: the answers that are kept for repeated requests
+//! - [`scope`]: what a running handler lends to the calls that it makes
+//! - [`watch`]: the handlers that run, and for how long
+//!
+//! Settle:
+//! - [`outcome`]: decides what becomes of the record
+//! - [`settle`]: does that, until the record's end is final
+//! - [`replies`]: sends replies
+//! - [`in_flight`]: the replies that are not acknowledged yet
+//! - [`stuck`]: the destinations that do not acknowledge
+//! - [`delivery`]: sends what a record leads to, as often as it takes
+//! - [`held`]: the records that hold their partition until that works
+//! - [`error_records`]: error replies and dead letters that are made outside a run
+//! - [`report`]: logs and counts failures
+//!
+//! Shared by all:
+//! - [`served`]: a subscription as it is served
+//! - [`worker`]: a subscription at work
+//! - [`job`]: a record that was taken, and how its turn ends
+//! - [`slabs`]: lists that many threads add to
 
 #[cfg(feature = "kafka")]
 mod assigned;
@@ -59,12 +67,16 @@ pub(crate) mod dedupe;
 mod delivery;
 pub(crate) mod dispatch;
 #[cfg(feature = "kafka")]
+mod error_records;
+#[cfg(feature = "kafka")]
 mod flow;
 #[cfg(feature = "kafka")]
 mod hand;
 pub(crate) mod handle;
 #[cfg(feature = "kafka")]
 mod held;
+#[cfg(feature = "kafka")]
+mod in_flight;
 #[cfg(feature = "kafka")]
 mod intake;
 #[cfg(feature = "kafka")]
@@ -74,8 +86,6 @@ pub(crate) mod lanes;
 pub(crate) mod limits;
 #[cfg(feature = "kafka")]
 pub(crate) mod offsets;
-#[cfg(feature = "kafka")]
-mod on_the_way;
 pub(crate) mod outcome;
 #[cfg(feature = "kafka")]
 mod pack;
@@ -86,9 +96,9 @@ mod partitions;
 #[cfg(feature = "kafka")]
 mod pausing;
 #[cfg(feature = "kafka")]
-mod rebalance;
+mod reassign;
 #[cfg(feature = "kafka")]
-mod refused;
+mod rebalance;
 #[cfg(feature = "kafka")]
 mod replies;
 pub(crate) mod reply_topics;
@@ -99,71 +109,16 @@ mod run;
 #[cfg(feature = "kafka")]
 mod runners;
 pub(crate) mod scope;
+mod served;
+#[cfg(feature = "kafka")]
+mod settle;
 pub(crate) mod slabs;
 #[cfg(feature = "kafka")]
 mod stuck;
-#[cfg(feature = "kafka")]
-mod telling;
 pub(crate) mod watch;
 #[cfg(feature = "kafka")]
 mod watermarks;
 #[cfg(feature = "kafka")]
 pub(crate) mod worker;
 
-use std::sync::Arc;
-
-use crate::{
-    Dialect, Headers,
-    handler::{Location, Ordering},
-    wire::retry,
-};
-
-/// A subscription as it is served: the agreement of everything that was registered for its topic and group.
-#[derive(Debug, Clone)]
-pub(crate) struct Served {
-    /// As the cluster has it.
-    pub(crate) topic: Arc<str>,
-    pub(crate) group: Arc<str>,
-    /// As the contract has it, before `map_topics`.
-    pub(crate) contract_topic: &'static str,
-    pub(crate) reply_topic: Option<Arc<str>>,
-    pub(crate) dead_letter_topic: Option<Arc<str>>,
-    /// Where retries go that do not wait in the process.
-    pub(crate) retry_topic: Option<Arc<str>>,
-    pub(crate) dialect: Dialect,
-    /// Whether its records are dead letters: their callers have had their answers.
-    pub(crate) of_dead_letters: bool,
-    pub(crate) ordering: Ordering,
-    pub(crate) concurrency: usize,
-    pub(crate) dispatch: Arc<dispatch::Dispatch>,
-    /// Where it was written.
-    pub(crate) locations: Vec<Location>,
-}
-
-impl Served {
-    /// How often a record had been tried again before it came here. Of a dead letter that says nothing of its own handler.
-    pub(crate) fn retries_before(&self, headers: &Headers) -> u32 {
-        if self.of_dead_letters { 0 } else { retry::count(headers) }
-    }
-}
-
-#[cfg(any(test, fuzzing))]
-impl Served {
-    /// A subscription to `orders`, without handlers, for tests.
-    pub(crate) fn of_orders(dead_letter: bool, retry_topic: bool) -> Self {
-        Self {
-            topic: "orders".into(),
-            group: "group".into(),
-            contract_topic: "orders",
-            reply_topic: Some("orders-responses".into()),
-            dead_letter_topic: dead_letter.then(|| "orders.dlq".into()),
-            retry_topic: retry_topic.then(|| "orders-retry".into()),
-            dialect: Dialect::Reference,
-            of_dead_letters: false,
-            ordering: Ordering::Key,
-            concurrency: 1,
-            dispatch: Arc::default(),
-            locations: Vec::new(),
-        }
-    }
-}
+pub(crate) use self::served::Served;

@@ -108,9 +108,10 @@ impl Attempt<'_> {
         let reply = self.reply(Answer::Failure(&error));
         match (reply, &self.served.dead_letter_topic) {
             // The caller has been told that it is its own fault, or somebody else's: nothing is left to look at.
-            (Some(reply), _) if error.is_final() => Outcome::ErrorReply { reply, failed: self.failed(error) },
-            (Some(reply), None) => Outcome::ErrorReply { reply, failed: self.failed(error) },
-            (None, None) => Outcome::Discarded(self.failed(error)),
+            (Some(reply), topic) if topic.is_none() || error.is_final() => {
+                Outcome::ErrorReply { reply, failed: self.failed(error) }
+            }
+            (_, None) => Outcome::Discarded(self.failed(error)),
             (reply, Some(topic)) => {
                 let failure = Failure {
                     error: &error,

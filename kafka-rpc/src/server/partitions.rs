@@ -58,7 +58,7 @@ impl Partitions {
 
     /// Whether a generation is still ours.
     pub(crate) fn is_ours(&self, partition: i32, generation: Generation) -> bool {
-        self.own(partition, generation).is_some()
+        self.current(partition, generation).is_some()
     }
 
     /// Takes a record; `None` if the partition is not ours, or [goes back](Self::going_back).
@@ -92,7 +92,7 @@ impl Partitions {
     /// Has all that is not finished of a partition read again. Where the partition is given up, whoever has it next does that.
     pub(crate) fn go_back(&mut self, partition: i32, generation: Generation) {
         let next = Generation::next(&mut self.next_generation);
-        if let Some(own) = self.of(partition, generation) {
+        if let Some(own) = self.startable_mut(partition, generation) {
             own.begin_anew(next, i64::MAX);
         }
     }
@@ -112,13 +112,13 @@ impl Partitions {
 
     /// Begins to give these partitions up, before they are revoked: what was parked must not start now that its time comes, or
     /// what runs would never have ended.
-    pub(crate) fn give_up(&mut self, partitions: &[i32]) {
+    pub(crate) fn stop_starting(&mut self, partitions: &[i32]) {
         self.given_up.extend(partitions);
     }
 
     /// Whether a record's handler may start; notes that it does.
     pub(crate) fn start(&mut self, partition: i32, generation: Generation) -> Start {
-        match self.of(partition, generation) {
+        match self.startable_mut(partition, generation) {
             None => Start::Gone,
             Some(own) if own.may_start() => {
                 own.running += 1;
@@ -143,7 +143,7 @@ impl Partitions {
         weight: usize,
         is_final: bool,
     ) -> bool {
-        let Some(own) = self.of_assignment(partition, generation) else { return false };
+        let Some(own) = self.same_assignment_mut(partition, generation) else { return false };
         own.running = own.running.saturating_sub(1);
         let is_final = is_final && own.generation == generation;
         if is_final {
@@ -154,13 +154,17 @@ impl Partitions {
     }
 
     /// A partition, also where this is an earlier generation of its assignment.
-    pub(super) fn of_assignment(&mut self, partition: i32, generation: Generation) -> Option<&mut Assigned> {
+    pub(super) fn same_assignment_mut(
+        &mut self,
+        partition: i32,
+        generation: Generation,
+    ) -> Option<&mut Assigned> {
         self.assigned.get_mut(&partition).filter(|own| (own.began..=own.generation).contains(&generation))
     }
 
     /// A partition in this generation, unless it is given up.
-    fn of(&mut self, partition: i32, generation: Generation) -> Option<&mut Assigned> {
-        if self.given_up.contains(&partition) { None } else { self.own_mut(partition, generation) }
+    fn startable_mut(&mut self, partition: i32, generation: Generation) -> Option<&mut Assigned> {
+        if self.given_up.contains(&partition) { None } else { self.current_mut(partition, generation) }
     }
 
     /// How many handlers run for these partitions.
@@ -185,16 +189,16 @@ impl Partitions {
 
     /// What ends when the assignment does that a record was taken in.
     pub(crate) fn ended(&self, partition: i32, generation: Generation) -> Option<CancellationToken> {
-        Some(self.own(partition, generation)?.ended.token().clone())
+        Some(self.current(partition, generation)?.ended.token().clone())
     }
 
     /// A partition in this generation.
-    fn own(&self, partition: i32, generation: Generation) -> Option<&Assigned> {
+    fn current(&self, partition: i32, generation: Generation) -> Option<&Assigned> {
         self.assigned.get(&partition).filter(|own| own.generation == generation)
     }
 
     /// The same, to change.
-    pub(super) fn own_mut(&mut self, partition: i32, generation: Generation) -> Option<&mut Assigned> {
+    pub(super) fn current_mut(&mut self, partition: i32, generation: Generation) -> Option<&mut Assigned> {
         self.assigned.get_mut(&partition).filter(|own| own.generation == generation)
     }
 }
@@ -312,7 +316,7 @@ pub(super) mod tests {
         let mut partitions = assigned();
         let generation = partitions.take(0, 5, 1).expect("ours");
         assert_eq!(partitions.start(0, generation), Start::Runs);
-        partitions.give_up(&[0, 7]);
+        partitions.stop_starting(&[0, 7]);
         assert_eq!(partitions.start(0, generation), Start::Gone);
         partitions.go_back(0, generation);
         assert!(partitions.going_back().is_empty());

@@ -3,7 +3,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
@@ -16,9 +16,9 @@ use rdkafka::{
 };
 
 use super::{commits::Commits, worker::Worker};
-use crate::{config::LAST_COMMIT_WITHIN, kafka::LastReason, moment};
+use crate::{config::LAST_COMMIT_WITHIN, kafka::LastReason, moment, unpoisoned::Unpoisoned as _};
 
-/// What librdkafka says (`rdkafka_assignment.c`) where it was not told up to where a partition is committed.
+/// What librdkafka says (`rdkafka_assignment.c`) where it could not fetch the committed offset of a partition.
 const NO_OFFSETS: &str = "Failed to fetch committed offset";
 
 /// What happens when partitions come and go. Called by librdkafka on the consumer thread, or on that which closes the consumer.
@@ -29,7 +29,7 @@ pub(super) struct Rebalances {
     started: Instant,
     /// When the consumer was told to stop: all that is given up from then on shares one drain.
     stopped_at: Arc<OnceLock<Instant>>,
-    /// Whether partitions were assigned of which it is not known up to where they are committed.
+    /// Whether partitions were assigned whose committed offsets could not be fetched.
     lacks_offsets: AtomicBool,
     /// When partitions last came or went, or were assigned once more.
     rebalanced_at: Mutex<Instant>,
@@ -54,7 +54,7 @@ impl ConsumerContext for Rebalances {
         let Rebalance::Revoke(list) = rebalance else {
             return;
         };
-        let partitions = self.own(list);
+        let partitions = self.current(list);
         let is_lost = consumer.assignment_lost();
         tracing::info!(
             topic = %self.worker.source, group = %self.worker.served.group, ?partitions, lost = is_lost, "revoked"
@@ -67,7 +67,7 @@ impl ConsumerContext for Rebalances {
             );
             self.worker.lose(&partitions);
         } else {
-            self.give_up(&partitions);
+            self.release(&partitions);
         }
     }
 
@@ -76,7 +76,7 @@ impl ConsumerContext for Rebalances {
         match rebalance {
             // An incremental protocol assigns only what is new, even nothing: what we keep goes on as it was.
             Rebalance::Assign(list) => {
-                let partitions = self.own(list);
+                let partitions = self.current(list);
                 tracing::info!(
                     topic = %self.worker.source, group = %self.worker.served.group, ?partitions,
                     since_start = ?self.started.elapsed(), "assigned"
@@ -112,13 +112,13 @@ impl Rebalances {
         }
     }
 
-    /// Notes that nothing is read for lack of that.
+    /// Notes that committed offsets could not be fetched: nothing is read of their partitions.
     pub(super) fn lack_offsets(&self) {
         self.lacks_offsets.store(true, Ordering::Release);
     }
 
-    /// Whether partitions were assigned of which it is not known up to where they are committed, and for so long none has come or
-    /// gone. Says so once, and not again before that time is over once more.
+    /// Whether committed offsets could not be fetched, and no partition has come or gone for as long as `quiet`. Says so once, and
+    /// not again before that time is over once more.
     pub(super) fn has_lacked_offsets_for(&self, quiet: Duration) -> bool {
         let mut rebalanced_at = self.rebalanced_at();
         let is_so = rebalanced_at.elapsed() >= quiet && self.lacks_offsets.swap(false, Ordering::AcqRel);
@@ -129,7 +129,7 @@ impl Rebalances {
     }
 
     fn rebalanced_at(&self) -> MutexGuard<'_, Instant> {
-        self.rebalanced_at.lock().unwrap_or_else(PoisonError::into_inner)
+        self.rebalanced_at.lock().unpoisoned()
     }
 
     /// How long a drain that begins now may take.
@@ -138,13 +138,13 @@ impl Rebalances {
         until.saturating_duration_since(Instant::now())
     }
 
-    fn own(&self, list: &TopicPartitionList) -> Vec<i32> {
+    fn current(&self, list: &TopicPartitionList) -> Vec<i32> {
         let own = list.elements().into_iter().filter(|element| element.topic() == &*self.worker.source);
         own.map(|element| element.partition()).collect()
     }
 
     /// Lets what runs end, commits what is finished, and ends the assignment of these partitions. Blocks.
-    pub(super) fn give_up(&self, partitions: &[i32]) {
+    pub(super) fn release(&self, partitions: &[i32]) {
         if partitions.is_empty() {
             return;
         }

@@ -5,28 +5,29 @@
 //! if it had been refused, and not the place of a handler: replies of one such partition would soon have all places.
 
 use std::{
-    sync::{Arc, PoisonError, atomic::Ordering},
+    sync::{Arc, atomic::Ordering},
     time::{Instant, SystemTime},
 };
 
 use super::{
     held::Held,
-    job::{End, EndedJob, Task},
+    in_flight::{InFlightReply, SLOW_AFTER},
+    job::{End, EndedJob, Taken},
     lanes::Job,
-    on_the_way::{SLOW_AFTER, SentOff},
+    settle::settled,
     slabs::Slot,
-    telling::done,
     worker::Worker,
 };
 use crate::{
     producer::{DeliveryError, Refusal},
     telemetry,
+    unpoisoned::Unpoisoned as _,
     wire::OutgoingRecord,
 };
 
-/// What replies of a subscription may take, in bytes, that were let go and that librdkafka has still: with its queue full, all that a
-/// process sends would wait for them.
-const MOST_LET_GO: usize = 64 << 20;
+/// How many bytes the abandoned replies of a subscription may take in librdkafka's queue: were it full of them, everything
+/// that the process sends would wait behind them.
+const MOST_ABANDONED: usize = 64 << 20;
 
 /// What a reply takes there beside what it says, about.
 const OVERHEAD: usize = 1 << 10;
@@ -41,12 +42,12 @@ struct Listener {
 
 impl Worker {
     /// Sends a reply; its job ends once it is delivered.
-    pub(super) fn send_off(self: &Arc<Self>, job: Job<Task>, reply: &Arc<OutgoingRecord>) {
-        let mut sent = SentOff::new(job, Arc::clone(reply));
-        if self.stuck.is_met_by(reply) {
+    pub(super) fn send_off(self: &Arc<Self>, job: Job<Taken>, reply: &Arc<OutgoingRecord>) {
+        let mut sent = InFlightReply::new(job, Arc::clone(reply));
+        if self.stuck.blocks(reply) {
             self.hold_for(&mut sent);
         }
-        let slot = self.on_the_way.insert(sent);
+        let slot = self.in_flight.insert(sent);
         let listener = Listener { worker: Arc::clone(self), slot, weight: weight(reply), has_heard: false };
         let _seen_to = self.producer.queue(reply, Box::new(move |delivered| listener.hear(&delivered)));
     }
@@ -57,16 +58,16 @@ impl Worker {
         let now = (Instant::now(), SystemTime::now());
         let mut slow = 0;
         // With its list locked: whoever is told of its delivery sees either that it is held, or that it is not.
-        let over = self.on_the_way.take_out(|sent| {
+        let abandoned = self.in_flight.take_out(|sent| {
             if sent.is_slow(now.0) {
                 slow += 1;
                 self.stuck.note(&sent.reply);
                 self.hold_for(sent);
             }
-            sent.is_held() && self.is_over(sent, now.1)
+            sent.is_held() && self.is_unwanted(sent, now.1) && self.reserve_abandoned(sent)
         });
-        let expired: Vec<&SentOff> = over.iter().filter(|sent| self.let_go(sent)).collect();
-        if !over.is_empty() {
+        let expired: Vec<&InFlightReply> = abandoned.iter().filter(|sent| self.abandon(sent)).collect();
+        if !abandoned.is_empty() {
             self.start_a_runner_if_wanted();
         }
         // The log may panic, so it comes last.
@@ -83,42 +84,43 @@ impl Worker {
     }
 
     /// Has a reply give up its place, and hold its partition.
-    fn hold_for(&self, sent: &mut SentOff) {
-        let task = &sent.job.item;
-        self.hold(task.record.partition(), task.generation);
-        sent.hold(self.awaited_until(task));
+    fn hold_for(&self, sent: &mut InFlightReply) {
+        let taken = &sent.job.item;
+        self.hold(taken.record.partition(), taken.generation);
+        sent.hold(self.awaited_until(taken));
     }
 
-    /// Whether a reply that is held is over: its partition has gone, or nobody waits for it any more and there is room for it where it
-    /// lies, which it has then.
-    fn is_over(&self, sent: &SentOff, now: SystemTime) -> bool {
-        let is_ours = self.is_ours(&sent.job.item);
-        if is_ours && sent.awaited_until().is_none_or(|until| until > now) {
-            return false;
-        }
+    /// Whether a reply that is held need not be delivered any more: its partition has gone, or its caller waits no longer.
+    fn is_unwanted(&self, sent: &InFlightReply, now: SystemTime) -> bool {
+        !self.is_ours(&sent.job.item) || sent.awaited_until().is_some_and(|until| until <= now)
+    }
+
+    /// Counts a reply among those that are abandoned in librdkafka's queue; false where they may take no more. One whose
+    /// partition has gone is counted always: nothing can wait for it.
+    fn reserve_abandoned(&self, sent: &InFlightReply) -> bool {
         let weight = weight(&sent.reply);
-        let has_room = self.let_go.fetch_add(weight, Ordering::Relaxed) < MOST_LET_GO;
-        if is_ours && !has_room {
-            self.let_go.fetch_sub(weight, Ordering::Relaxed);
-            return false;
+        let has_room = self.abandoned_bytes.fetch_add(weight, Ordering::Relaxed) < MOST_ABANDONED;
+        let is_reserved = has_room || !self.is_ours(&sent.job.item);
+        if !is_reserved {
+            self.abandoned_bytes.fetch_sub(weight, Ordering::Relaxed);
         }
-        true
+        is_reserved
     }
 
-    /// Ends the job of a reply that is over; whether nobody waits for it any more.
-    fn let_go(&self, sent: &SentOff) -> bool {
-        let task = &sent.job.item;
-        let is_ours = self.is_ours(task);
-        let end = if is_ours { done(&self.metrics.expired) } else { End::Left };
-        self.release(task.record.partition(), task.generation);
+    /// Ends the job of a reply that is delivered to nobody any more; whether it was its caller who waited no longer.
+    fn abandon(&self, sent: &InFlightReply) -> bool {
+        let taken = &sent.job.item;
+        let is_ours = self.is_ours(taken);
+        let end = if is_ours { settled(&self.metrics.expired) } else { End::Left };
+        self.release(taken.record.partition(), taken.generation);
         self.end(&mut self.state(), [EndedJob::new(&sent.job, end)]);
         is_ours
     }
 
     /// Notes a job whose reply was delivered. Many are told of at once, and are ended together.
-    fn replied(self: &Arc<Self>, job: &Job<Task>) {
+    fn replied(self: &Arc<Self>, job: &Job<Taken>) {
         self.metrics.replied.increment(1);
-        let mut delivered = self.delivered.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut delivered = self.delivered.lock().unpoisoned();
         delivered.push(EndedJob::new(job, End::Final));
         if delivered.len() == 1 {
             drop(delivered);
@@ -134,16 +136,16 @@ impl Worker {
     }
 
     pub(super) fn take_delivered(&self) -> Vec<EndedJob> {
-        std::mem::take(&mut *self.delivered.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.delivered.lock().unpoisoned())
     }
 
     /// Sends a reply once more, until its job has an end. It may hold its partition already.
-    fn send_again(self: &Arc<Self>, sent: SentOff) {
+    fn send_again(self: &Arc<Self>, sent: InFlightReply) {
         let worker = Arc::clone(self);
         self.tasks.spawn_on(
             async move {
                 let held = sent.is_held().then(|| Held::still(&worker, &sent.job.item));
-                let SentOff { job, reply, .. } = &sent;
+                let InFlightReply { job, reply, .. } = &sent;
                 let end = worker.caught_or_left(&job.item, worker.reply_again(&job.item, reply, held)).await;
                 worker.end(&mut worker.state(), [EndedJob::new(job, end)]);
                 worker.start_a_runner_if_wanted();
@@ -173,12 +175,12 @@ impl Listener {
         }
     }
 
-    /// Takes the reply off the way, unless it was let go.
-    fn take(&mut self) -> Option<SentOff> {
+    /// Takes the reply out of those in flight, unless it was abandoned.
+    fn take(&mut self) -> Option<InFlightReply> {
         self.has_heard = true;
-        let sent = self.worker.on_the_way.remove(self.slot);
+        let sent = self.worker.in_flight.remove(self.slot);
         if sent.is_none() {
-            self.worker.let_go.fetch_sub(self.weight, Ordering::Relaxed);
+            self.worker.abandoned_bytes.fetch_sub(self.weight, Ordering::Relaxed);
         }
         sent
     }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::{job::Task, outcome::Failed, worker::Worker};
+use super::{job::Taken, outcome::Failed, worker::Worker};
 use crate::{telemetry, wire::Received};
 
 /// Up to which age a record that has expired is a riddle.
@@ -11,9 +11,9 @@ const FRESH: Duration = Duration::from_secs(1);
 impl Worker {
     /// Counts a failure, and tells of it by its place, its handler and its status. What the error says may be a user's, and
     /// is for the dead letter and the caller.
-    pub(super) fn report(&self, task: &Task, record: &Received, failed: &Failed, what: &str) {
+    pub(super) fn report(&self, taken: &Taken, record: &Received, failed: &Failed, what: &str) {
         let Failed { error, handler } = failed;
-        let retries = task.retries.saturating_add(self.served.retries_before(record.headers()));
+        let retries = taken.retries.saturating_add(self.served.retries_before(record.headers()));
         telemetry::failed(&self.served.topic, &self.served.group, error.status());
         tracing::warn!(
             topic = %record.topic, partition = record.partition, offset = record.offset, group = %self.served.group,
@@ -24,10 +24,15 @@ impl Worker {
     }
 
     /// The same of a failure that its caller is told of. What is the caller's own fault is seldom worth a line.
-    pub(super) fn report_answered(&self, task: &Task, record: &Received, failed: &Failed) {
+    pub(super) fn report_answered(&self, taken: &Taken, record: &Received, failed: &Failed) {
         let Failed { error, handler } = failed;
         if error.status().is_server_error() {
-            return self.report(task, record, failed, "a record failed for good, and an error reply is sent");
+            return self.report(
+                taken,
+                record,
+                failed,
+                "a record failed for good, and an error reply is sent",
+            );
         }
         telemetry::failed(&self.served.topic, &self.served.group, error.status());
         tracing::debug!(
@@ -55,9 +60,9 @@ impl Worker {
     }
 
     /// Tells of a record whose reply was not delivered while somebody waited for it.
-    pub(super) fn report_reply_expired(&self, task: &Task) {
+    pub(super) fn report_reply_expired(&self, taken: &Taken) {
         tracing::debug!(
-            topic = %self.source, partition = task.record.partition(), offset = task.record.offset(),
+            topic = %self.source, partition = taken.record.partition(), offset = taken.record.offset(),
             group = %self.served.group, "a reply expired before it could be delivered"
         );
     }

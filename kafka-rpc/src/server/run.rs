@@ -9,9 +9,9 @@ use std::{
 use futures_util::FutureExt as _;
 
 use super::{
-    job::{Step, Task},
+    job::{Step, Taken},
     outcome::Outcome,
-    telling::done,
+    settle::settled,
     worker::Worker,
 };
 use crate::{
@@ -29,22 +29,22 @@ impl Worker {
     /// Runs a record, whatever panics on its way: what is not caught would keep its lane and its place for ever.
     ///
     /// `input` is where it is unpacked, in the place of the one before.
-    pub(super) async fn run_caught(self: &Arc<Self>, task: &Task, input: &mut Arc<Input>) -> Step {
-        match AssertUnwindSafe(self.run(task, input)).catch_unwind().await {
+    pub(super) async fn run_caught(self: &Arc<Self>, taken: &Taken, input: &mut Arc<Input>) -> Step {
+        match AssertUnwindSafe(self.run(taken, input)).catch_unwind().await {
             Ok(step) => step,
             Err(_panic) => {
                 // It may be the log that panics.
-                caught("what hears of a panic", || {
+                caught("logging a panic", || {
                     tracing::error!(
-                        topic = %self.source, partition = task.record.partition(),
-                        offset = task.record.offset(), group = %self.served.group,
+                        topic = %self.source, partition = taken.record.partition(),
+                        offset = taken.record.offset(), group = %self.served.group,
                         "a panic beside a handler; its record goes to the dead-letter topic"
                     );
                 });
-                let error = RpcError::internal("a panic beside the handler");
+                let error = RpcError::internal("the runtime panicked outside of the handler");
                 telemetry::failed(&self.served.topic, &self.served.group, error.status());
-                let failed = async { self.fail(task, &task.record.unpack(), error).await };
-                Step::Ends(Box::pin(self.caught_or_left(task, failed)).await)
+                let failed = async { self.fail(taken, &taken.record.unpack(), error).await };
+                Step::Ends(Box::pin(self.caught_or_left(taken, failed)).await)
             }
         }
     }
@@ -52,47 +52,47 @@ impl Worker {
     /// Runs a record, and does what it leads to.
     ///
     /// What it seldom leads to is in boxes: every handler that waits would keep room for all of that.
-    async fn run(self: &Arc<Self>, task: &Task, input: &mut Arc<Input>) -> Step {
+    async fn run(self: &Arc<Self>, taken: &Taken, input: &mut Arc<Input>) -> Step {
         match Arc::get_mut(input) {
-            Some(before) => task.record.unpack_into(&mut before.record),
+            Some(before) => taken.record.unpack_into(&mut before.record),
             // Whoever reports a handler that runs for long reads of it.
-            None => *input = Arc::new(self.handling.input(&self.served, task.record.unpack())),
+            None => *input = Arc::new(self.handling.input(&self.served, taken.record.unpack())),
         }
         let record = &input.record;
         if let Some(wait) = self.not_yet_due(record) {
             return Step::NotYet(wait);
         }
-        match self.handling.handle(&self.served, input, task.retries).await {
-            Outcome::Handled => Step::Ends(done(&self.metrics.handled)),
+        match self.handling.handle(&self.served, input, taken.retries).await {
+            Outcome::Handled => Step::Ends(settled(&self.metrics.handled)),
             Outcome::Expired => {
                 self.report_expired(record);
-                Step::Ends(done(&self.metrics.expired))
+                Step::Ends(settled(&self.metrics.expired))
             }
             Outcome::Reply(reply) => Step::Reply(reply),
             Outcome::ErrorReply { reply, failed } => {
-                self.report_answered(task, record, &failed);
+                self.report_answered(taken, record, &failed);
                 Step::Reply(reply)
             }
             Outcome::Retry { after, failed } => {
                 self.metrics.retried.increment(1);
                 let what = "a record failed, and is tried again in the process";
-                self.report(task, record, &failed, what);
+                self.report(taken, record, &failed, what);
                 Step::Again(after)
             }
             Outcome::RetryLater { record: again, failed } => {
                 let what = "a record failed, and is tried again through the retry topic";
-                self.report(task, record, &failed, what);
-                Step::Ends(Box::pin(self.retry_later(task, record, again, failed.error)).await)
+                self.report(taken, record, &failed, what);
+                Step::Ends(Box::pin(self.retry_later(taken, record, again, failed.error)).await)
             }
             Outcome::DeadLetter { letter, reply, failed } => {
                 let what = "a record failed for good, and goes to the dead-letter topic";
-                self.report(task, record, &failed, what);
-                Step::Ends(Box::pin(self.tell_of_failure(task, Some(letter), reply)).await)
+                self.report(taken, record, &failed, what);
+                Step::Ends(Box::pin(self.send_failure(taken, Some(letter), reply)).await)
             }
             Outcome::Discarded(failed) => {
                 let what = "a record failed for good, and is discarded: there is no dead-letter topic for it";
-                self.report(task, record, &failed, what);
-                Step::Ends(done(&self.metrics.discarded))
+                self.report(taken, record, &failed, what);
+                Step::Ends(settled(&self.metrics.discarded))
             }
         }
     }

@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     assigned::Start,
     hand,
-    job::{EndedJob, Step, Task},
+    job::{EndedJob, Step, Taken},
     lanes::Job,
     worker::{State, Worker},
 };
@@ -33,13 +33,13 @@ use crate::{handler::context::Input, wire::Received};
 const TURN: Duration = Duration::from_millis(5);
 
 /// What a runner has taken.
-type Hand = hand::Hand<Task, EndedJob>;
+type Hand = hand::Hand<Taken, EndedJob>;
 
 impl State {
     /// The next job that may run, as one that runs. Those whose partition has gone are let go.
-    fn next(&mut self) -> Option<Job<Task>> {
+    fn next(&mut self) -> Option<Job<Taken>> {
         while let Some(job) = self.lanes.next() {
-            let Task { record, generation, .. } = &job.item;
+            let Taken { record, generation, .. } = &job.item;
             match self.partitions.start(record.partition(), *generation) {
                 Start::Runs => return Some(job),
                 Start::Waits => self.put_aside(job),
@@ -50,18 +50,18 @@ impl State {
     }
 
     /// What ends with the assignment that a job was taken in; `None` where that has ended.
-    fn ended_with(&self, job: &Job<Task>) -> Option<CancellationToken> {
+    fn ended_with(&self, job: &Job<Taken>) -> Option<CancellationToken> {
         self.partitions.ended(job.item.record.partition(), job.item.generation)
     }
 
     /// Notes that a job does not run any more, without an outcome.
-    fn stop(&mut self, job: &Job<Task>) {
-        let Task { record, generation, .. } = &job.item;
+    fn stop(&mut self, job: &Job<Taken>) {
+        let Taken { record, generation, .. } = &job.item;
         self.partitions.end(record.partition(), *generation, record.offset(), record.weight(), false);
     }
 
     /// Fills an empty hand with a fair share of what may run, and takes the first of it.
-    fn fill(&mut self, hand: &Hand) -> Option<Job<Task>> {
+    fn fill(&mut self, hand: &Hand) -> Option<Job<Taken>> {
         let share = self.lanes.runnable() / self.hands.most();
         let first = self.next()?;
         let mut contents = hand.contents();
@@ -161,11 +161,11 @@ impl Worker {
     /// Runs a job. When it first has to wait, another runner gets the hand, with what is in it.
     async fn run_or_hand_on(
         self: &Arc<Self>,
-        task: &Task,
+        taken: &Taken,
         input: &mut Arc<Input>,
         hand: &mut Option<Arc<Hand>>,
     ) -> Step {
-        let mut run = pin!(self.run_caught(task, input));
+        let mut run = pin!(self.run_caught(taken, input));
         let step = poll_fn(|cx| {
             let polled = run.as_mut().poll(cx);
             if polled.is_pending()
@@ -191,7 +191,7 @@ impl Worker {
     }
 
     /// Takes the next job; `None` where there is none, or others see to it. `ended` is the last, of a runner without a hand.
-    fn next(self: &Arc<Self>, hand: &mut Option<Arc<Hand>>, ended: Option<EndedJob>) -> Option<Job<Task>> {
+    fn next(self: &Arc<Self>, hand: &mut Option<Arc<Hand>>, ended: Option<EndedJob>) -> Option<Job<Taken>> {
         if let Some(job) = hand.as_ref().and_then(|hand| hand.contents().start()) {
             return Some(job);
         }
@@ -219,15 +219,15 @@ impl Worker {
     }
 
     /// What is left to do for a job after its handler: `None` where others see to it.
-    fn conclude(self: &Arc<Self>, job: Job<Task>, step: Step) -> Option<EndedJob> {
+    fn conclude(self: &Arc<Self>, job: Job<Taken>, step: Step) -> Option<EndedJob> {
         match step {
             Step::Ends(end) => Some(EndedJob::new(&job, end)),
             Step::Again(after) => {
-                self.park(job, after);
+                self.retry_after(job, after);
                 None
             }
             Step::NotYet(after) => {
-                self.put_off(job, after);
+                self.run_when_due(job, after);
                 None
             }
             Step::Reply(reply) => {
@@ -250,36 +250,36 @@ impl Worker {
         if finished > 0 {
             self.finished.fetch_add(finished, Ordering::Relaxed);
         }
-        self.tell_ended(state);
+        self.notify_drain(state);
     }
 
     /// Puts a job aside for a while: its lane waits for it, and nothing else does.
-    fn park(self: &Arc<Self>, mut job: Job<Task>, after: Duration) {
+    fn retry_after(self: &Arc<Self>, mut job: Job<Taken>, after: Duration) {
         job.item.retries += 1;
         let mut state = self.state();
         state.stop(&job);
-        state.lanes.park();
-        self.tell_ended(&state);
-        let Some(ended) = state.ended_with(&job) else { return state.lanes.abandon(job.lane) };
+        state.lanes.free_place();
+        self.notify_drain(&state);
+        let Some(ended) = state.ended_with(&job) else { return state.lanes.free_lane(job.lane) };
         drop(state);
         self.after(after, ended, move |worker, has_waited| {
             let mut state = worker.state();
             let is_ours = state.is_ours(&job.item);
             if is_ours && has_waited {
-                state.lanes.unpark(job);
+                state.lanes.make_ready(job);
             } else if !is_ours {
-                state.lanes.abandon(job.lane);
+                state.lanes.free_lane(job.lane);
             }
             // Else its lane stays busy: what is behind it must not run before it, here or where it is delivered next.
         });
     }
 
     /// Puts a job off that is not due yet. Not even its lane waits for it: what is behind it may be due sooner.
-    fn put_off(self: &Arc<Self>, job: Job<Task>, after: Duration) {
+    fn run_when_due(self: &Arc<Self>, job: Job<Taken>, after: Duration) {
         let mut state = self.state();
         state.stop(&job);
         state.lanes.finish(job.lane);
-        self.tell_ended(&state);
+        self.notify_drain(&state);
         let Some(ended) = state.ended_with(&job) else { return };
         drop(state);
         self.after(after, ended, move |worker, has_waited| {

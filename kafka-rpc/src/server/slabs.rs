@@ -4,12 +4,14 @@
 use std::{
     cell::Cell,
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Mutex, MutexGuard,
         atomic::{AtomicUsize, Ordering},
     },
 };
 
 use slab::Slab;
+
+use crate::unpoisoned::Unpoisoned as _;
 
 const LISTS: usize = 16;
 
@@ -77,7 +79,7 @@ impl<T> Slabs<T> {
     }
 
     fn list(&self, list: usize) -> MutexGuard<'_, List<T>> {
-        self.0[list % LISTS].lock().unwrap_or_else(PoisonError::into_inner)
+        self.0[list % LISTS].lock().unpoisoned()
     }
 }
 

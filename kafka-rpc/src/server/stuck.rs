@@ -6,17 +6,20 @@
 use std::{
     collections::HashSet,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicBool, Ordering},
     },
 };
 
-use crate::wire::{OutgoingRecord, Placement};
+use crate::{
+    unpoisoned::Unpoisoned as _,
+    wire::{OutgoingRecord, Placement},
+};
 
-/// The ways on which a reply was long, and none has arrived since.
+/// The destinations on which a reply was long, and none has arrived since.
 #[derive(Debug, Default)]
 pub(super) struct Stuck {
-    ways: Mutex<HashSet<(Arc<str>, Placement)>>,
+    destinations: Mutex<HashSet<(Arc<str>, Placement)>>,
     /// Whether there is one: all that is looked at mostly.
     any: AtomicBool,
 }
@@ -24,31 +27,31 @@ pub(super) struct Stuck {
 impl Stuck {
     /// Notes that a reply is long on its way.
     pub(super) fn note(&self, reply: &OutgoingRecord) {
-        let mut ways = self.ways();
-        ways.insert(way(reply));
+        let mut destinations = self.destinations();
+        destinations.insert(destination(reply));
         self.any.store(true, Ordering::Relaxed);
     }
 
     /// Notes that a reply has arrived.
     pub(super) fn arrived(&self, reply: &OutgoingRecord) {
         if self.any.load(Ordering::Relaxed) {
-            let mut ways = self.ways();
-            ways.remove(&way(reply));
-            self.any.store(!ways.is_empty(), Ordering::Relaxed);
+            let mut destinations = self.destinations();
+            destinations.remove(&destination(reply));
+            self.any.store(!destinations.is_empty(), Ordering::Relaxed);
         }
     }
 
     /// Whether a reply goes such a way.
-    pub(super) fn is_met_by(&self, reply: &OutgoingRecord) -> bool {
-        self.any.load(Ordering::Relaxed) && self.ways().contains(&way(reply))
+    pub(super) fn blocks(&self, reply: &OutgoingRecord) -> bool {
+        self.any.load(Ordering::Relaxed) && self.destinations().contains(&destination(reply))
     }
 
-    fn ways(&self) -> MutexGuard<'_, HashSet<(Arc<str>, Placement)>> {
-        self.ways.lock().unwrap_or_else(PoisonError::into_inner)
+    fn destinations(&self) -> MutexGuard<'_, HashSet<(Arc<str>, Placement)>> {
+        self.destinations.lock().unpoisoned()
     }
 }
 
-fn way(reply: &OutgoingRecord) -> (Arc<str>, Placement) {
+fn destination(reply: &OutgoingRecord) -> (Arc<str>, Placement) {
     (Arc::clone(&reply.topic), reply.placement)
 }
 
@@ -67,7 +70,7 @@ mod tests {
             headers: Headers::new(),
         };
         let stuck = Stuck::default();
-        let met = |stuck: &Stuck| [0, 1].map(|partition| stuck.is_met_by(&reply(partition)));
+        let met = |stuck: &Stuck| [0, 1].map(|partition| stuck.blocks(&reply(partition)));
         assert_eq!(met(&stuck), [false, false]);
         stuck.note(&reply(1));
         assert_eq!(met(&stuck), [false, true]);

@@ -34,7 +34,7 @@ impl Partitions {
     /// Notes that a commit has worked.
     pub(crate) fn committed(&mut self, watermarks: &[Watermark]) {
         for Watermark { partition, generation, offset } in watermarks {
-            if let Some(own) = self.own_mut(*partition, *generation) {
+            if let Some(own) = self.current_mut(*partition, *generation) {
                 own.committed = own.committed.max(Some(*offset));
             }
         }

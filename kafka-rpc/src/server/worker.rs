@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        Arc, Condvar, Mutex, MutexGuard,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -16,19 +16,22 @@ use super::{
     bounds::Bounds,
     hand::Hands,
     handle::Handling,
+    in_flight::InFlightReplies,
     intake::Intake,
-    job::{EndedJob, Task},
+    job::{EndedJob, Taken},
     lanes::{Job, Lanes},
-    on_the_way::OnTheWay,
     partitions::Partitions,
     stuck::Stuck,
 };
-use crate::{Config, producer::Producer, telemetry::SubscriptionMetrics};
+use crate::{Config, producer::Producer, telemetry::SubscriptionMetrics, unpoisoned::Unpoisoned as _};
 
 /// How long a record of the retry topic may wait where a handler's policy does not say.
 const LONGEST_DELAY: Duration = Duration::from_hours(7 * 24);
 
-/// A subscription at work: what the consumer thread and the handlers share.
+/// A subscription at work.
+///
+/// Locks are taken in this order: `intake`, `state`, then the contents of a hand or `delivered`. A list of `in_flight` may be
+/// locked before `state`, and never after it.
 pub(crate) struct Worker {
     pub(crate) served: Served,
     /// The topic that is read: the subscription's own, or its retry topic.
@@ -51,11 +54,11 @@ pub(crate) struct Worker {
     pub(super) ended: Condvar,
     /// Told when few jobs are ready, for the consumer thread.
     pub(super) few_ready: Condvar,
-    /// The replies that were sent, and neither delivered yet nor let go.
-    pub(super) on_the_way: OnTheWay,
+    /// The replies that were sent, and neither acknowledged nor abandoned yet.
+    pub(super) in_flight: InFlightReplies,
     pub(super) stuck: Stuck,
-    /// What those take, in bytes, that were let go and that librdkafka has still.
-    pub(super) let_go: AtomicUsize,
+    /// How many bytes those take that were abandoned, and that librdkafka still has in its queue.
+    pub(super) abandoned_bytes: AtomicUsize,
     /// The jobs whose replies were delivered, and that are not ended yet.
     pub(super) delivered: Mutex<Vec<EndedJob>>,
     /// How many records were finished since the last commit.
@@ -66,13 +69,13 @@ pub(crate) struct Worker {
 
 pub(super) struct State {
     pub(super) partitions: Partitions,
-    pub(super) lanes: Lanes<Task>,
+    pub(super) lanes: Lanes<Taken>,
     /// What the runners have taken.
-    pub(super) hands: Hands<Task, EndedJob>,
+    pub(super) hands: Hands<Taken, EndedJob>,
     /// How many jobs had been started, as of the last look, by those who look for them.
     pub(super) started_before: u64,
     /// What is not to start while its partition is held.
-    pub(super) aside: Vec<Job<Task>>,
+    pub(super) aside: Vec<Job<Taken>>,
     /// Whether somebody waits for handlers to end.
     pub(super) is_draining: bool,
     /// Whether the consumer thread waits until few jobs are ready.
@@ -81,8 +84,8 @@ pub(super) struct State {
 
 impl State {
     /// Whether the assignment goes on that a record was taken in.
-    pub(super) fn is_ours(&self, task: &Task) -> bool {
-        self.partitions.is_ours(task.record.partition(), task.generation)
+    pub(super) fn is_ours(&self, taken: &Taken) -> bool {
+        self.partitions.is_ours(taken.record.partition(), taken.generation)
     }
 }
 
@@ -123,9 +126,9 @@ impl Worker {
             state: Mutex::new(state),
             ended: Condvar::new(),
             few_ready: Condvar::new(),
-            on_the_way: OnTheWay::default(),
+            in_flight: InFlightReplies::default(),
             stuck: Stuck::default(),
-            let_go: AtomicUsize::new(0),
+            abandoned_bytes: AtomicUsize::new(0),
             delivered: Mutex::default(),
             finished: AtomicUsize::new(0),
             flow_changed: AtomicBool::new(false),
@@ -133,7 +136,7 @@ impl Worker {
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unpoisoned()
     }
 
     /// Whether it is the retry topic that is read.
@@ -146,8 +149,8 @@ impl Worker {
         self.flow_changed.store(true, Ordering::Release);
     }
 
-    /// Tells whoever drains. Nobody does in most cases, and telling nobody costs a system call too.
-    pub(super) fn tell_ended(&self, state: &State) {
+    /// Tells whoever drains. Nobody does in most cases, and settle nobody costs a system call too.
+    pub(super) fn notify_drain(&self, state: &State) {
         if state.is_draining {
             self.ended.notify_all();
         }

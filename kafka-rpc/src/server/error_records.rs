@@ -44,7 +44,7 @@ pub(super) fn error_reply(
 /// The error in place of a reply that is larger than the broker takes: the handler's own, if that is what the reply says, without its
 /// details and as short as a header.
 pub(super) fn too_large(served: &Served, record: &Received, reply: &OutgoingRecord) -> RpcError {
-    let Some(error) = told_by(served, record, reply) else {
+    let Some(error) = error_in(served, record, reply) else {
         return RpcError::internal("the reply is larger than the broker takes").with_name("ReplyTooLarge");
     };
     let short = RpcError::new(error.status(), cut(error.name()), cut(error.message()));
@@ -61,14 +61,14 @@ pub(super) fn undelivered(
     reply: &OutgoingRecord,
     refusal: RpcError,
 ) -> RpcError {
-    match told_by(served, record, reply) {
+    match error_in(served, record, reply) {
         Some(error) => error.with_source(refusal),
         None => refusal,
     }
 }
 
 /// The error that a reply says, if it does.
-fn told_by(served: &Served, record: &Received, reply: &OutgoingRecord) -> Option<RpcError> {
+fn error_in(served: &Served, record: &Received, reply: &OutgoingRecord) -> Option<RpcError> {
     let (peer, _headers) = sender(served, record);
     let reply = Incoming { value: reply.value.clone(), headers: reply.headers.clone() };
     peer.read_reply(reply).ok()?.err()

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use super::{job::Task, lanes::Job, slabs::Slabs};
+use super::{job::Taken, lanes::Job, slabs::Slabs};
 use crate::wire::OutgoingRecord;
 
 /// After how long a delivery is slow: longer than a cluster takes to miss a broker (9 s by default) and to elect other leaders.
@@ -13,51 +13,53 @@ use crate::wire::OutgoingRecord;
 pub(super) const SLOW_AFTER: Duration = Duration::from_secs(15);
 
 /// The replies of a subscription that are on their way.
-pub(super) type OnTheWay = Slabs<SentOff>;
+pub(super) type InFlightReplies = Slabs<InFlightReply>;
 
 /// A reply on its way, with the job that it ends.
 #[derive(Debug)]
-pub(super) struct SentOff {
-    pub(super) job: Job<Task>,
+pub(super) struct InFlightReply {
+    pub(super) job: Job<Taken>,
     pub(super) reply: Arc<OutgoingRecord>,
-    way: Way,
+    progress: Progress,
 }
 
 #[derive(Debug)]
-enum Way {
+enum Progress {
     /// Seen first then, after it was sent. Most are delivered before that, and need no clock.
     New(Option<Instant>),
     /// It was slow, and holds its partition. Until when its caller waits, if that is known.
     Held(Option<SystemTime>),
 }
 
-impl SentOff {
-    pub(super) fn new(job: Job<Task>, reply: Arc<OutgoingRecord>) -> Self {
-        Self { job, reply, way: Way::New(None) }
+impl InFlightReply {
+    pub(super) fn new(job: Job<Taken>, reply: Arc<OutgoingRecord>) -> Self {
+        Self { job, reply, progress: Progress::New(None) }
     }
 
     /// Whether it is slow, and does not hold its partition yet.
     pub(super) fn is_slow(&mut self, now: Instant) -> bool {
-        match &mut self.way {
-            Way::New(seen_at) => now.saturating_duration_since(*seen_at.get_or_insert(now)) >= SLOW_AFTER,
-            Way::Held(_) => false,
+        match &mut self.progress {
+            Progress::New(seen_at) => {
+                now.saturating_duration_since(*seen_at.get_or_insert(now)) >= SLOW_AFTER
+            }
+            Progress::Held(_) => false,
         }
     }
 
     /// Notes that it holds its partition.
     pub(super) fn hold(&mut self, awaited_until: Option<SystemTime>) {
-        self.way = Way::Held(awaited_until);
+        self.progress = Progress::Held(awaited_until);
     }
 
     pub(super) fn is_held(&self) -> bool {
-        matches!(self.way, Way::Held(_))
+        matches!(self.progress, Progress::Held(_))
     }
 
     /// Until when its caller waits, as far as that is known of one that is held.
     pub(super) fn awaited_until(&self) -> Option<SystemTime> {
-        match self.way {
-            Way::New(_) => None,
-            Way::Held(until) => until,
+        match self.progress {
+            Progress::New(_) => None,
+            Progress::Held(until) => until,
         }
     }
 }
@@ -70,14 +72,14 @@ mod tests {
     };
     use crate::wire::{Headers, Placement};
 
-    fn sent_off() -> SentOff {
+    fn sent_off() -> InFlightReply {
         let (mut packing, mut records) = (Packing::default(), Vec::new());
         let place = Place { partition: 0, offset: 0, timestamp: 0, is_append_time: false };
         packing.add(place, None, None, |_each| Ok(()));
         packing.seal(&"orders".into(), |record| records.push(record));
         let record = records.pop().expect("one was added");
         let mut lanes = Lanes::new(1);
-        lanes.push(None, Task { record, generation: Generation::next(&mut 0), retries: 0 });
+        lanes.push(None, Taken { record, generation: Generation::next(&mut 0), retries: 0 });
         let job = lanes.next().expect("it may run");
         let reply = OutgoingRecord {
             topic: "orders-responses".into(),
@@ -86,7 +88,7 @@ mod tests {
             value: None,
             headers: Headers::new(),
         };
-        SentOff::new(job, Arc::new(reply))
+        InFlightReply::new(job, Arc::new(reply))
     }
 
     #[test]

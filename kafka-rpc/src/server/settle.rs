@@ -6,10 +6,10 @@ use std::{panic::AssertUnwindSafe, sync::Arc};
 use futures_util::FutureExt as _;
 
 use super::{
-    delivery::{Before, Sent},
+    delivery::{Before, DeliveryEnd},
+    error_records,
     held::Held,
-    job::{End, Task},
-    refused,
+    job::{End, Taken},
     worker::Worker,
 };
 use crate::{
@@ -22,38 +22,40 @@ impl Worker {
     /// Sends a reply once more, as often as it takes. It may hold its partition since it was sent before.
     pub(super) async fn reply_again<'a>(
         self: &'a Arc<Self>,
-        task: &'a Task,
+        taken: &'a Taken,
         reply: &Arc<OutgoingRecord>,
         held: Option<Held<'a>>,
     ) -> End {
-        match self.send_reply(task, reply, Before::Sent(held)).await {
-            Sent::Done => done(&self.metrics.replied),
-            Sent::Left => End::Left,
-            Sent::Expired => done(&self.metrics.expired),
-            Sent::Refused(refusal) => self.dead_letter_refused(task, reply, refusal).await,
+        match self.send_reply(taken, reply, Before::Sent(held)).await {
+            DeliveryEnd::Done => settled(&self.metrics.replied),
+            DeliveryEnd::Left => End::Left,
+            DeliveryEnd::Expired => settled(&self.metrics.expired),
+            DeliveryEnd::Refused(refusal) => self.dead_letter_refused(taken, reply, refusal).await,
         }
     }
 
     /// Sends a record to its retry topic. One that is refused there for good, such as for its size, has failed.
     pub(super) async fn retry_later(
         self: &Arc<Self>,
-        task: &Task,
+        taken: &Taken,
         record: &Received,
         again: Arc<OutgoingRecord>,
         error: RpcError,
     ) -> End {
-        match self.send_retry(task, again).await {
-            Sent::Done => done(&self.metrics.retried_later),
-            Sent::Refused(_told) => self.fail(task, record, error).await,
+        match self.send_retry(taken, again).await {
+            DeliveryEnd::Done => settled(&self.metrics.retried_later),
+            DeliveryEnd::Refused(_told) => self.fail(taken, record, error).await,
             // Only a reply expires on its way.
-            Sent::Left | Sent::Expired => End::Left,
+            DeliveryEnd::Left | DeliveryEnd::Expired => End::Left,
         }
     }
 
     /// Gives up a record outside its run: its retry was refused for good, or something panicked.
-    pub(super) async fn fail(self: &Arc<Self>, task: &Task, record: &Received, error: RpcError) -> End {
-        let reply = refused::error_reply(&self.served, record, &error).filter(|reply| self.may_reply(reply));
-        self.tell_of_failure(task, refused::letter(&self.served, record, task.retries, error), reply).await
+    pub(super) async fn fail(self: &Arc<Self>, taken: &Taken, record: &Received, error: RpcError) -> End {
+        let reply =
+            error_records::error_reply(&self.served, record, &error).filter(|reply| self.may_reply(reply));
+        self.send_failure(taken, error_records::letter(&self.served, record, taken.retries, error), reply)
+            .await
     }
 
     /// Whether this may be answered: what has panicked may be before that was asked.
@@ -62,42 +64,42 @@ impl Worker {
     }
 
     /// Tells of a record that has failed for good, by a letter and a reply where there is one.
-    pub(super) async fn tell_of_failure(
+    pub(super) async fn send_failure(
         self: &Arc<Self>,
-        task: &Task,
+        taken: &Taken,
         letter: Option<Arc<OutgoingRecord>>,
         reply: Option<Arc<OutgoingRecord>>,
     ) -> End {
         let mut counter = None;
         // The letter first: once the caller has its answer, it may look for it.
         if let Some(letter) = letter {
-            counter = self.deliver_letter(task, letter).await;
+            counter = self.deliver_letter(taken, letter).await;
             if counter.is_none() {
                 return End::Left;
             }
         }
         if let Some(reply) = reply {
-            match self.send_reply(task, &reply, Before::Nothing).await {
-                Sent::Left => return End::Left,
-                Sent::Done => counter = counter.or(Some(&self.metrics.replied)),
-                Sent::Refused(_) | Sent::Expired => {}
+            match self.send_reply(taken, &reply, Before::Nothing).await {
+                DeliveryEnd::Left => return End::Left,
+                DeliveryEnd::Done => counter = counter.or(Some(&self.metrics.replied)),
+                DeliveryEnd::Refused(_) | DeliveryEnd::Expired => {}
             }
         }
-        done(counter.unwrap_or(&self.metrics.discarded))
+        settled(counter.unwrap_or(&self.metrics.discarded))
     }
 
     /// A reply that was refused for good is not silence: it is a dead letter.
     async fn dead_letter_refused(
         self: &Arc<Self>,
-        task: &Task,
+        taken: &Taken,
         reply: &OutgoingRecord,
         refusal: RpcError,
     ) -> End {
-        let record = task.record.unpack();
-        let error = refused::undelivered(&self.served, &record, reply, refusal);
-        match refused::letter(&self.served, &record, task.retries, error) {
-            Some(letter) => self.deliver_letter(task, letter).await.map_or(End::Left, done),
-            None => done(&self.metrics.discarded),
+        let record = taken.record.unpack();
+        let error = error_records::undelivered(&self.served, &record, reply, refusal);
+        match error_records::letter(&self.served, &record, taken.retries, error) {
+            Some(letter) => self.deliver_letter(taken, letter).await.map_or(End::Left, settled),
+            None => settled(&self.metrics.discarded),
         }
     }
 
@@ -105,15 +107,15 @@ impl Worker {
     ///
     /// A letter that is refused for good, such as for the rules of its topic, stops no partition: whoever writes such records
     /// could stop any.
-    async fn deliver_letter(self: &Arc<Self>, task: &Task, letter: Arc<OutgoingRecord>) -> Option<&Count> {
-        match self.send_letter(task, letter).await {
-            Sent::Done => Some(&self.metrics.dead_lettered),
-            Sent::Left | Sent::Expired => None,
-            Sent::Refused(_told) => {
+    async fn deliver_letter(self: &Arc<Self>, taken: &Taken, letter: Arc<OutgoingRecord>) -> Option<&Count> {
+        match self.send_letter(taken, letter).await {
+            DeliveryEnd::Done => Some(&self.metrics.dead_lettered),
+            DeliveryEnd::Left | DeliveryEnd::Expired => None,
+            DeliveryEnd::Refused(_told) => {
                 tracing::error!(
-                    topic = %self.source, partition = task.record.partition(), offset = task.record.offset(),
+                    topic = %self.source, partition = taken.record.partition(), offset = taken.record.offset(),
                     group = %self.served.group,
-                    "the dead letter of a record was refused for good: it is nowhere but in its topic"
+                    "a dead letter was refused for good; the failed record exists only in its own topic"
                 );
                 Some(&self.metrics.lost)
             }
@@ -121,9 +123,9 @@ impl Worker {
     }
 
     /// What is left to do for a record; where that panics too, it is read again, with all that is not finished.
-    pub(super) async fn caught_or_left(&self, task: &Task, rest: impl Future<Output = End>) -> End {
+    pub(super) async fn caught_or_left(&self, taken: &Taken, rest: impl Future<Output = End>) -> End {
         AssertUnwindSafe(rest).catch_unwind().await.unwrap_or_else(|_panic| {
-            self.state().partitions.go_back(task.record.partition(), task.generation);
+            self.state().partitions.go_back(taken.record.partition(), taken.generation);
             self.flow_has_changed();
             End::Left
         })
@@ -131,7 +133,7 @@ impl Worker {
 }
 
 /// The end of a record whose outcome is final, which is counted.
-pub(super) fn done(counter: &Count) -> End {
+pub(super) fn settled(counter: &Count) -> End {
     counter.increment(1);
     End::Final
 }

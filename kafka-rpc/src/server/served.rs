@@ -1,0 +1,60 @@
+//! A subscription as it is served.
+
+use std::sync::Arc;
+
+use super::dispatch::Dispatch;
+use crate::{
+    Dialect, Headers,
+    handler::{Location, Ordering},
+    wire::retry,
+};
+
+/// A subscription as it is served: the agreement of everything that was registered for its topic and group.
+#[derive(Debug, Clone)]
+pub(crate) struct Served {
+    /// As the cluster has it.
+    pub(crate) topic: Arc<str>,
+    pub(crate) group: Arc<str>,
+    /// As the contract has it, before `map_topics`.
+    pub(crate) contract_topic: &'static str,
+    pub(crate) reply_topic: Option<Arc<str>>,
+    pub(crate) dead_letter_topic: Option<Arc<str>>,
+    /// Where retries go that do not wait in the process.
+    pub(crate) retry_topic: Option<Arc<str>>,
+    pub(crate) dialect: Dialect,
+    /// Whether its records are dead letters: their callers have had their answers.
+    pub(crate) of_dead_letters: bool,
+    pub(crate) ordering: Ordering,
+    pub(crate) concurrency: usize,
+    pub(crate) dispatch: Arc<Dispatch>,
+    /// Where it was written.
+    pub(crate) locations: Vec<Location>,
+}
+
+impl Served {
+    /// How often a record had been tried again before it came here. Of a dead letter that says nothing of its own handler.
+    pub(crate) fn retries_before(&self, headers: &Headers) -> u32 {
+        if self.of_dead_letters { 0 } else { retry::count(headers) }
+    }
+}
+
+#[cfg(any(test, fuzzing))]
+impl Served {
+    /// A subscription to `orders`, without handlers, for tests.
+    pub(crate) fn of_orders(dead_letter: bool, retry_topic: bool) -> Self {
+        Self {
+            topic: "orders".into(),
+            group: "group".into(),
+            contract_topic: "orders",
+            reply_topic: Some("orders-responses".into()),
+            dead_letter_topic: dead_letter.then(|| "orders.dlq".into()),
+            retry_topic: retry_topic.then(|| "orders-retry".into()),
+            dialect: Dialect::Reference,
+            of_dead_letters: false,
+            ordering: Ordering::Key,
+            concurrency: 1,
+            dispatch: Arc::default(),
+            locations: Vec::new(),
+        }
+    }
+}
