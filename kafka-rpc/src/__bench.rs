@@ -11,7 +11,7 @@ use crate::{
     client::pending,
     handler::{Handler, Ordering},
     server::{dispatch, lanes, offsets},
-    wire::{Encoded, Incoming, Peer, ReplyTo, clock, envelope, reply},
+    wire::{Encoded, Peer, ReceivedReply, ReplyTo, clock, envelope, reply},
 };
 
 /// Reads an envelope; the length of its payload.
@@ -123,7 +123,7 @@ impl Pending {
         let waiting = self.0.take(id);
         let waited = waiting.is_some();
         if let Some(waiting) = waiting {
-            waiting.answer(Ok(Incoming { value: Some(answer), headers: Headers::new() }));
+            waiting.answer(Ok(ReceivedReply { value: Some(answer), headers: Headers::new() }));
         }
         waited
     }

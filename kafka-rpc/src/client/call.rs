@@ -15,7 +15,7 @@ use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
 use super::{
-    Caller, Client, Command, Encode, Outgoing,
+    Caller, Client, Command, Encode, OutgoingCall,
     transport::{BoxFuture, NO_PAYLOAD, Transport},
 };
 use crate::{
@@ -40,18 +40,18 @@ pub struct Call<T> {
 enum Stage<T> {
     Ready(Result<T, CallError>),
     Building(Box<Building>),
-    InFlight(Sent, PhantomData<fn() -> T>),
+    InFlight(AwaitedReply, PhantomData<fn() -> T>),
     Done,
 }
 
 struct Building {
     client: Client,
-    request: Result<Outgoing, CallError>,
+    request: Result<OutgoingCall, CallError>,
     timeout: Duration,
     inherited: Option<Instant>,
 }
 
-struct Sent {
+struct AwaitedReply {
     topic: Cow<'static, str>,
     transport: Arc<dyn Transport>,
     reply: BoxFuture<Result<Encoded, CallError>>,
@@ -81,7 +81,7 @@ impl<T> Call<T> {
     ) -> Self {
         let client = caller.client().clone();
         let request = command.resolve().and_then(|resolved| {
-            Ok(Outgoing {
+            Ok(OutgoingCall {
                 topic: resolved.topic.into(),
                 reply_topic: resolved.reply_topic.as_deref().map(Cow::Borrowed),
                 callee: resolved.callee,
@@ -168,7 +168,7 @@ impl<T> Call<T> {
         })
     }
 
-    fn with(mut self, change: impl FnOnce(&mut Outgoing) -> Result<(), CallError>) -> Self {
+    fn with(mut self, change: impl FnOnce(&mut OutgoingCall) -> Result<(), CallError>) -> Self {
         if let Stage::Building(building) = &mut self.stage
             && let Ok(request) = &mut building.request
             && let Err(error) = change(request)
@@ -185,13 +185,13 @@ impl Building {
         moment::after(Instant::now(), self.timeout)
     }
 
-    fn send(self) -> Result<Sent, CallError> {
+    fn send(self) -> Result<AwaitedReply, CallError> {
         let own = self.own_deadline();
         let deadline = self.inherited.map_or(own, |inherited| inherited.min(own));
         let request = self.request?;
         let topic = request.topic.clone();
         let transport = self.client.transport;
-        Ok(Sent { topic, reply: Arc::clone(&transport).call(request, deadline), transport })
+        Ok(AwaitedReply { topic, reply: Arc::clone(&transport).call(request, deadline), transport })
     }
 
     fn notify(self) -> BoxFuture<Result<(), CallError>> {
@@ -229,9 +229,9 @@ impl<T: FromReply> Future for Call<T> {
                         return Poll::Pending;
                     };
                     return Poll::Ready(reply.and_then(|data| {
-                        data.read(T::from_reply).map_err(|reason| CallError::Decode {
-                            topic: sent.transport.unreadable(&sent.topic),
-                            reason,
+                        data.read(T::from_reply).map_err(|reason| {
+                            sent.transport.count_unreadable(&sent.topic);
+                            CallError::Decode { topic: sent.transport.cluster_name(&sent.topic), reason }
                         })
                     }));
                 }

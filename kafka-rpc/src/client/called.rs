@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, OnceLock, RwLock},
+    sync::{Arc, RwLock},
 };
 
 use super::turnstile::Turnstile;
@@ -13,41 +13,52 @@ use crate::{
     unpoisoned::Unpoisoned as _,
 };
 
-/// A topic that is called, or that is answered on.
+/// A topic that is called.
 pub(super) struct CalledTopic {
     /// As the cluster has it.
     pub(super) name: Arc<str>,
-    /// Found with the first call: of a topic that only brings answers there is nothing to count.
-    metrics: OnceLock<CallMetrics>,
+    metrics: CallMetrics,
     pub(super) turnstile: Arc<Turnstile>,
 }
 
-impl CalledTopic {
-    fn metrics(&self) -> &CallMetrics {
-        self.metrics.get_or_init(|| CallMetrics::new(&self.name))
-    }
-}
-
-/// The topics that are called, each looked up once.
-pub(crate) struct TopicNames {
+/// What the cluster calls topics, and the topics that are called, each looked up once.
+pub(crate) struct CalledTopics {
     rename: Option<Rename>,
-    known: RwLock<HashMap<String, Arc<CalledTopic>>>,
+    names: RwLock<HashMap<String, Arc<str>>>,
+    called: RwLock<HashMap<String, Arc<CalledTopic>>>,
 }
 
-impl TopicNames {
+impl CalledTopics {
     pub(crate) fn new(rename: Option<Rename>) -> Self {
-        Self { rename, known: RwLock::default() }
+        Self { rename, names: RwLock::default(), called: RwLock::default() }
     }
 
-    pub(super) fn called(&self, contract: &str) -> Arc<CalledTopic> {
-        if let Some(known) = self.known.read().unpoisoned().get(contract) {
-            return Arc::clone(known);
-        }
-        let name = renamed(self.rename.as_ref(), contract);
-        let topic = Arc::new(CalledTopic { name, metrics: OnceLock::new(), turnstile: Turnstile::new() });
-        let mut known = self.known.write().unpoisoned();
-        Arc::clone(known.entry(contract.to_owned()).or_insert(topic))
+    /// What the cluster calls a topic of a contract.
+    pub(super) fn renamed(&self, contract: &str) -> Arc<str> {
+        known_or_made(&self.names, contract, || renamed(self.rename.as_ref(), contract))
     }
+
+    /// A topic of a contract that is called.
+    pub(super) fn called(&self, contract: &str) -> Arc<CalledTopic> {
+        known_or_made(&self.called, contract, || {
+            let name = self.renamed(contract);
+            let (metrics, turnstile) = (CallMetrics::new(&name), Turnstile::new());
+            Arc::new(CalledTopic { name, metrics, turnstile })
+        })
+    }
+}
+
+fn known_or_made<T: ?Sized>(
+    known: &RwLock<HashMap<String, Arc<T>>>,
+    contract: &str,
+    make: impl FnOnce() -> Arc<T>,
+) -> Arc<T> {
+    if let Some(known) = known.read().unpoisoned().get(contract) {
+        return Arc::clone(known);
+    }
+    // Not with the map locked: it may be a user's closure that renames.
+    let new = make();
+    Arc::clone(known.write().unpoisoned().entry(contract.to_owned()).or_insert(new))
 }
 
 /// A call that is counted however it ends, even when its caller drops it.
@@ -63,7 +74,7 @@ impl<'a> Counted<'a> {
 
     pub(super) fn ended<T>(mut self, result: Result<T, CallError>) -> Result<T, CallError> {
         self.has_ended = true;
-        self.topic.metrics().ended(&result);
+        self.topic.metrics.ended(&result);
         result
     }
 }
@@ -71,7 +82,7 @@ impl<'a> Counted<'a> {
 impl Drop for Counted<'_> {
     fn drop(&mut self) {
         if !self.has_ended {
-            self.topic.metrics().dropped();
+            self.topic.metrics.dropped();
         }
     }
 }

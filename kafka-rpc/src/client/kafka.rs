@@ -11,14 +11,14 @@ use futures_util::{
     future::{Either, select},
     poll,
 };
-use tokio::time;
+use tokio::{runtime::Handle, time};
 use uuid::Uuid;
 
 use super::{
-    Outgoing, Transport,
-    called::{CalledTopic, Counted, TopicNames},
+    OutgoingCall, Transport,
+    called::{CalledTopic, CalledTopics, Counted},
     in_a_task::{Undone, in_a_task},
-    pending::{Ended, Journey, Pending, PendingCall},
+    pending::{Ended, Pending, PendingCall, SharedProgress},
     replies::{Replies, Route},
     transport::{self, BoxFuture},
 };
@@ -26,7 +26,7 @@ use crate::{
     CallError, Progress, WhenFull, moment,
     producer::{Delivery, DeliveryError, OnDelivery, Producer, QueueError, Refusal},
     telemetry,
-    wire::{Encoded, Incoming, OutgoingRecord, Placement, clock},
+    wire::{Encoded, OutgoingRecord, Placement, ReceivedReply, clock},
 };
 
 /// Carries calls over Kafka.
@@ -34,12 +34,17 @@ pub(crate) struct KafkaTransport {
     pub(crate) producer: Arc<Producer>,
     pub(crate) pending: Arc<Pending>,
     pub(crate) replies: Arc<Replies>,
-    pub(crate) topics: TopicNames,
+    pub(crate) topics: CalledTopics,
     pub(crate) when_full: WhenFull,
+    pub(crate) runtime: Handle,
 }
 
 impl Transport for KafkaTransport {
-    fn call(self: Arc<Self>, outgoing: Outgoing, deadline: Instant) -> BoxFuture<Result<Encoded, CallError>> {
+    fn call(
+        self: Arc<Self>,
+        outgoing: OutgoingCall,
+        deadline: Instant,
+    ) -> BoxFuture<Result<Encoded, CallError>> {
         Box::pin(async move {
             let topic = self.topics.called(&outgoing.topic);
             let counted = Counted::new(&topic);
@@ -47,7 +52,11 @@ impl Transport for KafkaTransport {
         })
     }
 
-    fn notify(self: Arc<Self>, outgoing: Outgoing, deadline: Instant) -> BoxFuture<Result<(), CallError>> {
+    fn notify(
+        self: Arc<Self>,
+        outgoing: OutgoingCall,
+        deadline: Instant,
+    ) -> BoxFuture<Result<(), CallError>> {
         Box::pin(async move {
             let topic = self.topics.called(&outgoing.topic);
             let counted = Counted::new(&topic);
@@ -55,10 +64,12 @@ impl Transport for KafkaTransport {
         })
     }
 
-    fn unreadable(&self, topic: &str) -> String {
-        let name = &self.topics.called(topic).name;
-        telemetry::reply_unreadable(name);
-        name.to_string()
+    fn cluster_name(&self, topic: &str) -> String {
+        self.topics.renamed(topic).to_string()
+    }
+
+    fn count_unreadable(&self, topic: &str) {
+        telemetry::reply_unreadable(&self.topics.renamed(topic));
     }
 }
 
@@ -67,12 +78,12 @@ impl KafkaTransport {
     async fn ask(
         self: &Arc<Self>,
         topic: &Arc<CalledTopic>,
-        outgoing: Outgoing,
+        outgoing: OutgoingCall,
         deadline: Instant,
     ) -> Result<Encoded, CallError> {
-        let reply_topic = self.topics.called(outgoing.reply_topic()?);
-        let started = Outgoing::unless_late(&topic.name, deadline)?;
-        let (id, callee, reply_topic) = (Uuid::new_v4(), outgoing.callee, &reply_topic.name);
+        let reply_topic = self.topics.renamed(outgoing.reply_topic()?);
+        let started = transport::check_deadline(&topic.name, deadline)?;
+        let (id, callee, reply_topic) = (Uuid::new_v4(), outgoing.callee, &reply_topic);
         let request = Request { id, topic, reply_topic, outgoing: &outgoing, started, deadline };
         let at_once = self.try_send_now(request);
         let mut call = if let Some(sent) = at_once {
@@ -87,13 +98,13 @@ impl KafkaTransport {
                 deadline,
             };
             match Box::pin(Arc::clone(self).line_up_and_send(request)).await? {
-                Sent::Waits(call) => call,
-                Sent::Answered(answer) => return transport::read_reply(callee, &topic.name, answer),
+                SentInTurn::Waits(call) => call,
+                SentInTurn::Answered(answer) => return transport::read_reply(callee, &topic.name, answer),
             }
         };
         let Ok(answer) = time::timeout_at(deadline.into(), &mut call).await else {
             self.replies.look_for_partitions();
-            return Err(CallError::late(&topic.name, started, call.journey().progress()));
+            return Err(CallError::late(&topic.name, started, call.progress().get()));
         };
         let answer = answer.map_err(|ended| ended.of_call_to(&topic.name))?;
         transport::read_reply(callee, &topic.name, answer)
@@ -109,14 +120,14 @@ impl KafkaTransport {
         match self.pending.register(request.id, request.outgoing.of_handler) {
             Err(CallError::Overloaded { .. }) if self.when_full == WhenFull::Wait => None,
             registered => Some(registered.and_then(|call| {
-                self.send(request, &route, call.journey())?;
+                self.send(request, &route, call.progress())?;
                 Ok(call)
             })),
         }
     }
 
     /// Sends a request once it is its turn, in the order in which calls are made.
-    async fn line_up_and_send(self: Arc<Self>, request: OwnedRequest) -> Result<Sent, CallError> {
+    async fn line_up_and_send(self: Arc<Self>, request: OwnedRequest) -> Result<SentInTurn, CallError> {
         match self.when_full {
             // Before it stands in line: that is bounded too.
             WhenFull::Refuse => {
@@ -124,7 +135,7 @@ impl KafkaTransport {
                 self.send_in_turn(call, request).await
             }
             // Behind whoever came before it: the place that is freed is not for the one who comes just then.
-            WhenFull::Wait => self.register_and_send_in_turn(request).await.map(Sent::Waits),
+            WhenFull::Wait => self.register_and_send_in_turn(request).await.map(SentInTurn::Waits),
         }
     }
 
@@ -133,20 +144,20 @@ impl KafkaTransport {
         self: &Arc<Self>,
         mut call: PendingCall,
         request: OwnedRequest,
-    ) -> Result<Sent, CallError> {
-        let (name, journey) = (Arc::clone(&request.topic.name), call.journey().clone());
-        let sent = self.in_turn(request, journey, |own, request, journey| async move {
+    ) -> Result<SentInTurn, CallError> {
+        let (name, progress) = (Arc::clone(&request.topic.name), call.progress().clone());
+        let sent = self.in_turn(request, progress, |own, request, progress| async move {
             let route = own.replies.route(&request.reply_topic).await?;
             // It may have been ended meanwhile, and its caller does not look: nobody is to work for it.
             if own.pending.waits(request.id) {
-                own.send(request.as_request(), &route, &journey)?;
+                own.send(request.as_request(), &route, &progress)?;
             }
             Ok(())
         });
         match select(&mut call, pin!(sent)).await {
-            Either::Left((Ok(answer), _)) => Ok(Sent::Answered(answer)),
+            Either::Left((Ok(answer), _)) => Ok(SentInTurn::Answered(answer)),
             Either::Left((Err(ended), _)) => Err(ended.of_call_to(&name)),
-            Either::Right((sent, _)) => sent.map(|()| Sent::Waits(call)),
+            Either::Right((sent, _)) => sent.map(|()| SentInTurn::Waits(call)),
         }
     }
 
@@ -155,12 +166,12 @@ impl KafkaTransport {
         self: &Arc<Self>,
         request: OwnedRequest,
     ) -> Result<PendingCall, CallError> {
-        let sent = self.in_turn(request, Journey::default(), |own, request, journey| async move {
+        let sent = self.in_turn(request, SharedProgress::default(), |own, request, progress| async move {
             let call = own.pending.register_when_free(request.id, request.outgoing.of_handler).await?;
-            let mut call = call.on(journey);
+            let mut call = call.on(progress);
             let route = own.replies.route(&request.reply_topic);
             let route = unless_ended(&mut call, &request.topic.name, route).await??;
-            own.send(request.as_request(), &route, call.journey())?;
+            own.send(request.as_request(), &route, call.progress())?;
             Ok(call)
         });
         sent.await
@@ -170,20 +181,20 @@ impl KafkaTransport {
     async fn in_turn<T: Send + 'static, F: Future<Output = Result<T, CallError>> + Send>(
         self: &Arc<Self>,
         request: OwnedRequest,
-        journey: Journey,
-        work: impl FnOnce(Arc<Self>, OwnedRequest, Journey) -> F + Send + 'static,
+        progress: SharedProgress,
+        work: impl FnOnce(Arc<Self>, OwnedRequest, SharedProgress) -> F + Send + 'static,
     ) -> Result<T, CallError> {
         let (name, started, deadline) = (Arc::clone(&request.topic.name), request.started, request.deadline);
         let turn = request.topic.turnstile.lined_up().await;
-        let (runtime, own, travels) = (self.replies.runtime(), Arc::clone(self), journey.clone());
-        let done = in_a_task(&runtime, deadline, async move {
+        let (own, shared) = (Arc::clone(self), progress.clone());
+        let done = in_a_task(&self.runtime, deadline, async move {
             let _turn = turn.await;
-            work(own, request, travels).await
+            work(own, request, shared).await
         });
         done.await.unwrap_or_else(|undone| {
             Err(match undone {
                 Undone::Late => CallError::late(&name, started, Progress::NotSent),
-                Undone::StandsStill => CallError::late(&name, started, journey.progress()),
+                Undone::StandsStill => CallError::late(&name, started, progress.get()),
                 Undone::Ended => CallError::ShuttingDown,
                 Undone::Panicked => CallError::undeliverable(&name, undone.to_string()),
             })
@@ -194,13 +205,13 @@ impl KafkaTransport {
     async fn tell(
         self: &Arc<Self>,
         topic: &CalledTopic,
-        outgoing: &Outgoing,
+        outgoing: &OutgoingCall,
         deadline: Instant,
     ) -> Result<(), CallError> {
-        let started = Outgoing::unless_late(&topic.name, deadline)?;
+        let started = transport::check_deadline(&topic.name, deadline)?;
         let late = |progress| CallError::late(&topic.name, started, progress);
         // Whoever goes on to send would keep the shutdown from ever having sent all.
-        self.pending.unless_closed(outgoing.of_handler)?;
+        self.pending.check_open(outgoing.of_handler)?;
         let id = Uuid::new_v4().to_string();
         let now = clock::now_millis();
         let headers = outgoing.callee.event(&id, outgoing.headers.clone(), now);
@@ -227,7 +238,7 @@ impl KafkaTransport {
         }
         let turn = topic.turnstile.lined_up().await;
         let (producer, record) = (Arc::clone(&self.producer), Arc::clone(record));
-        let queued = in_a_task(&self.replies.runtime(), deadline, async move {
+        let queued = in_a_task(&self.runtime, deadline, async move {
             let _turn = turn.await;
             producer.queue_when_free(&record).await
         })
@@ -242,7 +253,7 @@ impl KafkaTransport {
     }
 
     /// Sends a request whose reply will be read: the route says so.
-    fn send(&self, request: Request<'_>, route: &Route, journey: &Journey) -> Result<(), CallError> {
+    fn send(&self, request: Request<'_>, route: &Route, progress: &SharedProgress) -> Result<(), CallError> {
         let Request { id, topic, outgoing, started, deadline, .. } = request;
         let topic = &topic.name;
         let left = deadline.saturating_duration_since(Instant::now());
@@ -259,7 +270,7 @@ impl KafkaTransport {
         let record = record(topic, outgoing, headers, &text, millis);
 
         let pending = Arc::clone(&self.pending);
-        let acknowledged = journey.clone();
+        let acknowledged = progress.clone();
         let told: OnDelivery = Box::new(move |delivered| match delivered {
             Ok(()) => acknowledged.note(Progress::Acknowledged),
             Err(error) => {
@@ -269,7 +280,7 @@ impl KafkaTransport {
             }
         });
         // Before it is queued: its delivery may be told at once.
-        journey.note(Progress::Unknown);
+        progress.note(Progress::Unknown);
         match self.producer.queue(&record, told) {
             Ok(()) => Ok(()),
             Err(QueueError::Full) => {
@@ -281,10 +292,10 @@ impl KafkaTransport {
 }
 
 /// A request that was sent in its turn.
-enum Sent {
+enum SentInTurn {
     Waits(PendingCall),
     /// Its reply was faster than the word of it.
-    Answered(Incoming),
+    Answered(ReceivedReply),
 }
 
 /// A request that is to be sent.
@@ -294,7 +305,7 @@ struct Request<'a> {
     topic: &'a CalledTopic,
     /// As the cluster has it.
     reply_topic: &'a Arc<str>,
-    outgoing: &'a Outgoing,
+    outgoing: &'a OutgoingCall,
     started: Instant,
     deadline: Instant,
 }
@@ -304,7 +315,7 @@ struct OwnedRequest {
     id: Uuid,
     topic: Arc<CalledTopic>,
     reply_topic: Arc<str>,
-    outgoing: Outgoing,
+    outgoing: OutgoingCall,
     started: Instant,
     deadline: Instant,
 }
@@ -318,7 +329,7 @@ impl OwnedRequest {
 
 fn record(
     topic: &Arc<str>,
-    outgoing: &Outgoing,
+    outgoing: &OutgoingCall,
     headers: crate::Headers,
     id: &str,
     now: u64,

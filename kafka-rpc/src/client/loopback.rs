@@ -14,7 +14,7 @@ use tokio::{task::JoinHandle, time};
 use uuid::Uuid;
 
 use super::{
-    Client, Outgoing, Transport,
+    Client, OutgoingCall, Transport,
     transport::{self, BoxFuture},
 };
 use crate::{
@@ -27,7 +27,7 @@ use crate::{
         Served, dedupe::Dedupe, handle::Handling, limits::Limits, outcome::Outcome,
         reply_topics::ReplyTopics, watch::Watch,
     },
-    wire::{Encoded, Incoming, OutgoingRecord, Received, ReplyTo, clock},
+    wire::{Encoded, OutgoingRecord, ReceivedRecord, ReceivedReply, ReplyTo, clock},
 };
 
 /// The handlers of a runtime, called in the process: no broker, the same bytes.
@@ -127,7 +127,7 @@ impl Handlers {
 
     /// Takes a record to its outcome; returns the reply, if somebody waits for one. There is no other topic here, so a
     /// retry is always in the process, and a dead letter is only logged.
-    async fn handle(&self, index: usize, record: Received) -> Option<Arc<OutgoingRecord>> {
+    async fn handle(&self, index: usize, record: ReceivedRecord) -> Option<Arc<OutgoingRecord>> {
         let served = &self.served[index];
         let input = Arc::new(self.handling.input(served, record));
         let record = &input.record;
@@ -153,13 +153,24 @@ impl Handlers {
     }
 
     /// The same in a task of its own, as on Kafka: a caller that goes does not stop the handler.
-    fn run(self: &Arc<Self>, index: usize, record: Received) -> JoinHandle<Option<Arc<OutgoingRecord>>> {
+    fn run(
+        self: &Arc<Self>,
+        index: usize,
+        record: ReceivedRecord,
+    ) -> JoinHandle<Option<Arc<OutgoingRecord>>> {
         let handlers = Arc::clone(self);
         tokio::spawn(async move { handlers.handle(index, record).await })
     }
 
-    fn record(&self, index: usize, outgoing: &Outgoing, headers: &Headers, id: &str, now: u64) -> Received {
-        Received {
+    fn record(
+        &self,
+        index: usize,
+        outgoing: &OutgoingCall,
+        headers: &Headers,
+        id: &str,
+        now: u64,
+    ) -> ReceivedRecord {
+        ReceivedRecord {
             topic: Arc::clone(&self.served[index].topic),
             partition: 0,
             offset: self.next_offset.fetch_add(1, Ordering::Relaxed),
@@ -185,10 +196,14 @@ impl Carrier {
 }
 
 impl Transport for Carrier {
-    fn call(self: Arc<Self>, outgoing: Outgoing, deadline: Instant) -> BoxFuture<Result<Encoded, CallError>> {
+    fn call(
+        self: Arc<Self>,
+        outgoing: OutgoingCall,
+        deadline: Instant,
+    ) -> BoxFuture<Result<Encoded, CallError>> {
         Box::pin(async move {
             let (handlers, serving) = self.serving(&outgoing.topic)?;
-            let started = Outgoing::unless_late(&outgoing.topic, deadline)?;
+            let started = transport::check_deadline(&outgoing.topic, deadline)?;
             let wall = moment::wall_after(SystemTime::now(), deadline.saturating_duration_since(started));
             let reply_topic = renamed(handlers.map_topics.as_ref(), outgoing.reply_topic()?);
             let (id, now) = (Uuid::new_v4().to_string(), clock::now_millis());
@@ -211,15 +226,19 @@ impl Transport for Carrier {
             let Ok(reply) = answered.await else {
                 return Err(CallError::late(&outgoing.topic, started, Progress::Acknowledged));
             };
-            let reply = Incoming { value: reply.value, headers: reply.headers };
+            let reply = ReceivedReply { value: reply.value, headers: reply.headers };
             transport::read_reply(outgoing.callee, &outgoing.topic, reply)
         })
     }
 
-    fn notify(self: Arc<Self>, outgoing: Outgoing, deadline: Instant) -> BoxFuture<Result<(), CallError>> {
+    fn notify(
+        self: Arc<Self>,
+        outgoing: OutgoingCall,
+        deadline: Instant,
+    ) -> BoxFuture<Result<(), CallError>> {
         Box::pin(async move {
             let (handlers, serving) = self.serving(&outgoing.topic)?;
-            Outgoing::unless_late(&outgoing.topic, deadline)?;
+            transport::check_deadline(&outgoing.topic, deadline)?;
             let (id, now) = (Uuid::new_v4().to_string(), clock::now_millis());
             let headers = outgoing.callee.event(&id, outgoing.headers.clone(), now);
             for index in serving {

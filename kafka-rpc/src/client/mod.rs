@@ -47,7 +47,7 @@ pub use call::{Call, FromReply, Notification};
 pub use command::{Command, Encode};
 pub use reading::ReplyReading;
 pub use stub::Stub;
-pub(crate) use transport::{Outgoing, Transport};
+pub(crate) use transport::{OutgoingCall, Transport};
 
 /// Makes calls. One cheap handle, whatever carries them: a cluster, the handlers of this process, or canned
 /// answers.

@@ -14,10 +14,10 @@ use std::{
 use tokio::sync::{Notify, oneshot};
 use uuid::Uuid;
 
-use crate::{CallError, Progress, telemetry, unpoisoned::Unpoisoned as _, wire::Incoming};
+use crate::{CallError, Progress, telemetry, unpoisoned::Unpoisoned as _, wire::ReceivedReply};
 
 /// A reply, or why there will be none. It is read by the caller, not by the reply thread.
-pub(crate) type Answer = Result<Incoming, Ended>;
+pub(crate) type CallEnd = Result<ReceivedReply, Ended>;
 
 /// Why a call that waits gets no reply: said of all calls, or where nobody knows of which topic one is. Whoever waits knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,11 +40,11 @@ impl Ended {
 /// Where a reply goes. A sink and not a one-shot, so that a call with several replies can be one too.
 #[derive(Debug)]
 enum Sink {
-    Once(oneshot::Sender<Answer>),
+    Once(oneshot::Sender<CallEnd>),
 }
 
 impl Sink {
-    fn deliver(self, answer: Answer) {
+    fn deliver(self, answer: CallEnd) {
         let Self::Once(caller) = self;
         // A caller that has just gone is no error: its call is forgotten either way.
         let _gone = caller.send(answer);
@@ -63,7 +63,7 @@ pub(crate) struct Pending {
 
 #[derive(Debug, Default)]
 struct Calls {
-    waiting: HashMap<Uuid, Waiting>,
+    waiting: HashMap<Uuid, WaitingCall>,
     closed: Closed,
 }
 
@@ -79,23 +79,23 @@ enum Closed {
 
 /// A call that waits, and that is in the table until somebody takes it out: whoever does, answers.
 #[derive(Debug)]
-pub(crate) struct Waiting {
+pub(crate) struct WaitingCall {
     sink: Sink,
     of_handler: bool,
 }
 
-impl Waiting {
+impl WaitingCall {
     /// Ends the call.
-    pub(crate) fn answer(self, answer: Answer) {
+    pub(crate) fn answer(self, answer: CallEnd) {
         self.sink.deliver(answer);
     }
 }
 
 /// How far a request has got, as the call and the delivery of its request both know it.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Journey(Arc<AtomicU8>);
+pub(crate) struct SharedProgress(Arc<AtomicU8>);
 
-impl Journey {
+impl SharedProgress {
     const NOT_SENT: u8 = 0;
     const UNKNOWN: u8 = 1;
     const ACKNOWLEDGED: u8 = 2;
@@ -109,7 +109,7 @@ impl Journey {
         self.0.store(noted, Ordering::Release);
     }
 
-    pub(crate) fn progress(&self) -> Progress {
+    pub(crate) fn get(&self) -> Progress {
         match self.0.load(Ordering::Acquire) {
             Self::NOT_SENT => Progress::NotSent,
             Self::ACKNOWLEDGED => Progress::Acknowledged,
@@ -119,7 +119,7 @@ impl Journey {
 }
 
 impl Closed {
-    fn unless_refused(self, of_handler: bool) -> Result<(), CallError> {
+    fn check(self, of_handler: bool) -> Result<(), CallError> {
         let is_refused = self == Self::All || (self == Self::Others && !of_handler);
         if is_refused { Err(CallError::ShuttingDown) } else { Ok(()) }
     }
@@ -139,20 +139,20 @@ impl Pending {
     pub(crate) fn register(self: &Arc<Self>, id: Uuid, of_handler: bool) -> Result<PendingCall, CallError> {
         let (caller, answer) = oneshot::channel();
         let mut calls = self.lock();
-        calls.closed.unless_refused(of_handler)?;
+        calls.closed.check(of_handler)?;
         if calls.waiting.len() >= self.limit {
             return Err(CallError::Overloaded {
                 reason: format!("{} calls wait for replies already (`max_calls_in_flight`)", self.limit),
             });
         }
-        calls.waiting.insert(id, Waiting { sink: Sink::Once(caller), of_handler });
+        calls.waiting.insert(id, WaitingCall { sink: Sink::Once(caller), of_handler });
         self.in_flight.set(calls.waiting.len());
         drop(calls);
         Ok(PendingCall {
             pending: Arc::clone(self),
             id,
             answer,
-            journey: Journey::default(),
+            progress: SharedProgress::default(),
             has_ended: false,
         })
     }
@@ -175,7 +175,7 @@ impl Pending {
     }
 
     /// Takes out the call that waits for this reply, to answer it; `None` if none does (any more).
-    pub(crate) fn take(&self, id: Uuid) -> Option<Waiting> {
+    pub(crate) fn take(&self, id: Uuid) -> Option<WaitingCall> {
         let mut calls = self.lock();
         let removed = calls.waiting.remove(&id);
         if removed.is_some() {
@@ -204,8 +204,8 @@ impl Pending {
     }
 
     /// An error where a shutdown has begun, and it is no handler that calls.
-    pub(crate) fn unless_closed(&self, of_handler: bool) -> Result<(), CallError> {
-        self.lock().closed.unless_refused(of_handler)
+    pub(crate) fn check_open(&self, of_handler: bool) -> Result<(), CallError> {
+        self.lock().closed.check(of_handler)
     }
 
     fn refuse(&self, whose: Closed) {
@@ -220,9 +220,9 @@ impl Pending {
         self.end_all(|_| true, &Ended::Undeliverable(reason.to_owned()));
     }
 
-    fn end_all(&self, which: impl Fn(&Waiting) -> bool, why: &Ended) {
+    fn end_all(&self, which: impl Fn(&WaitingCall) -> bool, why: &Ended) {
         // Delivered outside the lock: it wakes the callers.
-        let ended: Vec<Waiting> = {
+        let ended: Vec<WaitingCall> = {
             let mut calls = self.lock();
             let ended =
                 calls.waiting.extract_if(|_, waiting| which(waiting)).map(|(_, waiting)| waiting).collect();
@@ -245,28 +245,28 @@ impl Pending {
 pub(crate) struct PendingCall {
     pending: Arc<Pending>,
     id: Uuid,
-    answer: oneshot::Receiver<Answer>,
-    journey: Journey,
+    answer: oneshot::Receiver<CallEnd>,
+    progress: SharedProgress,
     has_ended: bool,
 }
 
 impl PendingCall {
-    /// The same on a journey that somebody else knows of.
-    pub(crate) fn on(mut self, journey: Journey) -> Self {
-        self.journey = journey;
+    /// The same on a progress that somebody else knows of.
+    pub(crate) fn on(mut self, progress: SharedProgress) -> Self {
+        self.progress = progress;
         self
     }
 
     /// How far the request has got.
-    pub(crate) fn journey(&self) -> &Journey {
-        &self.journey
+    pub(crate) fn progress(&self) -> &SharedProgress {
+        &self.progress
     }
 }
 
 impl Future for PendingCall {
-    type Output = Answer;
+    type Output = CallEnd;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Answer> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<CallEnd> {
         Pin::new(&mut self.answer).poll(cx).map(|answer| {
             self.has_ended = true;
             // The sink goes only with the table.
@@ -287,8 +287,8 @@ impl Drop for PendingCall {
 mod tests {
     use super::*;
 
-    fn reply(value: &'static str) -> Incoming {
-        Incoming { value: Some(value.into()), ..Incoming::default() }
+    fn reply(value: &'static str) -> ReceivedReply {
+        ReceivedReply { value: Some(value.into()), ..ReceivedReply::default() }
     }
 
     #[tokio::test]
@@ -369,11 +369,11 @@ mod tests {
         let pending = Pending::new(8);
         let id = Uuid::new_v4();
         let call = pending.register(id, false).expect("room");
-        let journey = call.journey().clone();
-        assert_eq!(call.journey().progress(), Progress::NotSent);
-        journey.note(Progress::Unknown);
-        assert_eq!(call.journey().progress(), Progress::Unknown);
-        journey.note(Progress::Acknowledged);
-        assert_eq!(call.journey().progress(), Progress::Acknowledged);
+        let progress = call.progress().clone();
+        assert_eq!(call.progress().get(), Progress::NotSent);
+        progress.note(Progress::Unknown);
+        assert_eq!(call.progress().get(), Progress::Unknown);
+        progress.note(Progress::Acknowledged);
+        assert_eq!(call.progress().get(), Progress::Acknowledged);
     }
 }

@@ -44,7 +44,7 @@ use crate::{
     repeats::Repeats,
     telemetry,
     unpoisoned::Unpoisoned as _,
-    wire::{Incoming, ReplyTo, dialect},
+    wire::{ReceivedReply, ReplyTo, dialect},
 };
 
 /// How often a reply topic's partitions are counted again. A partition that is added is read from its beginning,
@@ -153,11 +153,6 @@ impl Replies {
             })?;
         tasks.spawn(Arc::clone(&replies).keep_looking());
         Ok((replies, end))
-    }
-
-    /// Where it was started.
-    pub(crate) fn runtime(&self) -> Handle {
-        self.runtime.clone()
     }
 
     /// Ends the reading.
@@ -337,7 +332,7 @@ fn take_reply(message: &BorrowedMessage<'_>, copier: &mut Copier, pending: &Pend
         return telemetry::reply_dropped(if is_reply { "not_waited_for" } else { "not_a_reply" });
     };
     let value = message.payload().map(Bytes::copy_from_slice);
-    waiting.answer(Ok(Incoming { value, headers }));
+    waiting.answer(Ok(ReceivedReply { value, headers }));
 }
 
 /// Counts and logs an error after which replies are read on.

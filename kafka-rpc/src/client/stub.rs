@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 use serde::Serialize;
 
-use super::{Client, Outgoing, Transport, command::Body, transport::BoxFuture};
+use super::{Client, OutgoingCall, Transport, command::Body, transport::BoxFuture};
 use crate::{
     CallError, RpcError,
     config::CALL_TIMEOUT,
@@ -19,7 +19,7 @@ use crate::{
     wire::{Encoded, codec},
 };
 
-type Answer = Arc<dyn Fn(&[u8]) -> Result<Bytes, CallError> + Send + Sync>;
+type CannedAnswer = Arc<dyn Fn(&[u8]) -> Result<Bytes, CallError> + Send + Sync>;
 
 /// Canned answers for the calls of code under test.
 ///
@@ -57,7 +57,7 @@ type Answer = Arc<dyn Fn(&[u8]) -> Result<Bytes, CallError> + Send + Sync>;
 pub struct Stub {
     /// Of which topic what follows is.
     on: Option<String>,
-    answers: HashMap<(Option<String>, String), Answer>,
+    answers: HashMap<(Option<String>, String), CannedAnswer>,
     mistakes: Vec<String>,
     calls: Arc<Mutex<Vec<String>>>,
 }
@@ -122,7 +122,7 @@ impl Stub {
         self.with(&command, Arc::new(move |_payload| Err(error.clone())))
     }
 
-    fn with(mut self, command: &impl Serialize, answer: Answer) -> Self {
+    fn with(mut self, command: &impl Serialize, answer: CannedAnswer) -> Self {
         match wire_name(command) {
             Ok(name) => {
                 self.answers.insert((self.on.clone(), name), answer);
@@ -143,13 +143,13 @@ impl Stub {
     }
 
     /// That of its topic before that of any.
-    fn answer_to(&self, outgoing: &Outgoing) -> Option<&Answer> {
+    fn answer_to(&self, outgoing: &OutgoingCall) -> Option<&CannedAnswer> {
         let name = command_of(outgoing);
         let of = |topic| self.answers.get(&(topic, name.to_owned()));
         of(Some(outgoing.topic.to_string())).or_else(|| of(None))
     }
 
-    fn take(&self, outgoing: &Outgoing) -> Result<Bytes, CallError> {
+    fn take(&self, outgoing: &OutgoingCall) -> Result<Bytes, CallError> {
         let name = command_of(outgoing);
         self.calls.lock().unpoisoned().push(name.to_owned());
         match self.answer_to(outgoing) {
@@ -170,13 +170,17 @@ impl Stub {
 impl Transport for Stub {
     fn call(
         self: Arc<Self>,
-        outgoing: Outgoing,
+        outgoing: OutgoingCall,
         _deadline: Instant,
     ) -> BoxFuture<Result<Encoded, CallError>> {
         Box::pin(std::future::ready(self.take(&outgoing).map(Encoded::json)))
     }
 
-    fn notify(self: Arc<Self>, outgoing: Outgoing, _deadline: Instant) -> BoxFuture<Result<(), CallError>> {
+    fn notify(
+        self: Arc<Self>,
+        outgoing: OutgoingCall,
+        _deadline: Instant,
+    ) -> BoxFuture<Result<(), CallError>> {
         // An event needs no answer, so the lack of one is no error.
         let ended = match self.take(&outgoing) {
             Err(error) if self.answer_to(&outgoing).is_some() => Err(error),
@@ -186,7 +190,7 @@ impl Transport for Stub {
     }
 }
 
-fn command_of(outgoing: &Outgoing) -> &str {
+fn command_of(outgoing: &OutgoingCall) -> &str {
     match &*outgoing.body {
         Body::Command(name) => name,
         Body::Envelope | Body::Payload => "",

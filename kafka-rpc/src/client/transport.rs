@@ -7,14 +7,14 @@ use bytes::Bytes;
 use super::command::Body;
 use crate::{
     CallError, Headers, Progress,
-    wire::{Encoded, Incoming, Peer, codec, envelope},
+    wire::{Encoded, Peer, ReceivedReply, codec, envelope},
 };
 
 pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send + 'static>>;
 
 /// A call, encoded.
 #[derive(Debug)]
-pub(crate) struct Outgoing {
+pub(crate) struct OutgoingCall {
     /// As the contract names it; a transport may map it.
     pub(crate) topic: Cow<'static, str>,
     pub(crate) reply_topic: Option<Cow<'static, str>>,
@@ -28,19 +28,12 @@ pub(crate) struct Outgoing {
     pub(crate) of_handler: bool,
 }
 
-impl Outgoing {
+impl OutgoingCall {
     /// Where its replies come, as the contract names it.
     pub(crate) fn reply_topic(&self) -> Result<&str, CallError> {
         self.reply_topic.as_deref().ok_or_else(|| CallError::Invalid {
             reason: format!("`{}` has no replies (`replies = none`); send it with `.notify()`", self.topic),
         })
-    }
-
-    /// The time, unless nothing is sent any more: it is past the deadline, as it may be where that is inherited.
-    /// `topic` is as the cluster has it.
-    pub(crate) fn unless_late(topic: &str, deadline: Instant) -> Result<Instant, CallError> {
-        let now = Instant::now();
-        if now < deadline { Ok(now) } else { Err(CallError::late(topic, now, Progress::NotSent)) }
     }
 
     /// The value of the record.
@@ -54,8 +47,15 @@ impl Outgoing {
     }
 }
 
+/// The time, unless it is past the deadline, as it may be where that is inherited: nothing is sent any more then. `topic` is as the
+/// cluster has it.
+pub(crate) fn check_deadline(topic: &str, deadline: Instant) -> Result<Instant, CallError> {
+    let now = Instant::now();
+    if now < deadline { Ok(now) } else { Err(CallError::late(topic, now, Progress::NotSent)) }
+}
+
 /// The data of a reply, or the other side's error. `topic` is as the cluster has it.
-pub(crate) fn read_reply(callee: Peer, topic: &str, reply: Incoming) -> Result<Encoded, CallError> {
+pub(crate) fn read_reply(callee: Peer, topic: &str, reply: ReceivedReply) -> Result<Encoded, CallError> {
     match callee.read_reply(reply) {
         Ok(reply) => reply.map_err(CallError::Remote),
         Err(error) => Err(CallError::Decode { topic: topic.to_owned(), reason: codec::explain(&error) }),
@@ -65,15 +65,23 @@ pub(crate) fn read_reply(callee: Peer, topic: &str, reply: Incoming) -> Result<E
 /// What carries calls. It ends each by its deadline.
 pub(crate) trait Transport: Send + Sync + 'static {
     /// Sends a request and waits for its reply.
-    fn call(self: Arc<Self>, outgoing: Outgoing, deadline: Instant) -> BoxFuture<Result<Encoded, CallError>>;
+    fn call(
+        self: Arc<Self>,
+        outgoing: OutgoingCall,
+        deadline: Instant,
+    ) -> BoxFuture<Result<Encoded, CallError>>;
 
     /// Sends an event: resolves when the broker has it.
-    fn notify(self: Arc<Self>, outgoing: Outgoing, deadline: Instant) -> BoxFuture<Result<(), CallError>>;
+    fn notify(self: Arc<Self>, outgoing: OutgoingCall, deadline: Instant)
+    -> BoxFuture<Result<(), CallError>>;
 
-    /// Hears of a reply from this topic that its caller cannot read; tells what the cluster calls that.
-    fn unreadable(&self, topic: &str) -> String {
+    /// What the cluster calls a topic of a contract.
+    fn cluster_name(&self, topic: &str) -> String {
         topic.to_owned()
     }
+
+    /// Counts a reply to a call to this topic that its caller cannot read.
+    fn count_unreadable(&self, _topic: &str) {}
 }
 
 /// What a call for nothing sends.

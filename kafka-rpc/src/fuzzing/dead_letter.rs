@@ -9,7 +9,7 @@ use super::{PEERS, record};
 use crate::{
     DeadLetter, Headers, RpcError,
     wire::{
-        Origin, OutgoingRecord, Peer, Received, clock,
+        Origin, OutgoingRecord, Peer, ReceivedRecord, clock,
         dead_letter::{self, Failure},
     },
 };
@@ -20,7 +20,7 @@ pub fn dead_letter(text: &[u8]) {
     check(&record::read(text));
 }
 
-pub(crate) fn check(record: &Received) {
+pub(crate) fn check(record: &ReceivedRecord) {
     let letter = DeadLetter {
         key: record.key.clone(),
         value: record.value.clone(),
@@ -69,7 +69,7 @@ fn read(letter: &DeadLetter) {
     assert!(letter.status().is_none_or(|read| Some(read.as_str()) == status));
 }
 
-fn written(peer: Peer, record: &Received, own: &DeadLetter) {
+fn written(peer: Peer, record: &ReceivedRecord, own: &DeadLetter) {
     let message = String::from_utf8_lossy(record.value.as_deref().unwrap_or_default());
     let name = String::from_utf8_lossy(record.key.as_deref().unwrap_or_default());
     let error = RpcError::unavailable(message.clone())

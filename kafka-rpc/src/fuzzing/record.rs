@@ -14,12 +14,12 @@ use bytes::Bytes;
 
 use crate::{
     Headers,
-    wire::{Received, received::UnreadableHeaders},
+    wire::{ReceivedRecord, received::UnreadableHeaders},
 };
 
 /// Reads a record. Any bytes are one.
-pub(super) fn read(text: &[u8]) -> Received {
-    let mut record = Received {
+pub(super) fn read(text: &[u8]) -> ReceivedRecord {
+    let mut record = ReceivedRecord {
         topic: "orders".into(),
         partition: 2,
         offset: 7,

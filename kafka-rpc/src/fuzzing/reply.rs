@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::{PEERS, json::Members, record};
 use crate::{
     RpcError,
-    wire::{Answer, Encoded, Incoming, Peer, Received, RequestHeaders, dialect},
+    wire::{Answer, Encoded, Peer, ReceivedRecord, ReceivedReply, RequestHeaders, dialect},
 };
 
 /// A reply is an object that says whether it is a success, or bare, in which case any bytes are one; and what is read
@@ -15,13 +15,13 @@ pub fn reply(text: &[u8]) {
     check(&record::read(text));
 }
 
-pub(crate) fn check(record: &Received) {
+pub(crate) fn check(record: &ReceivedRecord) {
     let headers = record.headers.clone().unwrap_or_default();
     for id in dialect::reply_ids(&headers) {
         assert!(!id.is_empty() && headers.iter().any(|(_, value)| value == Some(id)));
     }
     for peer in PEERS {
-        let incoming = Incoming { value: record.value.clone(), headers: headers.clone() };
+        let incoming = ReceivedReply { value: record.value.clone(), headers: headers.clone() };
         let read = peer.read_reply(incoming).ok();
         match peer {
             Peer::Reference => as_expected(record.value.as_ref(), read.as_ref()),
@@ -102,7 +102,7 @@ fn again(peer: Peer, answer: Answer<'_>) -> Result<Encoded, RpcError> {
     };
     let reply = peer.reply(&request, None, answer).expect("somebody waits");
     assert!(dialect::reply_ids(&reply.headers).eq([b"c-1"]));
-    peer.read_reply(Incoming { value: reply.value, headers: reply.headers }).expect("our own")
+    peer.read_reply(ReceivedReply { value: reply.value, headers: reply.headers }).expect("our own")
 }
 
 fn data_again(peer: Peer, data: &Encoded) {

@@ -13,7 +13,9 @@ use crate::{
         outcome::{Attempt, Outcome},
         reply_topics::ReplyTopics,
     },
-    wire::{Incoming, OutgoingRecord, Peer, Received, ReplyTo, RequestHeaders, clock, dialect, retry},
+    wire::{
+        OutgoingRecord, Peer, ReceivedRecord, ReceivedReply, ReplyTo, RequestHeaders, clock, dialect, retry,
+    },
 };
 
 /// Of each name the first header counts; what is read is written so that it reads the same; whoever waits is
@@ -22,7 +24,7 @@ pub fn request(text: &[u8]) {
     check(&record::read(text));
 }
 
-pub(crate) fn check(record: &Received) {
+pub(crate) fn check(record: &ReceivedRecord) {
     let none = Headers::new();
     let headers = record.headers.as_ref().unwrap_or(&none);
     for peer in PEERS {
@@ -107,7 +109,7 @@ fn sender(headers: &Headers) {
     assert_eq!(sender.return_address().is_some(), waits, "{headers:?}");
 }
 
-fn measured(record: &Received, headers: &Headers) {
+fn measured(record: &ReceivedRecord, headers: &Headers) {
     let bytes: usize = headers.iter().map(|(name, value)| name.len() + value.map_or(0, <[u8]>::len)).sum();
     let value = record.value.as_ref().map_or(0, Bytes::len);
     let exact = Limits { headers: headers.len(), header_bytes: bytes, value_bytes: value };
@@ -135,7 +137,7 @@ impl RetryPolicy for Always {
     }
 }
 
-fn concluded(served: &Served, record: &Received, headers: &Headers) {
+fn concluded(served: &Served, record: &ReceivedRecord, headers: &Headers) {
     let peer = served.dialect.sender(headers);
     let request = peer.read_request(headers);
     let allowed = request.return_address().is_none_or(|(to, _)| **to == *b"orders-responses");
@@ -198,6 +200,6 @@ fn answered(attempt: &Attempt<'_>, error: &RpcError, reply: &OutgoingRecord) {
     let (to, id) = attempt.request.return_address().expect("somebody waits");
     assert_eq!(*reply.topic, *String::from_utf8_lossy(to));
     assert!(dialect::reply_ids(&reply.headers).eq([id]));
-    let reply = Incoming { value: reply.value.clone(), headers: reply.headers.clone() };
+    let reply = ReceivedReply { value: reply.value.clone(), headers: reply.headers.clone() };
     assert_eq!(attempt.peer.read_reply(reply).ok(), Some(Err(error.clone())));
 }

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     Client, RpcError,
-    wire::{Headers, Received},
+    wire::{Headers, ReceivedRecord},
 };
 
 /// A record that is about to be handled: what an extractor reads.
@@ -35,7 +35,7 @@ pub struct Context {
 /// all of them for every record.
 #[derive(Debug)]
 pub(crate) struct Input {
-    pub(crate) record: Received,
+    pub(crate) record: ReceivedRecord,
     /// Who reads it, for whoever reports a handler.
     pub(crate) group: Arc<str>,
     pub(crate) provided: Arc<Provided>,

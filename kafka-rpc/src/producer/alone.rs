@@ -6,8 +6,12 @@ use rdkafka::ClientConfig;
 use tokio::sync::OnceCell;
 
 use super::{
-    Delivery, DeliveryError, Producer, QueueError, Refusal, Refused, distance::Purpose, events::InFlight,
-    owned, properties, renewed::Renewed, send,
+    Delivery, DeliveryError, Producer, QueueError, Refusal,
+    distance::Purpose,
+    events::InFlight,
+    properties,
+    renewed::RenewableProducer,
+    sending::{Refused, owned, send},
 };
 use crate::{
     Config, telemetry,
@@ -17,7 +21,7 @@ use crate::{
 /// The producer for such records, made when there is one.
 pub(super) struct Alone {
     properties: ClientConfig,
-    made: OnceCell<Renewed>,
+    made: OnceCell<RenewableProducer>,
 }
 
 impl Alone {
@@ -26,16 +30,16 @@ impl Alone {
     }
 
     /// The producer, if it is there.
-    pub(super) fn ready(&self) -> Option<&Renewed> {
+    pub(super) fn ready(&self) -> Option<&RenewableProducer> {
         self.made.get()
     }
 
     /// The producer. The records of a batch ask for it all at once, and one is enough for all.
-    async fn get(&self, of: &Producer) -> Result<&Renewed, DeliveryError> {
+    async fn get(&self, of: &Producer) -> Result<&RenewableProducer, DeliveryError> {
         let made = self.made.get_or_try_init(|| async {
             let (properties, events, runtime) =
                 (self.properties.clone(), Arc::clone(&of.events), of.runtime.clone());
-            let making = move || Renewed::make(Purpose::Alone, properties, &events, &runtime);
+            let making = move || RenewableProducer::make(Purpose::Alone, properties, &events, &runtime);
             let made = of.runtime.spawn_blocking(making).await.map_err(|ended| for_now(ended.to_string()))?;
             let made = made.map_err(|error| for_now(error.to_string()))?;
             telemetry::producer_made(Purpose::Alone.name());
@@ -53,8 +57,8 @@ impl Producer {
             Placement::Partition(partition) => Some(partition),
             Placement::ByKey | Placement::Any => None,
         };
-        let (told, delivery) = Delivery::new();
-        match send(alone, record, owned(&record.headers), partition, InFlight { told, chosen: None }) {
+        let (on_delivery, delivery) = Delivery::new();
+        match send(alone, record, owned(&record.headers), partition, InFlight { on_delivery, chosen: None }) {
             Ok(()) => delivery.ended().await,
             Err(Refused { error: QueueError::Full, .. }) => {
                 Err(for_now("the producer's queue is full".to_owned()))

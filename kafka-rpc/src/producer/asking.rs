@@ -9,7 +9,6 @@ use std::{
 use rdkafka::{error::KafkaResult, producer::Producer as _};
 
 use super::{Producer, batches::Batches, topic::Topic};
-
 use crate::unpoisoned::Unpoisoned as _;
 
 /// How long one question to the cluster may take.

@@ -8,32 +8,32 @@ use std::sync::{
 
 use rdkafka::ClientConfig;
 
-use super::{distance::Purpose, events::Events, properties, renewed::Renewed};
+use super::{distance::Purpose, events::Events, properties, renewed::RenewableProducer};
 use crate::{Config, Error, Tuning, telemetry};
 
 pub(super) struct Batches {
-    near: OnDemand,
-    far: OnDemand,
+    near: LazyProducer,
+    far: LazyProducer,
 }
 
 /// A producer that may be there.
-pub(super) struct OnDemand {
+pub(super) struct LazyProducer {
     purpose: Purpose,
     properties: ClientConfig,
     is_wanted: AtomicBool,
-    ready: OnceLock<Renewed>,
+    ready: OnceLock<RenewableProducer>,
 }
 
 impl Batches {
     /// None where a preset sends batches as it sends single records.
     pub(super) fn new(config: &Config) -> Option<Self> {
         (config.tuning == Tuning::Latency).then(|| Self {
-            near: OnDemand::new(Purpose::NearBatches, properties::near_batches(config)),
-            far: OnDemand::new(Purpose::FarBatches, properties::far_batches(config)),
+            near: LazyProducer::new(Purpose::NearBatches, properties::near_batches(config)),
+            far: LazyProducer::new(Purpose::FarBatches, properties::far_batches(config)),
         })
     }
 
-    pub(super) fn of(&self, purpose: Purpose) -> Option<&OnDemand> {
+    pub(super) fn of(&self, purpose: Purpose) -> Option<&LazyProducer> {
         match purpose {
             Purpose::Single | Purpose::Alone => None,
             Purpose::NearBatches => Some(&self.near),
@@ -42,18 +42,18 @@ impl Batches {
     }
 
     /// Those that are there.
-    pub(super) fn ready(&self) -> impl Iterator<Item = &Renewed> {
-        [&self.near, &self.far].into_iter().filter_map(OnDemand::ready)
+    pub(super) fn ready(&self) -> impl Iterator<Item = &RenewableProducer> {
+        [&self.near, &self.far].into_iter().filter_map(LazyProducer::ready)
     }
 }
 
-impl OnDemand {
+impl LazyProducer {
     fn new(purpose: Purpose, properties: ClientConfig) -> Self {
         Self { purpose, properties, is_wanted: AtomicBool::new(false), ready: OnceLock::new() }
     }
 
     /// The producer, if it is there.
-    pub(super) fn ready(&self) -> Option<&Renewed> {
+    pub(super) fn ready(&self) -> Option<&RenewableProducer> {
         self.ready.get()
     }
 
@@ -67,12 +67,12 @@ impl OnDemand {
         &self,
         events: &Arc<Events>,
         runtime: &tokio::runtime::Handle,
-    ) -> Result<Renewed, Error> {
-        Renewed::make(self.purpose, self.properties.clone(), events, runtime)
+    ) -> Result<RenewableProducer, Error> {
+        RenewableProducer::make(self.purpose, self.properties.clone(), events, runtime)
     }
 
     /// Notes that it may be used from now on.
-    pub(super) fn set_ready(&self, made: Renewed) {
+    pub(super) fn set_ready(&self, made: RenewableProducer) {
         if self.ready.set(made).is_ok() {
             telemetry::producer_made(self.purpose.name());
         }

@@ -67,7 +67,7 @@ impl Events {
     }
 
     /// Tells those who wait that there may be space.
-    pub(super) fn tell_space(&self) {
+    pub(super) fn notify_space(&self) {
         if self.waiting.load(Ordering::Relaxed) > 0 {
             self.space.notify_waiters();
         }
@@ -129,7 +129,7 @@ impl Events {
 
 /// A record that librdkafka has, for whoever is told of its delivery.
 pub(super) struct InFlight {
-    pub(super) told: OnDelivery,
+    pub(super) on_delivery: OnDelivery,
     /// Where its partition was chosen for it: others wait for its arrival there.
     pub(super) chosen: Option<(Arc<Topic>, i32)>,
 }
@@ -189,7 +189,7 @@ impl ProducerContext for Deliveries {
     type DeliveryOpaque = Box<InFlight>;
 
     fn delivery(&self, result: &DeliveryResult<'_>, record: Box<InFlight>) {
-        let InFlight { told, chosen } = *record;
+        let InFlight { on_delivery, chosen } = *record;
         let delivered = match result {
             Ok(_) => {
                 self.events.delivered();
@@ -198,12 +198,12 @@ impl ProducerContext for Deliveries {
             Err((error, _)) => Err(DeliveryError::from_kafka(error).caused_by(error, self.events.trouble())),
         };
         // Here and not around the poll alone: the deliveries behind it would not be told.
-        caught("the callback of a delivery", || told(delivered));
+        caught("the callback of a delivery", || on_delivery(delivered));
         if let Some((topic, partition)) = chosen {
             caught("what is sent after a delivery", || topic.arrived(partition, result.is_ok()));
         }
         // librdkafka counts a record until all that are told of with it have been, so this is for those before. For the last
         // of all, whoever polls tells once more.
-        self.events.tell_space();
+        self.events.notify_space();
     }
 }

@@ -21,7 +21,7 @@ use rdkafka::{
 use super::{
     distance::Purpose,
     events::{Events, InFlight},
-    handle::Handle,
+    polled::PolledProducer,
 };
 use crate::{Error, caught::caught, telemetry, unpoisoned::Unpoisoned as _};
 
@@ -44,7 +44,7 @@ const REPLACED_NOT_BEFORE: Duration = Duration::from_secs(1);
 type Record<'a> = BaseRecord<'a, [u8], [u8], Box<InFlight>>;
 
 /// A producer, whichever it is now.
-pub(super) struct Renewed {
+pub(super) struct RenewableProducer {
     purpose: Purpose,
     properties: ClientConfig,
     events: Arc<Events>,
@@ -53,25 +53,25 @@ pub(super) struct Renewed {
 }
 
 struct Current {
-    handle: Arc<Handle>,
+    handle: Arc<PolledProducer>,
     /// When it took the place of another, if it has.
     since: Option<Instant>,
 }
 
-impl Renewed {
+impl RenewableProducer {
     pub(super) fn make(
         purpose: Purpose,
         properties: ClientConfig,
         events: &Arc<Events>,
         runtime: &tokio::runtime::Handle,
     ) -> Result<Self, Error> {
-        let handle = Arc::new(Handle::create(purpose, &properties, events)?);
+        let handle = Arc::new(PolledProducer::create(purpose, &properties, events)?);
         let current = RwLock::new(Current { handle, since: None });
         Ok(Self { purpose, properties, events: Arc::clone(events), current, runtime: runtime.clone() })
     }
 
     /// The producer as it is now.
-    pub(super) fn handle(&self) -> Arc<Handle> {
+    pub(super) fn handle(&self) -> Arc<PolledProducer> {
         Arc::clone(&self.current.read().unpoisoned().handle)
     }
 
@@ -136,7 +136,7 @@ impl Renewed {
     }
 
     /// Makes a producer in place of one that has met a fatal error; false where it is too soon for that.
-    fn replace(&self, fatal: &Arc<Handle>) -> Result<bool, Error> {
+    fn replace(&self, fatal: &Arc<PolledProducer>) -> Result<bool, Error> {
         let mut current = self.current.write().unpoisoned();
         // Many may meet the error at once; the first replaces it.
         if !Arc::ptr_eq(&current.handle, fatal) {
@@ -145,7 +145,7 @@ impl Renewed {
         if current.since.is_some_and(|since| since.elapsed() < REPLACED_NOT_BEFORE) {
             return Ok(false);
         }
-        let handle = Arc::new(Handle::create(self.purpose, &self.properties, &self.events)?);
+        let handle = Arc::new(PolledProducer::create(self.purpose, &self.properties, &self.events)?);
         let old = mem::replace(&mut *current, Current { handle, since: Some(Instant::now()) }).handle;
         drop(current);
         telemetry::producer_replaced(self.purpose.name());
@@ -166,7 +166,7 @@ impl Renewed {
 ///
 /// What brokers refuse for now meanwhile comes back into its queue, and it sends nothing any more: librdkafka has purged that
 /// queue once, when it met the error.
-fn hear_out(old: &Handle) {
+fn hear_out(old: &PolledProducer) {
     let until = Instant::now() + HEARS_FOR;
     loop {
         old.purge(PurgeConfig::default().queue());

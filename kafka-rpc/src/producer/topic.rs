@@ -9,7 +9,8 @@ use rdkafka::message::OwnedHeaders;
 use tokio::{sync::Notify, time};
 
 use super::{
-    ASK_FOR, Producer,
+    Producer,
+    asking::ASK_FOR,
     distance::Purpose,
     gather::{Batch, Gather},
     refusal::{OnDelivery, QueueError},
@@ -27,10 +28,10 @@ const MOST_BYTES: usize = 256 << 20;
 ///
 /// Its headers are as librdkafka takes them, made by whoever has it wait: the records of a batch are given to librdkafka
 /// as fast as can be, since it waits but a millisecond for them, or not at all.
-pub(super) struct Waiting {
+pub(super) struct WaitingRecord {
     pub(super) record: Arc<OutgoingRecord>,
     pub(super) headers: OwnedHeaders,
-    pub(super) told: OnDelivery,
+    pub(super) on_delivery: OnDelivery,
 }
 
 pub(super) struct Topic {
@@ -42,23 +43,23 @@ pub(super) struct Topic {
 }
 
 struct State {
-    gather: Gather<Waiting>,
+    gather: Gather<WaitingRecord>,
     believed_until: Instant,
 }
 
 /// What is to be done about a record.
 pub(super) enum Placed {
     /// It goes now: to this partition, or by its key where none is known.
-    Now(Option<i32>, Waiting),
+    Now(Option<i32>, WaitingRecord),
     /// It waits, and these go now.
-    Batch(Batch<Waiting>),
+    Batch(Batch<WaitingRecord>),
     /// It waits.
     Waits,
 }
 
-impl Batch<Waiting> {
+impl Batch<WaitingRecord> {
     /// A record that was to go at once, by itself.
-    pub(super) fn of_one(partition: i32, waiting: Waiting) -> Self {
+    pub(super) fn of_one(partition: i32, waiting: WaitingRecord) -> Self {
         let bytes = waiting.record.size();
         Self { partition, purpose: Purpose::Single, records: [(waiting, bytes)].into() }
     }
@@ -92,7 +93,7 @@ impl Topic {
     /// until there is an answer, or should have been.
     pub(super) fn place(
         &self,
-        waiting: Waiting,
+        waiting: WaitingRecord,
         now: Instant,
         ask: impl FnOnce(),
     ) -> Result<Placed, QueueError> {
@@ -150,14 +151,14 @@ impl Topic {
     }
 
     /// Takes back what could not be sent of a batch, to be sent a little later.
-    pub(super) fn put_back(&self, batch: Batch<Waiting>) {
+    pub(super) fn put_back(&self, batch: Batch<WaitingRecord>) {
         let mut state = self.state();
         state.gather.put_back(batch);
         self.look_again(state);
     }
 
     /// Takes back what was to go to a partition that is not there, to go to another.
-    pub(super) fn place_elsewhere(&self, batch: Batch<Waiting>) {
+    pub(super) fn place_elsewhere(&self, batch: Batch<WaitingRecord>) {
         let mut state = self.state();
         let gone = batch.partition;
         state.gather.put_back(batch);
@@ -177,7 +178,7 @@ impl Topic {
     }
 
     /// All that waits: nothing more will be gathered.
-    pub(super) fn take_all(&self) -> Vec<Waiting> {
+    pub(super) fn take_all(&self) -> Vec<WaitingRecord> {
         self.state().gather.take_all()
     }
 
@@ -209,7 +210,7 @@ impl Topic {
         self.look.notify_one();
     }
 
-    fn send(self: &Arc<Self>, batch: Batch<Waiting>) {
+    fn send(self: &Arc<Self>, batch: Batch<WaitingRecord>) {
         if let Some(producer) = self.producer.upgrade() {
             producer.send_batch(self, batch);
         }

@@ -2,13 +2,13 @@
 
 use std::{iter, sync::Arc};
 
-use tokio::sync::mpsc;
+use tokio::{runtime::Handle, sync::mpsc};
 use tokio_util::task::TaskTracker;
 
 use super::{Runtime, running::Running, signals::Signals};
 use crate::{
     Client, Error,
-    client::{called::TopicNames, kafka::KafkaTransport, pending::Pending, replies::Replies},
+    client::{called::CalledTopics, kafka::KafkaTransport, pending::Pending, replies::Replies},
     handler::state::Provided,
     producer::Producer,
     server::{
@@ -45,8 +45,9 @@ impl Runtime {
             producer: Arc::clone(&producer),
             pending: Arc::clone(&pending),
             replies: Arc::clone(&replies),
-            topics: TopicNames::new(self.map_topics),
+            topics: CalledTopics::new(self.map_topics),
             when_full: config.when_full,
+            runtime: Handle::current(),
         };
         let client = Client::new(Arc::new(transport), config.call_timeout);
 

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     Headers, RpcError,
-    wire::{Answer, Incoming, OutgoingRecord, Peer, Received, RequestHeaders, dead_letter::cut},
+    wire::{Answer, OutgoingRecord, Peer, ReceivedRecord, ReceivedReply, RequestHeaders, dead_letter::cut},
 };
 
 /// The letter of a record of which nobody can be told.
@@ -16,7 +16,7 @@ use crate::{
 /// `retries` is how often this process had tried it again.
 pub(super) fn letter(
     served: &Served,
-    record: &Received,
+    record: &ReceivedRecord,
     retries: u32,
     error: RpcError,
 ) -> Option<Arc<OutgoingRecord>> {
@@ -34,7 +34,7 @@ pub(super) fn letter(
 /// What a caller is told in place of a reply that was refused.
 pub(super) fn error_reply(
     served: &Served,
-    record: &Received,
+    record: &ReceivedRecord,
     error: &RpcError,
 ) -> Option<Arc<OutgoingRecord>> {
     let (peer, headers) = sender(served, record);
@@ -43,7 +43,7 @@ pub(super) fn error_reply(
 
 /// The error in place of a reply that is larger than the broker takes: the handler's own, if that is what the reply says, without its
 /// details and as short as a header.
-pub(super) fn too_large(served: &Served, record: &Received, reply: &OutgoingRecord) -> RpcError {
+pub(super) fn too_large(served: &Served, record: &ReceivedRecord, reply: &OutgoingRecord) -> RpcError {
     let Some(error) = error_in(served, record, reply) else {
         return RpcError::internal("the reply is larger than the broker takes").with_name("ReplyTooLarge");
     };
@@ -57,7 +57,7 @@ pub(super) fn too_large(served: &Served, record: &Received, reply: &OutgoingReco
 /// Why a record failed whose reply was refused: the handler's own error, if that is what the reply says, and then the refusal.
 pub(super) fn undelivered(
     served: &Served,
-    record: &Received,
+    record: &ReceivedRecord,
     reply: &OutgoingRecord,
     refusal: RpcError,
 ) -> RpcError {
@@ -68,19 +68,19 @@ pub(super) fn undelivered(
 }
 
 /// The error that a reply says, if it does.
-fn error_in(served: &Served, record: &Received, reply: &OutgoingRecord) -> Option<RpcError> {
+fn error_in(served: &Served, record: &ReceivedRecord, reply: &OutgoingRecord) -> Option<RpcError> {
     let (peer, _headers) = sender(served, record);
-    let reply = Incoming { value: reply.value.clone(), headers: reply.headers.clone() };
+    let reply = ReceivedReply { value: reply.value.clone(), headers: reply.headers.clone() };
     peer.read_reply(reply).ok()?.err()
 }
 
 /// Until when its caller waits, if one does and says so.
-pub(super) fn deadline(served: &Served, record: &Received) -> Option<SystemTime> {
+pub(super) fn deadline(served: &Served, record: &ReceivedRecord) -> Option<SystemTime> {
     let (peer, headers) = sender(served, record);
     peer.read_request(headers?).deadline
 }
 
-fn sender<'a>(served: &Served, record: &'a Received) -> (Peer, Option<&'a Headers>) {
+fn sender<'a>(served: &Served, record: &'a ReceivedRecord) -> (Peer, Option<&'a Headers>) {
     let headers = record.headers.as_ref().ok();
     (served.dialect.sender(headers.unwrap_or(&Headers::new())), headers)
 }
@@ -94,7 +94,7 @@ mod tests {
     use crate::Dialect;
 
     /// A request that somebody waits for, in any dialect, and what it is answered with.
-    fn answered(dialect: Dialect, answer: Answer<'_>) -> (Served, Received, OutgoingRecord) {
+    fn answered(dialect: Dialect, answer: Answer<'_>) -> (Served, ReceivedRecord, OutgoingRecord) {
         let mut headers = Headers::new();
         for (name, value) in [
             ("correlation-id", "c-1"),
@@ -105,7 +105,8 @@ mod tests {
         ] {
             headers.push(name, value);
         }
-        let record = Received { topic: "orders".into(), headers: Ok(headers), ..Received::blank() };
+        let record =
+            ReceivedRecord { topic: "orders".into(), headers: Ok(headers), ..ReceivedRecord::blank() };
         let served = Served { dialect, ..Served::of_orders(true, false) };
         let (peer, headers) = sender(&served, &record);
         let request = peer.read_request(headers.expect("readable"));

@@ -12,7 +12,6 @@ use super::{
     pausing::Paused,
     worker::{State, Worker},
 };
-
 use crate::unpoisoned::Unpoisoned as _;
 
 /// How many jobs may wait for their turn before no more records are taken for a moment. With a quarter of it the consumer

@@ -10,7 +10,6 @@ use std::{
 };
 
 use super::lanes::Job;
-
 use crate::unpoisoned::Unpoisoned as _;
 
 /// How long the jobs of a hand may take together. What is taken waits for what is before it, so this is less than

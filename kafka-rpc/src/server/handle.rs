@@ -25,7 +25,7 @@ use crate::{
     caught::caught,
     handler::{Handler, Reply, context::Input, state::Provided},
     moment, telemetry,
-    wire::{Received, RequestHeaders, retry},
+    wire::{ReceivedRecord, RequestHeaders, retry},
 };
 
 /// What every handler of a process shares.
@@ -41,7 +41,7 @@ pub(crate) struct Handling {
 
 impl Handling {
     /// What the handler of a record is run on.
-    pub(crate) fn input(&self, served: &Served, record: Received) -> Input {
+    pub(crate) fn input(&self, served: &Served, record: ReceivedRecord) -> Input {
         Input { record, group: Arc::clone(&served.group), provided: Arc::clone(&self.provided) }
     }
 
@@ -95,7 +95,7 @@ impl Handling {
     }
 
     /// Refuses a record that its sender has made too large. What we have added to it is not the sender's doing.
-    fn measure(&self, served: &Served, record: &Received) -> Result<(), RpcError> {
+    fn measure(&self, served: &Served, record: &ReceivedRecord) -> Result<(), RpcError> {
         if served.of_dead_letters {
             // The letter is ours, and what it is of may be there because it was too large.
             return Limits::NONE.check(record, &[]);
@@ -246,17 +246,17 @@ mod tests {
     }
 
     /// A record of `orders` as it lies among the dead letters.
-    fn dead(peer: Peer, headers: Headers) -> Received {
-        let record = Received { headers: Ok(headers), ..Received::blank() };
+    fn dead(peer: Peer, headers: Headers) -> ReceivedRecord {
+        let record = ReceivedRecord { headers: Ok(headers), ..ReceivedRecord::blank() };
         let (error, at) = (RpcError::internal("bug"), SystemTime::now());
         let origin = Origin::of(&record);
         let failure = Failure { error: &error, peer, retries: 3, topic: "orders", origin, group: "g", at };
         let letter = dead_letter::letter(&"orders.dlq".into(), &record, &failure);
-        Received { topic: letter.topic, headers: Ok(letter.headers), ..record }
+        ReceivedRecord { topic: letter.topic, headers: Ok(letter.headers), ..record }
     }
 
     /// What a handler that fails for good has said.
-    async fn said(handling: &Handling, served: &Served, record: Received) -> String {
+    async fn said(handling: &Handling, served: &Served, record: ReceivedRecord) -> String {
         let outcome = handling.handle(served, &Arc::new(handling.input(served, record)), 0).await;
         let Outcome::Discarded(failed) = outcome else {
             panic!("not given up without a letter: {outcome:?}")
@@ -285,7 +285,7 @@ mod tests {
         let unanswered = Served { reply_topic: None, ..answered.clone() };
         let reply_to = ReplyTo { topic: "somewhere", partition: None };
         let headers = Ok(Peer::Reference.request("c-1", reply_to, SystemTime::now(), Headers::new(), 1));
-        let request = Received { headers, ..Received::blank() };
+        let request = ReceivedRecord { headers, ..ReceivedRecord::blank() };
         assert_eq!(said(&handling, &unanswered, request.clone()).await, "c-1");
         let reply_topics = ReplyTopics { allowed: ["somewhere".into()].into() };
         let allowing = Handling { reply_topics, ..self::handling(Limits::NONE) };
@@ -305,13 +305,14 @@ mod tests {
         let served = Served { dispatch, ..Served::of_orders(false, true) };
         let mut headers = Headers::new();
         headers.push("correlation-id", "c-1");
-        let first = Received { topic: "orders".into(), headers: Ok(headers), ..Received::blank() };
+        let first =
+            ReceivedRecord { topic: "orders".into(), headers: Ok(headers), ..ReceivedRecord::blank() };
         let (error, due) = (RpcError::internal("bug"), SystemTime::now());
         let again = retry::again(&"orders-retry".into(), &first, 1, due, &error, Origin::of(&first));
-        let again = Received { topic: again.topic, headers: Ok(again.headers), ..first.clone() };
+        let again = ReceivedRecord { topic: again.topic, headers: Ok(again.headers), ..first.clone() };
         assert_eq!(said(&handling, &served, first).await, "c-1");
         assert_eq!(said(&handling, &served, again.clone()).await, "c-1");
-        let forged = Received { topic: "orders".into(), ..again };
+        let forged = ReceivedRecord { topic: "orders".into(), ..again };
         assert_eq!(said(&handling, &served, forged).await, "the record has more than 1 headers");
     }
 
@@ -321,7 +322,7 @@ mod tests {
         let mut headers = Headers::new();
         headers.push("correlation-id", "c-1");
         headers.push("more", "than it may have");
-        let letter = Received { value: Some("large".into()), ..dead(Peer::Reference, headers) };
+        let letter = ReceivedRecord { value: Some("large".into()), ..dead(Peer::Reference, headers) };
         assert_eq!(said(&handling, &letters(), letter).await, "c-1");
     }
 
@@ -351,7 +352,7 @@ mod tests {
         for (value, answer) in [(r#"{"type":"A"}"#, "1"), (r#"{"type":"B"}"#, "2"), (r#"{"type":"A"}"#, "1")]
         {
             let headers = Ok(Peer::Reference.request("c-1", reply_to, deadline, Headers::new(), 1));
-            let record = Received { value: Some(value.into()), headers, ..Received::blank() };
+            let record = ReceivedRecord { value: Some(value.into()), headers, ..ReceivedRecord::blank() };
             let outcome = handling.handle(&served, &Arc::new(handling.input(&served, record)), 0).await;
             let Outcome::Reply(reply) = outcome else { panic!("not answered: {outcome:?}") };
             let data = reply::decode(reply.value.as_ref().expect("a value")).expect("a reply");

@@ -68,13 +68,13 @@ pub(crate) struct Lanes<T> {
     concurrency: usize,
     running: usize,
     arrived: u64,
-    waiting: IntMap<Lane, Waiting<T>>,
+    waiting: IntMap<Lane, LaneQueue<T>>,
     ready: Queue<T>,
 }
 
 /// What waits in a lane, which is nothing for most: a box of its own keeps the map small, and it is written to for every
 /// record by two threads.
-type Waiting<T> = Option<Box<VecDeque<(u64, T)>>>;
+type LaneQueue<T> = Option<Box<VecDeque<(u64, T)>>>;
 
 impl<T> Lanes<T> {
     pub(crate) fn new(concurrency: usize) -> Self {

@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 
-use crate::{RpcError, wire::Received};
+use crate::{RpcError, wire::ReceivedRecord};
 
 /// The bounds of a record that is handled. Nesting is bounded where it is parsed, at 128 levels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,7 +19,7 @@ impl Limits {
 
     /// Refuses a record that is more than it may be. Headers of the names in `ours` are none of its sender's, and do
     /// not count.
-    pub(crate) fn check(&self, record: &Received, ours: &[&str]) -> Result<(), RpcError> {
+    pub(crate) fn check(&self, record: &ReceivedRecord, ours: &[&str]) -> Result<(), RpcError> {
         let Ok(headers) = &record.headers else {
             return Err(RpcError::bad_request(
                 "the record's headers cannot be read: a name is not UTF-8, or there are more than 100,000",
@@ -60,7 +60,8 @@ mod tests {
         for (name, value) in headers {
             own.push(*name, *value);
         }
-        let record = Received { value: Some(value.into()), headers: Ok(own), ..Received::blank() };
+        let record =
+            ReceivedRecord { value: Some(value.into()), headers: Ok(own), ..ReceivedRecord::blank() };
         LIMITS.check(&record, &["ours"]).map_or_else(|error| error.status().as_u16(), |()| 200)
     }
 

@@ -11,7 +11,7 @@ use crate::{
     Deadline, RetryPolicy, RpcError,
     handler::{Reply, registry::HandlerName},
     wire::{
-        Answer, Origin, OutgoingRecord, Peer, Received, RequestHeaders,
+        Answer, Origin, OutgoingRecord, Peer, ReceivedRecord, RequestHeaders,
         dead_letter::{self, Failure},
         retry,
     },
@@ -50,7 +50,7 @@ pub(crate) struct Failed {
 #[derive(Debug)]
 pub(crate) struct Attempt<'a> {
     pub(crate) served: &'a Served,
-    pub(crate) record: &'a Received,
+    pub(crate) record: &'a ReceivedRecord,
     pub(crate) peer: Peer,
     pub(crate) request: &'a RequestHeaders,
     pub(crate) deadline: Option<Deadline>,
@@ -143,7 +143,7 @@ impl Attempt<'_> {
     /// What a policy says, which may be a user's own: one that panics says no.
     fn delay_by(&self, policy: &dyn RetryPolicy, error: &RpcError, retry: u32) -> Option<Duration> {
         catch_unwind(AssertUnwindSafe(|| policy.delay(error, retry))).unwrap_or_else(|_panic| {
-            let Received { topic, partition, offset, .. } = self.record;
+            let ReceivedRecord { topic, partition, offset, .. } = self.record;
             tracing::error!(
                 %topic, partition, offset, group = %self.served.group, retry,
                 "a retry policy panicked; the record is not tried again"
@@ -167,8 +167,12 @@ mod tests {
     use super::*;
     use crate::{Headers, Retry};
 
-    fn record() -> Received {
-        Received { topic: "orders".into(), value: Some(Bytes::from_static(b"{}")), ..Received::blank() }
+    fn record() -> ReceivedRecord {
+        ReceivedRecord {
+            topic: "orders".into(),
+            value: Some(Bytes::from_static(b"{}")),
+            ..ReceivedRecord::blank()
+        }
     }
 
     fn waited_for() -> RequestHeaders {
@@ -181,7 +185,7 @@ mod tests {
 
     struct Case {
         served: Served,
-        record: Received,
+        record: ReceivedRecord,
         request: RequestHeaders,
         retries: u32,
         deadline_in: Option<Duration>,
@@ -318,16 +322,16 @@ mod tests {
 
     #[test]
     fn a_letter_after_a_retry_through_kafka_tells_where_the_record_was_first_read() {
-        let place = |record: Received| {
+        let place = |record: ReceivedRecord| {
             let case = Case { served: Served::of_orders(true, true), record, ..Case::default() };
             let Outcome::DeadLetter { letter, .. } = case.concluded(failed()) else { panic!("not given up") };
             letter.headers.text("original-offset").map(str::to_owned)
         };
         let mut headers = Headers::new();
         headers.push("retry-origin", "0:41");
-        let again = Received { offset: 7, headers: Ok(headers), ..record() };
+        let again = ReceivedRecord { offset: 7, headers: Ok(headers), ..record() };
         assert_eq!(place(again.clone()).as_deref(), Some("7"), "anybody can write it in its own topic");
-        assert_eq!(place(Received { topic: "orders-retry".into(), ..again }).as_deref(), Some("41"));
+        assert_eq!(place(ReceivedRecord { topic: "orders-retry".into(), ..again }).as_deref(), Some("41"));
     }
 
     #[test]

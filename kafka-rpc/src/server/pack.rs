@@ -8,7 +8,7 @@ use std::{borrow::Cow, fmt, mem, ops::Range, sync::Arc};
 
 use bytes::Bytes;
 
-use crate::wire::{Received, clock, names, received::UnreadableHeaders};
+use crate::wire::{ReceivedRecord, clock, names, received::UnreadableHeaders};
 
 /// A record in its pack.
 pub(super) struct Packed {
@@ -141,15 +141,16 @@ impl Packed {
     }
 
     /// The record by itself.
-    pub(super) fn unpack(&self) -> Received {
-        let mut record = Received::blank();
+    pub(super) fn unpack(&self) -> ReceivedRecord {
+        let mut record = ReceivedRecord::blank();
         self.unpack_into(&mut record);
         record
     }
 
     /// The record by itself, in the place of one that is not needed any more.
-    pub(super) fn unpack_into(&self, record: &mut Received) {
-        let Received { topic, partition, offset, timestamp, is_append_time, key, value, headers } = record;
+    pub(super) fn unpack_into(&self, record: &mut ReceivedRecord) {
+        let ReceivedRecord { topic, partition, offset, timestamp, is_append_time, key, value, headers } =
+            record;
         let (pack, parts) = (&*self.pack, self.parts());
         // Counting references to what all records share is a wait for whoever counts on another processor.
         if !Arc::ptr_eq(topic, &pack.topic) {

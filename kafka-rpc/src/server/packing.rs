@@ -161,7 +161,7 @@ impl fmt::Debug for Packing {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::Received;
+    use crate::wire::ReceivedRecord;
 
     fn place(offset: i64) -> Place {
         Place { partition: 7, offset, timestamp: 0, is_append_time: true }
@@ -173,7 +173,7 @@ mod tests {
         records
     }
 
-    fn unpacked(packing: &mut Packing) -> Vec<Received> {
+    fn unpacked(packing: &mut Packing) -> Vec<ReceivedRecord> {
         sealed(packing).iter().map(Packed::unpack).collect()
     }
 
@@ -259,8 +259,8 @@ mod tests {
             sealed(&mut packing)
         });
         let records: Vec<Packed> = records.into_iter().flatten().collect();
-        let told = |record: &Received| {
-            let Received { topic, partition, offset, timestamp, is_append_time, key, value, headers } =
+        let told = |record: &ReceivedRecord| {
+            let ReceivedRecord { topic, partition, offset, timestamp, is_append_time, key, value, headers } =
                 record.clone();
             ((topic, partition, offset, timestamp), (is_append_time, key, value, headers))
         };

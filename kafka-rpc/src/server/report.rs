@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use super::{job::Taken, outcome::Failed, worker::Worker};
-use crate::{telemetry, wire::Received};
+use crate::{telemetry, wire::ReceivedRecord};
 
 /// Up to which age a record that has expired is a riddle.
 const FRESH: Duration = Duration::from_secs(1);
@@ -11,7 +11,7 @@ const FRESH: Duration = Duration::from_secs(1);
 impl Worker {
     /// Counts a failure, and tells of it by its place, its handler and its status. What the error says may be a user's, and
     /// is for the dead letter and the caller.
-    pub(super) fn report(&self, taken: &Taken, record: &Received, failed: &Failed, what: &str) {
+    pub(super) fn report(&self, taken: &Taken, record: &ReceivedRecord, failed: &Failed, what: &str) {
         let Failed { error, handler } = failed;
         let retries = taken.retries.saturating_add(self.served.retries_before(record.headers()));
         telemetry::failed(&self.served.topic, &self.served.group, error.status());
@@ -24,7 +24,7 @@ impl Worker {
     }
 
     /// The same of a failure that its caller is told of. What is the caller's own fault is seldom worth a line.
-    pub(super) fn report_answered(&self, taken: &Taken, record: &Received, failed: &Failed) {
+    pub(super) fn report_answered(&self, taken: &Taken, record: &ReceivedRecord, failed: &Failed) {
         let Failed { error, handler } = failed;
         if error.status().is_server_error() {
             return self.report(
@@ -46,8 +46,8 @@ impl Worker {
     ///
     /// One that was made just now and has expired already was made by another clock than ours, or for a caller who could not
     /// wait at all.
-    pub(super) fn report_expired(&self, record: &Received) {
-        let Received { topic, partition, offset, .. } = record;
+    pub(super) fn report_expired(&self, record: &ReceivedRecord) {
+        let ReceivedRecord { topic, partition, offset, .. } = record;
         let group = &self.served.group;
         tracing::debug!(%topic, partition, offset, %group, "expired");
         let age = record.timestamp.and_then(|made| SystemTime::now().duration_since(made).ok());

@@ -19,7 +19,7 @@ use crate::{
     caught::caught,
     handler::context::Input,
     telemetry,
-    wire::{Received, retry},
+    wire::{ReceivedRecord, retry},
 };
 
 /// How far the clocks of hosts may differ before what they say is nonsense.
@@ -98,7 +98,7 @@ impl Worker {
     }
 
     /// How long a record of the retry topic has still to wait.
-    fn not_yet_due(&self, record: &Received) -> Option<Duration> {
+    fn not_yet_due(&self, record: &ReceivedRecord) -> Option<Duration> {
         if !self.reads_retries() {
             return None;
         }

@@ -26,7 +26,7 @@ use super::{
     lanes::Job,
     worker::{State, Worker},
 };
-use crate::{handler::context::Input, wire::Received};
+use crate::{handler::context::Input, wire::ReceivedRecord};
 
 /// For how long a runner keeps its thread where handlers do not wait, beside the last of them. tokio counts its jobs, and lets it run
 /// 128: with handlers that block their threads for a while that may be many seconds.
@@ -136,7 +136,7 @@ impl Worker {
         let mut hand = Some(hand);
         let mut ended = None;
         let mut turn_began = Instant::now();
-        let mut input = Arc::new(self.handling.input(&self.served, Received::blank()));
+        let mut input = Arc::new(self.handling.input(&self.served, ReceivedRecord::blank()));
         while let Some(job) = self.next(&mut hand, ended.take()) {
             let step = self.run_or_hand_on(&job.item, &mut input, &mut hand).await;
             ended = self.conclude(job, step);

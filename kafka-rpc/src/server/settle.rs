@@ -15,7 +15,7 @@ use super::{
 use crate::{
     RpcError,
     telemetry::Count,
-    wire::{OutgoingRecord, Received},
+    wire::{OutgoingRecord, ReceivedRecord},
 };
 
 impl Worker {
@@ -38,7 +38,7 @@ impl Worker {
     pub(super) async fn retry_later(
         self: &Arc<Self>,
         taken: &Taken,
-        record: &Received,
+        record: &ReceivedRecord,
         again: Arc<OutgoingRecord>,
         error: RpcError,
     ) -> End {
@@ -51,7 +51,12 @@ impl Worker {
     }
 
     /// Gives up a record outside its run: its retry was refused for good, or something panicked.
-    pub(super) async fn fail(self: &Arc<Self>, taken: &Taken, record: &Received, error: RpcError) -> End {
+    pub(super) async fn fail(
+        self: &Arc<Self>,
+        taken: &Taken,
+        record: &ReceivedRecord,
+        error: RpcError,
+    ) -> End {
         let reply =
             error_records::error_reply(&self.served, record, &error).filter(|reply| self.may_reply(reply));
         self.send_failure(taken, error_records::letter(&self.served, record, taken.retries, error), reply)

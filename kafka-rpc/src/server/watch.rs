@@ -77,14 +77,14 @@ mod tests {
             Handler, Location, PayloadSource,
             state::{Provided, States},
         },
-        wire::Received,
+        wire::ReceivedRecord,
     };
 
     #[test]
     fn a_handler_that_runs_too_long_is_told_once_and_not_after_it_has_ended() {
         let watch = Watch::default();
         let provided = Arc::new(Provided { states: States::default(), client: Stub::new().client() });
-        let record = Received { offset: 7, ..Received::blank() };
+        let record = ReceivedRecord { offset: 7, ..ReceivedRecord::blank() };
         let input = Arc::new(Input { record, group: "group".into(), provided });
         let here = Location { file: "orders.rs", line: 7 };
         let handler = Handler::every_record(

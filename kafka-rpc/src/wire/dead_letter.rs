@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use bytes::Bytes;
 
 use super::{Headers, Origin, OutgoingRecord, Peer, Placement, clock, names};
-use crate::{RpcError, wire::Received};
+use crate::{RpcError, wire::ReceivedRecord};
 
 /// The most of an error's text that a header holds: a broker refuses records for the size of their headers too.
 const MOST_TEXT: usize = 1 << 10;
@@ -34,7 +34,7 @@ pub(crate) struct Failure<'a> {
 /// The dead letter of a record: its key, value and headers byte for byte, and after them what is known of it.
 pub(crate) fn letter(
     topic: &std::sync::Arc<str>,
-    record: &Received,
+    record: &ReceivedRecord,
     failure: &Failure<'_>,
 ) -> OutgoingRecord {
     // Where a header's name is no text it cannot be written again; the rest of the record can.
@@ -124,8 +124,8 @@ mod tests {
 
     use super::*;
 
-    fn record(headers: Headers) -> Received {
-        Received {
+    fn record(headers: Headers) -> ReceivedRecord {
+        ReceivedRecord {
             topic: "orders".into(),
             partition: 2,
             offset: 7,
@@ -141,7 +141,7 @@ mod tests {
         written_to(Peer::Reference, error, &record(headers))
     }
 
-    fn written_to(peer: Peer, error: &RpcError, record: &Received) -> OutgoingRecord {
+    fn written_to(peer: Peer, error: &RpcError, record: &ReceivedRecord) -> OutgoingRecord {
         let at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_005);
         let origin = Origin::of(record);
         let failure = Failure { error, peer, retries: 3, topic: "orders", origin, group: "g", at };
@@ -212,9 +212,9 @@ mod tests {
             let letter = written_to(Peer::Spring, &RpcError::internal("x"), &record);
             letter.headers.text("kafka_dlt-original-timestamp-type").map(str::to_owned)
         };
-        let appended = Received { is_append_time: true, ..record(Headers::new()) };
+        let appended = ReceivedRecord { is_append_time: true, ..record(Headers::new()) };
         assert_eq!(kind(appended).as_deref(), Some("LogAppendTime"));
-        let without = Received { timestamp: None, ..record(Headers::new()) };
+        let without = ReceivedRecord { timestamp: None, ..record(Headers::new()) };
         assert_eq!(kind(without).as_deref(), Some("NoTimestampType"));
     }
 

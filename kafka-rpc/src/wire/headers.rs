@@ -35,7 +35,7 @@ pub struct Headers {
 enum Value {
     Null,
     Own(Bytes),
-    Received(Range<usize>),
+    ReceivedRecord(Range<usize>),
 }
 
 impl Headers {
@@ -63,7 +63,7 @@ impl Headers {
         received: Bytes,
         entries: impl IntoIterator<Item = (Cow<'static, str>, Option<Range<usize>>)>,
     ) -> Self {
-        let part = |range: Option<_>| range.map_or(Value::Null, Value::Received);
+        let part = |range: Option<_>| range.map_or(Value::Null, Value::ReceivedRecord);
         self.entries.clear();
         self.entries.shrink_to(MOST_KEPT);
         self.entries.extend(entries.into_iter().map(|(name, range)| (name, part(range))));
@@ -110,7 +110,7 @@ impl Headers {
         match self.first(name)? {
             Value::Null => None,
             Value::Own(value) => Some(value.clone()),
-            Value::Received(range) => Some(self.received.slice(range.clone())),
+            Value::ReceivedRecord(range) => Some(self.received.slice(range.clone())),
         }
     }
 
@@ -122,7 +122,7 @@ impl Headers {
         match value {
             Value::Null => None,
             Value::Own(value) => Some(value),
-            Value::Received(range) => self.received.get(range.clone()),
+            Value::ReceivedRecord(range) => self.received.get(range.clone()),
         }
     }
 
@@ -150,7 +150,7 @@ impl Headers {
     pub(crate) fn append(&mut self, other: Self) {
         let Self { entries, received } = other;
         let own = |value| match value {
-            Value::Received(range) => Value::Own(received.slice(range)),
+            Value::ReceivedRecord(range) => Value::Own(received.slice(range)),
             value => value,
         };
         self.entries.extend(entries.into_iter().map(|(name, value)| (name, own(value))));

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use proptest::{collection::vec, prelude::*};
 
 use super::Headers;
-use super::Received;
+use super::ReceivedRecord;
 use crate::fuzzing;
 
 /// Bytes of any kind, and JSON with any of its parts replaced by them: what a fuzzer would soon arrive at.
@@ -58,9 +58,9 @@ fn headers() -> impl Strategy<Value = Headers> {
     vec((name, value), 0..12).prop_map(Headers::as_received)
 }
 
-fn records() -> impl Strategy<Value = Received> {
+fn records() -> impl Strategy<Value = ReceivedRecord> {
     let optional = proptest::option::of;
-    (headers(), optional(values()), optional(values())).prop_map(|(headers, key, value)| Received {
+    (headers(), optional(values()), optional(values())).prop_map(|(headers, key, value)| ReceivedRecord {
         topic: "orders".into(),
         partition: 2,
         offset: 7,

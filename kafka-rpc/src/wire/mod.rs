@@ -35,5 +35,5 @@ pub(crate) use dialect::{Answer, Peer, RequestHeaders};
 pub(crate) use encoded::Encoded;
 pub use headers::Headers;
 pub(crate) use origin::Origin;
-pub(crate) use received::Received;
-pub(crate) use record::{Incoming, OutgoingRecord, Placement, ReplyTo};
+pub(crate) use received::ReceivedRecord;
+pub(crate) use record::{OutgoingRecord, Placement, ReceivedReply, ReplyTo};

@@ -3,7 +3,7 @@
 use std::{fmt, time::SystemTime};
 
 use super::{Headers, clock, names};
-use crate::wire::Received;
+use crate::wire::ReceivedRecord;
 
 /// The kinds of timestamps, as they are written.
 const CREATE: &str = "create";
@@ -21,8 +21,8 @@ pub(crate) struct Origin {
 
 impl Origin {
     /// Of a record that is read from the topic of its subscription.
-    pub(crate) fn of(record: &Received) -> Self {
-        let Received { partition, offset, timestamp, is_append_time, .. } = *record;
+    pub(crate) fn of(record: &ReceivedRecord) -> Self {
+        let ReceivedRecord { partition, offset, timestamp, is_append_time, .. } = *record;
         Self { partition, offset, timestamp, is_append_time }
     }
 

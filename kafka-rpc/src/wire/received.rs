@@ -8,7 +8,7 @@ use crate::{Headers, RecordInfo};
 
 /// A record as it was received. Its value can be null.
 #[derive(Clone)]
-pub(crate) struct Received {
+pub(crate) struct ReceivedRecord {
     pub(crate) topic: Arc<str>,
     pub(crate) partition: i32,
     pub(crate) offset: i64,
@@ -25,7 +25,7 @@ pub(crate) struct Received {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct UnreadableHeaders;
 
-impl Received {
+impl ReceivedRecord {
     /// A record that says nothing.
     pub(crate) fn blank() -> Self {
         Self {
@@ -59,10 +59,10 @@ impl Received {
 }
 
 /// Where it was found and how much it is: what it says is not ours to show.
-impl fmt::Debug for Received {
+impl fmt::Debug for ReceivedRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let len = |part: &Option<Bytes>| part.as_ref().map(Bytes::len);
-        f.debug_struct("Received")
+        f.debug_struct("ReceivedRecord")
             .field("topic", &self.topic)
             .field("partition", &self.partition)
             .field("offset", &self.offset)
@@ -80,7 +80,7 @@ mod tests {
     #[test]
     fn debug_does_not_show_what_a_record_says() {
         let secret = || Some(Bytes::from_static(b"hunter2"));
-        let mut record = Received { key: secret(), value: secret(), ..Received::blank() };
+        let mut record = ReceivedRecord { key: secret(), value: secret(), ..ReceivedRecord::blank() };
         if let Ok(headers) = &mut record.headers {
             headers.push("authorization", "hunter2");
         }

@@ -47,7 +47,7 @@ impl OutgoingRecord {
 
 /// A record that was read from a reply topic.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Incoming {
+pub(crate) struct ReceivedReply {
     pub(crate) value: Option<Bytes>,
     pub(crate) headers: Headers,
 }

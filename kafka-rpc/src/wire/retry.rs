@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::SystemTime};
 
 use super::{Headers, Origin, OutgoingRecord, Placement, clock, dead_letter::cut, names};
-use crate::{RpcError, wire::Received};
+use crate::{RpcError, wire::ReceivedRecord};
 
 /// The headers that a record has on its retry topic beside its sender's.
 pub(crate) const NAMES: &[&str] =
@@ -15,7 +15,7 @@ pub(crate) const NAMES: &[&str] =
 /// What it came with of these is replaced, and not kept beside: the first of a name counts.
 pub(crate) fn again(
     topic: &Arc<str>,
-    record: &Received,
+    record: &ReceivedRecord,
     retry: u32,
     due: SystemTime,
     error: &RpcError,
@@ -61,7 +61,7 @@ mod tests {
         own.push("Retry-Count", "1");
         own.push("correlation-id", "c-1");
         own.push("retry-origin", "a stranger's");
-        let record = Received {
+        let record = ReceivedRecord {
             topic: "orders".into(),
             partition: 0,
             offset: 7,

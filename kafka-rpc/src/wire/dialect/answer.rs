@@ -5,7 +5,7 @@ use bytes::Bytes;
 use crate::{
     RpcError,
     error::INTERNAL_SERVER_ERROR,
-    wire::{Encoded, Headers, Incoming, names, reply},
+    wire::{Encoded, Headers, ReceivedReply, names, reply},
 };
 
 /// What a caller is told.
@@ -27,7 +27,7 @@ pub(super) struct Reply {
 }
 
 /// Reads a reply whose headers say whether it is a success: any value is one.
-pub(super) fn read_bare(reply: Incoming) -> Result<Encoded, RpcError> {
+pub(super) fn read_bare(reply: ReceivedReply) -> Result<Encoded, RpcError> {
     match failure(&reply.headers) {
         Some(error) => Err(error),
         None => Ok(Encoded::bare(reply.value)),
@@ -71,7 +71,7 @@ mod tests {
             let answers = Dialect::Any.sender(&request);
             let request = answers.read_request(&request);
             let reply = answers.reply(&request, None, Answer::Failure(&error)).expect("somebody waits");
-            let read = asks.read_reply(Incoming { value: reply.value, headers: reply.headers });
+            let read = asks.read_reply(ReceivedReply { value: reply.value, headers: reply.headers });
             assert_eq!(read.expect("a reply").map(drop), Err(error.clone()), "{asks:?}");
         }
     }

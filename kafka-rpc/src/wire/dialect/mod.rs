@@ -129,7 +129,7 @@ mod tests {
         use bytes::Bytes;
 
         use super::*;
-        use crate::wire::{Incoming, ReplyTo};
+        use crate::wire::{ReceivedReply, ReplyTo};
 
         pub(crate) const NOW: u64 = 1_700_000_000_000;
 
@@ -164,8 +164,11 @@ mod tests {
             }
         }
 
-        pub(crate) fn incoming(value: Option<&'static str>, pairs: &[(&str, &'static [u8])]) -> Incoming {
-            Incoming { value: value.map(Bytes::from), headers: received(pairs) }
+        pub(crate) fn incoming(
+            value: Option<&'static str>,
+            pairs: &[(&str, &'static [u8])],
+        ) -> ReceivedReply {
+            ReceivedReply { value: value.map(Bytes::from), headers: received(pairs) }
         }
     }
 

@@ -56,7 +56,7 @@ mod tests {
     };
     use crate::{
         RpcError,
-        wire::{Incoming, OutgoingRecord, Placement},
+        wire::{OutgoingRecord, Placement, ReceivedReply},
     };
 
     fn answered(answer: Answer<'_>) -> OutgoingRecord {
@@ -172,7 +172,7 @@ mod tests {
     fn an_error_of_ours_is_the_same_on_the_other_side() {
         let error = RpcError::not_found("no account").with_code("E1").with_details(json!([1]));
         let reply = answered(Answer::Failure(&error));
-        let read = Peer::Nest.read_reply(Incoming { value: reply.value, headers: reply.headers });
+        let read = Peer::Nest.read_reply(ReceivedReply { value: reply.value, headers: reply.headers });
         assert_eq!(read.expect("a reply").map(|_| ()), Err(error));
     }
 }

@@ -12,7 +12,9 @@ use super::{
 };
 use crate::{
     RpcError,
-    wire::{Encoded, Headers, Incoming, OutgoingRecord, ReplyTo, clock, codec::CodecError, names, reply},
+    wire::{
+        Encoded, Headers, OutgoingRecord, ReceivedReply, ReplyTo, clock, codec::CodecError, names, reply,
+    },
 };
 
 /// Somebody on the other side.
@@ -126,7 +128,7 @@ impl Peer {
     }
 
     /// Reads a reply: the encoded data, or the other side's error.
-    pub(crate) fn read_reply(self, reply: Incoming) -> Result<Result<Encoded, RpcError>, CodecError> {
+    pub(crate) fn read_reply(self, reply: ReceivedReply) -> Result<Result<Encoded, RpcError>, CodecError> {
         match self {
             Self::Reference => reply::decode(&reply.value.unwrap_or_default()),
             Self::Nest | Self::Spring => Ok(answer::read_bare(reply)),

@@ -52,7 +52,7 @@ mod tests {
     };
     use crate::{
         RpcError,
-        wire::{Incoming, OutgoingRecord, Placement},
+        wire::{OutgoingRecord, Placement, ReceivedReply},
     };
 
     const ID: &[u8] = &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 255];
@@ -159,7 +159,7 @@ mod tests {
     fn an_error_of_ours_is_the_same_on_the_other_side() {
         let error = RpcError::not_found("no account").with_code("E1").with_details(json!([1]));
         let reply = answered(Answer::Failure(&error));
-        let read = Peer::Spring.read_reply(Incoming { value: reply.value, headers: reply.headers });
+        let read = Peer::Spring.read_reply(ReceivedReply { value: reply.value, headers: reply.headers });
         assert_eq!(read.expect("a reply").map(|_| ()), Err(error));
     }
 }

@@ -25,12 +25,12 @@ use crate::{Error, caught::caught, kafka};
 const POLL_FOR: Duration = Duration::from_millis(100);
 
 /// A producer that is polled while this lives.
-pub(super) struct Handle {
+pub(super) struct PolledProducer {
     producer: Arc<BaseProducer<Deliveries>>,
     stop: Arc<AtomicBool>,
 }
 
-impl Handle {
+impl PolledProducer {
     pub(super) fn create(
         purpose: Purpose,
         properties: &ClientConfig,
@@ -46,7 +46,7 @@ impl Handle {
             .spawn(move || {
                 while !stopped.load(Ordering::Acquire) {
                     caught("the thread of a producer", || polled.poll(POLL_FOR));
-                    events.tell_space();
+                    events.notify_space();
                 }
             })
             .map_err(|source| Error::System {
@@ -57,7 +57,7 @@ impl Handle {
     }
 }
 
-impl Deref for Handle {
+impl Deref for PolledProducer {
     type Target = BaseProducer<Deliveries>;
 
     fn deref(&self) -> &Self::Target {
@@ -65,7 +65,7 @@ impl Deref for Handle {
     }
 }
 
-impl Drop for Handle {
+impl Drop for PolledProducer {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Release);
     }
