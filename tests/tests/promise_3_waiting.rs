@@ -169,7 +169,9 @@ async fn every_call_in_line_hears_that_its_reply_topic_is_missing_and_once_it_is
     // One after the other they would take a minute.
     let calls = (0..200).map(|_| client.echo("hi".to_owned()).timeout(Duration::from_secs(20)));
     for ended in join_all(calls).await {
-        let Err(CallError::Undeliverable { topic, reason }) = ended else { panic!("{ended:?}") };
+        let Err(CallError::Undeliverable { topic, progress: Progress::NotSent, reason }) = ended else {
+            panic!("{ended:?}")
+        };
         assert!(topic == REPLIES && reason.contains("does not exist"), "{topic}: {reason}");
     }
     broker.topic_error(REPLIES, RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR).expect("no error");
@@ -200,7 +202,9 @@ async fn a_right_that_is_missing_is_not_called_a_topic_that_is_missing() {
         .expect("an error");
     let running = caller(&broker, |config| config).await;
     let ended = running.client().echo("hi".to_owned()).timeout(BOUND).await;
-    let Err(CallError::Undeliverable { topic, reason }) = ended else { panic!("{ended:?}") };
+    let Err(CallError::Undeliverable { topic, progress: Progress::NotSent, reason }) = ended else {
+        panic!("{ended:?}")
+    };
     assert!(topic == REPLIES && reason.contains("right"), "{topic}: {reason}");
 }
 

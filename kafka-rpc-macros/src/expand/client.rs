@@ -42,7 +42,7 @@ pub(crate) fn client(item: &Item) -> TokenStream {
 }
 
 /// What the user allows of their own, for the same names and types in generated code.
-fn levels(attrs: &[Attribute]) -> impl Iterator<Item = Attribute> {
+pub(super) fn levels(attrs: &[Attribute]) -> impl Iterator<Item = Attribute> {
     let is_level =
         |attribute: &&Attribute| ["allow", "expect"].iter().any(|level| attribute.path().is_ident(level));
     attrs.iter().filter(is_level).map(contract::of_generated)

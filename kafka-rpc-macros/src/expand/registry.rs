@@ -5,8 +5,8 @@ use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::{Expr, Path, Type, ext::IdentExt as _, spanned::Spanned};
 
 use super::{
-    allow_deprecated, assert, extractors, from_inside, local, outside::expression_outside, payload,
-    subscription_name, subscription_path, visibility,
+    allow_deprecated, assert, client::levels, extractors, from_inside, local, outside::expression_outside,
+    payload, subscription_name, subscription_path, visibility,
 };
 use crate::{
     attr::Destination,
@@ -102,7 +102,10 @@ pub(crate) fn handlers_of_functions(item: &Item) -> TokenStream {
         _ => return TokenStream::new(),
     };
     let (body, deprecated) = (handlers(item), allow_deprecated(item));
+    // What is allowed of the name of a function is allowed of this one's, which is made from it.
+    let levels = levels(item.attrs());
     quote! {
+        #(#levels)*
         #[doc = #doc]
         #[must_use]
         #deprecated

@@ -3,8 +3,8 @@
 mod options;
 
 use syn::{
-    Attribute, FnArg, GenericParam, ImplItem, Receiver, ReceiverKind, Safety, Signature, TraitItem, Type,
-    spanned::Spanned,
+    Attribute, FnArg, GenericParam, ImplItem, ItemImpl, Receiver, ReceiverKind, Safety, Signature, TraitItem,
+    Type, spanned::Spanned,
 };
 
 use crate::{
@@ -351,16 +351,10 @@ fn once(handlers: &[Handler], errors: &mut Errors) {
 /// The client of a generic service has no parameters, so it can name none.
 fn client(item: &Item, errors: &mut Errors) {
     let Form::Inherent(block) = &item.form else { return };
-    let own = block.generics.params.iter().filter_map(|parameter| match parameter {
-        GenericParam::Type(parameter) => Some(parameter.ident.to_string()),
-        GenericParam::Const(parameter) => Some(parameter.ident.to_string()),
-        GenericParam::Lifetime(_) => None,
-    });
-    let own: Vec<String> = own.collect();
-    if own.is_empty() || matches!(item.options.client, Some(ClientName::None)) {
+    if matches!(item.options.client, Some(ClientName::None)) {
         return;
     }
-    let not_there: Vec<String> = own.into_iter().chain(["Self".to_owned()]).collect();
+    let not_there = not_outside(block);
     let says = |name: &str| {
         format!("the client of this command has no `{name}`: write it without, or `client = none`")
     };
@@ -376,6 +370,21 @@ fn client(item: &Item, errors: &mut Errors) {
             errors.at(path, says(name));
         }
     }
+}
+
+/// The names that mean nothing outside of a generic block: its parameters, and `Self`, which has them. None for a block that is not
+/// generic: there `Self` has a name.
+fn not_outside(block: &ItemImpl) -> Vec<String> {
+    let own = block.generics.params.iter().filter_map(|parameter| match parameter {
+        GenericParam::Type(parameter) => Some(parameter.ident.to_string()),
+        GenericParam::Const(parameter) => Some(parameter.ident.to_string()),
+        GenericParam::Lifetime(_) => None,
+    });
+    let mut names: Vec<String> = own.collect();
+    if !names.is_empty() {
+        names.push("Self".to_owned());
+    }
+    names
 }
 
 /// What errors about the whole item point at.

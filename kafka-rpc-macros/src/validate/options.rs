@@ -1,13 +1,14 @@
 //! The rules of the options of an item.
 
 use proc_macro2::Span;
-use syn::{Expr, Lit};
+use syn::{Expr, ExprPath, Lit};
 
 use crate::{
     attr::{ClientName, Destination},
     errors::Errors,
-    model::Item,
+    model::{Form, Item},
     position::Position,
+    types::{begins_with, mentions},
 };
 
 /// The longest name of a topic that Kafka takes.
@@ -48,6 +49,7 @@ pub(crate) fn options(item: &Item, errors: &mut Errors) {
     for topic in others.chain(destinations.filter_map(Destination::topic)) {
         self::topic(topic, errors);
     }
+    outside(item, errors);
     if let Some((literal, group)) = options.group.as_ref().and_then(literal)
         && group.is_empty()
     {
@@ -57,6 +59,35 @@ pub(crate) fn options(item: &Item, errors: &mut Errors) {
         && item.name() == Some(client)
     {
         errors.at(client, "the client trait cannot have the name of the item itself: choose another one");
+    }
+}
+
+/// The subscription of a generic block stands beside it, where its parameters and its `Self` mean nothing.
+fn outside(item: &Item, errors: &mut Errors) {
+    let Form::Inherent(block) = &item.form else { return };
+    let (options, names) = (&item.options, super::not_outside(block));
+    let destinations = [&options.replies, &options.dead_letter].into_iter().flatten();
+    let others = [
+        &options.topic,
+        &options.group,
+        &options.retry_topic,
+        &options.dead_letters_of,
+        &options.concurrency,
+    ];
+    for option in others.into_iter().flatten().chain(destinations.filter_map(Destination::topic)) {
+        let Expr::Path(ExprPath { qself, path, .. }) = option else { continue };
+        let is_named = |name: &&String| {
+            begins_with(path, name) || qself.as_ref().is_some_and(|qself| mentions(&qself.ty, name))
+        };
+        if let Some(name) = names.iter().find(is_named) {
+            errors.at(
+                option,
+                format!(
+                    "the subscription of a generic block stands outside of it, where there is no `{name}`: write a constant \
+                     beside the block, as `const TOPIC: &str = \"..\";`, and name that here"
+                ),
+            );
+        }
     }
 }
 

@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     CallError, Progress, WhenFull, moment,
-    producer::{Delivery, DeliveryError, OnDelivery, Producer, QueueError, Refusal},
+    producer::{Delivery, DeliveryError, OnDelivery, Producer, QueueError},
     telemetry,
     wire::{Encoded, OutgoingRecord, Placement, ReceivedReply, clock},
 };
@@ -106,7 +106,7 @@ impl KafkaTransport {
             self.replies.look_for_partitions();
             return Err(CallError::late(&topic.name, started, call.progress().get()));
         };
-        let answer = answer.map_err(|ended| ended.of_call_to(&topic.name))?;
+        let answer = answer.map_err(|ended| ended.of_call_to(&topic.name, call.progress().get()))?;
         transport::read_reply(callee, &topic.name, answer)
     }
 
@@ -146,17 +146,21 @@ impl KafkaTransport {
         request: OwnedRequest,
     ) -> Result<SentInTurn, CallError> {
         let (name, progress) = (Arc::clone(&request.topic.name), call.progress().clone());
-        let sent = self.in_turn(request, progress, |own, request, progress| async move {
+        let sent = self.in_turn(request, progress.clone(), |own, request, progress| async move {
             let route = own.replies.route(&request.reply_topic).await?;
+            // Before it is looked: a call that ends just now must not be told that nothing was sent.
+            progress.note(Progress::Unknown);
             // It may have been ended meanwhile, and its caller does not look: nobody is to work for it.
             if own.pending.waits(request.id) {
                 own.send(request.as_request(), &route, &progress)?;
+            } else {
+                progress.note(Progress::NotSent);
             }
             Ok(())
         });
         match select(&mut call, pin!(sent)).await {
             Either::Left((Ok(answer), _)) => Ok(SentInTurn::Answered(answer)),
-            Either::Left((Err(ended), _)) => Err(ended.of_call_to(&name)),
+            Either::Left((Err(ended), _)) => Err(ended.of_call_to(&name, progress.get())),
             Either::Right((sent, _)) => sent.map(|()| SentInTurn::Waits(call)),
         }
     }
@@ -196,7 +200,7 @@ impl KafkaTransport {
                 Undone::Late => CallError::late(&name, started, Progress::NotSent),
                 Undone::StandsStill => CallError::late(&name, started, progress.get()),
                 Undone::Ended => CallError::ShuttingDown,
-                Undone::Panicked => CallError::undeliverable(&name, undone.to_string()),
+                Undone::Panicked => CallError::undeliverable(&name, progress.get(), undone.to_string()),
             })
         })
     }
@@ -216,7 +220,8 @@ impl KafkaTransport {
         let now = clock::now_millis();
         let headers = outgoing.callee.event(&id, outgoing.headers.clone(), now);
         let record = record(&topic.name, outgoing, headers, &id, now);
-        let refused = |error: DeliveryError| CallError::undeliverable(&topic.name, error.reason);
+        let refused =
+            |error: DeliveryError| CallError::undeliverable(&topic.name, error.progress(), error.reason);
         let queued = self.queue_event(topic, &record, deadline).await;
         let delivery = queued.map_err(late)?.map_err(refused)?;
         let delivered = time::timeout_at(deadline.into(), delivery.ended());
@@ -246,9 +251,7 @@ impl KafkaTransport {
         queued.or_else(|undone| match undone {
             Undone::Late => Err(Progress::NotSent),
             Undone::StandsStill => Err(Progress::Unknown),
-            Undone::Ended | Undone::Panicked => {
-                Ok(Err(DeliveryError { kind: Refusal::ForNow, reason: undone.to_string() }))
-            }
+            Undone::Ended | Undone::Panicked => Ok(Err(DeliveryError::for_now(undone.to_string()))),
         })
     }
 
@@ -274,6 +277,7 @@ impl KafkaTransport {
         let told: OnDelivery = Box::new(move |delivered| match delivered {
             Ok(()) => acknowledged.note(Progress::Acknowledged),
             Err(error) => {
+                acknowledged.note(error.progress());
                 if let Some(waiting) = pending.take(id) {
                     waiting.answer(Err(Ended::Undeliverable(error.reason)));
                 }
@@ -286,7 +290,9 @@ impl KafkaTransport {
             Err(QueueError::Full) => {
                 Err(CallError::Overloaded { reason: "the producer's queue is full".to_owned() })
             }
-            Err(QueueError::Refused(error)) => Err(CallError::undeliverable(topic, error.reason)),
+            Err(QueueError::Refused(error)) => {
+                Err(CallError::undeliverable(topic, Progress::NotSent, error.reason))
+            }
         }
     }
 }
@@ -355,7 +361,9 @@ async fn unless_ended<T>(
 ) -> Result<T, CallError> {
     match select(call, pin!(waits)).await {
         // Nothing was sent yet that could have a reply.
-        Either::Left((ended, _)) => Err(ended.err().unwrap_or(Ended::ShuttingDown).of_call_to(topic)),
+        Either::Left((ended, _)) => {
+            Err(ended.err().unwrap_or(Ended::ShuttingDown).of_call_to(topic, Progress::NotSent))
+        }
         Either::Right((done, _)) => Ok(done),
     }
 }

@@ -189,7 +189,7 @@ impl Carrier {
         let serving = handlers.serving(topic);
         if serving.is_empty() {
             let reason = "no handler of this process serves it; is its crate linked (`use handlers as _;`)?";
-            return Err(CallError::undeliverable(topic, reason.to_owned()));
+            return Err(CallError::undeliverable(topic, Progress::NotSent, reason.to_owned()));
         }
         Ok((handlers, serving))
     }

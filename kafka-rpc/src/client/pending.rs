@@ -29,10 +29,10 @@ pub(crate) enum Ended {
 
 impl Ended {
     /// The end of a call to this topic, as the cluster has it.
-    pub(crate) fn of_call_to(self, topic: &str) -> CallError {
+    pub(crate) fn of_call_to(self, topic: &str, progress: Progress) -> CallError {
         match self {
             Self::ShuttingDown => CallError::ShuttingDown,
-            Self::Undeliverable(reason) => CallError::undeliverable(topic, reason),
+            Self::Undeliverable(reason) => CallError::undeliverable(topic, progress, reason),
         }
     }
 }

@@ -37,7 +37,7 @@ use super::{
     positions::{Positions, Unpositioned},
 };
 use crate::{
-    CallError, Config, Error, ReplyReading,
+    CallError, Config, Error, Progress, ReplyReading,
     caught::caught,
     kafka,
     producer::Producer,
@@ -191,7 +191,7 @@ impl Replies {
             let found = AssertUnwindSafe(replies.position(&topic)).catch_unwind().await;
             let found = found.unwrap_or_else(|_panic| {
                 let reason = "looking for the reply topic panicked; the panic itself says where";
-                Err(CallError::undeliverable(&topic, reason.to_owned()))
+                Err(CallError::undeliverable(&topic, Progress::NotSent, reason.to_owned()))
             });
             let routing = match found.clone() {
                 Ok(route) => Routing::Known(route),
@@ -226,11 +226,11 @@ impl Replies {
                 Err(Unpositioned::Missing) => {
                     let reason = "the reply topic does not exist, so no reply could come; create it, or start its service \
                                   with `create_topics`";
-                    return Err(CallError::undeliverable(topic, reason.to_owned()));
+                    return Err(CallError::undeliverable(topic, Progress::NotSent, reason.to_owned()));
                 }
                 Err(Unpositioned::Unauthorized) => {
                     let reason = "this client lacks the right to describe and read the reply topic; give it that right";
-                    return Err(CallError::undeliverable(topic, reason.to_owned()));
+                    return Err(CallError::undeliverable(topic, Progress::NotSent, reason.to_owned()));
                 }
                 Err(Unpositioned::Unreachable(reason)) => {
                     if self.stop.is_cancelled() {

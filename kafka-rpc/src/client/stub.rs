@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::{Client, OutgoingCall, Transport, command::Body, transport::BoxFuture};
 use crate::{
-    CallError, RpcError,
+    CallError, Progress, RpcError,
     config::CALL_TIMEOUT,
     handler::registry::wire_name,
     unpoisoned::Unpoisoned as _,
@@ -156,6 +156,7 @@ impl Stub {
             Some(answer) => answer(&outgoing.payload),
             None => Err(CallError::Undeliverable {
                 topic: outgoing.topic.clone().into_owned(),
+                progress: Progress::NotSent,
                 reason: match self.mistakes.first() {
                     None => format!("the stub has no answer to `{name}`"),
                     Some(mistake) => format!(

@@ -29,12 +29,15 @@ pub enum CallError {
         progress: Progress,
     },
 
-    /// The request did not reach the broker; or it may have, and no broker can be reached any more, so that nobody hears of
-    /// it: then the command may have been executed.
-    #[error("the request could not be delivered to `{topic}`: {reason}")]
+    /// The request could not be delivered, or no broker can be reached any more, so that no reply can come.
+    ///
+    /// `progress` says whether the command may have been executed: not where the request was [`NotSent`](Progress::NotSent).
+    #[error("the request could not be delivered to `{topic}` ({progress}): {reason}")]
     Undeliverable {
-        /// The topic that the request was for, or that of the replies where that is what cannot be read.
+        /// The topic that the request was for, or the topic of the replies if that is what cannot be read.
         topic: String,
+        /// How far the request had got.
+        progress: Progress,
         /// What Kafka or this side said.
         reason: String,
     },
@@ -67,10 +70,10 @@ pub enum CallError {
     },
 }
 
-/// How far the request of a call had got when its deadline passed.
+/// How far the request of a call had got when the call ended without a reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
-    /// It never left this process.
+    /// No broker has it: it never left this process, or was refused. The command is not executed.
     NotSent,
     /// The broker has it: it will be handled, if not dropped there as expired.
     Acknowledged,
@@ -89,8 +92,8 @@ impl std::fmt::Display for Progress {
 }
 
 impl CallError {
-    pub(crate) fn undeliverable(topic: &str, reason: String) -> Self {
-        Self::Undeliverable { topic: topic.to_owned(), reason }
+    pub(crate) fn undeliverable(topic: &str, progress: Progress, reason: String) -> Self {
+        Self::Undeliverable { topic: topic.to_owned(), progress, reason }
     }
 
     pub(crate) fn late(topic: &str, started: Instant, progress: Progress) -> Self {

@@ -6,7 +6,7 @@ use rdkafka::ClientConfig;
 use tokio::sync::OnceCell;
 
 use super::{
-    Delivery, DeliveryError, Producer, QueueError, Refusal,
+    Delivery, DeliveryError, Producer, QueueError,
     distance::Purpose,
     events::InFlight,
     properties,
@@ -40,8 +40,12 @@ impl Alone {
             let (properties, events, runtime) =
                 (self.properties.clone(), Arc::clone(&of.events), of.runtime.clone());
             let making = move || RenewableProducer::make(Purpose::Alone, properties, &events, &runtime);
-            let made = of.runtime.spawn_blocking(making).await.map_err(|ended| for_now(ended.to_string()))?;
-            let made = made.map_err(|error| for_now(error.to_string()))?;
+            let made = of
+                .runtime
+                .spawn_blocking(making)
+                .await
+                .map_err(|ended| DeliveryError::for_now(ended.to_string()))?;
+            let made = made.map_err(|error| DeliveryError::for_now(error.to_string()))?;
             telemetry::producer_made(Purpose::Alone.name());
             Ok(made)
         });
@@ -61,13 +65,9 @@ impl Producer {
         match send(alone, record, owned(&record.headers), partition, InFlight { on_delivery, chosen: None }) {
             Ok(()) => delivery.ended().await,
             Err(Refused { error: QueueError::Full, .. }) => {
-                Err(for_now("the producer's queue is full".to_owned()))
+                Err(DeliveryError::for_now("the producer's queue is full".to_owned()))
             }
             Err(Refused { error: QueueError::Refused(error), .. }) => Err(error),
         }
     }
-}
-
-fn for_now(reason: String) -> DeliveryError {
-    DeliveryError { kind: Refusal::ForNow, reason }
 }

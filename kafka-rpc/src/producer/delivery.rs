@@ -2,7 +2,7 @@
 
 use tokio::sync::oneshot;
 
-use super::refusal::{DeliveryError, OnDelivery, Refusal};
+use super::refusal::{DeliveryError, OnDelivery};
 
 /// A record that is queued.
 #[derive(Debug)]
@@ -21,7 +21,8 @@ impl Delivery {
 
     /// Waits until the broker has it, or is known not to get it.
     pub(crate) async fn ended(self) -> Result<(), DeliveryError> {
-        let closed = DeliveryError { kind: Refusal::ForNow, reason: "the producer was closed".to_owned() };
+        let closed =
+            DeliveryError { may_be_stored: true, ..DeliveryError::for_now("the producer was closed") };
         self.0.await.unwrap_or(Err(closed))
     }
 }

@@ -2,10 +2,14 @@
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
+use crate::Progress;
+
 /// Why a record was not delivered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct DeliveryError {
     pub(crate) kind: Refusal,
+    /// Whether the broker may have the record all the same: its word is missing, or was about something else.
+    pub(crate) may_be_stored: bool,
     pub(crate) reason: String,
 }
 
@@ -42,6 +46,16 @@ impl QueueError {
 }
 
 impl DeliveryError {
+    /// How far the record has got.
+    pub(crate) fn progress(&self) -> Progress {
+        if self.may_be_stored { Progress::Unknown } else { Progress::NotSent }
+    }
+
+    /// An error of ours: no broker has the record.
+    pub(crate) fn for_now(reason: impl Into<String>) -> Self {
+        Self { kind: Refusal::ForNow, may_be_stored: false, reason: reason.into() }
+    }
+
     pub(super) fn from_kafka(error: &KafkaError) -> Self {
         use RDKafkaErrorCode as Code;
         let kind = match error.rdkafka_error_code() {
@@ -87,7 +101,7 @@ impl DeliveryError {
             ) => Refusal::ForNow,
             _ => Refusal::ForGood,
         };
-        Self { kind, reason: error.to_string() }
+        Self { kind, may_be_stored: may_be_stored(error), reason: error.to_string() }
     }
 
     /// Says what a producer has met, where the error only says that it has ended what it had.
@@ -102,13 +116,39 @@ impl DeliveryError {
     }
 }
 
+/// Whether a record may be in its partition although its delivery ended so. rust-rdkafka does not show what librdkafka knows of it
+/// (`rd_kafka_message_status`), so this goes by the error: those that can end a record that was sent and not acknowledged.
+fn may_be_stored(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode as Code;
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            Code::MessageTimedOut
+                | Code::OperationTimedOut
+                | Code::RequestTimedOut
+                | Code::AllBrokersDown
+                | Code::BrokerTransportFailure
+                | Code::BrokerDestroy
+                | Code::NetworkException
+                | Code::NotEnoughReplicasAfterAppend
+                | Code::KafkaStorageError
+                | Code::Unknown
+                | Code::OutOfOrderSequenceNumber
+                | Code::UnknownProducerId
+                | Code::InvalidProducerEpoch
+                | Code::ProducerFenced
+                | Code::Fatal
+                | Code::PurgeQueue
+                | Code::PurgeInflight
+        )
+    )
+}
+
 /// For whoever has been told already that its record is queued.
 impl From<QueueError> for DeliveryError {
     fn from(error: QueueError) -> Self {
         match error {
-            QueueError::Full => {
-                Self { kind: Refusal::ForNow, reason: "the producer's queue is full".to_owned() }
-            }
+            QueueError::Full => Self::for_now("the producer's queue is full"),
             QueueError::Refused(error) => error,
         }
     }

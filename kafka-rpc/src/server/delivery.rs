@@ -62,7 +62,7 @@ impl Worker {
     ) -> DeliveryEnd {
         let awaited_until = self.awaited_until(taken);
         match self.send_until_settled(taken, reply, before, awaited_until).await {
-            Err(Undelivered::Refused(DeliveryError { kind: Refusal::TooLarge, reason })) => {
+            Err(Undelivered::Refused(DeliveryError { kind: Refusal::TooLarge, reason, .. })) => {
                 telemetry::reply_replaced(&reply.topic);
                 tracing::error!(
                     to = %reply.topic, topic = %self.source, partition = taken.record.partition(),
@@ -110,7 +110,7 @@ impl Worker {
         record: Arc<OutgoingRecord>,
     ) -> DeliveryEnd {
         match self.send_until_settled(taken, &record, Before::Nothing, None).await {
-            Err(Undelivered::Refused(DeliveryError { kind: Refusal::TooLarge, reason }))
+            Err(Undelivered::Refused(DeliveryError { kind: Refusal::TooLarge, reason, .. }))
                 if record.value.is_some() =>
             {
                 tracing::error!(
@@ -155,6 +155,7 @@ impl Worker {
                 Err(Undelivered::Refused(DeliveryError {
                     kind: Refusal::ForNow | Refusal::NoPartition,
                     reason,
+                    ..
                 })) => {
                     telemetry::delivery_refused(&record.topic);
                     held.get_or_insert_with(|| self.hold_and_log(taken, record, &reason));

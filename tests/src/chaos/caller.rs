@@ -209,18 +209,22 @@ fn failed(error: CallError) -> Outcome {
             name: error.name().to_owned(),
             code: error.code().map(str::to_owned),
         },
-        CallError::DeadlineExceeded { progress, .. } => Outcome::Deadline {
-            progress: match progress {
-                Progress::NotSent => Reached::NotSent,
-                Progress::Acknowledged => Reached::Acknowledged,
-                Progress::Unknown => Reached::Unknown,
-            },
-        },
-        CallError::Undeliverable { reason, .. } => Outcome::Undeliverable { reason },
+        CallError::DeadlineExceeded { progress, .. } => Outcome::Deadline { progress: reached(progress) },
+        CallError::Undeliverable { progress, reason, .. } => {
+            Outcome::Undeliverable { progress: reached(progress), reason }
+        }
         CallError::Overloaded { .. } => Outcome::Overloaded,
         CallError::ShuttingDown => Outcome::ShuttingDown,
         CallError::Decode { reason, .. } => Outcome::Decode { reason },
         other => Outcome::Invalid { reason: other.to_string() },
+    }
+}
+
+fn reached(progress: Progress) -> Reached {
+    match progress {
+        Progress::NotSent => Reached::NotSent,
+        Progress::Acknowledged => Reached::Acknowledged,
+        Progress::Unknown => Reached::Unknown,
     }
 }
 

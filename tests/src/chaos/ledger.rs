@@ -73,6 +73,7 @@ pub(super) enum Outcome {
         progress: Reached,
     },
     Undeliverable {
+        progress: Reached,
         reason: String,
     },
     Overloaded,

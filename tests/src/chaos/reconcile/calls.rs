@@ -160,6 +160,7 @@ impl Call<'_> {
                     | Outcome::Remote { .. }
                     | Outcome::Decode { .. }
                     | Outcome::Deadline { progress: Reached::Acknowledged }
+                    | Outcome::Undeliverable { progress: Reached::Acknowledged, .. }
             )
         };
         self.ended.is_some_and(|(_, outcome)| acknowledged(outcome))
@@ -168,7 +169,12 @@ impl Call<'_> {
     /// Whether its caller was told that it never went off.
     fn was_told_of_nothing_sent(&self) -> bool {
         let not_sent = |outcome: &Outcome| {
-            matches!(outcome, Outcome::Overloaded | Outcome::Deadline { progress: Reached::NotSent })
+            matches!(
+                outcome,
+                Outcome::Overloaded
+                    | Outcome::Deadline { progress: Reached::NotSent }
+                    | Outcome::Undeliverable { progress: Reached::NotSent, .. }
+            )
         };
         self.ended.is_some_and(|(_, outcome)| not_sent(outcome))
     }
@@ -298,21 +304,22 @@ fn wrong(id: u64, why: impl Into<String>) -> Violation {
     Violation::Wrong { id, why: why.into() }
 }
 
+fn reached(progress: Reached) -> &'static str {
+    match progress {
+        Reached::NotSent => "not sent",
+        Reached::Acknowledged => "acknowledged",
+        Reached::Unknown => "not acknowledged",
+    }
+}
+
 /// The kind of an outcome, as the report counts it.
 fn kind(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Answered { .. } => "answered".to_owned(),
         Outcome::Taken => "taken (`notify`)".to_owned(),
         Outcome::Remote { status, name, .. } => format!("error {status} {name}"),
-        Outcome::Deadline { progress } => {
-            let progress = match progress {
-                Reached::NotSent => "not sent",
-                Reached::Acknowledged => "acknowledged",
-                Reached::Unknown => "not acknowledged",
-            };
-            format!("error DeadlineExceeded, {progress}")
-        }
-        Outcome::Undeliverable { .. } => "error Undeliverable".to_owned(),
+        Outcome::Deadline { progress } => format!("error DeadlineExceeded, {}", reached(*progress)),
+        Outcome::Undeliverable { progress, .. } => format!("error Undeliverable, {}", reached(*progress)),
         Outcome::Overloaded => "error Overloaded".to_owned(),
         Outcome::ShuttingDown => "error ShuttingDown".to_owned(),
         Outcome::Invalid { .. } => "error Invalid".to_owned(),

@@ -32,7 +32,7 @@ fn a_command_that_the_broker_has_and_nobody_handled_is_lost() {
 
     let mut ledgers = Ledgers::well();
     ledgers.sent(4, Task::Quick);
-    ledgers.saw(4, Outcome::Undeliverable { reason: String::new() });
+    ledgers.saw(4, Outcome::Undeliverable { progress: Reached::Unknown, reason: String::new() });
     assert_eq!(ledgers.violation(), Some("lost"), "the broker has it, whether its caller knows or not");
 }
 
@@ -124,7 +124,8 @@ fn a_reply_that_answers_no_command_is_wrong() {
 
 #[test]
 fn a_command_that_is_said_not_to_be_sent_and_is_in_the_log_is_wrong() {
-    for outcome in [Outcome::Overloaded, Outcome::Deadline { progress: Reached::NotSent }] {
+    let undeliverable = Outcome::Undeliverable { progress: Reached::NotSent, reason: String::new() };
+    for outcome in [Outcome::Overloaded, Outcome::Deadline { progress: Reached::NotSent }, undeliverable] {
         let mut ledgers = Ledgers::well();
         ledgers.sent(4, Task::Quick);
         ledgers.handled("a", 4, 4);
