@@ -1,7 +1,7 @@
-//! What stands between the parentheses of the attributes.
+//! The options in the parentheses of the attributes.
 //!
-//! An option is added in three places: a field of [`HandlerOptions`] or [`CommandOptions`], its name where a [`Position`]
-//! knows which it takes, and an arm of `set`.
+//! Adding an option takes three changes: a field of [`HandlerOptions`] or [`CommandOptions`], its name among
+//! those that a [`Position`] or a command takes, and an arm of `set`.
 
 use proc_macro2::{Spacing, Span, TokenStream, TokenTree};
 use quote::ToTokens;
@@ -37,17 +37,17 @@ pub(crate) struct HandlerOptions {
     pub(crate) dead_letters_of: Option<Expr>,
     pub(crate) failure: Failure,
     stated: Vec<Ident>,
-    /// What was probably meant by those that are unknown.
+    /// The options that the unknown ones probably meant.
     meant: Vec<&'static str>,
 }
 
 impl HandlerOptions {
-    /// The name of an option where it is there, understood or not.
+    /// The name of an option that was written, whether or not its value could be read.
     pub(crate) fn stated(&self, name: &str) -> Option<&Ident> {
         self.stated.iter().find(|stated| *stated == name)
     }
 
-    /// Whether an option is not even there by another name, of which it has been said.
+    /// Whether an option is missing, even under a misspelt name, which has been reported.
     pub(crate) fn lacks(&self, name: &str) -> bool {
         self.stated(name).is_none() && !self.meant.contains(&name)
     }
@@ -154,7 +154,7 @@ impl Written {
                 options.register = Some(self.value("false", "", LitBool::parse)?.value());
             }
             "crate" => {
-                // One in quotes is a mistake, of which nothing else need follow.
+                // A path in quotes is a mistake, but still used, so that no other errors follow from it.
                 let quoted = self.value("", "", <LitStr as Parse>::parse).ok();
                 options.krate = quoted.and_then(|path| path.parse_with(Path::parse_mod_style).ok());
                 options.krate = Some(self.value("some::path", "", Path::parse_mod_style)?);
@@ -173,7 +173,7 @@ impl Written {
     }
 }
 
-/// Where kafka-rpc is, as options of `#[kafka_handler]` say that are read later.
+/// The path of kafka-rpc, as stated in the options of a `#[kafka_handler]` that expands later.
 pub(crate) fn stated_crate(options: TokenStream) -> Option<Path> {
     let stated = split(options).iter().filter_map(|part| written(part).ok()).find(|own| own.name == "crate");
     stated?.value("some::path", "", Path::parse_mod_style).ok()
@@ -205,7 +205,7 @@ pub(crate) fn handler_options(
     options
 }
 
-/// Reads the options of `#[command]`, which stands at `attribute`.
+/// Reads the options of the `#[command]` at `attribute`.
 pub(crate) fn command_options(
     tokens: TokenStream,
     attribute: Span,
@@ -231,7 +231,7 @@ pub(crate) fn command_options(
         };
         let option = written.name.to_string();
         if option == "name" && name.is_none() {
-            // Where it stands has been said.
+            // The error that asks for the name first covers `name = ..` too.
             continue;
         }
         if !KNOWN.contains(&option.as_str()) {
@@ -247,12 +247,12 @@ pub(crate) fn command_options(
     CommandOptions { name: name.unwrap_or_else(|| no_name(attribute)), key, failure }
 }
 
-/// In the place of a name that could not be read, of which it has been said.
+/// Stands in for a name that could not be read, which has been reported.
 fn no_name(attribute: Span) -> CommandName {
     CommandName::Literal(LitStr::new("", attribute))
 }
 
-/// Options that could not be read.
+/// Stands in for options that could not be read.
 pub(crate) fn unread(attribute: Span) -> CommandOptions {
     CommandOptions { name: no_name(attribute), key: None, failure: Failure::default() }
 }
@@ -278,10 +278,11 @@ fn command_name(tokens: &TokenStream) -> syn::Result<CommandName> {
     }
 }
 
-/// Says that the options hold a `command` that has put itself last before. See [`crate::command`].
+/// The option that marks a `#[command]` which has moved itself behind the other attributes. See
+/// [`crate::command`].
 pub(crate) const LAST: &str = "__last";
 
-/// Whether the options of a `#[command]` say that it has put itself last before.
+/// Whether the options of a `#[command]` hold the marker [`LAST`].
 pub(crate) fn has_marker(tokens: &TokenStream) -> bool {
     split(tokens.clone()).iter().any(is_marker)
 }
@@ -290,7 +291,7 @@ fn is_marker(part: &TokenStream) -> bool {
     part.to_string() == LAST
 }
 
-/// Whether it is `name = value` or `retry(..)`, and so does not name a command.
+/// Whether `part` is `name = value` or `retry(..)`, and so does not name a command.
 fn is_option(part: &TokenStream) -> bool {
     let mut tokens = part.clone().into_iter();
     match (tokens.next(), tokens.next()) {

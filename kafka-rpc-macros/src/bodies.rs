@@ -1,9 +1,10 @@
-//! An item some function of which is being written: its body cannot be read yet, and nobody but the compiler need say so.
+//! Items with a function that is still being typed: its body cannot be read yet, and only the compiler need
+//! report that.
 
 use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 use syn::{Block, Expr, ImplItem, Item, Stmt, TraitItem};
 
-/// Reads an item; where it cannot be read, with the bodies of its functions as they are, unread.
+/// Reads an item. If it cannot be parsed, reads it with the bodies of its functions left unparsed.
 pub(crate) fn read_item(tokens: TokenStream) -> syn::Result<Item> {
     let error = match syn::parse2::<Item>(tokens.clone()) {
         Ok(item) => return Ok(item),
@@ -11,13 +12,13 @@ pub(crate) fn read_item(tokens: TokenStream) -> syn::Result<Item> {
     };
     let mut bodies = Vec::new();
     let Ok(mut item) = syn::parse2::<Item>(without_bodies(tokens, &mut bodies)) else {
-        // It is not for what is in a body.
+        // The error is not in a body.
         return Err(error);
     };
     let (count, mut bodies) = (bodies.len(), bodies.into_iter());
     let (mut filled, mut are_theirs) = (0, true);
     for_each_body(&mut item, |block| {
-        // Braces of something else were taken for a body, in a type or before the item.
+        // Otherwise braces in a type or before the item were mistaken for a body.
         are_theirs &= block.stmts.is_empty();
         filled += 1;
         block.stmts = bodies.next().into_iter().map(|body| Stmt::Expr(Expr::Verbatim(body), None)).collect();
@@ -55,7 +56,7 @@ fn for_each_body(item: &mut Item, mut visit: impl FnMut(&mut Block)) {
     }
 }
 
-/// The tokens with `{}` in the place of the bodies of functions: of an item that is one, or of those right inside of it.
+/// The tokens with `{}` in place of the body of the item, or of the functions directly inside the item.
 fn without_bodies(tokens: TokenStream, bodies: &mut Vec<TokenStream>) -> TokenStream {
     if tokens.clone().into_iter().any(|token| is_fn(&token)) {
         return emptied(tokens, bodies);
@@ -69,7 +70,7 @@ fn without_bodies(tokens: TokenStream, bodies: &mut Vec<TokenStream>) -> TokenSt
     tokens.into_iter().collect()
 }
 
-/// The tokens of functions with `{}` in the place of their bodies.
+/// The tokens of functions with `{}` in place of their bodies.
 fn emptied(tokens: TokenStream, bodies: &mut Vec<TokenStream>) -> TokenStream {
     let mut in_function = false;
     let each = |token: TokenTree| match token {

@@ -6,7 +6,7 @@ use syn::{LitStr, parse::Parse};
 
 use crate::{position::unknown_value, written::Written};
 
-/// `ordering`
+/// The values of `ordering`.
 #[derive(Clone, Copy)]
 pub(crate) enum Order {
     Key,
@@ -32,7 +32,7 @@ impl ToTokens for Order {
     }
 }
 
-/// `dialect`
+/// The values of `dialect`.
 #[derive(Clone, Copy)]
 pub(crate) enum Dialect {
     Reference,

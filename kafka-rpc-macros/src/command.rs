@@ -1,4 +1,4 @@
-//! `#[command]` by itself: expanded only where no `#[kafka_handler]` has taken it off before.
+//! `#[command]` on its own: expanded only if no `#[kafka_handler]` has removed it before.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote};
@@ -28,9 +28,10 @@ impl Parse for AnyFunction {
     }
 }
 
-/// `#[command(..)] #[kafka_handler(..)] fn` is the only case where there is something to do: the compiler expands
-/// the first attribute first. It puts itself last, behind all other attributes, and so whatever name
-/// `kafka_handler` was imported under sees the function whole. The second time there was no such attribute.
+/// Expands `#[command]`, which is right only in `#[command(..)] #[kafka_handler(..)] fn`: the compiler
+/// expands the first attribute first. There `command` moves itself behind all other attributes, so that
+/// `kafka_handler`, under whatever name it was imported, sees the whole function. If `command` is expanded a
+/// second time, there was no `kafka_handler`.
 pub(crate) fn command(options: &TokenStream, item: &TokenStream) -> TokenStream {
     let Ok(function) = syn::parse2::<AnyFunction>(item.clone()) else {
         return error("`#[command]` goes on an async fn inside an item with `#[kafka_handler(..)]`", item);
@@ -55,7 +56,7 @@ pub(crate) fn command(options: &TokenStream, item: &TokenStream) -> TokenStream 
     }
 }
 
-/// Where kafka-rpc is, as a `#[kafka_handler(crate = ..)]` among these says.
+/// The path of kafka-rpc: that of a `#[kafka_handler(crate = ..)]` among the attributes, if there is one.
 fn krate(attrs: &[Attribute]) -> TokenStream {
     let stated = attrs.iter().find_map(|attribute| {
         let options = attribute.meta.require_list().ok()?;
@@ -75,7 +76,7 @@ fn error(message: &str, item: &TokenStream) -> TokenStream {
 mod tests {
     use super::*;
 
-    /// What the attribute is called when it puts itself behind the others.
+    /// The path of the attribute once it has moved behind the others.
     fn behind(handler: &TokenStream) -> String {
         let function = quote!(#[#handler] async fn pay(invoice: u64) -> u64 { invoice });
         let expanded = command(&quote!("PAY"), &function).to_string();

@@ -21,7 +21,7 @@ impl Errors {
         }
     }
 
-    /// The value, or none and one more mistake.
+    /// The value, or `None` after adding the error.
     pub(crate) fn take<T>(&mut self, result: syn::Result<T>) -> Option<T> {
         result.map_err(|error| self.push(error)).ok()
     }

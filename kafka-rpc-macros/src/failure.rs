@@ -6,7 +6,7 @@ use syn::{Lit, LitBool, LitInt, LitStr, Path, spanned::Spanned as _};
 
 use crate::written::{Written, each_option};
 
-/// What is said of failures; what is not said is the runtime's default.
+/// The options about failures; the runtime has defaults for those not stated.
 #[derive(Default)]
 pub(crate) struct Failure {
     retry: Option<Retry>,
@@ -36,11 +36,11 @@ struct Millis {
     place: Span,
 }
 
-/// What `Retry` has where nothing is stated.
+/// The `max_delay` of `Retry` unless stated, in milliseconds.
 const LONGEST_DELAY: u64 = 30_000;
 
 impl Failure {
-    /// Takes an option, if it is one of these.
+    /// Sets an option, if it is one of these.
     pub(crate) fn set(&mut self, option: &Written) -> syn::Result<()> {
         match option.name.to_string().as_str() {
             "retry" => self.retry = Some(retry(option)?),
@@ -51,7 +51,7 @@ impl Failure {
         Ok(())
     }
 
-    /// The path of a policy that is the user's own.
+    /// The path of the user's own retry policy, if one is stated.
     pub(crate) fn own_policy(&self) -> Option<&Path> {
         match &self.retry {
             Some(Retry::Policy(path)) => Some(path),
@@ -59,8 +59,8 @@ impl Failure {
         }
     }
 
-    /// The calls that tell a `Handler`; what this does not say, `default` may, whose own policy may be elsewhere
-    /// by now.
+    /// The calls that set these options on a `Handler`. An option not stated is taken from `default`;
+    /// `elsewhere` names the policy of `default` if its own path is not valid at the calls.
     pub(crate) fn calls(
         &self,
         default: &Self,

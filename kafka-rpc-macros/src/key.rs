@@ -14,7 +14,7 @@ impl Parse for Key {
         let mut members = Punctuated::new();
         loop {
             if input.peek(LitFloat) {
-                // In `id.0.1` there is one number, `0.1`, for who takes it apart.
+                // The lexer reads the `0.1` of `id.0.1` as one number.
                 let both: LitFloat = input.parse()?;
                 for index in both.to_string().split('.') {
                     let index = index.parse().map_err(|_| input.error("no field"))?;

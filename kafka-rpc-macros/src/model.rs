@@ -1,4 +1,4 @@
-//! What all forms come down to: an item with functions, each of which handles something.
+//! The model of all forms: an item with functions, each of which is a handler.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote};
@@ -14,12 +14,13 @@ use crate::{
     types::{bare, is_unit},
 };
 
-/// An item with `#[kafka_handler]`, read but not yet found valid.
+/// An item with `#[kafka_handler]`, parsed but not yet validated.
 pub(crate) struct Item {
-    /// The user's item, without the attributes that are ours.
+    /// The user's item, without the attributes of kafka-rpc.
     pub(crate) form: Form,
     pub(crate) options: HandlerOptions,
-    /// The handlers: of a contract's impl all functions, of a free function itself, else those with `#[command]`.
+    /// The handlers: all functions of a contract or of its impl, a free function itself, else the functions
+    /// with `#[command]`.
     pub(crate) handlers: Vec<Handler>,
 }
 
@@ -32,15 +33,15 @@ pub(crate) enum Form {
     Function(ItemFn),
 }
 
-/// One function that handles something.
+/// A function that is a handler.
 pub(crate) struct Handler {
     pub(crate) attrs: Vec<Attribute>,
     pub(crate) vis: Visibility,
     pub(crate) sig: Signature,
-    /// The body that a contract gives it, if it does.
+    /// The default body in a contract, if there is one.
     pub(crate) default: Option<Block>,
     pub(crate) command: Option<CommandOptions>,
-    /// Where its `#[command]` is, understood or not.
+    /// The place of its `#[command]`, whether or not the options could be read.
     pub(crate) attribute: Option<Span>,
     pub(crate) payload: Option<Argument>,
     pub(crate) extractors: Vec<Argument>,
@@ -50,7 +51,7 @@ pub(crate) struct Handler {
 pub(crate) struct Argument {
     pub(crate) pat: Pat,
     pub(crate) ty: Type,
-    /// The `cfg` that it has, where it has one.
+    /// The `cfg` of the argument, if it has one.
     pub(crate) cfg: Option<Attribute>,
 }
 
@@ -62,7 +63,7 @@ impl From<&PatType> for Argument {
 }
 
 impl Argument {
-    /// The name that the user gave it, if it can be used as one: no pattern, and not marked as unused.
+    /// The name that the user gave the argument, if it can be reused: no pattern, and not marked as unused.
     pub(crate) fn name(&self) -> Option<&Ident> {
         match &self.pat {
             Pat::Ident(pat) if pat.subpat.is_none() && !pat.ident.to_string().starts_with('_') => {
@@ -73,10 +74,10 @@ impl Argument {
     }
 }
 
-/// What the handlers of a form are, seen from the generated code that runs them.
+/// The kind of function that a form's handlers are, for the generated code that runs them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Style {
-    /// Methods of the contract: extractors are the implementor's own.
+    /// Methods of the contract: each implementor chooses the extractors.
     Contract,
     /// Methods of a service.
     Method,
@@ -105,7 +106,7 @@ impl Item {
         }
     }
 
-    /// The name of the item: of an `impl`, of its type. None where the type has no name, as `&T` or `(A, B)`.
+    /// The name of the item; for an `impl`, of its type. `None` if the type has no name, as `&T` or `(A, B)`.
     pub(crate) fn name(&self) -> Option<&Ident> {
         match &self.form {
             Form::Contract(item) => Some(&item.ident),
@@ -118,7 +119,7 @@ impl Item {
         }
     }
 
-    /// The attributes of the item that are not ours.
+    /// The attributes of the item, without those of kafka-rpc.
     pub(crate) fn attrs(&self) -> &[Attribute] {
         match &self.form {
             Form::Contract(item) => &item.attrs,
@@ -128,8 +129,9 @@ impl Item {
         }
     }
 
-    /// Whether what is deprecated may be named without a warning, as far as it is said here: generated code names what the
-    /// user's does. What else is deprecated, such as the constant of a topic, is to be warned about.
+    /// Whether generated code may name deprecated items without a warning. It may if the item or a handler is
+    /// deprecated or allows the lint, since generated code names what the user's code names. Any other
+    /// deprecated item, such as the constant of a topic, must warn.
     pub(crate) fn may_be_deprecated(&self) -> bool {
         let attrs = self.handlers.iter().flat_map(|handler| &handler.attrs).chain(self.attrs());
         let allows = |attribute: &Attribute| {
@@ -144,12 +146,12 @@ impl Item {
         attrs.next().is_some()
     }
 
-    /// Whether the handlers register by themselves.
+    /// Whether the handlers register automatically.
     pub(crate) fn registers(&self) -> bool {
         self.options.register.unwrap_or(true)
     }
 
-    /// The path of what generated code names.
+    /// The path of the module that holds everything generated code names.
     pub(crate) fn private(&self) -> TokenStream {
         if let Some(path) = &self.options.krate {
             quote!(#path::__private)
@@ -160,7 +162,7 @@ impl Item {
 }
 
 impl Handler {
-    /// Reads a function. Its attributes that are ours have been taken off.
+    /// Reads a function from which the attributes of kafka-rpc have been removed.
     pub(crate) fn new(attrs: &[Attribute], vis: &Visibility, sig: &Signature) -> Self {
         let mut arguments = sig.inputs.iter().filter_map(|argument| match argument {
             FnArg::Typed(argument) => Some(Argument::from(argument)),
@@ -182,7 +184,7 @@ impl Handler {
         &self.sig.ident
     }
 
-    /// What it returns, if it says so.
+    /// The return type, if there is one.
     pub(crate) fn output(&self) -> Option<&Type> {
         match &self.sig.output {
             syn::ReturnType::Type(_, ty) => Some(ty),
@@ -190,12 +192,12 @@ impl Handler {
         }
     }
 
-    /// The payload, if one is read: none at all and `()` are the same.
+    /// The payload, if one is read: `()` is the same as none.
     pub(crate) fn read_payload(&self) -> Option<&Argument> {
         self.payload.as_ref().filter(|payload| !is_unit(&payload.ty))
     }
 
-    /// The payload, if it has the name of kafka-rpc's `DeadLetter`.
+    /// The type of the payload, if it has the name of kafka-rpc's `DeadLetter`.
     pub(crate) fn dead_letter(&self) -> Option<&Type> {
         let ty = &self.payload.as_ref()?.ty;
         let Type::Path(path) = bare(ty) else { return None };
@@ -210,7 +212,7 @@ impl Handler {
         named(&self.attrs, "doc")
     }
 
-    /// What says that it is deprecated, in some builds or in all.
+    /// The attributes that make the handler deprecated, in some builds or in all.
     pub(crate) fn deprecated(&self) -> impl Iterator<Item = Attribute> {
         let at_times =
             self.attrs.iter().filter(|attribute| is_conditional(attribute, "deprecated")).map(outer);
@@ -230,7 +232,7 @@ impl ToTokens for Form {
 }
 
 impl Form {
-    /// The path of the contract and the type of the service, where the item is the impl of a contract.
+    /// The path of the contract and the impl block, if the item is the impl of a contract.
     pub(crate) fn contract(&self) -> Option<(&Path, &ItemImpl)> {
         match self {
             Self::ContractImpl(item) => item.trait_.as_ref().map(|(contract, _)| (contract, item)),
@@ -238,7 +240,7 @@ impl Form {
         }
     }
 
-    /// The attributes of the item that are not ours, to change.
+    /// The attributes of the item, without those of kafka-rpc, to change them.
     pub(crate) fn attrs_mut(&mut self) -> &mut Vec<Attribute> {
         match self {
             Self::Contract(item) => &mut item.attrs,
@@ -271,30 +273,31 @@ impl Form {
     }
 }
 
-/// The attributes of this name, for what is generated beside the item.
+/// The attributes of this name, for items that are generated beside the user's.
 fn named(attrs: &[Attribute], name: &'static str) -> impl Iterator<Item = Attribute> {
     attrs.iter().filter(move |attribute| attribute.path().is_ident(name)).map(outer)
 }
 
-/// Whether this is a `#[cfg_attr(..)]` that adds nothing but such an attribute. Of a function inside an item the compiler has
-/// not decided it yet.
+/// Whether this is a `#[cfg_attr(..)]` that adds only attributes of this name. On a function inside an item,
+/// the compiler has not evaluated it yet.
 fn is_conditional(attribute: &Attribute, name: &str) -> bool {
     let added = conditional(attribute);
     !added.is_empty() && added.iter().all(|added| added.path().is_ident(name))
 }
 
-/// What a `#[cfg_attr(..)]` adds where its condition holds; nothing of another attribute.
+/// The attributes that a `#[cfg_attr(..)]` adds if its condition holds; none for another attribute.
 pub(crate) fn conditional(attribute: &Attribute) -> Vec<Meta> {
     if attribute.path().is_ident("cfg_attr") { parts(attribute).skip(1).collect() } else { Vec::new() }
 }
 
-/// What stands in the parentheses of an attribute, where that is a list.
+/// The parts in the parentheses of an attribute, if they are a list.
 fn parts(attribute: &Attribute) -> impl Iterator<Item = Meta> {
     let parts = attribute.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated);
     parts.into_iter().flatten()
 }
 
-/// An attribute as it stands before an item, where the user may have it inside.
+/// The attribute in the form that stands before an item, `#[..]`, even if the user wrote it inside as
+/// `#![..]`.
 pub(crate) fn outer(attribute: &Attribute) -> Attribute {
     Attribute { style: AttrStyle::Outer, ..attribute.clone() }
 }

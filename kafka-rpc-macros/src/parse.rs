@@ -10,13 +10,14 @@ use crate::{
     model::{Form, Handler, Item, conditional},
 };
 
-/// A function's `#[command]`, taken off it.
+/// The `#[command]` that was removed from a function.
 struct Command {
     span: Span,
     options: CommandOptions,
 }
 
-/// Reads an item and the options of its attributes, whose mistakes are apart. None if it is nothing that `#[kafka_handler]` can be on.
+/// Reads an item and the options of its attributes, whose mistakes go to `of_options`. `None` if
+/// `#[kafka_handler]` does not go on such an item.
 pub(crate) fn item(
     options: TokenStream,
     item: TokenStream,
@@ -50,12 +51,12 @@ fn form(tokens: TokenStream, errors: &mut Errors) -> Option<Form> {
     }
 }
 
-/// Takes the `#[command]` off each function: one entry for every function of the item, in order.
+/// Removes the `#[command]` of each function. Returns one entry for every function of the item, in order.
 fn take_commands(form: &mut Form, errors: &mut Errors, of_options: &mut Errors) -> Vec<Option<Command>> {
     let mut commands = Vec::new();
     let is_module = matches!(form, Form::Module(_));
     form.for_each_function(|_, attrs| {
-        // A handler of its own in a module is none of the module's.
+        // A function of a module with its own `#[kafka_handler]` is not a handler of the module.
         if is_module && attrs.iter().any(is_kafka_handler) {
             commands.push(None);
             return;
@@ -81,7 +82,8 @@ fn take_commands(form: &mut Form, errors: &mut Errors, of_options: &mut Errors) 
     commands
 }
 
-/// By the last segment: it may be written `#[kafka_rpc::command]`, or come from the user's own re-exports.
+/// Whether an attribute is `#[command]`, judged by its last segment: it may be written
+/// `#[kafka_rpc::command]`, or come from a re-export of the user's.
 fn is_command(attribute: &Attribute) -> bool {
     is_called(attribute.path(), "command")
 }
@@ -94,8 +96,9 @@ fn is_called(path: &Path, name: &str) -> bool {
     path.segments.last().is_some_and(|segment| segment.ident == name)
 }
 
-/// Takes off what cannot be seen: whether there is a handler, and of what, is known in all builds or by a `cfg`, but what a
-/// `cfg_attr` adds to a function inside an item is not.
+/// Removes and reports each `cfg_attr` that adds one of these attributes. Whether a function is a handler,
+/// and of which command, must be known for all builds or decided by a `cfg`, but the macro cannot see what a
+/// `cfg_attr` adds to a function inside an item.
 fn take_undecided(attrs: &mut Vec<Attribute>, errors: &mut Errors) {
     attrs.retain(|attribute| {
         let adds = |name| conditional(attribute).iter().any(|added| is_called(added.path(), name));
@@ -157,7 +160,7 @@ fn handlers(form: &Form, commands: Vec<Option<Command>>) -> Vec<Handler> {
             .collect(),
         Form::Function(item) => vec![Handler::new(&item.attrs, &item.vis, &item.sig)],
     };
-    // In an inherent impl and in a module, what has no command is none of ours.
+    // In an inherent impl and in a module, functions without `#[command]` are not handlers.
     let only_commands = matches!(form, Form::Inherent(_) | Form::Module(_));
     functions
         .into_iter()

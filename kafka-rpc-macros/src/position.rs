@@ -1,4 +1,4 @@
-//! Which options there are where, and what is said about those that are not.
+//! The options that each position takes, and the messages about all others.
 
 /// What `#[kafka_handler]` is on, as far as it decides which options it takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +30,7 @@ const OPTIONS: &[&str] = &[
 ];
 
 impl Position {
-    /// The options it takes.
+    /// The options that this position takes.
     pub(crate) fn known(self) -> Vec<&'static str> {
         OPTIONS.iter().copied().filter(|option| self.takes(option)).collect()
     }
@@ -44,7 +44,7 @@ impl Position {
         }
     }
 
-    /// What messages call it.
+    /// The name of this position in messages.
     pub(crate) fn noun(self) -> &'static str {
         match self {
             Self::Contract => "a contract",
@@ -54,7 +54,7 @@ impl Position {
         }
     }
 
-    /// Why an option that is known elsewhere has no place here.
+    /// Why an option that is known elsewhere is not allowed here.
     pub(crate) fn misplaced(self, option: &str) -> Option<String> {
         match (self, option) {
             (Self::ContractImpl, option) if Self::Contract.takes(option) => Some(format!(
@@ -77,7 +77,7 @@ impl Position {
     }
 }
 
-/// What is said about an option that is none of the `known` ones.
+/// The message about an option that is none of the `known` ones.
 pub(crate) fn unknown(name: &str, noun: &str, known: &[&str]) -> String {
     let list = known.iter().map(|option| format!("`{option}`")).collect::<Vec<_>>().join(", ");
     match nearest(name, known) {
@@ -88,7 +88,7 @@ pub(crate) fn unknown(name: &str, noun: &str, known: &[&str]) -> String {
     }
 }
 
-/// What is said about the value of an option that is none of the `known` ones.
+/// The message about the value of an option that is none of the `known` ones.
 pub(crate) fn unknown_value(option: &str, value: &str, known: &[&str]) -> String {
     let list = known.iter().map(|known| format!("`\"{known}\"`")).collect::<Vec<_>>().join(", ");
     match nearest(value, known) {
@@ -97,13 +97,13 @@ pub(crate) fn unknown_value(option: &str, value: &str, known: &[&str]) -> String
     }
 }
 
-/// The word that was probably meant.
+/// The known word that was probably meant.
 pub(crate) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     let near = known.iter().map(|known| (distance(word, known), *known));
     near.filter(|(distance, known)| *distance <= 2 && *distance < known.len()).min().map(|(_, known)| known)
 }
 
-/// How many letters are to be changed, added or taken away to make one word the other.
+/// The edit distance: how many letters must be changed, added or removed to turn one word into the other.
 fn distance(from: &str, to: &str) -> usize {
     let to: Vec<char> = to.chars().collect();
     let mut row: Vec<usize> = (0..=to.len()).collect();

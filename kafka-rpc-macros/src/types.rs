@@ -6,7 +6,7 @@ use syn::{
     visit_mut::{self, VisitMut},
 };
 
-/// A type as it is written, where a `macro_rules!` was given it as `$ty:ty`: that puts it into a group of its own.
+/// A type without the groups around it: a `macro_rules!` puts a captured `$ty:ty` into a group.
 pub(crate) fn bare(ty: &Type) -> &Type {
     match ty {
         Type::Group(group) => bare(&group.elem),
@@ -20,7 +20,7 @@ pub(crate) fn is_unit(ty: &Type) -> bool {
     matches!(bare(ty), Type::Tuple(tuple) if tuple.elems.is_empty())
 }
 
-/// Whether a type only holds the service.
+/// Whether a type only wraps or points to the service.
 pub(crate) fn is_wrapper(ty: &Type) -> bool {
     match bare(ty) {
         Type::Reference(_) | Type::Ptr(_) => true,
@@ -32,7 +32,7 @@ pub(crate) fn is_wrapper(ty: &Type) -> bool {
     }
 }
 
-/// Tokens as a person writes them, where they are a type or a path.
+/// The tokens of a type or a path, spaced as a person writes them.
 pub(crate) fn compact(tokens: &impl ToTokens) -> String {
     tokens
         .to_token_stream()
@@ -44,7 +44,7 @@ pub(crate) fn compact(tokens: &impl ToTokens) -> String {
         .replace(" ,", ",")
 }
 
-/// Whether a type, or one inside it, is such a one.
+/// Whether a type, or one inside it, passes `test`.
 pub(crate) fn finds(ty: &Type, test: impl Fn(&Type) -> bool) -> bool {
     struct Finder<F>(F, bool);
 
@@ -60,7 +60,7 @@ pub(crate) fn finds(ty: &Type, test: impl Fn(&Type) -> bool) -> bool {
     finder.1
 }
 
-/// Whether a type borrows from something that has no name: `&T`, or `T<'_>`.
+/// Whether a type has a lifetime without a name: `&T`, or `T<'_>`.
 pub(crate) fn borrows(ty: &Type) -> bool {
     struct Finder(bool);
 
@@ -74,10 +74,10 @@ pub(crate) fn borrows(ty: &Type) -> bool {
             self.0 |= lifetime.ident == "_";
         }
 
-        // The length of an array.
+        // The length of an array does not count.
         fn visit_expr_mut(&mut self, _: &mut syn::Expr) {}
 
-        // Those have lifetimes of their own.
+        // Function types and `Fn(..)` have lifetimes of their own.
         fn visit_type_fn_ptr_mut(&mut self, _: &mut syn::TypeFnPtr) {}
 
         fn visit_parenthesized_generic_arguments_mut(&mut self, _: &mut syn::ParenthesizedGenericArguments) {}
@@ -88,7 +88,7 @@ pub(crate) fn borrows(ty: &Type) -> bool {
     finder.0
 }
 
-/// Whether a path in a type, be it of a type or of a constant, begins with this name.
+/// Whether any path in a type, to a type or to a constant, begins with this name.
 pub(crate) fn mentions(ty: &Type, name: &str) -> bool {
     struct Finder<'a>(&'a str, bool);
 

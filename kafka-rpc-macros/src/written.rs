@@ -1,4 +1,4 @@
-//! Options as they are written, before they are understood: split at their commas, each with its name.
+//! Options as they are written, before they are interpreted: split at their commas, each with its name.
 
 use proc_macro2::{Delimiter, Spacing, TokenStream, TokenTree};
 use quote::ToTokens;
@@ -9,7 +9,7 @@ use syn::{
 
 use crate::{errors::Errors, position::unknown};
 
-/// One option before it is understood: `name`, `name = value`, or `name(parts)`.
+/// One option before it is interpreted: `name`, `name = value`, or `name(parts)`.
 pub(crate) struct Written {
     pub(crate) name: Ident,
     pub(crate) value: Option<TokenStream>,
@@ -17,7 +17,7 @@ pub(crate) struct Written {
 }
 
 impl Written {
-    /// Parses the value, or says what to write: such as `example`, and what else it can be.
+    /// Parses the value. The error says what to write: `example`, and `what_else` the value can be.
     pub(crate) fn value<T>(
         &self,
         example: &str,
@@ -30,7 +30,7 @@ impl Written {
         };
         match &self.value {
             Some(value) if !value.is_empty() => parser.parse2(value.clone()).map_err(|_| {
-                // `"a" group = "b"`: there is no value that has another option in it.
+                // `"a" group = "b"`: a comma is missing, since no value contains another option.
                 let tokens: Vec<TokenTree> = value.clone().into_iter().collect();
                 let next = tokens.windows(2).skip(1).find(|pair| {
                     matches!(pair, [TokenTree::Ident(_), TokenTree::Punct(equals)] if equals.as_char() == '=' && equals.spacing() == Spacing::Alone)
@@ -89,7 +89,7 @@ pub(crate) fn written(part: &TokenStream) -> syn::Result<Written> {
     }
 }
 
-/// Whether the option is seen for the first time; an error if not.
+/// Whether the option occurs for the first time; reports an error if not.
 pub(crate) fn is_first(name: &Ident, seen: &mut Vec<Ident>, errors: &mut Errors) -> bool {
     let first = !seen.contains(name);
     if first {
@@ -100,7 +100,7 @@ pub(crate) fn is_first(name: &Ident, seen: &mut Vec<Ident>, errors: &mut Errors)
     first
 }
 
-/// Reads options inside an option. All mistakes are one error.
+/// Reads options inside an option. All mistakes become one error.
 pub(crate) fn each_option(
     tokens: TokenStream,
     known: &[&str],

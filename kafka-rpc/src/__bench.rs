@@ -1,4 +1,4 @@
-//! The pure stages of a record's way, for the project's own benchmarks only. No promise of stability.
+//! The pure stages that a record passes through, for this project's benchmarks only. No promise of stability.
 #![expect(missing_debug_implementations, reason = "nobody else's business")]
 
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::{
     wire::{Encoded, Peer, ReceivedReply, ReplyTo, clock, envelope, reply},
 };
 
-/// Reads an envelope; the length of its payload.
+/// Decodes an envelope and returns the length of its payload.
 pub fn decode_envelope(value: &Bytes) -> Option<usize> {
     envelope::decode(value).ok().map(|envelope| envelope.payload.map_or(0, str::len))
 }
@@ -27,13 +27,13 @@ pub fn decode_reply(value: &Bytes) -> Option<usize> {
     reply::decode(value).ok()?.ok().map(|data| data.bytes().len())
 }
 
-/// The headers of a request.
+/// Builds the headers of a request.
 pub fn request_headers(id: &str) -> Headers {
     let reply_to = ReplyTo { topic: "orders-responses", partition: None };
     Peer::Reference.request(id, reply_to, std::time::UNIX_EPOCH, Headers::new(), clock::now_millis())
 }
 
-/// Reads the headers of a request; whether somebody waits for its reply.
+/// Reads the headers of a request and returns whether it asks for a reply.
 pub fn read_request_headers(headers: &Headers) -> bool {
     Peer::Reference.read_request(headers).return_address().is_some()
 }
@@ -41,7 +41,7 @@ pub fn read_request_headers(headers: &Headers) -> bool {
 pub struct Dispatch(dispatch::Dispatch);
 
 impl Dispatch {
-    /// With so many commands, `COMMAND-0` and so on.
+    /// A table of `commands` commands, named `COMMAND-0`, `COMMAND-1` and so on.
     pub fn of(commands: usize) -> Self {
         let handler = || {
             let here = Location { file: file!(), line: line!() };
@@ -57,7 +57,7 @@ impl Dispatch {
         Self(dispatch::Dispatch { commands, fallback: None })
     }
 
-    /// Whether a handler takes the record.
+    /// Returns whether a handler takes the record.
     pub fn find(&self, value: &Bytes) -> bool {
         self.0.find(Some(Encoded::json(value.clone()))).is_ok()
     }
@@ -74,13 +74,13 @@ impl Lanes {
         Self { keys: lanes::Keys::new(Ordering::Key), lanes: lanes::Lanes::new(concurrency) }
     }
 
-    /// Adds an item; the job that may run now.
+    /// Adds an item and returns the job that may run now, if any.
     pub fn push(&mut self, key: &Bytes, item: u64) -> Option<Job> {
         self.lanes.push(self.keys.lane(0, Some(key)), item);
         self.lanes.next().map(Job)
     }
 
-    /// Ends a job; the one that may run in its place.
+    /// Ends a job and returns the one that may run in its place, if any.
     #[expect(clippy::needless_pass_by_value, reason = "a job is over with this")]
     pub fn finish(&mut self, job: Job) -> Option<Job> {
         self.lanes.finish(job.0.lane);
@@ -118,7 +118,7 @@ impl Pending {
         self.0.register(id, false).ok().map(PendingCall)
     }
 
-    /// Ends a call; whether it waited.
+    /// Ends a call and returns whether it was waiting.
     pub fn complete(&self, id: Uuid, answer: Bytes) -> bool {
         let waiting = self.0.take(id);
         let waited = waiting.is_some();

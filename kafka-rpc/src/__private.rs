@@ -1,4 +1,4 @@
-//! For generated code only: everything it names, under one path. No promise of stability.
+//! Everything that generated code names, under one path. For generated code only: no promise of stability.
 
 pub use std::{
     assert,
@@ -27,7 +27,8 @@ pub use crate::{
     },
 };
 
-/// What can stand in `#[command(..)]`: what serde serialises, and so not the constructor of a variant with fields.
+/// A value that `#[command(..)]` accepts: anything that serde serialises, which rules out the constructor of
+/// a variant with fields.
 #[diagnostic::on_unimplemented(
     message = "this cannot name a command",
     label = "not a unit variant of an enum that derives `serde::Serialize`",
@@ -38,12 +39,12 @@ pub trait CommandName: Serialize {}
 #[diagnostic::do_not_recommend]
 impl<T: Serialize> CommandName for T {}
 
-/// The name of a command on the wire.
+/// Returns the name of a command on the wire.
 pub fn command_name<T: CommandName>(command: &T) -> Result<String, NameError> {
     wire_name(command)
 }
 
-/// What a function with `dead_letters_of` takes.
+/// The payload type of a function with `dead_letters_of`.
 #[diagnostic::on_unimplemented(
     message = "the records of a dead-letter topic are taken as a `DeadLetter`, and not as `{Self}`",
     label = "write `DeadLetter` here",
@@ -53,23 +54,23 @@ pub trait OfDeadLetters {}
 
 impl OfDeadLetters for DeadLetter {}
 
-/// That it is one.
+/// Asserts at compile time that `T` is a payload [of dead letters](OfDeadLetters).
 pub const fn takes_dead_letters<T: OfDeadLetters>() {}
 
-/// Runs the body of a method, which owns what it takes.
+/// Runs the body of a method, which owns its arguments.
 pub fn once<T, F: AsyncFnOnce() -> T>(body: F) -> impl Future<Output = T> {
     body()
 }
 
-/// What the caller of a handler that returns `R` gets.
+/// The reply that the caller of a handler returning `R` receives.
 pub type ReplyOf<R> = <R as HandlerReturn>::Reply;
 
-/// The error of a handler, as it crosses the wire.
+/// Converts a handler's error into the one that crosses the wire.
 pub fn rpc_error<E: HandlerError>(error: E) -> RpcError {
     error.into_rpc_error()
 }
 
-/// What can stand in `key = ..`: what a record's key is made of.
+/// A value that `key = ..` accepts: anything that a record's key can be made from.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the key of a record",
     label = "this does not implement `Display`",
@@ -86,7 +87,7 @@ impl<T: ToString + ?Sized> RecordKey for T {
     }
 }
 
-/// The key of a record.
+/// Returns the record key made from a value.
 pub fn record_key<K: RecordKey + ?Sized>(key: &K) -> String {
     key.record_key()
 }

@@ -1,16 +1,16 @@
 //! Panics that must not end a thread.
 //!
-//! What a user plugs in (a recorder of metrics, a subscriber of logs) runs on the threads that poll librdkafka, and may
-//! panic there: a subscriber that writes to a pipe does once nobody reads it.
+//! Code that a user plugs in (a metrics recorder, a log subscriber) runs on the threads that poll librdkafka,
+//! and may panic there. A subscriber that writes to a pipe, for example, panics once the pipe has no reader.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Runs this; `None` where it panicked, which is told in the log if that is possible.
+/// Calls `run`. Returns `None` if it panics, and logs the panic if logging still works.
 pub(crate) fn caught<T>(what: &str, run: impl FnOnce() -> T) -> Option<T> {
     if let Ok(done) = catch_unwind(AssertUnwindSafe(run)) {
         return Some(done);
     }
-    // It may have been the log that panicked.
+    // The log itself may be what panicked.
     let _told = catch_unwind(|| tracing::error!("{what} panicked; the panic itself says where"));
     None
 }

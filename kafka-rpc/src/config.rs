@@ -4,18 +4,19 @@ use std::{collections::BTreeMap, env, fmt, time::Duration};
 
 use crate::{Error, Tuning, properties};
 
-/// What a call does while as many wait for replies as may.
+/// What a call does while [`max_calls_in_flight`](Config::max_calls_in_flight) calls already wait for
+/// replies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum WhenFull {
-    /// It ends at once as [`Overloaded`](crate::CallError::Overloaded). The default.
+    /// The call ends at once with [`Overloaded`](crate::CallError::Overloaded). The default.
     #[default]
     Refuse,
-    /// It waits for a place, within its timeout.
+    /// The call waits for a place, within its timeout.
     Wait,
 }
 
-/// The settings of a [`Runtime`](crate::Runtime): which cluster, and the bounds of this process.
+/// The settings of a [`Runtime`](crate::Runtime): which cluster it uses, and the bounds of this process.
 ///
 /// ```
 /// use std::time::Duration;
@@ -47,15 +48,16 @@ pub struct Config {
     pub(crate) properties: BTreeMap<String, String>,
 }
 
-/// How long a last commit may take beyond the drain. Nothing is polled meanwhile, and who takes over waits for it.
+/// How long the last commit may take after the drain. The consumer does not poll meanwhile, and the next
+/// owner of the partitions waits for it.
 pub(crate) const LAST_COMMIT_WITHIN: Duration = Duration::from_secs(3);
 
-/// How long a call waits unless somebody says otherwise.
+/// The default timeout of a call.
 pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 
 impl Config {
-    /// The settings for a cluster, everything else at its default. `brokers` is a list `host:port,host:port`. What cannot work is
-    /// an error at `build()`.
+    /// Creates the settings for a cluster, with everything else at its default. `brokers` is a list
+    /// `host:port,host:port`. Settings that cannot work are an error at `build()`.
     pub fn new(brokers: impl Into<String>) -> Self {
         Self {
             brokers: brokers.into(),
@@ -78,7 +80,7 @@ impl Config {
         }
     }
 
-    /// The settings from the environment:
+    /// Reads the settings from the environment:
     ///
     /// | variable | setting |
     /// | --- | --- |
@@ -86,7 +88,7 @@ impl Config {
     /// | `KAFKA_CLIENT_ID` | [`client_id`](Self::client_id) |
     /// | `KAFKA_CREATE_TOPICS` | [`create_topics`](Self::create_topics), `true` or `false` |
     ///
-    /// An error where `KAFKA_BROKERS` is missing, or where a value cannot work.
+    /// Returns an error if `KAFKA_BROKERS` is missing, or if a value cannot work.
     pub fn from_env() -> Result<Self, Error> {
         Self::from_variables(|name| env::var_os(name).map(|value| value.to_string_lossy().into_owned()))
     }
@@ -110,126 +112,132 @@ impl Config {
         }
     }
 
-    /// What this process is called in the brokers' logs and quotas: by default `kafka-rpc`.
+    /// Sets the name of this process in the brokers' logs and quotas: by default `kafka-rpc`.
     #[must_use]
     pub fn client_id(mut self, client_id: impl Into<String>) -> Self {
         self.client_id = client_id.into();
         self
     }
 
-    /// How long `start()` waits for a broker to answer: by default 10 s.
+    /// Sets how long `start()` waits for a broker to answer: by default 10 s.
     #[must_use]
     pub fn connection_timeout(mut self, timeout: Duration) -> Self {
         self.connection_timeout = timeout;
         self
     }
 
-    /// How long a call waits for its reply unless it says otherwise: by default 30 s.
+    /// Sets how long a call waits for its reply, unless the call has a timeout of its own: by default 30 s.
     #[must_use]
     pub fn call_timeout(mut self, timeout: Duration) -> Self {
         self.call_timeout = timeout;
         self
     }
 
-    /// How long handlers that are running may take to end at shutdown and when partitions move: by default 20 s.
+    /// Sets how long running handlers may take to finish at shutdown and when partitions move: by default
+    /// 20 s.
     ///
-    /// With the three seconds of a last commit it is less than the consumer's `max.poll.interval.ms`, which is 5 minutes unless
-    /// you set that [`property`](Self::property): a consumer that drains does not poll, and would leave its group in the middle of
-    /// it.
+    /// Together with the three seconds for the last commit, the drain timeout must be less than the
+    /// consumer's `max.poll.interval.ms`, which is 5 minutes unless you set that
+    /// [`property`](Self::property): a consumer does not poll while it drains, and would drop out of its
+    /// group in the middle of the drain.
     #[must_use]
     pub fn drain_timeout(mut self, timeout: Duration) -> Self {
         self.drain_timeout = timeout;
         self
     }
 
-    /// By how much a deadline may have passed on this host's clock before a record is dropped: by default 1 s.
+    /// Sets by how much a deadline may have passed on this host's clock before its record is dropped: by
+    /// default 1 s.
     #[must_use]
     pub fn clock_skew(mut self, skew: Duration) -> Self {
         self.clock_skew = skew;
         self
     }
 
-    /// How many records of a partition may lie behind the first unfinished one before the partition pauses: by
-    /// default 10,000. As many are delivered again, at most, when a process dies, beside what was finished since the last
-    /// commit (150 ms, and what a commit takes).
+    /// Sets how many records of a partition may lie behind the first unfinished one before the partition
+    /// pauses: by default 10,000. If a process dies, at most that many records are redelivered, plus those
+    /// that finished since the last commit (150 ms, and the time that a commit takes).
     #[must_use]
     pub fn max_uncommitted(mut self, records: usize) -> Self {
         self.max_uncommitted = records;
         self
     }
 
-    /// How many bytes of records of a partition may wait in memory before the partition pauses: by default 64 MiB. Small
-    /// records are kept together, so one that waits may hold up to some 30 KiB of others that have ended.
+    /// Sets how many bytes of a partition's records may wait in memory before the partition pauses: by
+    /// default 64 MiB. Small records are stored together, so one waiting record may keep up to about 30 KiB
+    /// of finished ones in memory.
     #[must_use]
     pub fn max_buffered_bytes(mut self, bytes: usize) -> Self {
         self.max_buffered_bytes = bytes;
         self
     }
 
-    /// How many calls may wait for a reply at once; one more is refused as
-    /// [`Overloaded`](crate::CallError::Overloaded), unless [`when_full`](Self::when_full) has it wait. By default 65,536.
+    /// Sets how many calls may wait for a reply at once: by default 65,536. One more is refused with
+    /// [`Overloaded`](crate::CallError::Overloaded), unless [`when_full`](Self::when_full) lets it wait.
     #[must_use]
     pub fn max_calls_in_flight(mut self, calls: usize) -> Self {
         self.max_calls_in_flight = calls;
         self
     }
 
-    /// What a call does while `max_calls_in_flight` calls wait already: by default it is refused.
+    /// Sets what a call does while `max_calls_in_flight` calls already wait: by default it is refused.
     #[must_use]
     pub fn when_full(mut self, when_full: WhenFull) -> Self {
         self.when_full = when_full;
         self
     }
 
-    /// How many headers a record may have before it is refused unread: by default 256.
+    /// Sets how many headers a record may have before it is refused unread: by default 256.
     #[must_use]
     pub fn max_headers(mut self, headers: usize) -> Self {
         self.max_headers = headers;
         self
     }
 
-    /// How many bytes of headers a record may have before it is refused unread: by default 64 KiB.
+    /// Sets how many bytes of headers a record may have before it is refused unread: by default 64 KiB.
     #[must_use]
     pub fn max_header_bytes(mut self, bytes: usize) -> Self {
         self.max_header_bytes = bytes;
         self
     }
 
-    /// How many bytes of value a record may have before it is refused unread: by default 16 MiB.
+    /// Sets how many bytes of value a record may have before it is refused unread: by default 16 MiB.
     #[must_use]
     pub fn max_value_bytes(mut self, bytes: usize) -> Self {
         self.max_value_bytes = bytes;
         self
     }
 
-    /// After how long a handler that still runs is reported by name: by default a minute. It takes up to half a second more.
+    /// Sets after how long a running handler is reported by name: by default a minute. The report may come up
+    /// to half a second later.
     #[must_use]
     pub fn slow_handler(mut self, after: Duration) -> Self {
         self.slow_handler = after;
         self
     }
 
-    /// Creates the topics of what is served where they are missing and this client may make them, with 3 partitions (dead letters
-    /// that are not handled here: 1) and the cluster's replication. By default `false`.
+    /// Creates the missing topics of what is served, if this client may create them, with 3 partitions (1 for
+    /// dead letters that are not handled here) and the cluster's default replication. By default `false`.
     ///
-    /// A topic that is missing then, of commands or of dead letters that are handled here, is an error at `start()`; a missing one of
-    /// replies, retries or other dead letters is a warning.
+    /// A topic of commands, or of dead letters that are handled here, that is still missing is an error at
+    /// `start()`. A missing topic of replies, retries or other dead letters is a warning.
     #[must_use]
     pub fn create_topics(mut self, create: bool) -> Self {
         self.create_topics = create;
         self
     }
 
-    /// How the producer trades latency against throughput: by default [`Tuning::Latency`].
+    /// Sets how the producer trades latency against throughput: by default [`Tuning::Latency`].
     #[must_use]
     pub fn tuning(mut self, tuning: Tuning) -> Self {
         self.tuning = tuning;
         self
     }
 
-    /// Passes any property on to librdkafka, over the runtime's own choice. Those that the runtime's promises rest on are an
-    /// error at `build()`, and so is one that librdkafka does not know, or a value that it does not take. What it finds only when it
-    /// makes a client, such as two that do not go together, is one at `start()`.
+    /// Passes any property on to librdkafka, overriding the runtime's choice. A property that the runtime's
+    /// promises rest on is an error at `build()`, and so is one that librdkafka does not know, or whose value
+    /// it does not accept. Mistakes that librdkafka finds only when it creates a client, such as two
+    /// properties that conflict, are an error at `start()`.
     #[must_use]
     pub fn property(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.properties.insert(name.into(), value.into());
@@ -237,7 +245,7 @@ impl Config {
     }
 }
 
-/// Without secrets.
+/// Redacts secrets.
 impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let properties: BTreeMap<&str, &str> =

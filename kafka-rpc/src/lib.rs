@@ -35,8 +35,8 @@
 //!   extractors ([`FromRecord`]): [`State`], [`UserId`], [`Headers`], [`Deadline`] and others.
 //! - To call: the generated client traits on a [`Client`]; a [`Call`] has a timeout, headers and a key.
 //! - To run: [`Runtime::builder`], with a [`Config`].
-//! - To test: [`Loopback`] runs the handlers in the process, [`Stub`] answers in their place, and with the
-//!   feature `testing` there is a Kafka in the process (`testing::EmbeddedBroker`).
+//! - To test: [`Loopback`] runs the handlers in the process, [`Stub`] answers in their place, and the feature
+//!   `testing` adds a Kafka in the process (`testing::EmbeddedBroker`).
 //! - When it fails: [`RpcError`] crosses the wire, [`CallError`] ends a call, [`Error`] ends a process.
 //!
 //! # Features
@@ -48,8 +48,8 @@
 //! | `ssl`, `ssl-vendored` | TLS and SCRAM, with the system's OpenSSL or one that is built from source |
 //! | `sasl` | Kerberos, with the system's libsasl2; brings `ssl` |
 //!
-//! A contract crate needs none of them: `default-features = false` leaves the macros, calls, errors, [`Loopback`]
-//! and [`Stub`], and no C.
+//! A contract crate needs none of them: `default-features = false` leaves the macros, calls, errors,
+//! [`Loopback`] and [`Stub`], and links no C.
 
 #![cfg_attr(
     not(feature = "kafka"),

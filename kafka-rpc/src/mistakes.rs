@@ -1,9 +1,9 @@
-//! The settings that cannot work, found without a broker.
+//! Settings that cannot work, found without a broker.
 
 use crate::{Config, Error, config::LAST_COMMIT_WITHIN, properties};
 
 impl Config {
-    /// Everything that cannot work, whatever the cluster is.
+    /// Returns an error for each setting that cannot work, whatever the cluster.
     pub(crate) fn mistakes(&self) -> Vec<Error> {
         let mut mistakes = Vec::new();
         if self.brokers.split(',').all(|broker| broker.trim().is_empty()) {
@@ -11,7 +11,7 @@ impl Config {
             mistakes.push(Error::config("brokers", &self.brokers, reason));
         } else {
             mistakes.extend(self.brokers.split(',').filter_map(|broker| {
-                // librdkafka takes `ssl://host` too.
+                // librdkafka accepts `ssl://host` too.
                 let address = broker.trim().rsplit("://").next()?;
                 let (_, port) = address.rsplit_once(':')?;
                 let is_wrong = !port.ends_with(']') && port.parse::<u16>().is_err();
@@ -49,7 +49,8 @@ impl Config {
         mistakes
     }
 
-    /// The thread that drains is the one that polls.
+    /// Returns an error if a drain may outlast `max.poll.interval.ms`: the thread that drains is the one that
+    /// polls.
     fn too_long_a_drain(&self) -> Option<Error> {
         let interval = properties::max_poll_interval(&self.properties)?;
         let reason = format!(
@@ -112,7 +113,7 @@ mod tests {
         assert!(is_right(config(296)), "less than the default of librdkafka");
         assert!(!is_right(config(297)), "and its last commit");
         assert!(is_right(config(300).property("max.poll.interval.ms", "303001")), "less than what is set");
-        // The property is at fault, and librdkafka says so.
+        // librdkafka itself refuses this value of the property.
         assert!(is_right(config(300).property("max.poll.interval.ms", "soon")), "only librdkafka knows");
     }
 }

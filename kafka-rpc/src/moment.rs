@@ -1,13 +1,13 @@
-//! Moments of the monotonic clock, which everything that is awaited goes by, and of the wall's.
+//! Arithmetic on moments of the monotonic clock, which all waiting uses, and of the wall clock.
 
 use std::time::{Duration, Instant, SystemTime};
 
-/// So long after a moment. A time too far for the clock is as good as a day.
+/// Returns `moment` plus `time`, or plus a day if the clock cannot represent the sum.
 pub(crate) fn after(moment: Instant, time: Duration) -> Instant {
     moment.checked_add(time).unwrap_or(moment + Duration::from_hours(24))
 }
 
-/// The same by the clock on the wall.
+/// The same as [`after`], by the wall clock.
 pub(crate) fn wall_after(moment: SystemTime, time: Duration) -> SystemTime {
     moment.checked_add(time).unwrap_or(moment + Duration::from_hours(24))
 }

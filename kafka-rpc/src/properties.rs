@@ -1,10 +1,10 @@
-//! The properties of librdkafka that a user may pass on: which are refused, and which values nobody may see.
+//! The librdkafka properties that a user may pass on: which are refused, and which have secret values.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use crate::Error;
 
-/// What the runtime's promises rest on, and what to use instead.
+/// The properties that the runtime's promises rest on, each with the reason or what to use instead.
 const OWNED: [(&str, &str); 12] = [
     ("bootstrap.servers", "give the brokers to `Config::new` or KAFKA_BROKERS"),
     ("metadata.broker.list", "give the brokers to `Config::new` or KAFKA_BROKERS"),
@@ -20,34 +20,34 @@ const OWNED: [(&str, &str); 12] = [
     ("transactional.id", "the runtime sends outside of transactions; leave it out"),
 ];
 
-/// The properties that the runtime sets and a user may set by another name: that, and the runtime's.
+/// Aliases of properties that the runtime sets: the name that a user may use, and the runtime's.
 const OTHER_NAMES: [(&str, &str); 3] = [
     ("delivery.timeout.ms", "message.timeout.ms"),
     ("max.in.flight", "max.in.flight.requests.per.connection"),
     ("queue.buffering.max.ms", "linger.ms"),
 ];
 
-/// The name that the runtime has for a property, if it is another.
+/// Returns the runtime's name for a property, if `name` is an alias of it.
 pub(crate) fn other_name(name: &str) -> Option<&'static str> {
     OTHER_NAMES.iter().find_map(|(other, ours)| (*other == name).then_some(*ours))
 }
 
-/// What a group of the `consumer` protocol (KIP-848) does not take.
+/// The properties that a group of the `consumer` protocol (KIP-848) does not accept.
 const CLASSIC_ONLY: [&str; 3] =
     ["session.timeout.ms", "heartbeat.interval.ms", "partition.assignment.strategy"];
 
-/// librdkafka's own choice of `max.poll.interval.ms`.
+/// librdkafka's default for `max.poll.interval.ms`.
 const MAX_POLL_INTERVAL_MILLIS: u64 = 300_000;
 
-/// After how long without a poll a consumer leaves its group; `None` where what is set is no number, which librdkafka
-/// refuses.
+/// Returns how long a consumer may go without a poll before it leaves its group. `None` if the value that is
+/// set is not a number; librdkafka refuses such a value.
 pub(crate) fn max_poll_interval(properties: &BTreeMap<String, String>) -> Option<Duration> {
     let set = properties.get("max.poll.interval.ms");
     let millis = set.map_or(Some(MAX_POLL_INTERVAL_MILLIS), |millis| millis.trim().parse().ok());
     millis.map(Duration::from_millis)
 }
 
-/// Every property that cannot be set.
+/// Returns an error for each property that a user cannot set.
 pub(crate) fn mistakes(properties: &BTreeMap<String, String>) -> Vec<Error> {
     let owned = OWNED.iter().filter_map(|(name, instead)| {
         let value = properties.get(*name)?;
@@ -61,9 +61,9 @@ pub(crate) fn mistakes(properties: &BTreeMap<String, String>) -> Vec<Error> {
     owned.chain(classic).collect()
 }
 
-/// A property's value as it may be shown.
+/// Returns a property's value as it may be shown: a secret is redacted.
 pub(crate) fn shown<'a>(name: &str, value: &'a str) -> &'a str {
-    // By parts of names, so that a secret under a name that is misspelt is none that is shown.
+    // Matches parts of names, so that a secret under a misspelt name is not shown either.
     const SECRET: [&str; 10] =
         ["pass", "pwd", "secret", "token", "credential", "user", "key", "pem", "jaas", "oauthbearer.config"];
     let name = name.to_ascii_lowercase();
@@ -99,7 +99,7 @@ mod tests {
     #[test]
     fn what_librdkafka_takes_for_sensitive_is_not_shown_nor_is_a_secret_whose_name_is_misspelt() {
         for name in [
-            // Those that its table of properties marks so.
+            // Marked as sensitive in librdkafka's table of properties.
             "ssl.key.location",
             "ssl.key.password",
             "ssl.key.pem",
@@ -114,7 +114,7 @@ mod tests {
             "sasl.oauthbearer.assertion.private.key.file",
             "sasl.oauthbearer.assertion.private.key.passphrase",
             "sasl.oauthbearer.assertion.private.key.pem",
-            // Those that it does not know.
+            // Unknown to librdkafka.
             "sasl.passwd",
             "sasl.pwd",
             "SASL.PASSWORD",

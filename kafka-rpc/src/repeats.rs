@@ -1,4 +1,4 @@
-//! What librdkafka says again and again while it lasts: it is told once, and then now and then.
+//! Errors that librdkafka repeats as long as they last: each is logged once, and then from time to time.
 
 use std::{
     collections::HashMap,
@@ -8,15 +8,18 @@ use std::{
 
 use crate::unpoisoned::Unpoisoned as _;
 
-/// How soon what lasts is told again. Every client of a process hears of a broker that is away about once a second.
+/// How soon a lasting error is logged again. Every client of a process reports a broker that is away about
+/// once a second.
 const AGAIN_AFTER: Duration = Duration::from_secs(30);
 
-/// What was told, and when. Of few kinds: it is kept for as long as its client lives.
+/// When each kind of error was last logged. The kinds are few, so the entries may stay as long as the client
+/// lives.
 #[derive(Debug, Default)]
 pub(crate) struct Repeats(Mutex<HashMap<String, Instant>>);
 
 impl Repeats {
-    /// Whether this is to be told: it was not for a while.
+    /// Returns whether to log `what`, and notes that it is logged: true unless it was logged a short while
+    /// ago.
     pub(crate) fn is_news(&self, what: &str) -> bool {
         self.is_news_at(what, Instant::now())
     }
@@ -30,7 +33,7 @@ impl Repeats {
         true
     }
 
-    /// It is over: the next is news.
+    /// Forgets what was logged, because the trouble is over: the next error is news.
     pub(crate) fn over(&self) {
         self.0.lock().unpoisoned().clear();
     }

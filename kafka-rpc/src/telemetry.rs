@@ -1,29 +1,29 @@
-//! Everything that is counted, through the [`metrics`] facade: install any recorder before the runtime starts.
+//! The metrics, through the [`metrics`] facade: install any recorder before the runtime starts.
 //!
 //! | metric | labels | what it counts |
 //! | --- | --- | --- |
-//! | `kafka_rpc_records_total` | `topic`, `group`, `outcome` | records whose outcome is final: `handled`, `replied` (also with an error), `expired`, `dead_lettered`, `discarded`, and `lost` where the broker refused even the dead letter for good |
-//! | `kafka_rpc_failures_total` | `topic`, `group`, `status` | runs of records that failed, whatever became of them; of a record that is tried again, each |
-//! | `kafka_rpc_retries_total` | `topic`, `group`, `through` | failed records that are tried again: in the `process`, or through the retry `topic` |
-//! | `kafka_rpc_redelivered_total` | `topic`, `group` | records that will be delivered again: those from the first unfinished one on when their partition went, and below it the offsets that were in no commit that is known to have worked. A process that is killed counts nothing |
+//! | `kafka_rpc_records_total` | `topic`, `group`, `outcome` | records whose outcome is final: `handled`, `replied` (also with an error), `expired`, `dead_lettered`, `discarded`, and `lost` if the broker refused even the dead letter for good |
+//! | `kafka_rpc_failures_total` | `topic`, `group`, `status` | failed runs of records, whatever became of the record; a record that is retried counts once for each failed run |
+//! | `kafka_rpc_retries_total` | `topic`, `group`, `through` | retries of failed records: in the `process`, or through the retry `topic` |
+//! | `kafka_rpc_redelivered_total` | `topic`, `group` | records that will be redelivered after their partition was lost or given up: those from the first unfinished one on, and the offsets below it that no commit is known to cover. A process that is killed counts nothing |
 //! | `kafka_rpc_handler_panics_total` | `topic`, `group` | handlers that panicked |
 //! | `kafka_rpc_handler_timeouts_total` | `topic`, `group` | handlers that were stopped at their `timeout` |
-//! | `kafka_rpc_handler_slow_total` | `topic`, `group` | handlers that were reported for running long, by the topic that is read |
-//! | `kafka_rpc_repeated_requests_total` | `topic`, `group` | requests that were answered with a kept answer (`dedupe`) |
-//! | `kafka_rpc_replies_replaced_total` | `to` | replies that the broker refused for their size, and that became an error |
-//! | `kafka_rpc_deliveries_refused_total` | `to` | replies, letters and retries that could not be delivered to this topic for now, each time |
-//! | `kafka_rpc_partitions_held` | `topic`, `group` | gauge: partitions that wait for a delivery to work again |
-//! | `kafka_rpc_partitions_paused` | `topic`, `group` | gauge: partitions that take no records, those included |
-//! | `kafka_rpc_consumers_ended_total` | `topic`, `group` | consumers that met an error that consuming cannot go on after: what they read is not served any more |
-//! | `kafka_rpc_consumer_errors_total` | `topic`, `group`, `code` | errors that a consumer goes on after, by the topic that is read and the name that rust-rdkafka has for them: `TopicAuthorizationFailed` says that nothing is read until the right is there |
-//! | `kafka_rpc_joins_refused_total` | `topic`, `group` | attempts to join a group whose members share no assignment strategy with this process, such as those of another client library; by the topic that is read |
-//! | `kafka_rpc_calls_total` | `topic`, `outcome` | calls that have ended: `replied` (or acknowledged, with `notify`), `remote_error`, `deadline`, `undeliverable`, `overloaded`, `shutting_down`, `invalid` (awaited although `replies = none`; a call whose payload, headers or command are wrong ends before it is one, and is not counted), `decode`, and `dropped` by their caller |
-//! | `kafka_rpc_replies_unreadable_total` | `topic` | replies that have the data of something else than their caller asks for: both sides' types differ. Those are `replied` above too |
+//! | `kafka_rpc_handler_slow_total` | `topic`, `group` | handlers that were reported for running long; `topic` is the topic that is read |
+//! | `kafka_rpc_repeated_requests_total` | `topic`, `group` | requests that were answered with a stored answer (`dedupe`) |
+//! | `kafka_rpc_replies_replaced_total` | `to` | replies that the broker refused for their size, and that were replaced by an error |
+//! | `kafka_rpc_deliveries_refused_total` | `to` | attempts to deliver a reply, dead letter or retry to this topic that failed for now |
+//! | `kafka_rpc_partitions_held` | `topic`, `group` | gauge: partitions that are held until a delivery works again |
+//! | `kafka_rpc_partitions_paused` | `topic`, `group` | gauge: partitions that take no records, including those held |
+//! | `kafka_rpc_consumers_ended_total` | `topic`, `group` | consumers that met an error after which consuming cannot continue: what they read is no longer served |
+//! | `kafka_rpc_consumer_errors_total` | `topic`, `group`, `code` | errors after which a consumer continues; `topic` is the topic that is read, and `code` is rust-rdkafka's name for the error: `TopicAuthorizationFailed` means that nothing is read until the right is granted |
+//! | `kafka_rpc_joins_refused_total` | `topic`, `group` | attempts to join a group whose members share no assignment strategy with this process, such as those of another client library; `topic` is the topic that is read |
+//! | `kafka_rpc_calls_total` | `topic`, `outcome` | calls that have ended: `replied` (or acknowledged, with `notify`), `remote_error`, `deadline`, `undeliverable`, `overloaded`, `shutting_down`, `invalid` (awaited although `replies = none`; a call with a wrong payload, header or command ends earlier and is not counted), `decode`, and `dropped` by their caller |
+//! | `kafka_rpc_replies_unreadable_total` | `topic` | replies whose data is not what their caller asks for: the types of the two sides differ. They also count as `replied` above |
 //! | `kafka_rpc_calls_in_flight` | | gauge: calls that wait for a reply |
 //! | `kafka_rpc_replies_dropped_total` | `reason` | records of reply topics that end no call: `not_waited_for` (late, repeated, or another instance's), `not_a_reply` |
-//! | `kafka_rpc_reply_errors_total` | `code` | errors that reading replies goes on after, by the same names |
-//! | `kafka_rpc_producers_made_total` | `purpose` | producers of librdkafka's beside that of `single` records: for `near_batches` and `far_batches`, made when there is a batch for it, and for records that go `alone`, since brokers refuse whole batches for their size |
-//! | `kafka_rpc_producers_replaced_total` | `purpose` | producers that met a fatal error and were made anew |
+//! | `kafka_rpc_reply_errors_total` | `code` | errors after which reading replies continues, with the same codes as above |
+//! | `kafka_rpc_producers_made_total` | `purpose` | librdkafka producers beside the one for `single` records: for `near_batches` and `far_batches`, each created when there is a batch for it, and for records that go `alone` because brokers refuse whole batches for their size |
+//! | `kafka_rpc_producers_replaced_total` | `purpose` | producers that met a fatal error and were replaced |
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -31,12 +31,12 @@ use metrics::{Counter, Gauge, counter, gauge};
 
 use crate::caught::caught;
 
-/// Asks the recorder, which is the user's, and may panic: nothing of ours is to end with that.
+/// Calls the user's recorder, which may panic; a panic there must not end anything of ours.
 fn recorded<T>(ask: impl FnOnce() -> T) -> Option<T> {
     caught("the recorder of metrics", ask)
 }
 
-/// A counter that was found once.
+/// A counter that is looked up once.
 pub(crate) struct Count(Counter);
 
 impl Count {
@@ -49,15 +49,15 @@ impl Count {
     }
 }
 
-/// Counts one more where that is too seldom to find the counter once.
+/// Increments a counter that changes too seldom to be looked up once and kept.
 fn count(find: impl FnOnce() -> Counter) {
     recorded(|| find().increment(1));
 }
 
-/// What is counted of a subscription too seldom to find the counter once. Each is there from the start, at zero: of one that begins
-/// with its first increment nobody sees that it grows.
+/// The counters of a subscription that change too seldom to be looked up once and kept. Each is registered at
+/// the start, at zero: if a counter first appears with its first increment, nobody sees it grow.
 const SELDOM: [&str; 4] = [PANICS, TIMEOUTS, REPEATED, CONSUMERS_ENDED];
-/// The same, by the topic that is read.
+/// The same, labelled with the topic that is read.
 const SELDOM_OF_SOURCE: [&str; 2] = [SLOW, JOINS_REFUSED];
 const PANICS: &str = "kafka_rpc_handler_panics_total";
 const TIMEOUTS: &str = "kafka_rpc_handler_timeouts_total";
@@ -66,7 +66,7 @@ const REPEATED: &str = "kafka_rpc_repeated_requests_total";
 const CONSUMERS_ENDED: &str = "kafka_rpc_consumers_ended_total";
 const JOINS_REFUSED: &str = "kafka_rpc_joins_refused_total";
 
-/// The counters of a subscription, found once and not for each record.
+/// The counters of a subscription, looked up once instead of for each record.
 #[cfg_attr(not(feature = "kafka"), expect(dead_code, reason = "only a cluster has subscriptions"))]
 pub(crate) struct SubscriptionMetrics {
     pub(crate) handled: Count,
@@ -84,7 +84,7 @@ pub(crate) struct SubscriptionMetrics {
 
 #[cfg_attr(not(feature = "kafka"), expect(dead_code, reason = "only a cluster has subscriptions"))]
 impl SubscriptionMetrics {
-    /// `source` is the topic that is read: that of the subscription, or its retry topic.
+    /// `source` is the topic that is read: the subscription's topic, or its retry topic.
     pub(crate) fn new(topic: &str, source: &str, group: &str) -> Self {
         let labels = of_subscription(topic, group);
         for seldom in SELDOM {
@@ -115,8 +115,8 @@ impl SubscriptionMetrics {
     }
 }
 
-/// What one of several adds to a gauge: a topic and its retry topic are read apart, and counted as one subscription. What
-/// it added goes with it.
+/// What one of several readers adds to a gauge: a topic and its retry topic are read separately, but counted
+/// as one subscription. Dropping a share takes back what it added.
 pub(crate) struct Share {
     gauge: Gauge,
     told: AtomicUsize,
@@ -166,7 +166,7 @@ pub(crate) fn repeated(topic: &str, group: &str) {
     count(|| counter!(REPEATED, &of_subscription(topic, group)));
 }
 
-/// What only a cluster can count.
+/// Metrics that need a cluster.
 #[cfg(feature = "kafka")]
 mod of_cluster {
     use std::fmt;
@@ -219,7 +219,8 @@ mod of_cluster {
         count(|| counter!("kafka_rpc_producers_replaced_total", "purpose" => purpose));
     }
 
-    /// The gauge of the calls that wait, found once. A process may have several runtimes.
+    /// A share of the gauge of waiting calls, looked up once. A process may have several runtimes, and so
+    /// several shares.
     pub(crate) struct CallsInFlight(Share);
 
     impl Default for CallsInFlight {
@@ -248,7 +249,7 @@ mod of_cluster {
         count(|| counter!("kafka_rpc_replies_dropped_total", "reason" => reason));
     }
 
-    /// The counters of the calls to a topic, found once and not for each call.
+    /// The counters of the calls to a topic, looked up once instead of for each call.
     pub(crate) struct CallMetrics {
         replied: Count,
         remote_error: Count,

@@ -10,12 +10,12 @@ use rdkafka::{
 
 use crate::{Config, Error};
 
-/// librdkafka's mock cluster: real brokers' wire protocol, in the process, in milliseconds.
+/// librdkafka's mock cluster: the wire protocol of real brokers, in the process, started in milliseconds.
 ///
-/// It has groups, headers and transactions; it keeps 5 MB of a partition, knows no admin requests, and does not
-/// deduplicate. Topics are created on first use, with 4 partitions.
+/// The mock cluster supports groups, headers and transactions. It keeps 5 MB of each partition, supports no
+/// admin requests, and does not deduplicate. Topics are created on first use, with 4 partitions.
 ///
-/// Bind it to a variable: the cluster ends when it is dropped.
+/// Bind the broker to a variable: the cluster ends when the broker is dropped.
 ///
 /// ```no_run
 /// # use kafka_rpc::{Runtime, testing::EmbeddedBroker};
@@ -28,24 +28,26 @@ use crate::{Config, Error};
 /// ```
 #[must_use = "the cluster ends when this is dropped"]
 pub struct EmbeddedBroker {
-    /// The mock cluster lives in the client that made it.
+    /// The mock cluster lives in the client that created it.
     host: BaseProducer,
     brokers: String,
 }
 
 impl EmbeddedBroker {
-    /// Starts a cluster of one broker. An error where librdkafka cannot make one, such as for want of ports.
+    /// Starts a cluster of one broker. Returns an error if librdkafka cannot create it, such as for want of
+    /// ports.
     pub fn start() -> Result<Self, Error> {
         Self::with_brokers(1)
     }
 
-    /// Starts a cluster of so many brokers. An error where librdkafka cannot make one, such as for want of ports.
+    /// Starts a cluster of `count` brokers. Returns an error if librdkafka cannot create it, such as for want
+    /// of ports.
     pub fn with_brokers(count: u8) -> Result<Self, Error> {
         let failed =
             |reason: String| Error::Kafka { action: "starting the embedded broker".to_owned(), reason };
         let host: BaseProducer = ClientConfig::new()
             .set("test.mock.num.brokers", count.to_string())
-            // Its own log tells that the bootstrap list is replaced, which is the point.
+            // Errors only: librdkafka would log that the bootstrap list is replaced, which is the point.
             .set("log_level", "3")
             .create()
             .map_err(|error| failed(error.to_string()))?;
@@ -58,24 +60,26 @@ impl EmbeddedBroker {
         Ok(Self { host, brokers })
     }
 
-    /// The bootstrap list, for a client of another kind.
+    /// The bootstrap list, for other Kafka clients.
     pub fn brokers(&self) -> &str {
         &self.brokers
     }
 
-    /// The settings of a runtime on this cluster, with a session of 2 s and fetches that do not wait: for no other.
+    /// The settings of a runtime on this cluster: a session timeout of 2 s, and fetches that do not wait. Use
+    /// them with no other cluster.
     pub fn config(&self) -> Config {
         Config::new(&self.brokers)
-            // The mock cluster holds an empty fetch for the whole wait, whatever comes in meanwhile. Never on a
-            // real broker, which it would make busy.
+            // The mock cluster holds an empty fetch for the whole wait, whatever arrives meanwhile. Never set
+            // this for a real broker: it would keep the broker busy.
             .property("fetch.wait.max.ms", "1")
-            // The mock cluster waits a second less than this for the members of a group at each rebalance after
-            // the first: 44 s by default.
+            // At each rebalance after the first, the mock cluster waits a second less than this for the
+            // members of the group: 44 s by default.
             .property("session.timeout.ms", "2000")
             .property("heartbeat.interval.ms", "200")
     }
 
-    /// Makes a topic with so many partitions, where the number matters. An error where it is there already.
+    /// Creates a topic with this number of partitions, for tests that depend on the number. Returns an error
+    /// if the topic exists already.
     pub fn create_topic(&self, topic: &str, partitions: u16) -> Result<(), Error> {
         let made = self
             .host
@@ -95,11 +99,12 @@ impl fmt::Debug for EmbeddedBroker {
     }
 }
 
-/// The mock cluster lets a group's first member wait 3 s for others. rust-rdkafka has no name for the setting.
+/// Lets a group's first member join at once: by default the mock cluster has it wait 3 s for others.
+/// rust-rdkafka has no name for the setting.
 fn join_at_once(host: &BaseProducer) {
     #[expect(unsafe_code, reason = "the one setting of the mock cluster that rust-rdkafka does not wrap")]
-    // SAFETY: the pointers belong to `host`, which outlives the calls; librdkafka answers null for a client that
-    // has no mock cluster, which is checked, and locks the cluster for the write.
+    // SAFETY: the pointers belong to `host`, which outlives the calls; librdkafka returns null for a client
+    // that has no mock cluster, which is checked, and locks the cluster for the write.
     unsafe {
         let cluster = rd_kafka_handle_mock_cluster(host.client().native_ptr());
         if !cluster.is_null() {

@@ -1,4 +1,4 @@
-//! The topics that a runtime needs: whether they are there, and making those that are not.
+//! The topics that a runtime needs: checks that they exist, and creates those that are missing.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -16,21 +16,22 @@ use tokio::task;
 
 use crate::{Config, Error, kafka, producer::Producer, server::Served};
 
-/// How long it is waited for brokers at a time. Nothing ends a question that is under way, and a process that is told to end
-/// waits for it.
+/// Timeout of one request to the brokers. Nothing cancels a request that is under way, and a process that
+/// shuts down waits for it.
 const ASK_FOR: Duration = Duration::from_secs(3);
 
-/// librdkafka takes no longer for an operation of an administrator, and counts milliseconds in 32 bits elsewhere.
+/// The longest timeout that librdkafka accepts for an admin operation. Elsewhere it counts milliseconds in
+/// 32 bits.
 const MOST: Duration = Duration::from_hours(1);
 
-/// How librdkafka's mock cluster names itself.
+/// The beginning of the cluster id of librdkafka's mock cluster.
 const EMBEDDED: &str = "mockCluster";
 
-/// How many partitions a topic that is made gets: what the catalogue of the reference deployment has.
+/// The partitions of a topic that is created: the number in the catalogue of the reference deployment.
 const PARTITIONS: i32 = 3;
 const DEAD_LETTER_PARTITIONS: i32 = 1;
 
-/// Waits for a broker, checks that every topic is there, and makes what is missing if the config says so.
+/// Waits for a broker, checks that every topic exists, and creates the missing ones if the config says so.
 pub(crate) async fn ensure(
     config: &Config,
     producer: &Arc<Producer>,
@@ -40,9 +41,10 @@ pub(crate) async fn ensure(
     let began = Instant::now();
     let unlisted: Vec<_> =
         needed(served).into_iter().filter(|(topic, _)| !known.contains(&**topic)).collect();
-    // Making comes before asking: a cluster that makes a topic when it is asked for it makes one of another size.
+    // Creates topics before asking for them: a cluster that creates a topic when asked for it creates one
+    // with another number of partitions.
     let unlisted = if config.create_topics { create(config, producer, unlisted).await? } else { unlisted };
-    // All at once: asking for one that is not there takes a while.
+    // All at once, because asking for a missing topic takes a while.
     let found = join_all(unlisted.iter().map(|(topic, _)| look_for(config, producer, topic))).await;
     let (mut missing, mut hidden) = (Vec::new(), Vec::new());
     for ((topic, _), found) in unlisted.into_iter().zip(found) {
@@ -56,7 +58,8 @@ pub(crate) async fn ensure(
         elapsed = ?began.elapsed(), missing = missing.len(), hidden = hidden.len(),
         "looked for the topics that are needed"
     );
-    // Without its command topic a subscription can do nothing; the others may come later, or never be used.
+    // Without its command topic a subscription can do nothing. The other topics may appear later, or never be
+    // used.
     let is_fatal = |topic: &Arc<str>| served.iter().any(|served| served.topic == *topic);
     let (fatal, later): (Vec<_>, Vec<_>) = hidden.into_iter().partition(is_fatal);
     if !later.is_empty() {
@@ -90,14 +93,14 @@ pub(crate) async fn ensure(
     Err(Error::MissingTopics { topics: fatal.iter().map(ToString::to_string).collect() })
 }
 
-/// Every topic that is read or written, with the partitions it gets if it must be made.
+/// Every topic that is read or written, with the number of partitions it gets if it must be created.
 fn needed(served: &[Served]) -> BTreeMap<Arc<str>, i32> {
     let mut needed = BTreeMap::new();
     for served in served {
         needed
             .extend(served.dead_letter_topic.iter().map(|topic| (Arc::clone(topic), DEAD_LETTER_PARTITIONS)));
     }
-    // After the others: a topic that is also read gets what it needs for that.
+    // After the dead-letter topics: one that is also read gets the partitions of a topic that is read.
     for served in served {
         needed.insert(Arc::clone(&served.topic), PARTITIONS);
         needed.extend(served.retry_topic.iter().map(|topic| (Arc::clone(topic), PARTITIONS)));
@@ -106,7 +109,7 @@ fn needed(served: &[Served]) -> BTreeMap<Arc<str>, i32> {
     needed
 }
 
-/// Waits until any broker answers; gives the topics that it knows.
+/// Waits until any broker answers, and returns the topics that it lists.
 async fn connect(config: &Config, producer: &Arc<Producer>) -> Result<HashSet<String>, Error> {
     let started = Instant::now();
     let reason = loop {
@@ -117,7 +120,8 @@ async fn connect(config: &Config, producer: &Arc<Producer>) -> Result<HashSet<St
                 tracing::info!(elapsed = ?started.elapsed(), brokers = %config.brokers, "connected");
                 return Ok(known);
             }
-            // The error itself only says that nothing came: that a password is wrong, say, was told before.
+            // The error itself only says that no answer came. The cause, such as a wrong password, was
+            // reported before it.
             Ok(Err(error)) => producer.trouble().unwrap_or_else(|| error.to_string()),
             Err(ended) => ended.to_string(),
         };
@@ -128,22 +132,23 @@ async fn connect(config: &Config, producer: &Arc<Producer>) -> Result<HashSet<St
     Err(Error::Unreachable { brokers: config.brokers.clone(), waited: started.elapsed(), reason })
 }
 
-/// Whether this is an embedded broker, which has no requests of administrators, and makes what it is asked for.
+/// Whether this is an embedded broker, which supports no admin requests and creates every topic it is asked
+/// for.
 async fn is_embedded(producer: &Arc<Producer>) -> bool {
     let asking = Arc::clone(producer);
     let asked = task::spawn_blocking(move || asking.ask_cluster_id(ASK_FOR)).await;
     asked.is_ok_and(|id| id.is_some_and(|id| id.starts_with(EMBEDDED)))
 }
 
-/// What a cluster says of a topic that it has not listed.
+/// The state of a topic that the cluster did not list.
 enum Found {
     There,
     Missing,
-    /// The right to know is missing.
+    /// The right to describe the topic is missing.
     Hidden,
 }
 
-/// Looks for a topic that was not listed. Asking creates it on clusters that create topics when asked.
+/// Asks for a topic that was not listed, which creates it on clusters that create topics when asked.
 async fn look_for(config: &Config, producer: &Arc<Producer>, topic: &Arc<str>) -> Result<Found, Error> {
     let failed = |reason: String| Error::Kafka { action: format!("asking for the topic `{topic}`"), reason };
     let started = Instant::now();
@@ -157,7 +162,7 @@ async fn look_for(config: &Config, producer: &Arc<Producer>, topic: &Arc<str>) -
             Err(error) => error,
         };
         match error.rdkafka_error_code() {
-            // It is there, or is just being made.
+            // The topic exists, or is just being created.
             Some(RDKafkaErrorCode::LeaderNotAvailable) => return Ok(Found::There),
             Some(RDKafkaErrorCode::TopicAuthorizationFailed) => return Ok(Found::Hidden),
             Some(RDKafkaErrorCode::OperationTimedOut | RDKafkaErrorCode::BrokerTransportFailure)
@@ -167,7 +172,7 @@ async fn look_for(config: &Config, producer: &Arc<Producer>, topic: &Arc<str>) -
     }
 }
 
-/// Makes topics with so many partitions; gives back those that are not made so.
+/// Creates topics with the given numbers of partitions, and returns those that were not created.
 async fn create(
     config: &Config,
     producer: &Arc<Producer>,
@@ -188,7 +193,8 @@ async fn create(
     let failed =
         |reason: String| Error::Kafka { action: "creating the topics that are missing".to_owned(), reason };
     let within = Some(config.connection_timeout.min(MOST));
-    // Without the first, librdkafka gives up after `socket.timeout.ms`, whatever the second says.
+    // Without a request timeout, librdkafka gives up after `socket.timeout.ms`, whatever the operation
+    // timeout.
     let options = AdminOptions::new().request_timeout(within).operation_timeout(within);
     let created = admin.create_topics(&topics, &options).await.map_err(|error| failed(error.to_string()))?;
     let mut refused = Vec::new();
@@ -197,7 +203,7 @@ async fn create(
             Ok(topic) => tracing::info!(topic, "created"),
             // Another instance was faster.
             Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
-            // It may be there all the same, and not be shown.
+            // The topic may exist all the same, hidden from this client.
             Err((
                 _,
                 RDKafkaErrorCode::TopicAuthorizationFailed | RDKafkaErrorCode::ClusterAuthorizationFailed,

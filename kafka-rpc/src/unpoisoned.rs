@@ -1,11 +1,12 @@
-//! Locks that go on after a panic.
+//! Locks that stay usable after a panic.
 
 use std::sync::{LockResult, PoisonError};
 
-/// What a lock guards, poisoned or not.
+/// Access to what a lock guards, poisoned or not.
 ///
-/// What panics under a lock of ours is what a user plugs in, a subscriber of logs above all. Whoever catches that sees to what it
-/// has left undone; a lock that nobody could take any more would end everything else too.
+/// Code that a user plugs in, above all a log subscriber, may panic while one of our locks is held. The code
+/// that catches the panic makes up for what was left undone; a lock that can never be taken again would bring
+/// down everything else too.
 pub(crate) trait Unpoisoned {
     type Guard;
 

@@ -1,5 +1,5 @@
-//! Promise 2, where replies to one partition do not arrive and their callers wait for a while only: alone in its process, since it
-//! looks at counters that others have too.
+//! Promise 2, where replies to one partition do not arrive and their callers wait for a while only: alone in a process, since these
+//! tests look at counters that others have too.
 
 use std::time::Duration;
 
@@ -9,26 +9,38 @@ use tests::{
     counted::{self, counted},
     eventually,
     mocked::{broker_with, runs_here, serving_on},
-    orders::{OrderService, REPLIES, TOPIC, order, place},
+    orders::{DEAD_LETTERS, OrderService, REPLIES, TOPIC, fail, order, place},
     peer::millis_from_now,
 };
 
 /// More than handlers run at once.
 const CALLS: u64 = 300;
 
-/// Asks for replies on the partition without a leader, each with a key of its own, and waits for them for so many milliseconds.
-async fn ask(peer: &Peer, account: &str, wait: i128) {
+/// Sends requests, each with a key of its own, that want their replies on the partition without a leader within so many
+/// milliseconds.
+async fn ask(peer: &Peer, name: &str, wait: i128, value: impl Fn(u64) -> String) {
     let deadline = millis_from_now(wait);
     let asked = (0..CALLS).map(|number| {
-        let asks = Record::new(place(account, number))
-            .key(format!("{account}-{number}"))
+        let asks = Record::new(value(number))
+            .key(format!("{name}-{number}"))
             .partition(0)
-            .answered_to(&format!("{account}-{number}"), REPLIES)
+            .answered_to(&format!("{name}-{number}"), REPLIES)
             .header("reply-partition", "1")
             .header("deadline", deadline.clone());
         async move { peer.send(TOPIC, &asks).await }
     });
     join_all(asked).await;
+}
+
+/// Places an order on the other partition, which waits for no reply. Those of the first were to have their places for 15 s.
+async fn place_other(peer: &Peer, service: &OrderService) {
+    peer.send(TOPIC, &Record::new(place("other", 0)).key("other").partition(1)).await;
+    let other = eventually("an order on another partition is placed", || {
+        service.ended().contains(&order("other", 0)).then_some(())
+    });
+    tokio::time::timeout(Duration::from_secs(10), other)
+        .await
+        .expect("it does not wait for replies to others");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -44,24 +56,41 @@ async fn replies_that_do_not_arrive_take_no_places_from_others_although_their_ca
     let peer = Peer::new(&broker.bootstrap_servers());
 
     // Nobody knows yet that they do not arrive.
-    ask(&peer, "first", 5_000).await;
+    ask(&peer, "first", 5_000, |number| place("first", number)).await;
     let expired = || counted("kafka_rpc_records_total", &[("topic", TOPIC), ("outcome", "expired")]);
     eventually("nobody waits for them any more", || (expired() >= CALLS).then_some(())).await;
 
-    ask(&peer, "second", 60_000).await;
+    ask(&peer, "second", 60_000, |number| place("second", number)).await;
     let of_second =
         || (0..CALLS).filter(|number| service.ended().contains(&order("second", *number))).count();
     eventually("some of the next are handled", || (of_second() > 0).then_some(())).await;
-    peer.send(TOPIC, &Record::new(place("other", 0)).key("other").partition(1)).await;
-    let other = eventually("an order on another partition is placed", || {
-        service.ended().contains(&order("other", 0)).then_some(())
-    });
-    // They were to have their places for 15 s.
-    tokio::time::timeout(Duration::from_secs(10), other)
-        .await
-        .expect("it does not wait for replies to others");
+    place_other(&peer, &service).await;
 
     broker.partition_leader(REPLIES, 1, Some(1)).expect("a topic");
     eventually("all are handled once replies arrive", || (of_second() == 300).then_some(())).await;
+    running.shutdown().await.expect("a clean shutdown");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn error_replies_that_do_not_arrive_take_no_places_from_others_either() {
+    if !runs_here() {
+        return;
+    }
+    counted::record();
+    let broker = broker_with(&[(TOPIC, 2), (REPLIES, 2), (DEAD_LETTERS, 1)]);
+    broker.partition_leader(REPLIES, 1, None).expect("a topic");
+    let service = OrderService::default();
+    let running = serving_on(&broker, &service).await;
+    let peer = Peer::new(&broker.bootstrap_servers());
+
+    ask(&peer, "first", 5_000, |_| fail(500)).await;
+    let dead_lettered =
+        || counted("kafka_rpc_records_total", &[("topic", TOPIC), ("outcome", "dead_lettered")]);
+    eventually("nobody waits for them any more", || (dead_lettered() >= CALLS).then_some(())).await;
+
+    ask(&peer, "second", 5_000, |_| fail(500)).await;
+    let letters = peer.read(DEAD_LETTERS, CALLS as usize + 1).await.len();
+    assert!(letters > CALLS as usize, "some of the next have failed");
+    place_other(&peer, &service).await;
     running.shutdown().await.expect("a clean shutdown");
 }

@@ -1,9 +1,10 @@
 //! Where the user's types meet the traits they must implement.
 //!
-//! Each piece has the place of the user's type, so that the compiler's error is there, in the words that kafka-rpc
-//! gives the trait. Where the argument of a call is what does not fit, it must be as much the user's as the call is,
-//! or the error would be at the whole attribute: so `result` and `reply` are ordinary variables, not hidden ones.
-//! What they could hide has been used when they are made.
+//! Each piece of code has the span of the user's type, so that the compiler's error points there, in the
+//! words that kafka-rpc gives the trait. If the argument of a call does not fit, it must come from the user
+//! as much as the call does, or the error would point at the whole attribute: so `result` and `reply` are
+//! ordinary variables, not hygienic ones. Anything that they could shadow has been used by the time they are
+//! made.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote_spanned;
@@ -25,17 +26,18 @@ pub(crate) fn read(item: &Item, ty: &Type) -> TokenStream {
     quote_spanned!(span=> #private::Context::read::<#ty>(&#context)?)
 }
 
-/// That it can be read as one: the same words at the same place as above, which the compiler says once.
+/// Asserts that a type can be a payload. The error has the same words at the same place as that of [`read`],
+/// so the compiler reports it once.
 pub(crate) fn is_payload(item: &Item, ty: &Type) -> TokenStream {
     let span = ty.span();
     let private = private_at(item, span);
     quote_spanned!(span=> let _ = #private::Context::read::<#ty>;)
 }
 
-/// That it is not kafka-rpc's `DeadLetter`, where its name is all that is known.
+/// Asserts that a type is not kafka-rpc's `DeadLetter`, of which the macro knows only the name.
 ///
-/// A function of the type itself goes before one of a trait, so only that type finds the first. The names are none that the
-/// user's type, which is named among them, could have.
+/// A constant of the type itself takes precedence over one of a trait, so only `DeadLetter` finds the former.
+/// The user's type is named beside these items, so they have names that it cannot have.
 pub(crate) fn is_no_dead_letter(item: &Item, ty: &Type) -> TokenStream {
     let span = ty.span();
     let private = private_at(item, span);
@@ -61,58 +63,58 @@ pub(crate) fn is_no_dead_letter(item: &Item, ty: &Type) -> TokenStream {
     }
 }
 
-/// That it is kafka-rpc's `DeadLetter`.
+/// Asserts that a type is kafka-rpc's `DeadLetter`.
 pub(crate) fn is_dead_letter(item: &Item, ty: &Type) -> TokenStream {
     let span = ty.span();
     let private = private_at(item, span);
     quote_spanned!(span=> const _: () = #private::takes_dead_letters::<#ty>();)
 }
 
-/// What an extractor makes of the record, whose context is the variable or a reference to it.
+/// The value that an extractor makes of the record. `context` is an expression of type `&Context`.
 pub(crate) fn extract(item: &Item, ty: &Type, context: &TokenStream) -> TokenStream {
     let span = ty.span();
     let private = private_at(item, span);
     quote_spanned!(span=> #private::Context::extract::<#ty>(#context).await?)
 }
 
-/// What an extractor asks of `.provide(..)`.
+/// States what an extractor needs from `.provide(..)`.
 pub(crate) fn requires(item: &Item, ty: &Type) -> TokenStream {
     let span = ty.span();
     let (private, requirements) = (private_at(item, span), local_at("requirements", span));
     quote_spanned!(span=> <#ty as #private::FromRecord>::requires(#requirements);)
 }
 
-/// That the service must have been provided, and can be shared.
+/// States that the service must have been provided, which asserts that it can be shared.
 pub(crate) fn provided(ty: Span) -> TokenStream {
     let requirements = local_at("requirements", ty);
     quote_spanned!(ty=> #requirements.state::<Self>();)
 }
 
-/// What the caller of a function that returns `output` gets.
+/// The reply that the caller of a function that returns `output` gets.
 pub(crate) fn reply_of(item: &Item, output: &Type) -> TokenStream {
     let private = private_at(item, output.span());
     quote_spanned!(output.span()=> #private::ReplyOf<#output>)
 }
 
-/// `Result<Connected, RpcError>`: what the method of a contract results in.
+/// `Result<Connected, RpcError>`: the outcome of a contract's method.
 pub(crate) fn outcome_of(item: &Item, output: &Type) -> TokenStream {
     let (private, reply) = (private_at(item, output.span()), reply_of(item, output));
     quote_spanned!(output.span()=> #private::Result<#reply, #private::RpcError>)
 }
 
-/// `impl Future<Output = ..> + Send`: what the method of a contract returns.
+/// `impl Future<Output = ..> + Send`: the return type of a contract's method.
 pub(crate) fn future_of(item: &Item, output: &Type) -> TokenStream {
     let (private, outcome) = (private_at(item, output.span()), outcome_of(item, output));
     quote_spanned!(output.span()=> impl #private::Future<Output = #outcome> + #private::Send)
 }
 
-/// `Call<Connected>`: what the method of a client returns.
+/// `Call<Connected>`: the return type of a client's method.
 pub(crate) fn call_of(item: &Item, output: &Type) -> TokenStream {
     let (private, reply) = (private_at(item, output.span()), reply_of(item, output));
     quote_spanned!(output.span()=> #private::Call<#reply>)
 }
 
-/// The variable `result`, in the types of kafka-rpc.
+/// Converts the variable `result` to the types of kafka-rpc.
 pub(crate) fn into_result(item: &Item, output: &Type) -> TokenStream {
     let span = output.span();
     let (private, result) = (private_at(item, span), Ident::new("result", span));
@@ -139,7 +141,7 @@ pub(crate) fn name(item: &Item, name: &CommandName, expression: &TokenStream) ->
     quote_spanned!(span=> || #private::command_name(&#expression))
 }
 
-/// A line of the user's code.
+/// The location of a line of the user's code.
 pub(crate) fn location(item: &Item, place: Span) -> TokenStream {
     let private = private_at(item, place);
     quote_spanned!(place=> #private::Location { file: #private::file!(), line: #private::line!() })

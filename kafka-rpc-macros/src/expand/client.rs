@@ -1,4 +1,4 @@
-//! The client trait, for whatever can make calls.
+//! The client trait, implemented for everything that can make calls.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
@@ -41,7 +41,7 @@ pub(crate) fn client(item: &Item) -> TokenStream {
     }
 }
 
-/// What the user allows of their own, for the same names and types in generated code.
+/// The lints that the user allows, for generated code with the same names and types.
 pub(super) fn levels(attrs: &[Attribute]) -> impl Iterator<Item = Attribute> {
     let is_level =
         |attribute: &&Attribute| ["allow", "expect"].iter().any(|level| attribute.path().is_ident(level));
@@ -66,7 +66,7 @@ fn upper_camel(name: &Ident) -> String {
             letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
         })
         .collect();
-    // What stood behind an underscore need not be able to begin a name, and there may be nothing.
+    // The part behind an underscore may be empty, or may not be able to begin a name.
     let begins_a_name = syn::parse_str::<Ident>(&camel).is_ok();
     if begins_a_name { camel } else { format!("_{camel}") }
 }
@@ -87,7 +87,7 @@ fn doc(item: &Item) -> String {
     }
 }
 
-/// A method of the client, in the types of the client's scope.
+/// A method of the client, with types that are valid in the client's scope.
 struct Method<'a> {
     item: &'a Item,
     handler: &'a Handler,
@@ -100,7 +100,7 @@ impl<'a> Method<'a> {
     fn new(item: &'a Item, handler: &'a Handler) -> Self {
         let private = item.private();
         let payload = handler.read_payload().map(|payload| {
-            // Not a hidden variable: see `assert`.
+            // Not a hygienic variable: see `assert`.
             let name = payload.name().cloned().unwrap_or_else(|| Ident::new("request", payload.ty.span()));
             (name, type_outside(item, &payload.ty))
         });
@@ -113,12 +113,12 @@ impl<'a> Method<'a> {
         Self { item, handler, payload, call }
     }
 
-    /// Where errors about the types of the method belong.
+    /// The place of errors about the types of the method.
     fn place(&self) -> Span {
         self.handler.output().map_or_else(|| self.handler.ident().span(), Spanned::span)
     }
 
-    /// The receiver. Where a `macro_rules!` writes this, `self` is not `self` unless both come from one place.
+    /// The receiver. If a `macro_rules!` writes the item, two `self` are the same only if they share a span.
     fn this(&self) -> Token![self] {
         Token![self](self.place())
     }
@@ -128,8 +128,8 @@ impl<'a> Method<'a> {
         let (name, this) = (self.handler.ident(), self.this());
         let call = &self.call;
         let argument = self.payload.as_ref().map(|(name, ty)| quote!(, #name: #ty));
-        // For every lifetime, although there is none: so the bound falls due at the call, and the payload of a
-        // command that nobody calls from here need not be `Serialize`.
+        // `for<'call>`, although there is no lifetime, defers the bound to the call: the payload of a command
+        // that nobody calls from this crate need not be `Serialize`.
         let condition = self.payload.as_ref().map(|(_, ty)| {
             let private = super::private_at(self.item, ty.span());
             quote_spanned!(ty.span()=> where for<'call> #ty: #private::Encode)
@@ -196,7 +196,7 @@ impl<'a> Method<'a> {
     }
 }
 
-/// The expression that names a command, where `Self` is not the service.
+/// The expression that names a command, for a place where `Self` is not the service.
 fn expression(item: &Item, name: &CommandName) -> TokenStream {
     match name {
         CommandName::Literal(literal) => literal.to_token_stream(),

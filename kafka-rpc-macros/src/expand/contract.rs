@@ -7,14 +7,14 @@ use syn::{Attribute, FnArg, ItemImpl, Meta, Pat, Type, parse_quote, parse_quote_
 use super::{allow_deprecated, assert, extractors, local, registry};
 use crate::model::{Form, Handler, Item, outer};
 
-/// The trait: its methods get the context, so that an implementor can take extractors from it.
+/// The trait. Its methods get the context, so that an implementor can take extractors from it.
 pub(crate) fn contract(item: &Item) -> TokenStream {
     let Form::Contract(contract) = &item.form else {
         return TokenStream::new();
     };
     let private = item.private();
     let mut contract = contract.clone();
-    // A service that is elsewhere implements it there; here only its client is used.
+    // If a service in another crate implements the contract, this crate uses only the client.
     contract.attrs.push(parse_quote!(#[allow(dead_code)]));
     contract.colon_token.get_or_insert_default();
     contract.supertraits.push(parse_quote!(#private::Send));
@@ -68,7 +68,7 @@ fn method(item: &Item, handler: &Handler) -> TokenStream {
     let output = handler.output().unwrap_or(&unit);
     let future = assert::future_of(item, output);
     let body = handler.default.as_ref().map(|body| {
-        // Inside its own block `return` and `?` mean what the user wrote, and the type tells `?` the error.
+        // In a closure `return` and `?` mean what the user wrote, and its return type fixes the error of `?`.
         let result = Ident::new("result", output.span());
         let into_result = assert::into_result(item, output);
         quote_spanned! {name.span()=>
@@ -112,7 +112,7 @@ pub(crate) fn functions(block: &ItemImpl) -> TokenStream {
     quote!(#block)
 }
 
-/// The impl of the contract: takes what each function asks for from the context.
+/// The impl of the contract, which takes what each function asks for from the context.
 pub(crate) fn implementation(item: &Item) -> TokenStream {
     let Some((contract, block)) = item.form.contract() else {
         return TokenStream::new();
@@ -123,14 +123,16 @@ pub(crate) fn implementation(item: &Item) -> TokenStream {
     let methods = item.handlers.iter().map(|handler| forward(item, handler));
     let (requirements, locations) = (requirements(item), locations(item));
     let mut tokens = quote!(#(#attrs)* #impl_token #generics #contract for #self_ty #condition);
-    // With the user's own braces: what the compiler says about the impl, as that a method is missing, is there.
+    // With the user's own braces, so that the compiler's errors about the impl, such as a missing method,
+    // point there.
     block.brace_token.surround(&mut tokens, |tokens| {
         tokens.extend(quote!(#(#methods)* #requirements #locations));
     });
     tokens
 }
 
-/// An attribute of the user's block on the one that is generated. What is expected is to be found in the user's code.
+/// An attribute of the user's block for a generated one. `expect` becomes `allow`, since the lint is expected
+/// in the user's code.
 pub(super) fn of_generated(attribute: &Attribute) -> Attribute {
     let mut attribute = outer(attribute);
     if let Meta::List(list) = &mut attribute.meta
@@ -141,7 +143,7 @@ pub(super) fn of_generated(attribute: &Attribute) -> Attribute {
     attribute
 }
 
-/// A method of that impl.
+/// A method of the impl of the contract.
 fn forward(item: &Item, handler: &Handler) -> TokenStream {
     let private = item.private();
     let [context, request] = ["context", "request"].map(local);
@@ -149,7 +151,7 @@ fn forward(item: &Item, handler: &Handler) -> TokenStream {
     let unit: Type = parse_quote_spanned!(name.span().resolved_at(proc_macro2::Span::mixed_site())=> ());
     let output = handler.output().unwrap_or(&unit);
     let outcome = assert::outcome_of(item, output);
-    // The contract has the payload always, the function only if it asks for it.
+    // The contract's method always takes the payload, the function only if it asks for it.
     let payload = handler.payload.as_ref();
     let ty = payload.map_or(&unit, |payload| &payload.ty);
     let (pat, argument): (Pat, _) = match (handler.read_payload(), payload) {
@@ -157,12 +159,12 @@ fn forward(item: &Item, handler: &Handler) -> TokenStream {
         (None, Some(_)) => (parse_quote!(()), Some(quote!(()))),
         (None, None) => (parse_quote!(()), None),
     };
-    // The compiler says too that the contract has another type there, but not what to write.
+    // The compiler also reports that the contract has another type here, but not what to write.
     let is_payload = handler.read_payload().map(|payload| assert::is_payload(item, &payload.ty));
     let arguments = extractors(item, handler);
     let (lets, names) = (arguments.lets, argument.into_iter().chain(arguments.names));
     let context: Pat = if lets.is_empty() { parse_quote!(_) } else { parse_quote!(#context) };
-    // In the place of the `self` that it is passed on as: see the client's.
+    // With the span of the `self` that is passed on: see the receiver of a client's method.
     let receiver: FnArg = parse_quote_spanned!(name.span()=> &self);
     let (result, into_result) = (Ident::new("result", output.span()), assert::into_result(item, output));
     let deprecated = allow_deprecated(item);
@@ -182,7 +184,7 @@ fn forward(item: &Item, handler: &Handler) -> TokenStream {
     }
 }
 
-/// Where the functions were written: the contract knows only where it is itself.
+/// The locations of the functions: the contract knows only its own.
 fn locations(item: &Item) -> TokenStream {
     let private = item.private();
     let (of, contracts) = (local("of"), local("contracts"));
@@ -201,7 +203,7 @@ fn locations(item: &Item) -> TokenStream {
     }
 }
 
-/// What the functions' extractors need of `.provide(..)`, if any does.
+/// The function that states what the functions' extractors need from `.provide(..)`; none without extractors.
 fn requirements(item: &Item) -> Option<TokenStream> {
     if item.handlers.iter().all(|handler| handler.extractors.is_empty()) {
         return None;

@@ -3,8 +3,8 @@
 //! - [`registry`]: the subscription, the handlers, and their registration
 //! - [`contract`]: a contract's trait, and the impl of one
 //! - [`client`]: the client trait
-//! - [`outside`]: what subscription and client repeat of an impl block, without its `Self`
-//! - [`stand_in`]: what is expanded in the place of an item with mistakes
+//! - [`outside`]: what the subscription and the client repeat of an impl block, without its `Self`
+//! - [`stand_in`]: what is expanded in place of an item with mistakes
 //! - [`assert`]: where the user's types meet the traits they must implement, so that errors point at them
 
 mod assert;
@@ -72,7 +72,7 @@ fn expand(mut item: Item) -> TokenStream {
             let subscription = registry::subscription(&item);
             let handlers = registry::handlers_of_functions(&item);
             let client = client::client(&item);
-            // Inside, where the names that the functions use mean what they mean to them.
+            // Inside the module, so that names mean what they mean to its functions.
             let mut module = module.clone();
             let (inside, beside) =
                 if is_inside(&item) { (Some(subscription), None) } else { (None, Some(subscription)) };
@@ -91,12 +91,12 @@ fn expand(mut item: Item) -> TokenStream {
     }
 }
 
-/// That the records of a topic are not taken for dead letters, nor dead letters for records.
+/// Asserts that a function takes `DeadLetter` if it has `dead_letters_of`, and only then.
 fn dead_letters(item: &Item) -> Option<TokenStream> {
     if item.position() != Position::EveryRecord {
         return None;
     }
-    // Whatever it is called here.
+    // The type decides, whatever its name is at this place.
     let payload = &item.handlers.first()?.read_payload()?.ty;
     let probe = if item.options.dead_letters_of.is_some() {
         assert::is_dead_letter(item, payload)
@@ -107,8 +107,8 @@ fn dead_letters(item: &Item) -> Option<TokenStream> {
     Some(quote!(#deprecated #probe))
 }
 
-/// Handlers are async and take `&self` and their payload by value whether they need it or not, so the lints that
-/// would have it otherwise are off for them.
+/// Turns off the lints that object to handlers: they are async and take `&self` and their payload by value,
+/// whether or not they need to.
 fn allow_what_a_handler_must_do(item: &mut Item) {
     if matches!(item.form, Form::Contract(_)) {
         return;
@@ -123,38 +123,39 @@ fn allow_what_a_handler_must_do(item: &mut Item) {
     });
 }
 
-/// What keeps the compiler from saying of generated code what the user has said, or allowed, of their own.
+/// Allows deprecated items in generated code, if the user's item is deprecated or allows them.
 fn allow_deprecated(item: &Item) -> Option<TokenStream> {
     item.may_be_deprecated().then(|| quote!(#[allow(deprecated)]))
 }
 
-/// A variable of generated code, which the user's code cannot see and does not shadow.
+/// A variable of generated code, which the user's code neither sees nor shadows.
 fn local(name: &str) -> Ident {
     Ident::new(name, Span::mixed_site())
 }
 
-/// The same variable, so placed that errors point at `place`.
+/// The same variable, located so that errors point at `place`.
 fn local_at(name: &str, place: Span) -> Ident {
     Ident::new(name, Span::mixed_site().located_at(place))
 }
 
-/// The path of what generated code names, so placed that errors point at `span`.
+/// The path of the module that generated code names, located so that errors point at `span`.
 fn private_at(item: &Item, span: Span) -> TokenStream {
     let is_users = item.options.krate.is_some();
     item.private()
         .into_iter()
         .map(|mut token: TokenTree| {
-            // A `$crate` is that of the macro which wrote it, wherever an error may point.
+            // Only the location changes: a `$crate` must keep the hygiene of the macro that wrote it.
             token.set_span(if is_users { token.span().located_at(span) } else { span });
             token
         })
         .collect()
 }
 
-/// The constant that holds the subscription of an item: `__kafka_rpc_trait_Bybit`.
+/// The name of the constant that holds the subscription of an item: `__kafka_rpc_trait_Bybit`.
 ///
-/// A trait, a module and a function may have one name, and names may differ in case alone: so both are in it, as they are. Of a
-/// block it is the whole of its type, of which others may have the same name.
+/// A trait, a module and a function may share a name, and names may differ only in case, so the constant's
+/// name contains the form and the item's name unchanged. For a block it contains the whole type, since the
+/// last segment alone may not be unique.
 fn subscription_name(item: &Item) -> Ident {
     let form = match &item.form {
         Form::Contract(_) => "trait",
@@ -170,15 +171,16 @@ fn subscription_name(item: &Item) -> Ident {
     format_ident!("__kafka_rpc_{form}_{name}")
 }
 
-/// The path of that constant, from where the handlers and the client are.
+/// The path of the subscription constant, from the place of the handlers and the client.
 fn subscription_path(item: &Item) -> TokenStream {
     let name = subscription_name(item);
     let is_above = matches!(item.form, Form::Module(_)) && !is_inside(item);
     if is_above { quote!(super::#name) } else { quote!(#name) }
 }
 
-/// Whether a module has it inside. Paths in the attribute mean what they say beside the module; but of a module in the
-/// body of a function, `super` is not that body.
+/// Whether the subscription constant of a module is inside it. Paths in the attribute are valid beside the
+/// module, so the constant is beside it if there are any. With literals only it is inside, since in the body
+/// of a function `super` does not reach that body.
 fn is_inside(item: &Item) -> bool {
     let HandlerOptions { topic, group, replies, dead_letter, retry_topic, concurrency, failure, .. } =
         &item.options;
@@ -188,7 +190,7 @@ fn is_inside(item: &Item) -> bool {
     failure.own_policy().is_none() && values.all(is_literal)
 }
 
-/// How visible the client of an item is.
+/// The visibility of an item's client.
 fn visibility(item: &Item) -> Visibility {
     match &item.form {
         Form::Contract(item) => item.vis.clone(),
@@ -221,7 +223,7 @@ fn from_inside(vis: &Visibility) -> Visibility {
         Visibility::Restricted(restricted) => {
             let path = &restricted.path;
             match path.segments.first() {
-                // A path from the root is none that the compiler takes here, as it will say of the module itself.
+                // The compiler refuses a path from the root, and reports it at the module itself.
                 Some(first) if first.ident == "crate" || path.leading_colon.is_some() => vis.clone(),
                 Some(first) if first.ident == "self" => parse_quote!(pub(super)),
                 _ => parse_quote!(pub(in super::#path)),
@@ -230,11 +232,11 @@ fn from_inside(vis: &Visibility) -> Visibility {
     }
 }
 
-/// What a command is called with, in generated code.
+/// The arguments of a handler, in generated code.
 struct Arguments {
-    /// `let` statements that make them.
+    /// The `let` statements that make the arguments.
     lets: Vec<TokenStream>,
-    /// The names that they are given.
+    /// The names of the arguments.
     names: Vec<TokenStream>,
 }
 
@@ -248,9 +250,9 @@ fn payload(item: &Item, handler: &Handler) -> Arguments {
             names: vec![request.into_token_stream()],
         };
     }
-    // Whatever it is: but what it would be in must be what it says.
+    // The payload may be anything, but the value that holds it must be valid.
     let context = local("context");
-    // A contract's methods always have the payload, so that its impl need not know whether there is one.
+    // A contract's methods always take a payload, so that its impl need not know whether there is one.
     let has_name = handler.payload.is_some() || item.style() == Style::Contract;
     Arguments {
         lets: vec![quote!(#context.read_nothing()?;)],
@@ -258,7 +260,7 @@ fn payload(item: &Item, handler: &Handler) -> Arguments {
     }
 }
 
-/// The arguments after it, made from the context.
+/// The arguments after the payload, made from the context.
 fn extractors(item: &Item, handler: &Handler) -> Arguments {
     let is_reference = matches!(item.form, Form::ContractImpl(_));
     let mut taken: Vec<Ident> = ["context", "service", "request", "result", "reply"].map(local).into();
@@ -268,7 +270,7 @@ fn extractors(item: &Item, handler: &Handler) -> Arguments {
             .name()
             .map(|name| Ident::new(&name.to_string().replace("r#", "raw_"), Span::mixed_site()))
             .filter(|name| !taken.contains(name))
-            // Which no user can write.
+            // A name that user code cannot write.
             .unwrap_or_else(|| format_ident!("__argument_{}", i + 2, span = Span::mixed_site()));
         let context = local_at("context", extractor.ty.span());
         let context = if is_reference { quote!(#context) } else { quote!(&#context) };

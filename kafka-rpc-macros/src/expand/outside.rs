@@ -1,4 +1,5 @@
-//! What is written inside an impl block, as it is said outside of it: with the service in the place of `Self`.
+//! Types and expressions of an impl block as they are written outside it, with the service in place of
+//! `Self`.
 
 use syn::{
     Expr, ExprPath, Path, QSelf, Token, Type, parse_quote,
@@ -11,7 +12,7 @@ use crate::{
     types,
 };
 
-/// A type of an impl block, as it is written outside of it: without `Self`.
+/// A type of an impl block, as it is written outside the block: without `Self`.
 pub(super) fn type_outside(item: &Item, ty: &Type) -> Type {
     let mut ty = ty.clone();
     if let Form::Inherent(block) = &item.form {
@@ -20,7 +21,7 @@ pub(super) fn type_outside(item: &Item, ty: &Type) -> Type {
     ty
 }
 
-/// An expression in the options of an impl block, as it is written outside of it.
+/// An expression in the options of an impl block, as it is written outside the block.
 pub(super) fn expression_outside(item: &Item, expression: &Expr) -> Expr {
     let mut expression = expression.clone();
     if let Form::Inherent(block) = &item.form {
@@ -32,7 +33,7 @@ pub(super) fn expression_outside(item: &Item, expression: &Expr) -> Expr {
 struct WithoutSelf<'a>(&'a Type);
 
 impl WithoutSelf<'_> {
-    /// `Self::A`, of a type or of a constant, as `<Service>::A`.
+    /// Rewrites `Self::A`, a type or a constant, as `<Service>::A`.
     fn qualify(&self, qself: &mut Option<QSelf>, path: &mut Path) {
         if qself.is_some() || !types::begins_with(path, "Self") || path.segments.len() == 1 {
             return;
@@ -51,10 +52,11 @@ impl WithoutSelf<'_> {
 
 impl VisitMut for WithoutSelf<'_> {
     fn visit_type_mut(&mut self, ty: &mut Type) {
-        // First what is in it: what takes the place of `Self` may have one in it, although the compiler refuses that.
+        // The inner types come first: the type that replaces `Self` may contain `Self`, although the compiler
+        // refuses that, and must not be visited.
         visit_mut::visit_type_mut(self, ty);
         match ty {
-            // With arguments too, which it cannot have, as the compiler will say of the method.
+            // Even with arguments, which `Self` cannot have: the compiler reports them at the method.
             Type::Path(path)
                 if path.qself.is_none()
                     && types::begins_with(&path.path, "Self")

@@ -1,4 +1,4 @@
-//! The server side: what the runtime is given.
+//! The server side: what generated code gives the runtime.
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
@@ -56,8 +56,8 @@ pub(crate) fn subscription(item: &Item) -> TokenStream {
     }
 }
 
-/// The policy in the attribute of a module: its path means what it says beside the module, not inside, so there it
-/// gets a name.
+/// The retry policy in the attribute of a module, and the name of a static that holds it beside the module:
+/// inside, the policy's path would mean something else.
 fn module_retry(item: &Item) -> Option<(Ident, &Path)> {
     let path = item.options.failure.own_policy()?;
     matches!(item.form, Form::Module(_)).then(|| (format_ident!("{}_retry", subscription_name(item)), path))
@@ -102,7 +102,8 @@ pub(crate) fn handlers_of_functions(item: &Item) -> TokenStream {
         _ => return TokenStream::new(),
     };
     let (body, deprecated) = (handlers(item), allow_deprecated(item));
-    // What is allowed of the name of a function is allowed of this one's, which is made from it.
+    // The lints that the user allows for the function's name are allowed for this name too, which is made
+    // from it.
     let levels = levels(item.attrs());
     quote! {
         #(#levels)*
@@ -162,7 +163,7 @@ fn handler(item: &Item, handler: &Handler) -> TokenStream {
     }
 }
 
-/// What the payload of a function without a command is.
+/// The source of the payload for a function without a command.
 pub(crate) fn payload_source(item: &Item) -> TokenStream {
     let private = item.private();
     if item.options.dead_letters_of.is_some() {
@@ -174,7 +175,7 @@ pub(crate) fn payload_source(item: &Item) -> TokenStream {
     }
 }
 
-/// What must have been provided for a handler to run.
+/// The function that states what a handler needs from `.provide(..)`.
 fn requires(item: &Item, handler: &Handler) -> TokenStream {
     let requirements = local("requirements");
     let service = match &item.form {
@@ -186,13 +187,14 @@ fn requires(item: &Item, handler: &Handler) -> TokenStream {
     if service.is_none() && handler.extractors.is_empty() {
         return quote!(|_| {});
     }
-    // First, so that what is said of an extractor in the place of the payload comes before what follows from it.
+    // The payload comes first, so that the error about an extractor in its place precedes the errors that
+    // follow from it.
     let payload = handler.read_payload().filter(|_| !handler.extractors.is_empty());
     let payload = payload.map(|payload| assert::is_payload(item, &payload.ty));
     quote!(|#requirements| { #payload #service #(#extractors)* })
 }
 
-/// How a handler is run.
+/// The function that runs a handler.
 fn run(item: &Item, handler: &Handler) -> TokenStream {
     let [context, service] = ["context", "service"].map(local);
     let style = item.style();
@@ -228,7 +230,7 @@ fn run(item: &Item, handler: &Handler) -> TokenStream {
             }
         }
     };
-    // A function that asks for nothing gets nothing.
+    // The context is bound only if something uses it.
     let argument = if find_service.is_none() && lets.is_empty() { quote!(_) } else { quote!(#context) };
     let boxed = assert::boxed(item, name, &quote!(#find_service #(#lets)* #answer #into_reply));
     quote!(|#argument| #boxed)

@@ -1,4 +1,5 @@
-//! What is expanded in the place of an item with mistakes: whoever implements, serves or calls it has none, and is told of none.
+//! What is expanded in place of an item with mistakes, so that code that implements, serves or calls the item
+//! gets no errors that follow from them.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -12,10 +13,11 @@ use crate::{
     types, validate,
 };
 
-/// The item as if it were right; what the user wrote where that cannot be, or where more than its options is wrong and it is no
+/// The item with its mistakes corrected. `Err` holds what the user wrote if that is impossible: if the path
+/// of kafka-rpc could not be read, or if more than the options is wrong and the item cannot be made a valid
 /// contract.
 pub(super) fn of(item: Item, only_options: bool) -> Result<Item, Box<Form>> {
-    // What is wrong may be just that.
+    // The mistake may be in the path itself.
     let knows_its_crate = item.options.krate.is_some() || item.options.stated("crate").is_none();
     if knows_its_crate && only_options {
         Ok(with_some_options(item))
@@ -26,7 +28,7 @@ pub(super) fn of(item: Item, only_options: bool) -> Result<Item, Box<Form>> {
     }
 }
 
-/// The item with such options as it can be expanded with.
+/// The item with options that allow it to be expanded.
 fn with_some_options(mut item: Item) -> Item {
     let takes_letters = item.position() == Position::EveryRecord
         && item.options.topic.is_none()
@@ -46,7 +48,8 @@ fn with_some_options(mut item: Item) -> Item {
     item
 }
 
-/// Whether a contract can be expanded once its methods are such as a contract has: what stays of them are their types.
+/// Whether the item is a contract that can be expanded once [`with_methods`] has replaced all but the types
+/// of its methods.
 fn may_be_a_contract(item: &Item) -> bool {
     let Form::Contract(contract) = &item.form else { return false };
     let has_none = |ty: &Type| {
@@ -65,7 +68,7 @@ fn may_be_a_contract(item: &Item) -> bool {
         })
 }
 
-/// The contract with methods such as an impl of it can have, whatever is wrong with them.
+/// The contract with methods that an impl of it can have, whatever is wrong with the user's.
 fn with_methods(mut item: Item) -> Item {
     let private = item.private();
     let output: ReturnType = parse_quote!(-> #private::Result<(), #private::RpcError>);
@@ -74,7 +77,7 @@ fn with_methods(mut item: Item) -> Item {
         handler.extractors.clear();
         handler.command.get_or_insert_with(|| unread(handler.sig.ident.span()));
         handler.sig.inputs = parse_quote!(&self);
-        // It uses what is not there.
+        // The body may use arguments that are gone.
         handler.default = handler.default.take().map(|_body| parse_quote!({ loop {} }));
         if handler.output().is_none() {
             handler.sig.output = output.clone();
@@ -83,22 +86,22 @@ fn with_methods(mut item: Item) -> Item {
     item
 }
 
-/// What stays on the item: not what would be told of its mistakes once more.
+/// Whether an attribute stays on the item: one that would report its mistakes again does not.
 fn is_left(attribute: &Attribute) -> bool {
     !validate::is_async_trait(attribute) && !is_kafka_handler(attribute)
 }
 
-/// The user's item, so that there are no errors but those about the mistakes.
+/// The user's item as written, so that the only errors are those about the mistakes.
 pub(super) fn as_written(mut form: Form) -> TokenStream {
     form.attrs_mut().retain(is_left);
     let form = match form {
         Form::ContractImpl(block) | Form::Inherent(block) if types::is_wrapper(&block.self_ty) => {
             return TokenStream::new();
         }
-        // The contract's methods are not as the user writes them here.
+        // The contract's methods do not have the signatures that the user writes in its impl.
         Form::ContractImpl(mut block) => {
             block.trait_ = None;
-            // A block of the service's own cannot have them.
+            // An inherent block cannot have associated types.
             block.items.retain(|item| !matches!(item, ImplItem::Type(_)));
             Form::Inherent(block)
         }

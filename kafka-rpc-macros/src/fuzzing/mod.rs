@@ -1,11 +1,11 @@
-//! What must hold of an expansion, whatever the attribute says and whatever it is on.
+//! The properties of every expansion, whatever the attribute says and whatever it is on.
 //!
-//! - [`source`]: the checks, of a piece of source text
-//! - [`words`]: source text that is made of words that mean something here
-//! - [`tokens`]: what is asked of tokens
-//! - `random`: both with random input, and with the corpus of the fuzz targets
+//! - [`source`]: the checks on a piece of source text
+//! - [`words`]: source text made of words that mean something to the attributes
+//! - [`tokens`]: functions on tokens
+//! - `random`: the checks on random input, and on the corpus of the fuzz targets
 //!
-//! The targets in `fuzz/` have this file among their own, since a crate of macros cannot be linked.
+//! The targets in `fuzz/` include this file as a module, since a proc-macro crate cannot be linked.
 
 #[cfg(test)]
 mod random;

@@ -1,4 +1,4 @@
-//! The checks with random input, and with the corpus of the fuzz targets.
+//! The checks on random input, and on the corpus of the fuzz targets.
 
 use std::{fs, path::Path};
 
@@ -6,12 +6,12 @@ use proptest::{collection::vec, prelude::*};
 
 use super::{source, words};
 
-/// Source text of words.
+/// Source text made of words.
 fn written() -> impl Strategy<Value = String> {
     vec(any::<u8>(), 0..80).prop_map(|bytes| words::written(&bytes))
 }
 
-/// The same with something else in between.
+/// Source text made of words, with other characters somewhere in between.
 fn broken() -> impl Strategy<Value = String> {
     let between = r#"[-,=()<>"'a-z0-9#$:;._{}]{0,6}|\PC{0,6}"#;
     (written(), any::<prop::sample::Index>(), between).prop_map(|(mut text, at, between)| {

@@ -1,4 +1,4 @@
-//! The checks, of a piece of source text.
+//! The checks on a piece of source text.
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
@@ -7,12 +7,12 @@ use syn::{Block, Ident, ImplItem, Item, TraitItem};
 use super::tokens::{Attributed, are_among, attributed, captured, depth, flat};
 use crate::{bodies, command, expand, types};
 
-/// Deeper than anybody nests, and not so deep that the parser of the compiler itself would not bear it.
+/// Deeper than anybody nests, but not too deep for the compiler's own parser.
 const DEEPEST: usize = 64;
 
-/// Expands the attribute that the text begins with on what stands behind it. Text that is no such thing is passed over.
+/// Expands the attribute at the start of the text on the item behind it. Other text is skipped.
 ///
-/// An expansion is Rust, or begins with a `compile_error!`; what the user wrote is in it either way.
+/// An expansion is Rust, or begins with a `compile_error!`; either way it contains what the user wrote.
 pub(crate) fn source(text: &str) {
     let Ok(tokens) = text.parse::<TokenStream>() else { return };
     if depth(&tokens) > DEEPEST {
@@ -32,14 +32,14 @@ fn handler(options: TokenStream, item: &TokenStream) {
         assert!(is_error && are_among(&flat(item), &flat(&expanded)), "no item of Rust");
         return;
     };
-    // Of the body of a function that is none, the compiler speaks.
+    // If only the body of a function cannot be parsed, the compiler reports it.
     if syn::parse2::<Item>(item.clone()).is_ok() {
         assert_is_rust(&expanded);
     }
     match &parsed {
         Item::Impl(block) if types::is_wrapper(&block.self_ty) => assert!(is_error),
-        // Their functions are there, but not as the user wrote them.
-        // Where one is wrong, a contract that stands in for the user's has other bodies.
+        // Contracts and their impls keep their functions, but not as the user wrote them. If one has a
+        // mistake, the contract that stands in for the user's has other bodies.
         Item::Trait(_) => assert_functions_are_there(&parsed, &expanded, !is_error),
         Item::Impl(block) if block.trait_.is_some() => assert_functions_are_there(&parsed, &expanded, true),
         _ => assert!(
@@ -76,7 +76,8 @@ fn assert_functions_are_there(item: &Item, expanded: &TokenStream, with_bodies: 
     assert!(are_among(&flat(&functions), &flat(expanded)), "not every function is there: {expanded}");
 }
 
-/// `#[command]` by itself keeps what it is on, and beside `#[kafka_handler]` their order makes no difference.
+/// Checks that `#[command]` on its own keeps its item, and that its order beside `#[kafka_handler]` makes no
+/// difference.
 fn before_handler(options: &TokenStream, item: &TokenStream) {
     let expanded = command::command(options, item);
     // Sorted, because generic parameters are not written in the order in which they were read.

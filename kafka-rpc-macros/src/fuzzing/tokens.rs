@@ -1,8 +1,8 @@
-//! What is asked of tokens.
+//! Functions on tokens.
 
 use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 
-/// An attribute and what stands behind it.
+/// An attribute and the item behind it.
 pub(super) struct Attributed {
     /// The last segment of its path.
     pub(super) name: String,
@@ -10,7 +10,7 @@ pub(super) struct Attributed {
     pub(super) item: TokenStream,
 }
 
-/// Takes the first attribute off.
+/// Splits off the first attribute.
 pub(super) fn attributed(tokens: TokenStream) -> Option<Attributed> {
     let mut tokens = tokens.into_iter();
     let (TokenTree::Punct(hash), TokenTree::Group(brackets)) = (tokens.next()?, tokens.next()?) else {
@@ -38,7 +38,7 @@ fn named(hash: &TokenTree, brackets: &Group) -> Option<(String, TokenStream)> {
     Some((name?, TokenStream::new()))
 }
 
-/// How many groups are in one another.
+/// How deep groups are nested.
 pub(super) fn depth(tokens: &TokenStream) -> usize {
     let inside = tokens.clone().into_iter().map(|token| match token {
         TokenTree::Group(group) => 1 + depth(&group.stream()),
@@ -47,7 +47,8 @@ pub(super) fn depth(tokens: &TokenStream) -> usize {
     inside.max().unwrap_or(0)
 }
 
-/// The same tokens with each `$(..)` as a `macro_rules!` has what it captured: a group without brackets.
+/// The tokens with each `$(..)` replaced by a group without brackets, which is what a `macro_rules!`
+/// captures.
 pub(super) fn captured(tokens: TokenStream) -> TokenStream {
     let mut found = TokenStream::new();
     let mut tokens = tokens.into_iter().peekable();
@@ -68,7 +69,7 @@ pub(super) fn captured(tokens: TokenStream) -> TokenStream {
     found
 }
 
-/// Every token in order, those in groups too, without the attributes that an expansion may take off.
+/// All tokens in order, including those in groups, without the attributes that an expansion may remove.
 pub(super) fn flat(tokens: &TokenStream) -> Vec<String> {
     let mut found = Vec::new();
     flatten(tokens.clone(), &mut found);
@@ -92,7 +93,7 @@ fn flatten(tokens: TokenStream, found: &mut Vec<String>) {
             Delimiter::Parenthesis => ("(", ")"),
             Delimiter::Brace => ("{", "}"),
             Delimiter::Bracket => ("[", "]"),
-            // By itself it is nothing, and where it is empty a parser may leave it out.
+            // The group itself is no token, and a parser may leave out an empty one.
             Delimiter::None => {
                 flatten(group.stream(), found);
                 continue;
@@ -104,7 +105,7 @@ fn flatten(tokens: TokenStream, found: &mut Vec<String>) {
     }
 }
 
-/// Whether tokens are among others, in the same order.
+/// Whether `tokens` are among `others`, in the same order.
 pub(super) fn are_among(tokens: &[String], others: &[String]) -> bool {
     let mut others = others.iter();
     tokens.iter().all(|token| others.any(|other| other == token))

@@ -1,4 +1,4 @@
-//! Source text that is made of words that mean something here: a byte chooses one.
+//! Source text made of words that mean something to the attributes: each byte chooses one.
 
 use super::source;
 
@@ -7,7 +7,7 @@ pub(crate) fn words(bytes: &[u8]) {
     source(&written(bytes));
 }
 
-/// The source text of these bytes.
+/// The source text that these bytes choose.
 pub(super) fn written(bytes: &[u8]) -> String {
     let mut chosen = Chosen(bytes);
     let is_command_first = chosen.one(&["", "", "COMMAND"]);
@@ -15,7 +15,7 @@ pub(super) fn written(bytes: &[u8]) -> String {
     let template = chosen.one(ITEMS);
     let item = chosen.filled(template);
     let required = chosen.one(REQUIRED);
-    // The options come last and take what is left, so that one more byte is one more word.
+    // The options come last and take the remaining bytes, so that one more byte is one more word.
     let options = chosen.all(OPTIONS);
     format!("{first}#[kafka_handler({required} {options})] {item}")
 }
@@ -23,7 +23,7 @@ pub(super) fn written(bytes: &[u8]) -> String {
 struct Chosen<'a>(&'a [u8]);
 
 impl Chosen<'_> {
-    /// The next byte; zero behind the end.
+    /// The next byte; zero past the end.
     fn next(&mut self) -> usize {
         let (first, rest) = self.0.split_first().unwrap_or((&0, &[]));
         self.0 = rest;
@@ -46,7 +46,7 @@ impl Chosen<'_> {
         all.join(" ")
     }
 
-    /// Puts a word in the place of each that stands for others.
+    /// Replaces each placeholder of a template with a word.
     fn filled(&mut self, template: &str) -> String {
         let mut filled = String::new();
         for word in template.split(' ') {
@@ -97,7 +97,7 @@ const ITEMS: &[&str] = &[
     "ATTR VIS struct NAME ;",
 ];
 
-/// What most items need, or nothing would be expanded.
+/// Options without which most items would not be expanded.
 const REQUIRED: &[&str] = &[
     "topic = \"orders\", group = \"orders\",",
     "topic = TOPIC, group = GROUP, register = false,",

@@ -1,4 +1,4 @@
-//! All rules: each at the place of the mistake, in words that say what to write instead.
+//! All rules. Each reports a mistake at its place, in words that say what to write instead.
 
 mod options;
 
@@ -19,18 +19,18 @@ use crate::{
 
 pub(crate) use self::options::options;
 
-/// Names that a command cannot have: those of `Client`'s own methods (`raw` is kept for one to come), and of the functions
-/// that are generated.
+/// Names that a command cannot have: those of the methods of `Client` (`raw` is reserved for a future one)
+/// and of generated functions.
 const RESERVED: &[&str] = &["raw", "clone", "client", "handlers", "requirements", "__kafka_rpc_location"];
 
 pub(crate) fn is_reserved(name: &str) -> bool {
     RESERVED.contains(&name)
 }
 
-/// Checks an item that has been read.
+/// Checks a parsed item.
 pub(crate) fn item(item: &Item, errors: &mut Errors) {
     if let Some(receiver) = method(item) {
-        // What else it has to say depends on what is around it.
+        // All other rules depend on the block around the method, which the attribute does not see.
         errors.at(
             by_value(receiver),
             "a method is a handler of its service: put `#[kafka_handler(..)]` on the trait or impl block around it, \
@@ -46,7 +46,8 @@ pub(crate) fn item(item: &Item, errors: &mut Errors) {
     client(item, errors);
 }
 
-/// The receiver of a function that is taken for a free one, as it is all that is seen of a block.
+/// The receiver of a method that was parsed as a free function, since the attribute sees nothing of its
+/// block.
 fn method(item: &Item) -> Option<&Receiver> {
     match &item.form {
         Form::Function(function) => function.sig.receiver(),
@@ -105,7 +106,7 @@ fn form(item: &Item, errors: &mut Errors) {
     }
 }
 
-/// `#[async_trait]` would take the `async` away that the rules ask for.
+/// Whether an attribute is `#[async_trait]`, which would remove the `async` that the rules require.
 pub(crate) fn is_async_trait(attribute: &Attribute) -> bool {
     attribute.path().segments.last().is_some_and(|segment| segment.ident == "async_trait")
 }
@@ -199,7 +200,7 @@ fn command(handler: &Handler, item: &Item, errors: &mut Errors) {
         (Form::Contract(_), None) if handler.attribute.is_none() => {
             let is_alone = item.handlers.len() == 1;
             match item.options.dialect {
-                // The topic is all that names what is asked for.
+                // In these dialects only the topic names the request.
                 Some(Dialect::Nest | Dialect::Spring) if is_alone => {}
                 Some(Dialect::Nest | Dialect::Spring) => errors.at(
                     handler.ident(),
@@ -272,7 +273,7 @@ fn receiver(sig: &Signature, style: Style, errors: &mut Errors) {
     }
 }
 
-/// The whole of `self: Arc<Self>`, as an argument.
+/// The receiver as an argument, so that errors span all of `self: Arc<Self>`.
 fn by_value(receiver: &Receiver) -> FnArg {
     FnArg::Receiver(receiver.clone())
 }
@@ -287,7 +288,8 @@ fn arguments(handler: &Handler, item: &Item, errors: &mut Errors) {
             );
         }
     }
-    // Without one, serde makes it, and may make something of its own.
+    // Without a client only serde makes the payload, and serde can make an owned value of a type that may
+    // borrow.
     let has_client = !matches!(item.options.client, Some(ClientName::None));
     let payload = handler.payload.iter().map(|payload| (payload, true));
     let extractors = handler.extractors.iter().map(|extractor| (extractor, false));
@@ -326,10 +328,10 @@ fn arguments(handler: &Handler, item: &Item, errors: &mut Errors) {
     }
 }
 
-/// A command has one handler, and a function one client method.
+/// A command has one handler.
 fn once(handlers: &[Handler], errors: &mut Errors) {
     let mut seen: Vec<&CommandName> = Vec::new();
-    // Of two with a `cfg` there may be one only.
+    // Handlers with a `cfg` are left out: a build may have only one of two.
     for handler in handlers.iter().filter(|handler| handler.cfgs().next().is_none()) {
         let Some(command) = &handler.command else {
             continue;
@@ -348,7 +350,7 @@ fn once(handlers: &[Handler], errors: &mut Errors) {
     }
 }
 
-/// The client of a generic service has no parameters, so it can name none.
+/// The client of a generic service has no type parameters, so its commands cannot name any.
 fn client(item: &Item, errors: &mut Errors) {
     let Form::Inherent(block) = &item.form else { return };
     if matches!(item.options.client, Some(ClientName::None)) {
@@ -372,8 +374,8 @@ fn client(item: &Item, errors: &mut Errors) {
     }
 }
 
-/// The names that mean nothing outside of a generic block: its parameters, and `Self`, which has them. None for a block that is not
-/// generic: there `Self` has a name.
+/// The names that mean nothing outside a generic block: its parameters, and `Self`, whose type has them. None
+/// for a block that is not generic: there the type of `Self` can be written.
 fn not_outside(block: &ItemImpl) -> Vec<String> {
     let own = block.generics.params.iter().filter_map(|parameter| match parameter {
         GenericParam::Type(parameter) => Some(parameter.ident.to_string()),
@@ -387,7 +389,7 @@ fn not_outside(block: &ItemImpl) -> Vec<String> {
     names
 }
 
-/// What errors about the whole item point at.
+/// The place of errors about the whole item.
 fn place(item: &Item) -> proc_macro2::Span {
     match &item.form {
         Form::ContractImpl(block) | Form::Inherent(block) => block.self_ty.span(),

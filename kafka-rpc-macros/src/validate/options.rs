@@ -11,13 +11,13 @@ use crate::{
     types::{begins_with, mentions},
 };
 
-/// The longest name of a topic that Kafka takes.
+/// The longest topic name that Kafka accepts.
 const LONGEST_TOPIC: usize = 249;
 
 /// Checks the options of an item.
 pub(crate) fn options(item: &Item, errors: &mut Errors) {
     if super::method(item).is_some() {
-        // They belong elsewhere, as is said of it.
+        // The options belong on the block around the method, which `item` reports.
         return;
     }
     let options = &item.options;
@@ -62,7 +62,8 @@ pub(crate) fn options(item: &Item, errors: &mut Errors) {
     }
 }
 
-/// The subscription of a generic block stands beside it, where its parameters and its `Self` mean nothing.
+/// The subscription of a generic block is outside the block, where its parameters and its `Self` mean
+/// nothing.
 fn outside(item: &Item, errors: &mut Errors) {
     let Form::Inherent(block) = &item.form else { return };
     let (options, names) = (&item.options, super::not_outside(block));
@@ -91,7 +92,7 @@ fn outside(item: &Item, errors: &mut Errors) {
     }
 }
 
-/// What makes no sense for a function that handles dead letters.
+/// Reports options that make no sense for a function that handles dead letters.
 fn dead_letters(item: &Item, errors: &mut Errors) {
     if item.position() != Position::EveryRecord {
         // Reported where the option was read.

@@ -24,10 +24,11 @@ use crate::{
     wire::{Encoded, codec},
 };
 
-/// A call of a command: await it for the reply, or [`notify`](Self::notify) to send it and not wait.
+/// A call of a command. Await it for the reply, or use [`notify`](Self::notify) to send the command without
+/// waiting for one.
 ///
-/// Nothing is sent before it is polled. It owns everything it needs, so it can be spawned, joined and raced;
-/// dropping it forgets the call.
+/// Nothing is sent before the call is polled. A call owns everything it needs, so it can be spawned, joined
+/// and raced; dropping it forgets the call.
 ///
 /// ```ignore
 /// let balance = client.get_balance(request).timeout(Duration::from_secs(5)).user_id("123").await?;
@@ -58,7 +59,7 @@ struct AwaitedReply {
 }
 
 impl<T> Call<T> {
-    /// A call of `command` with `payload`: what the methods of a generated client trait make.
+    /// Creates a call of `command` with `payload`. The methods of a generated client trait use this.
     #[doc(hidden)]
     pub fn new(
         caller: &(impl Caller + ?Sized),
@@ -68,7 +69,7 @@ impl<T> Call<T> {
         Self::encoded(caller, command, payload.encode())
     }
 
-    /// A call of a command that takes nothing.
+    /// Creates a call of a command without a payload.
     #[doc(hidden)]
     pub fn without_payload(caller: &(impl Caller + ?Sized), command: &'static Command) -> Self {
         Self::encoded(caller, command, Ok(NO_PAYLOAD))
@@ -98,7 +99,7 @@ impl<T> Call<T> {
         Self { stage: Stage::Building(Box::new(Building { client, request, timeout, inherited })) }
     }
 
-    /// A call that has ended already: for a hand-written fake of a client trait.
+    /// Creates a call that has already ended, for a hand-written fake of a client trait.
     ///
     /// ```
     /// # use kafka_rpc::{Call, CallError};
@@ -114,9 +115,9 @@ impl<T> Call<T> {
         Self { stage: Stage::Ready(result) }
     }
 
-    /// How long to wait for the reply, from the first poll: by default `call_timeout` of the
-    /// [`Config`](crate::Config). Inside a handler never longer than the caller of the
-    /// handler waits, but for [`notify`](Self::notify).
+    /// Sets how long to wait for the reply, from the first poll: by default the `call_timeout` of the
+    /// [`Config`](crate::Config). Inside a handler a call never waits longer than the handler's own caller,
+    /// except with [`notify`](Self::notify).
     pub fn timeout(mut self, timeout: Duration) -> Self {
         if let Stage::Building(building) = &mut self.stage {
             building.timeout = timeout;
@@ -124,7 +125,8 @@ impl<T> Call<T> {
         self
     }
 
-    /// Adds a header of the caller's own; it reaches the handler. Names of the protocol are an error at the call.
+    /// Adds a header, which reaches the handler. A name that belongs to the protocol is an error at the call,
+    /// as is one that is empty or contains a zero byte.
     pub fn header(self, name: impl Into<String>, value: impl AsRef<[u8]>) -> Self {
         let (name, value) = (name.into(), Bytes::copy_from_slice(value.as_ref()));
         self.with(|request| {
@@ -140,9 +142,9 @@ impl<T> Call<T> {
         })
     }
 
-    /// Sets the record key: calls of one key are handled one at a time and in order. Without it the key is the
-    /// correlation id, which orders nothing. With `dialect = "spring"` there is none, and what has no key is handled one at a time in
-    /// each partition.
+    /// Sets the record key: calls with the same key are handled one at a time and in order. Without this, the
+    /// key is the correlation id, which orders nothing. With `dialect = "spring"` there is no key by default,
+    /// and records without a key are handled one at a time in each partition.
     pub fn key(self, key: impl AsRef<[u8]>) -> Self {
         self.with(|request| {
             request.key = Some(Bytes::copy_from_slice(key.as_ref()));
@@ -150,7 +152,7 @@ impl<T> Call<T> {
         })
     }
 
-    /// Says who the call is for: the envelope's `userId`. Where values have no envelope, it is not sent.
+    /// Sets who the call is for: the envelope's `userId`. If values have no envelope, it is not sent.
     pub fn user_id(self, user_id: impl Into<String>) -> Self {
         self.with(|request| {
             request.user_id = Some(user_id.into());
@@ -158,8 +160,8 @@ impl<T> Call<T> {
         })
     }
 
-    /// Sends the command and does not wait for a reply: resolves when the broker has it. It has its own timeout for that, also
-    /// inside a handler whose caller waits no longer.
+    /// Sends the command without waiting for a reply: resolves when the broker has the record. The call's
+    /// timeout applies to that, also inside a handler whose caller stops waiting earlier.
     pub fn notify(self) -> Notification {
         Notification(match self.stage {
             Stage::Ready(result) => Box::pin(std::future::ready(result.map(drop))),
@@ -180,7 +182,7 @@ impl<T> Call<T> {
 }
 
 impl Building {
-    /// By when it ends, by its own timeout.
+    /// The call's deadline by its own timeout, whatever deadline was inherited.
     fn own_deadline(&self) -> Instant {
         moment::after(Instant::now(), self.timeout)
     }
@@ -195,21 +197,22 @@ impl Building {
     }
 
     fn notify(self) -> BoxFuture<Result<(), CallError>> {
-        // As with a call, nothing happens and no time runs before the first poll.
+        // As with an awaited call, nothing happens and no time runs before the first poll.
         Box::pin(async move {
-            // Not the one that is inherited: what has happened is told, whether or not somebody waits for the one who tells it.
+            // Not the inherited deadline: an event reports what has happened, whether or not the handler's
+            // caller still waits.
             let deadline = self.own_deadline();
             Arc::clone(&self.client.transport).notify(self.request?, deadline).await
         })
     }
 }
 
-/// A call whose future has been polled is not a call any more.
+/// The error of a call whose future was polled before: it cannot be sent again.
 fn polled_already() -> CallError {
     CallError::Invalid { reason: "the call was polled before, and has ended or is in flight".to_owned() }
 }
 
-// Nothing in it is pinned in place: the future in flight is boxed.
+// No field is structurally pinned: the future in flight is boxed.
 impl<T> Unpin for Call<T> {}
 
 impl<T: FromReply> Future for Call<T> {
@@ -252,8 +255,8 @@ impl<T> fmt::Debug for Call<T> {
     }
 }
 
-/// What a call can be awaited for: anything that serde can deserialise without borrowing. `()` is any success, whatever data
-/// it has.
+/// A type that a call can be awaited for: anything that serde can deserialise without borrowing. `()` accepts
+/// any success, whatever its data.
 #[diagnostic::on_unimplemented(
     message = "a reply cannot be read as `{Self}`",
     label = "this call cannot be awaited",
@@ -267,7 +270,7 @@ pub trait FromReply: Sized {
 #[diagnostic::do_not_recommend]
 impl<T: DeserializeOwned> FromReply for T {
     fn from_reply(data: &[u8]) -> Result<Self, String> {
-        // A caller that expects `()` accepts any success: services of others answer with what they saved.
+        // A caller that expects `()` accepts any success: services of others answer with the data they saved.
         if size_of::<T>() == 0
             && let Ok(nothing) = codec::decode(&codec::NULL)
         {
@@ -277,7 +280,7 @@ impl<T: DeserializeOwned> FromReply for T {
     }
 }
 
-/// A command on its way to the broker, sent by [`Call::notify`]. Resolves when the broker has it.
+/// A command on its way to the broker, sent by [`Call::notify`]. Resolves when the broker has the record.
 #[must_use = "nothing is sent unless this is awaited"]
 pub struct Notification(BoxFuture<Result<(), CallError>>);
 

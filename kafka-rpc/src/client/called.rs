@@ -1,4 +1,4 @@
-//! The topics that are called, and the counting of the calls to them.
+//! The topics that calls go to, and the metrics of those calls.
 
 use std::{
     collections::HashMap,
@@ -13,15 +13,15 @@ use crate::{
     unpoisoned::Unpoisoned as _,
 };
 
-/// A topic that is called.
+/// A topic that calls go to.
 pub(super) struct CalledTopic {
-    /// As the cluster has it.
+    /// The cluster's name for the topic.
     pub(super) name: Arc<str>,
     metrics: CallMetrics,
     pub(super) turnstile: Arc<Turnstile>,
 }
 
-/// What the cluster calls topics, and the topics that are called, each looked up once.
+/// The cluster's names for topics, and the topics that calls go to, each looked up once.
 pub(crate) struct CalledTopics {
     rename: Option<Rename>,
     names: RwLock<HashMap<String, Arc<str>>>,
@@ -33,12 +33,12 @@ impl CalledTopics {
         Self { rename, names: RwLock::default(), called: RwLock::default() }
     }
 
-    /// What the cluster calls a topic of a contract.
+    /// Returns the cluster's name for a topic of a contract.
     pub(super) fn renamed(&self, contract: &str) -> Arc<str> {
         known_or_made(&self.names, contract, || renamed(self.rename.as_ref(), contract))
     }
 
-    /// A topic of a contract that is called.
+    /// Returns what is kept for a topic of a contract, created at the first call.
     pub(super) fn called(&self, contract: &str) -> Arc<CalledTopic> {
         known_or_made(&self.called, contract, || {
             let name = self.renamed(contract);
@@ -56,12 +56,12 @@ fn known_or_made<T: ?Sized>(
     if let Some(known) = known.read().unpoisoned().get(contract) {
         return Arc::clone(known);
     }
-    // Not with the map locked: it may be a user's closure that renames.
+    // Outside the lock: renaming may run a user's closure.
     let new = make();
     Arc::clone(known.write().unpoisoned().entry(contract.to_owned()).or_insert(new))
 }
 
-/// A call that is counted however it ends, even when its caller drops it.
+/// Counts a call however it ends, even if its caller drops it.
 pub(super) struct Counted<'a> {
     topic: &'a CalledTopic,
     has_ended: bool,

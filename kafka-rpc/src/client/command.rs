@@ -1,4 +1,4 @@
-//! What can be called: a command of a subscription.
+//! Commands of a subscription, as callers see them.
 
 use std::sync::OnceLock;
 
@@ -25,7 +25,7 @@ enum Name {
     EveryRecord(PayloadSource),
 }
 
-/// A command with its names worked out, once for all calls of it.
+/// A command with its names resolved, once for all calls of it.
 #[derive(Debug)]
 pub(crate) struct Resolved {
     pub(crate) topic: &'static str,
@@ -34,10 +34,10 @@ pub(crate) struct Resolved {
     pub(crate) body: Body,
 }
 
-/// What the value of a request is.
+/// The form of a request's value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Body {
-    /// The envelope of this command.
+    /// An envelope with this command.
     Command(String),
     /// An envelope without a command.
     Envelope,
@@ -46,12 +46,12 @@ pub(crate) enum Body {
 }
 
 impl Command {
-    /// The command that `name` names.
+    /// Creates a command. `name` returns its name on the wire.
     pub const fn new(subscription: Subscription, name: fn() -> Result<String, NameError>) -> Self {
         Self { subscription, name: Name::Of(name), resolved: OnceLock::new() }
     }
 
-    /// A record for the handler of every record of the topic.
+    /// Creates the command of a handler that takes every record of its topic.
     pub const fn every_record(subscription: Subscription, source: PayloadSource) -> Self {
         Self { subscription, name: Name::EveryRecord(source), resolved: OnceLock::new() }
     }
@@ -77,7 +77,7 @@ impl Command {
     }
 }
 
-/// What the payload of a call can be: anything that serde can serialise.
+/// A type that can be the payload of a call: anything that serde can serialise.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be sent as the payload of a command",
     label = "this cannot be serialised",

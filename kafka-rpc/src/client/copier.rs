@@ -1,4 +1,4 @@
-//! Copies the headers of replies off the records they came in.
+//! Copies the headers of replies out of librdkafka's messages.
 
 use std::{borrow::Cow, ops::Range};
 
@@ -10,18 +10,19 @@ use crate::{
     wire::{names, received::UnreadableHeaders},
 };
 
-/// How much is set aside for the headers of replies at a time. Whoever keeps those of one keeps what was set aside with
-/// them.
+/// The size of the allocations for the headers of replies. Keeping the headers of one reply keeps the whole
+/// allocation alive.
 const CHUNK: usize = 16 << 10;
 
-/// What the headers of one reply may take of it: those that take more have memory of their own.
+/// The most bytes that the headers of one reply may take of an allocation. Larger headers get one to
+/// themselves.
 const LARGE: usize = CHUNK / 4;
 
-/// How many headers there stays room for: a stranger's record may have had any number.
+/// The number of headers that room is kept for: a stranger's record may have had any number.
 const USUAL_HEADERS: usize = 64;
 
-/// Copies the headers of records, those of many into one allocation: no record may be held, since a consumer does not
-/// close while one is.
+/// Copies the headers of records, those of many into one allocation. No message may be held instead, because
+/// a consumer does not close while one is.
 #[derive(Debug, Default)]
 pub(super) struct Copier {
     chunk: BytesMut,

@@ -1,4 +1,4 @@
-//! The reply topics that librdkafka says are gone.
+//! The reply topics that librdkafka reports as gone.
 
 use std::{collections::BTreeSet, mem, sync::Mutex};
 
@@ -10,7 +10,8 @@ use rdkafka::{
 
 use crate::{kafka::LastReason, unpoisoned::Unpoisoned as _};
 
-/// Hears of them, beside the `poll` of the consumer: that says an error, and not of which topic.
+/// Collects the topics that are gone from librdkafka's error callback: the error that the consumer's `poll`
+/// returns does not name its topic.
 #[derive(Debug, Default)]
 pub(super) struct Gone {
     topics: Mutex<BTreeSet<String>>,
@@ -18,12 +19,12 @@ pub(super) struct Gone {
 }
 
 impl Gone {
-    /// Those that were named since the last time.
+    /// Returns the topics that were added since the last call.
     pub(super) fn take(&self) -> BTreeSet<String> {
         mem::take(&mut self.topics.lock().unpoisoned())
     }
 
-    /// Notes one.
+    /// Adds a topic that is gone.
     pub(super) fn add(&self, topic: String) {
         self.topics.lock().unpoisoned().insert(topic);
     }
@@ -32,7 +33,7 @@ impl Gone {
 impl ClientContext for Gone {
     fn error(&self, error: KafkaError, reason: &str) {
         use RDKafkaErrorCode::{UnknownPartition, UnknownTopic, UnknownTopicOrPartition};
-        // Before the log, which may panic.
+        // Comes before logging, which may panic.
         self.last_reason.set(reason);
         if let Some(UnknownPartition | UnknownTopic | UnknownTopicOrPartition) = error.rdkafka_error_code()
             && let Some(topic) = topic_of(reason)
@@ -45,7 +46,7 @@ impl ClientContext for Gone {
 
 impl ConsumerContext for Gone {}
 
-/// The topic that an error is about: `orders-responses [3]: ..` (`rd_kafka_toppar_enq_error`).
+/// The topic that an error names, as in `orders-responses [3]: ..` (`rd_kafka_toppar_enq_error`).
 fn topic_of(reason: &str) -> Option<&str> {
     reason.split_once(" [").map(|(topic, _)| topic)
 }

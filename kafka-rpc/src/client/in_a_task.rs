@@ -1,4 +1,4 @@
-//! What goes on whether or not its caller polls it.
+//! Work that continues whether or not its caller polls it.
 
 use std::time::{Duration, Instant};
 
@@ -7,10 +7,11 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::moment;
 
-/// How much later than its deadline it is given up. Its task ends it at that, unless the tokio runtime that it is on stands still.
+/// How long after its deadline the work is given up. Its task ends the work at the deadline, unless the tokio
+/// runtime that the task runs on stands still.
 const GRACE: Duration = Duration::from_millis(100);
 
-/// Why something was not done.
+/// Why the work was not done.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
 pub(super) enum Undone {
     #[error("its deadline has passed")]
@@ -23,7 +24,7 @@ pub(super) enum Undone {
     Panicked,
 }
 
-/// Does something in a task, until its deadline at most. Dropping this ends it.
+/// Does `work` in a task, until `deadline` at most. Dropping the returned future ends the task.
 pub(super) async fn in_a_task<T: Send + 'static>(
     runtime: &Handle,
     deadline: Instant,

@@ -110,8 +110,8 @@ impl KafkaTransport {
         transport::read_reply(callee, &topic.name, answer)
     }
 
-    /// Sends a request, if nothing has to be waited for before. It waits for its reply before it is sent: that can be faster than
-    /// the way back from sending.
+    /// Sends a request if it need not wait for anything first, else returns `None`. The call is registered
+    /// before the request is sent, because its reply may arrive before sending returns.
     fn try_send_now(&self, request: Request<'_>) -> Option<Result<PendingCall, CallError>> {
         if !request.topic.turnstile.is_open() {
             return None;
@@ -126,20 +126,22 @@ impl KafkaTransport {
         }
     }
 
-    /// Sends a request once it is its turn, in the order in which calls are made.
+    /// Sends a request when its turn comes, in the order in which calls are made.
     async fn line_up_and_send(self: Arc<Self>, request: OwnedRequest) -> Result<SentInTurn, CallError> {
         match self.when_full {
-            // Before it stands in line: that is bounded too.
+            // Registered before it lines up, because the line is bounded too.
             WhenFull::Refuse => {
                 let call = self.pending.register(request.id, request.outgoing.of_handler)?;
                 self.send_in_turn(call, request).await
             }
-            // Behind whoever came before it: the place that is freed is not for the one who comes just then.
+            // Registered behind the calls that came before: a freed place is not for a call that comes just
+            // then.
             WhenFull::Wait => self.register_and_send_in_turn(request).await.map(SentInTurn::Waits),
         }
     }
 
-    /// Sends the request of a call that is registered. Its reply may be there before the task has told that it is sent.
+    /// Sends the request of a registered call. The reply may arrive before the task has reported that the
+    /// request is sent.
     async fn send_in_turn(
         self: &Arc<Self>,
         mut call: PendingCall,
@@ -148,9 +150,10 @@ impl KafkaTransport {
         let (name, progress) = (Arc::clone(&request.topic.name), call.progress().clone());
         let sent = self.in_turn(request, progress.clone(), |own, request, progress| async move {
             let route = own.replies.route(&request.reply_topic).await?;
-            // Before it is looked: a call that ends just now must not be told that nothing was sent.
+            // Noted before the check: a call that ends just then must not report that nothing was sent.
             progress.note(Progress::Unknown);
-            // It may have been ended meanwhile, and its caller does not look: nobody is to work for it.
+            // The call may have ended meanwhile, while its caller was not polling it: no handler should work
+            // for it.
             if own.pending.waits(request.id) {
                 own.send(request.as_request(), &route, &progress)?;
             } else {
@@ -181,7 +184,8 @@ impl KafkaTransport {
         sent.await
     }
 
-    /// Does this for a request when it is its turn, in a task. Nobody sends before it is done.
+    /// Does `work` for a request in a task, when its turn comes. No later call to the topic is sent before
+    /// `work` is done.
     async fn in_turn<T: Send + 'static, F: Future<Output = Result<T, CallError>> + Send>(
         self: &Arc<Self>,
         request: OwnedRequest,
@@ -214,7 +218,8 @@ impl KafkaTransport {
     ) -> Result<(), CallError> {
         let started = transport::check_deadline(&topic.name, deadline)?;
         let late = |progress| CallError::late(&topic.name, started, progress);
-        // Whoever goes on to send would keep the shutdown from ever having sent all.
+        // Checked first: events that are still sent during a shutdown would keep it from ever having sent
+        // all.
         self.pending.check_open(outgoing.of_handler)?;
         let id = Uuid::new_v4().to_string();
         let now = clock::now_millis();
@@ -228,8 +233,8 @@ impl KafkaTransport {
         delivered.await.map_err(|_elapsed| late(Progress::Unknown))?.map_err(refused)
     }
 
-    /// Queues an event. It needs no reply topic, but must not overtake what waits, and is not overtaken while it does. Where that takes
-    /// until the deadline, it gives how far the event has got.
+    /// Queues an event. An event needs no reply topic, but must neither overtake calls that wait nor be
+    /// overtaken while it waits. If the deadline passes meanwhile, the error is how far the event has got.
     async fn queue_event(
         &self,
         topic: &CalledTopic,
@@ -255,13 +260,13 @@ impl KafkaTransport {
         })
     }
 
-    /// Sends a request whose reply will be read: the route says so.
+    /// Sends a request. The route proves that its reply will be read.
     fn send(&self, request: Request<'_>, route: &Route, progress: &SharedProgress) -> Result<(), CallError> {
         let Request { id, topic, outgoing, started, deadline, .. } = request;
         let topic = &topic.name;
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            // It has waited, and nobody was told of it in time.
+            // The deadline passed while the request waited, and no timer has fired for it yet.
             return Err(CallError::late(topic, started, Progress::NotSent));
         }
         let now = SystemTime::now();
@@ -283,7 +288,7 @@ impl KafkaTransport {
                 }
             }
         });
-        // Before it is queued: its delivery may be told at once.
+        // Noted before the request is queued, because its delivery may be reported at once.
         progress.note(Progress::Unknown);
         match self.producer.queue(&record, told) {
             Ok(()) => Ok(()),
@@ -297,26 +302,27 @@ impl KafkaTransport {
     }
 }
 
-/// A request that was sent in its turn.
+/// How sending a request in its turn ended.
 enum SentInTurn {
     Waits(PendingCall),
-    /// Its reply was faster than the word of it.
+    /// The reply came before the task reported that the request was sent.
     Answered(ReceivedReply),
 }
 
-/// A request that is to be sent.
+/// A request to be sent.
 #[derive(Clone, Copy)]
 struct Request<'a> {
     id: Uuid,
     topic: &'a CalledTopic,
-    /// As the cluster has it.
+    /// The cluster's name for the topic.
     reply_topic: &'a Arc<str>,
     outgoing: &'a OutgoingCall,
     started: Instant,
     deadline: Instant,
 }
 
-/// The same for a task. Most are sent without: what all calls share is counted by several threads, which is work for each.
+/// An owned [`Request`], for a task. Most requests are sent without one: cloning what all calls share makes
+/// threads contend for its reference counts.
 struct OwnedRequest {
     id: Uuid,
     topic: Arc<CalledTopic>,
@@ -353,14 +359,15 @@ fn record(
     })
 }
 
-/// Waits for this, unless the call to a topic is ended meanwhile: by a shutdown, or since no broker can be reached.
+/// Waits for `waits`, unless the call to a topic ends meanwhile, because of a shutdown or because no broker
+/// can be reached.
 async fn unless_ended<T>(
     call: &mut PendingCall,
     topic: &str,
     waits: impl Future<Output = T>,
 ) -> Result<T, CallError> {
     match select(call, pin!(waits)).await {
-        // Nothing was sent yet that could have a reply.
+        // No request was sent yet, so this is not a reply.
         Either::Left((ended, _)) => {
             Err(ended.err().unwrap_or(Ended::ShuttingDown).of_call_to(topic, Progress::NotSent))
         }

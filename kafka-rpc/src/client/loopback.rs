@@ -30,7 +30,7 @@ use crate::{
     wire::{Encoded, OutgoingRecord, ReceivedRecord, ReceivedReply, ReplyTo, clock},
 };
 
-/// The handlers of a runtime, called in the process: no broker, the same bytes.
+/// The handlers of a runtime, called in the process: without a broker, but with the same bytes.
 ///
 /// ```standalone_crate
 /// use kafka_rpc::{RpcError, Runtime, kafka_handler};
@@ -54,7 +54,7 @@ use crate::{
 /// # }
 /// ```
 ///
-/// Bind it to a variable: calls of its clients end once it is dropped.
+/// Bind the loopback to a variable: calls of its clients end once it is dropped.
 #[derive(Debug)]
 #[must_use = "calls end once this is dropped"]
 pub struct Loopback {
@@ -65,7 +65,8 @@ struct Handlers {
     served: Vec<Served>,
     map_topics: Option<Rename>,
     handling: Handling,
-    /// What a record of a real topic has, so that handlers that log it can tell records apart.
+    /// The offset of the next record, so that handlers that log offsets can tell records apart, as on a real
+    /// topic.
     next_offset: AtomicI64,
 }
 
@@ -111,22 +112,23 @@ impl Loopback {
         Self { handlers }
     }
 
-    /// A client of these handlers. Its calls end with [`CallError::ShuttingDown`] once the `Loopback` is dropped.
+    /// Returns a client of these handlers. Its calls end with [`CallError::ShuttingDown`] once the `Loopback`
+    /// is dropped.
     pub fn client(&self) -> Client {
         self.handlers.handling.provided.client.clone()
     }
 }
 
 impl Handlers {
-    /// The subscriptions to a topic: one for each group.
+    /// The indices of the subscriptions to a topic: one for each group.
     fn serving(&self, topic: &str) -> Vec<usize> {
-        // Those of dead letters have the topic of the records, and read another.
+        // A subscription to dead letters carries the topic of the original records, but reads another.
         let serves = |served: &Served| served.contract_topic == topic && !served.of_dead_letters;
         self.served.iter().enumerate().filter(|(_, served)| serves(served)).map(|(index, _)| index).collect()
     }
 
-    /// Takes a record to its outcome; returns the reply, if somebody waits for one. There is no other topic here, so a
-    /// retry is always in the process, and a dead letter is only logged.
+    /// Takes a record to its outcome, and returns the reply, if there is one to send. A loopback has no other
+    /// topic, so a retry is always in the process, and a dead letter is only logged.
     async fn handle(&self, index: usize, record: ReceivedRecord) -> Option<Arc<OutgoingRecord>> {
         let served = &self.served[index];
         let input = Arc::new(self.handling.input(served, record));
@@ -152,7 +154,7 @@ impl Handlers {
         }
     }
 
-    /// The same in a task of its own, as on Kafka: a caller that goes does not stop the handler.
+    /// Runs [`handle`](Self::handle) in a task: as on Kafka, dropping the call does not stop the handler.
     fn run(
         self: &Arc<Self>,
         index: usize,
@@ -209,7 +211,7 @@ impl Transport for Carrier {
             let (id, now) = (Uuid::new_v4().to_string(), clock::now_millis());
             let reply_to = ReplyTo { topic: &reply_topic, partition: None };
             let headers = outgoing.callee.request(&id, reply_to, wall, outgoing.headers.clone(), now);
-            // As on Kafka every group gets it, and the first reply counts.
+            // As on Kafka, every group gets the request, and the first reply counts.
             let mut running: FuturesUnordered<_> = serving
                 .into_iter()
                 .map(|index| handlers.run(index, handlers.record(index, &outgoing, &headers, &id, now)))
@@ -220,7 +222,7 @@ impl Transport for Carrier {
                         return Arc::unwrap_or_clone(reply);
                     }
                 }
-                // As on Kafka: whoever gets no reply waits until the deadline.
+                // As on Kafka, a call that gets no reply waits until its deadline.
                 std::future::pending().await
             });
             let Ok(reply) = answered.await else {

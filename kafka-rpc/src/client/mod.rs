@@ -1,18 +1,18 @@
-//! Calls: what a generated client trait makes, and what carries it.
+//! Calls, which generated client traits make, and the transports that carry them.
 //!
-//! - [`command`]: what can be called
+//! - [`command`]: commands of a subscription, as callers see them
 //! - [`call`]: one call, which is its own future
 //! - [`transport`]: the seam between a call and what carries it
-//! - [`turnstile`]: in which order calls are sent that have to wait for that
-//! - [`called`]: the topics that are called, and the counting of that
-//! - [`in_a_task`]: what goes on whether or not its caller polls it
+//! - [`turnstile`]: the order in which calls are sent that have to wait first
+//! - [`called`]: the topics that calls go to, and the metrics of those calls
+//! - [`in_a_task`]: work that continues whether or not its caller polls it
 //! - [`pending`]: the calls that wait for a reply
 //! - [`kafka`]: the transport over a cluster
 //! - [`replies`]: the consumer of reply topics
-//! - [`positions`]: from where it reads each of their partitions
-//! - [`gone`]: which of them are gone, as it hears
-//! - [`copier`]: what it keeps of their headers
-//! - [`reading`]: which of their partitions it reads
+//! - [`positions`]: where reading starts in each partition of a reply topic
+//! - [`gone`]: the reply topics that librdkafka reports as gone
+//! - [`copier`]: copies the headers of replies out of librdkafka's messages
+//! - [`reading`]: which partitions of a reply topic a process reads
 //! - [`loopback`]: the transport to the handlers of this process
 //! - [`stub`]: the transport to canned answers
 
@@ -49,19 +49,19 @@ pub use reading::ReplyReading;
 pub use stub::Stub;
 pub(crate) use transport::{OutgoingCall, Transport};
 
-/// Makes calls. One cheap handle, whatever carries them: a cluster, the handlers of this process, or canned
-/// answers.
+/// Makes calls. A handle that is cheap to clone, whatever carries the calls: a cluster, the handlers of this
+/// process, or canned answers.
 ///
 /// The commands are the methods of the generated client traits: bring `BybitClient` into scope and write
-/// `client.get_balance(request).await`. Where two of them have a method of one name, say which is meant:
+/// `client.get_balance(request).await`. If two traits have a method of the same name, say which is meant:
 ///
 /// ```ignore
 /// let bybit: &dyn BybitClient = &client;
 /// bybit.connect(request).await?;
 /// ```
 ///
-/// In a handler, take it as an argument. A call made inside a handler inherits the deadline of the record; what the handler spawns
-/// does not.
+/// In a handler, take the client as an argument. A call made inside a handler inherits the deadline of the
+/// record; calls made by tasks that the handler spawns do not.
 #[derive(Clone)]
 pub struct Client {
     transport: Arc<dyn Transport>,
@@ -80,9 +80,9 @@ impl fmt::Debug for Client {
     }
 }
 
-/// Whatever has a [`Client`]: it has every generated client trait.
+/// A type that has a [`Client`], and with it every generated client trait.
 ///
-/// Implement it for a type of your own that wraps a client, and the commands are its methods too.
+/// Implement this trait for a type of your own that wraps a client, and the commands are its methods too.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot make calls",
     note = "take a `Client`: from `Running::client()` in `main`, as an argument in a handler"

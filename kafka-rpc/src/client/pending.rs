@@ -16,19 +16,20 @@ use uuid::Uuid;
 
 use crate::{CallError, Progress, telemetry, unpoisoned::Unpoisoned as _, wire::ReceivedReply};
 
-/// A reply, or why there will be none. It is read by the caller, not by the reply thread.
+/// A reply, or why there will be none. The reply is decoded by the caller, not by the reply thread.
 pub(crate) type CallEnd = Result<ReceivedReply, Ended>;
 
-/// Why a call that waits gets no reply: said of all calls, or where nobody knows of which topic one is. Whoever waits knows.
+/// Why a waiting call gets no reply. It names no topic, because it may end all calls at once, or come from
+/// code that does not know the call's topic. The caller that waits knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Ended {
     ShuttingDown,
-    /// And why.
+    /// With the reason.
     Undeliverable(String),
 }
 
 impl Ended {
-    /// The end of a call to this topic, as the cluster has it.
+    /// Returns the error of a call to this topic, which is the cluster's name.
     pub(crate) fn of_call_to(self, topic: &str, progress: Progress) -> CallError {
         match self {
             Self::ShuttingDown => CallError::ShuttingDown,
@@ -37,7 +38,8 @@ impl Ended {
     }
 }
 
-/// Where a reply goes. A sink and not a one-shot, so that a call with several replies can be one too.
+/// Where a reply goes. An enum and not just a one-shot sender, so that a call with several replies can be
+/// added.
 #[derive(Debug)]
 enum Sink {
     Once(oneshot::Sender<CallEnd>),
@@ -56,7 +58,7 @@ impl Sink {
 pub(crate) struct Pending {
     limit: usize,
     calls: Mutex<Calls>,
-    /// Told whenever a call ends, for whoever waits for a place.
+    /// Notified whenever a call ends, for calls that wait for a place.
     place: Notify,
     in_flight: telemetry::CallsInFlight,
 }
@@ -72,12 +74,13 @@ struct Calls {
 enum Closed {
     #[default]
     Nobodys,
-    /// All but those of handlers, which could not end without.
+    /// All calls but those of handlers, which could not finish without them.
     Others,
     All,
 }
 
-/// A call that waits, and that is in the table until somebody takes it out: whoever does, answers.
+/// A call that waits for its reply. It stays in the table until it is taken out, by code that must then
+/// answer it.
 #[derive(Debug)]
 pub(crate) struct WaitingCall {
     sink: Sink,
@@ -91,7 +94,7 @@ impl WaitingCall {
     }
 }
 
-/// How far a request has got, as the call and the delivery of its request both know it.
+/// How far a request has got, shared by the call and the delivery of its request.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct SharedProgress(Arc<AtomicU8>);
 
@@ -135,7 +138,7 @@ impl Pending {
         })
     }
 
-    /// Adds a call. It is forgotten when what this returns is dropped.
+    /// Adds a call, which is forgotten when the returned value is dropped.
     pub(crate) fn register(self: &Arc<Self>, id: Uuid, of_handler: bool) -> Result<PendingCall, CallError> {
         let (caller, answer) = oneshot::channel();
         let mut calls = self.lock();
@@ -164,7 +167,7 @@ impl Pending {
         of_handler: bool,
     ) -> Result<PendingCall, CallError> {
         loop {
-            // Listens before it tries, so that a place that is freed in between is not missed.
+            // Listens before trying, so that a place that is freed in between is not missed.
             let mut place = std::pin::pin!(self.place.notified());
             place.as_mut().enable();
             match self.register(id, of_handler) {
@@ -174,7 +177,7 @@ impl Pending {
         }
     }
 
-    /// Takes out the call that waits for this reply, to answer it; `None` if none does (any more).
+    /// Takes out the call with this id, to answer it; `None` if no such call waits (any more).
     pub(crate) fn take(&self, id: Uuid) -> Option<WaitingCall> {
         let mut calls = self.lock();
         let removed = calls.waiting.remove(&id);
@@ -186,12 +189,12 @@ impl Pending {
         removed
     }
 
-    /// Whether a call waits for its reply still.
+    /// Whether a call still waits for its reply.
     pub(crate) fn waits(&self, id: Uuid) -> bool {
         self.lock().waiting.contains_key(&id)
     }
 
-    /// Ends every call but those of handlers, and refuses new ones: a shutdown begins.
+    /// Ends every call but those of handlers, and refuses new ones, because a shutdown begins.
     pub(crate) fn close_to_others(&self) {
         self.refuse(Closed::Others);
         self.end_all(|waiting| !waiting.of_handler, &Ended::ShuttingDown);
@@ -203,7 +206,8 @@ impl Pending {
         self.end_all(|_| true, &Ended::ShuttingDown);
     }
 
-    /// An error where a shutdown has begun, and it is no handler that calls.
+    /// Returns an error if calls are refused: all of them after [`close`](Self::close), and those that no
+    /// handler makes after [`close_to_others`](Self::close_to_others).
     pub(crate) fn check_open(&self, of_handler: bool) -> Result<(), CallError> {
         self.lock().closed.check(of_handler)
     }
@@ -215,13 +219,13 @@ impl Pending {
         self.place.notify_waiters();
     }
 
-    /// Ends every call: no broker can be reached.
+    /// Ends every call, because no broker can be reached.
     pub(crate) fn brokers_lost(&self, reason: &str) {
         self.end_all(|_| true, &Ended::Undeliverable(reason.to_owned()));
     }
 
     fn end_all(&self, which: impl Fn(&WaitingCall) -> bool, why: &Ended) {
-        // Delivered outside the lock: it wakes the callers.
+        // Delivered outside the lock, because delivery wakes the callers.
         let ended: Vec<WaitingCall> = {
             let mut calls = self.lock();
             let ended =
@@ -240,7 +244,7 @@ impl Pending {
     }
 }
 
-/// A call that waits. Resolves to its answer; dropping it forgets the call.
+/// A call that waits for its reply. Resolves to the reply or why there is none; dropping it forgets the call.
 #[derive(Debug)]
 pub(crate) struct PendingCall {
     pending: Arc<Pending>,
@@ -251,7 +255,7 @@ pub(crate) struct PendingCall {
 }
 
 impl PendingCall {
-    /// The same on a progress that somebody else knows of.
+    /// Replaces the call's progress with one that is already shared.
     pub(crate) fn on(mut self, progress: SharedProgress) -> Self {
         self.progress = progress;
         self
@@ -269,7 +273,7 @@ impl Future for PendingCall {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<CallEnd> {
         Pin::new(&mut self.answer).poll(cx).map(|answer| {
             self.has_ended = true;
-            // The sink goes only with the table.
+            // The sender is dropped without an answer only if the whole table is.
             answer.unwrap_or(Err(Ended::ShuttingDown))
         })
     }

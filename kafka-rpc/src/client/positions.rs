@@ -1,4 +1,4 @@
-//! From where each partition of a reply topic is read.
+//! Where reading starts in each partition of a reply topic.
 
 use std::{
     collections::HashMap,
@@ -15,10 +15,10 @@ use rdkafka::{
 use super::gone::Gone;
 use crate::{ReplyReading, kafka, producer::Producer, unpoisoned::Unpoisoned as _};
 
-/// How long one question to the cluster may take before it is asked again.
+/// Timeout of one request to the cluster, after which it is repeated.
 const ASK_FOR: Duration = Duration::from_secs(5);
 
-/// What the consumer of replies reads.
+/// The partitions that the reply consumer reads.
 pub(super) struct Positions {
     reading: ReplyReading,
     producer: Arc<Producer>,
@@ -36,12 +36,13 @@ impl Positions {
         Self { reading, producer, consumer: Mutex::new(Some(consumer)), read: Mutex::default() }
     }
 
-    /// Reads nothing more, and lets go of the consumer.
+    /// Stops reading, and drops this reference to the consumer.
     pub(super) fn end(&self) {
         self.lock_consumer().take();
     }
 
-    /// Assigns what is to be read of a topic, at its end; gives the partition if it is one. Blocks.
+    /// Assigns the partitions of a topic that are to be read, at their end, and returns the partition if only
+    /// one is read. Blocks.
     pub(super) fn assign_at_end(&self, topic: &Arc<str>) -> Result<Option<i32>, Unpositioned> {
         let found = self.ask_partitions(topic)?;
         match self.reading {
@@ -54,8 +55,9 @@ impl Positions {
         }
     }
 
-    /// Looks what has become of a topic that is read: reads what was added, from its beginning, and what was [let go](Self::let_go).
-    /// Gives whether `own`, the only partition that is read, is gone, or has had no leader at two looks. Blocks.
+    /// Checks a topic that is read: reads partitions that were added, from their beginning, and those that
+    /// were [let go](Self::let_go). Returns whether `own`, the only partition that is read, is gone, or had
+    /// no leader at two checks in a row. Blocks.
     pub(super) fn look_at(&self, topic: &Arc<str>, own: Option<i32>) -> Result<bool, Unpositioned> {
         let mut found = self.ask_partitions(topic)?;
         if let Some(own) = own {
@@ -65,7 +67,7 @@ impl Positions {
         Ok(own.is_some_and(|own| self.is_lost(topic, own, found.first())))
     }
 
-    /// What a topic has that is not there now, nobody has read.
+    /// Has a missing topic read from its beginning once it exists again: none of its records were read.
     fn read_anew(&self, topic: &Arc<str>) {
         for ((own, _), reading) in self.lock_read().iter_mut() {
             if own == topic && !reading.is_assigned {
@@ -74,7 +76,8 @@ impl Positions {
         }
     }
 
-    /// Whether a partition is gone, or has no leader now and had none at the last look: an election takes less.
+    /// Whether a partition is gone, or has no leader now and had none at the last check: an election takes
+    /// less time than that.
     fn is_lost(&self, topic: &Arc<str>, own: i32, found: Option<&Partition>) -> bool {
         let Some(found) = found else { return true };
         let mut read = self.lock_read();
@@ -83,11 +86,13 @@ impl Positions {
         had_no_leader && !found.is_led
     }
 
-    /// Reads nothing of a topic that is gone, until it is looked at again: librdkafka would keep what it knows of the leaders, and take
-    /// those of a topic that is made anew for older ones, and outdated (`rd_kafka_toppar_leader_update`).
+    /// Stops reading a topic that is gone, until it is checked again. librdkafka would otherwise keep what it
+    /// knows of the topic's leaders, and take those of a recreated topic for older, outdated ones
+    /// (`rd_kafka_toppar_leader_update`).
     ///
-    /// Gives whether anything of it was read. What is there again is read on where it was, unless it was seen to be missing. Where that is
-    /// past its end, it is another, and read from its beginning.
+    /// Returns whether any of the topic was being read. Once the topic is back, reading continues where it
+    /// stopped, unless the topic was seen to be missing. A topic that ends before that position is another
+    /// one, and is read from its beginning.
     pub(super) fn let_go(&self, topic: &str) -> Result<bool, KafkaError> {
         let mut read = self.lock_read();
         let Some(consumer) = self.lock_consumer().clone() else { return Ok(false) };
@@ -116,7 +121,7 @@ impl Positions {
     }
 
     fn ask_partitions(&self, topic: &Arc<str>) -> Result<Vec<Partition>, Unpositioned> {
-        // Through the producer, whose question creates the topic on clusters that create topics when asked.
+        // Asks through the producer: its request creates the topic on clusters that create topics when asked.
         let asked = self.producer.ask_until_made(topic, ASK_FOR, || self.read_anew(topic));
         let found = asked.map_err(unpositioned)?;
         if found.is_empty() {
@@ -132,16 +137,17 @@ impl Positions {
             let read = self.lock_read();
             partitions.iter().copied().filter(|partition| is_new(&read, partition.id)).collect()
         };
-        // Without the lock: a broker that does not answer must not keep other topics from being read.
+        // Outside the lock: a broker that does not answer must not keep other topics from being read.
         let mut starts = Vec::with_capacity(new.len());
         for Partition { id, is_led } in new {
             let offset = match start {
-                // An absolute offset, asked for now: `Offset::End` is resolved later than the first reply can come.
+                // An absolute offset, requested now: `Offset::End` is resolved later than the first reply can
+                // come.
                 Start::AtEnd if is_led => {
                     Offset::Offset(self.producer.ask_end(topic, id, ASK_FOR).map_err(unpositioned)?)
                 }
-                // Nobody knows the end of a partition without a leader, and the others need not wait for it. What is read
-                // too much of it once it has one is nobody's reply.
+                // The end of a partition without a leader is unknown, and the other partitions need not wait
+                // for it. The older records that are then read from it answer no call.
                 Start::AtEnd | Start::AtBeginning => Offset::Beginning,
             };
             starts.push((id, offset));
@@ -159,16 +165,17 @@ impl Positions {
             return Err(Unpositioned::Unreachable("the reading has ended".to_owned()));
         };
         consumer.incremental_assign(&list).map_err(unpositioned)?;
-        // Before anything else can fail: what is assigned cannot be assigned again.
+        // Recorded before anything else can fail: a partition that is assigned cannot be assigned again.
         for element in list.elements() {
             let reading = Reading { is_assigned: true, from: element.offset(), has_no_leader: false };
             read.insert((Arc::clone(topic), element.partition()), reading);
         }
         drop(read);
-        // Tells the consumer who leads the new partitions: by itself it looks once a second, and the first call to
-        // every service would wait for that.
+        // Has the consumer learn who leads the new partitions. Otherwise it asks only once a second, and the
+        // first call to every service would wait for that.
         if let Err(error) = consumer.fetch_metadata(Some(topic), ASK_FOR) {
-            // They are read all the same: another try would draw another partition, and leave this one assigned.
+            // Only logged, because the partitions are read all the same: another try would draw another
+            // partition, and leave this one assigned.
             tracing::debug!(%topic, %error, "the reply consumer learns by itself who leads its partitions");
         }
         Ok(())
@@ -195,13 +202,13 @@ fn nobody_leads() -> Unpositioned {
     Unpositioned::Unreachable("no partition of it has a leader".to_owned())
 }
 
-/// A partition that is read, or was let go of.
+/// A partition that is read, or was let go.
 #[derive(Debug, Clone, Copy)]
 struct Reading {
     is_assigned: bool,
-    /// Where it began, or goes on.
+    /// The offset at which reading began, or continues.
     from: Offset,
-    /// As of the last look.
+    /// As of the last check.
     has_no_leader: bool,
 }
 

@@ -1,7 +1,8 @@
 //! The consumer of reply topics: without a group, and positioned before the first call.
 //!
-//! By default every instance reads every partition of the topics it waits on, because a peer of the reference answers
-//! to any of them. It joins no group (a group shared by two instances would split their replies) and commits nothing.
+//! By default every instance reads every partition of its reply topics, because a peer of the reference
+//! answers to any of them. The consumer joins no group (a group shared by two instances would split their
+//! replies) and commits nothing.
 
 use std::{
     collections::HashMap,
@@ -47,23 +48,24 @@ use crate::{
     wire::{ReceivedReply, ReplyTo, dialect},
 };
 
-/// How often a reply topic's partitions are counted again. A partition that is added is read from its beginning,
-/// so nothing on it is missed; it is only late.
+/// How often the partitions of reply topics are counted. A partition that is added is read from its
+/// beginning, so its replies are only late and none is missed.
 const LOOK_FOR_PARTITIONS_EVERY: Duration = Duration::from_secs(5);
 
-/// After how long it is asked again for a topic that could not be read.
+/// How long after a failure a reply topic is asked for again.
 const ASK_AGAIN_AFTER: Duration = Duration::from_millis(200);
 
-/// How long a fetch waits for replies at the broker. A topic that is added waits behind the fetch that is under way:
-/// with the default of 500 ms twice, for its leader and its first fetch. It costs ten small requests a second.
+/// How long a fetch waits for replies at the broker. A topic that is added waits for the fetch that is under
+/// way: with the default of 500 ms it would wait twice, for its leader and for its first fetch. 100 ms cost
+/// ten small requests a second.
 const FETCH_WAIT: &str = "fetch.wait.max.ms";
 const FETCH_WAIT_MILLIS: &str = "100";
 
-/// How long the poll waits for a reply before it looks whether to stop.
+/// How long a poll waits for a reply before the thread checks whether to stop.
 const POLL_FOR: Duration = Duration::from_millis(100);
 
-/// The proof that a reply topic is being read. A request can only be addressed with one, so no reply can come
-/// before the reading starts.
+/// Proves that a reply topic is being read. Only with a route can a request be addressed, so no reply can
+/// come before reading starts.
 #[derive(Debug, Clone)]
 pub(crate) struct Route {
     topic: Arc<str>,
@@ -77,13 +79,13 @@ impl Route {
     }
 }
 
-/// What is known of the way to a reply topic.
+/// What is known of the route to a reply topic.
 enum Routing {
     Known(Route),
-    /// It is asked for: once for all who wait.
+    /// Being looked up, once for all calls that wait.
     Asked(Asked),
-    /// It was not found. Until then nobody asks again: those who stand in line get this answer, and do not ask one after the
-    /// other.
+    /// Not found. Until this instant the topic is not looked up again: the calls in line get this error and
+    /// do not ask one after the other.
     Failed(CallError, Instant),
 }
 
@@ -104,7 +106,7 @@ pub(crate) struct Replies {
     routes: Mutex<HashMap<Arc<str>, Routing>>,
     look: Notify,
     stop: CancellationToken,
-    /// Where it was started, and not where somebody calls from: that may end sooner.
+    /// The tokio runtime on which this was started. The one that a call comes from may end sooner.
     runtime: Handle,
 }
 
@@ -117,13 +119,14 @@ impl Replies {
         pending: Arc<Pending>,
         tasks: &TaskTracker,
     ) -> Result<(Arc<Self>, oneshot::Receiver<()>), Error> {
-        // librdkafka wires the consumer's queue only where there is a group; nobody ever joins this one.
+        // librdkafka wires the consumer's queue only if there is a group; nobody ever joins this one.
         let group = format!("{}-replies-{}", config.client_id, Uuid::new_v4());
         let mut properties = kafka::consumer_config(config, &group);
         if !config.properties.contains_key(FETCH_WAIT) {
             properties.set(FETCH_WAIT, FETCH_WAIT_MILLIS);
         }
-        // What a user says of it is said of groups. Replies past a truncation are waited for.
+        // A user who sets this property means consumer groups. Calls still wait for the replies that lie past
+        // a truncation.
         properties.set("auto.offset.reset", "earliest");
         let consumer: BaseConsumer<Gone> = properties
             .create_with_context(Gone::default())
@@ -142,7 +145,8 @@ impl Replies {
             .name("kafka-rpc-replies".to_owned())
             .spawn(move || {
                 reader.read_until_stopped(&consumer, &pending);
-                // Closing it can take long, so it is closed here, or on a thread that waits for brokers just now.
+                // Closing the consumer can take long, so it is closed on this thread, or on one that is
+                // waiting for brokers anyway.
                 reader.positions.end();
                 drop(consumer);
                 let _nobody_waits = ended.send(());
@@ -155,17 +159,17 @@ impl Replies {
         Ok((replies, end))
     }
 
-    /// Ends the reading.
+    /// Stops reading.
     pub(crate) fn stop(&self) {
         self.stop.cancel();
     }
 
-    /// The route to a reply topic, if it is read already.
+    /// The route to a reply topic, if the topic is read already.
     pub(crate) fn known_route(&self, topic: &Arc<str>) -> Option<Route> {
         self.lock_routes().get(topic)?.known().cloned()
     }
 
-    /// The route to a reply topic, which is read from now on at the latest.
+    /// The route to a reply topic. Starts to read the topic if it is not read yet.
     pub(crate) async fn route(self: &Arc<Self>, topic: &Arc<str>) -> Result<Route, CallError> {
         let asked = {
             let mut routes = self.lock_routes();
@@ -183,8 +187,8 @@ impl Replies {
         asked.await
     }
 
-    /// Asks for a route in a task of its own: whoever waits for it and goes neither ends that nor lets the next one begin
-    /// again, each with a thread that waits for brokers.
+    /// Looks up a route in a task. A call that is dropped while it waits does not end the lookup; otherwise
+    /// each next call would start another one, with another thread that waits for brokers.
     fn ask(self: &Arc<Self>, topic: Arc<str>) -> Asked {
         let replies = Arc::clone(self);
         let asking = self.runtime.spawn(async move {
@@ -200,7 +204,7 @@ impl Replies {
             replies.lock_routes().insert(topic, routing);
             found
         });
-        // The task ends before it has an answer only with the runtime it is on.
+        // The task ends without an answer only if the tokio runtime that it runs on ends.
         asking.map(|found| found.unwrap_or(Err(CallError::ShuttingDown))).boxed().shared()
     }
 
@@ -208,7 +212,7 @@ impl Replies {
         self.routes.lock().unpoisoned()
     }
 
-    /// Begins to read a topic at its end. Waits for brokers that do not answer, until the reading ends.
+    /// Starts to read a topic at its end. Retries while brokers do not answer, until reading is stopped.
     async fn position(self: &Arc<Self>, topic: &Arc<str>) -> Result<Route, CallError> {
         let (began, repeats) = (Instant::now(), Repeats::default());
         loop {
@@ -245,20 +249,21 @@ impl Replies {
         }
     }
 
-    /// Counts the partitions of the reply topics soon: a call has timed out, and its reply may lie on a new one.
+    /// Has the partitions of the reply topics counted soon: a call has timed out, and its reply may lie on a
+    /// new partition.
     pub(crate) fn look_for_partitions(&self) {
         self.look.notify_one();
     }
 
     async fn keep_looking(self: Arc<Self>) {
         loop {
-            // Whether it was the time or a call's timeout does not matter.
+            // Whether the interval or a call's timeout ended the wait does not matter.
             let look = time::timeout(LOOK_FOR_PARTITIONS_EVERY, self.look.notified());
             if self.stop.run_until_cancelled(look).await.is_none() {
                 return;
             }
             let known: Vec<Route> = self.lock_routes().values().filter_map(Routing::known).cloned().collect();
-            // All at once: a broker that does not answer for one must not keep the others waiting.
+            // All at once: a broker that does not answer for one topic must not delay the others.
             let looks = join_all(known.into_iter().map(|Route { topic, partition }| {
                 let replies = Arc::clone(&self);
                 task::spawn_blocking(move || match replies.positions.look_at(&topic, partition) {
@@ -274,18 +279,18 @@ impl Replies {
                     }
                 })
             }));
-            // A shutdown waits for no broker.
+            // A shutdown does not wait for brokers.
             if self.stop.run_until_cancelled(looks).await.is_none() {
                 return;
             }
-            // Many calls can time out at once: once a second is often enough.
+            // Many calls can time out at once: counting once a second is often enough.
             if self.stop.run_until_cancelled(time::sleep(Duration::from_secs(1))).await.is_none() {
                 return;
             }
         }
     }
 
-    /// Reads nothing of these topics until it is looked at them again, which is soon.
+    /// Stops reading the topics that are gone until they are checked again, which is soon.
     fn let_go_of(&self, gone: &Gone) {
         for topic in gone.take() {
             let let_go = self.positions.let_go(&topic);
@@ -310,7 +315,7 @@ impl Replies {
                 None => self.let_go_of(consumer.context()),
                 Some(Ok(message)) => take_reply(&message, &mut copier, pending),
                 Some(Err(error)) => {
-                    // Before the log, which may panic.
+                    // Comes before logging, which may panic.
                     self.let_go_of(consumer.context());
                     report(&error, &repeats, &consumer.context().last_reason.get());
                 }
@@ -322,7 +327,7 @@ impl Replies {
 /// Ends the call that a record of a reply topic answers.
 fn take_reply(message: &BorrowedMessage<'_>, copier: &mut Copier, pending: &Pending) {
     let headers = copier.copy_headers(message).unwrap_or_default();
-    // Most replies of a shared topic are somebody else's: their values are not even copied.
+    // Most replies on a shared topic are for other instances: their values are not even copied.
     let mut is_reply = false;
     let own = dialect::reply_ids(&headers).find_map(|id| {
         is_reply = true;
@@ -335,10 +340,11 @@ fn take_reply(message: &BorrowedMessage<'_>, copier: &mut Copier, pending: &Pend
     waiting.answer(Ok(ReceivedReply { value, headers }));
 }
 
-/// Counts and logs an error after which replies are read on.
+/// Counts and logs an error after which reading continues.
 fn report(error: &KafkaError, repeats: &Repeats, reason: &str) {
     if error.rdkafka_error_code() == Some(RDKafkaErrorCode::GroupAuthorizationFailed) {
-        // librdkafka looks for the coordinator of any group, and this one is never joined: replies are read all the same.
+        // librdkafka looks up the coordinator of any group, although this one is never joined: replies are
+        // read all the same.
         tracing::debug!(%error, "the group of the reply consumer may not be described, and need not");
         return;
     }

@@ -51,11 +51,11 @@ type CannedAnswer = Arc<dyn Fn(&[u8]) -> Result<Bytes, CallError> + Send + Sync>
 /// # }
 /// ```
 ///
-/// A command has the answer of its name on whichever topic it is called, unless that is [said](Self::on). A record without a
-/// command, as of a contract with `dialect = "nest"`, has the empty name.
+/// An answer applies to every command of its name, on whichever topic it is called, unless [`on`](Self::on)
+/// names the topic. A record without a command, as of a contract with `dialect = "nest"`, has the empty name.
 #[derive(Clone, Default)]
 pub struct Stub {
-    /// Of which topic what follows is.
+    /// The topic that the answers which follow are for.
     on: Option<String>,
     answers: HashMap<(Option<String>, String), CannedAnswer>,
     mistakes: Vec<String>,
@@ -63,14 +63,14 @@ pub struct Stub {
 }
 
 impl Stub {
-    /// Without an answer to anything: every call is an error.
+    /// Creates a stub without answers: every call that is awaited is an error.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Says that the answers which follow are those of one topic, as its contract names it: for several contracts that have commands
-    /// of one name, or none.
+    /// Limits the answers that follow to one topic, as its contract names it: for several contracts that have
+    /// commands of the same name, or records without a command.
     ///
     /// ```
     /// # use kafka_rpc::Stub;
@@ -82,7 +82,7 @@ impl Stub {
         self
     }
 
-    /// Answers every call of a command with this.
+    /// Answers every call of a command with `reply`.
     #[must_use]
     pub fn answer(self, command: impl Serialize, reply: impl Serialize) -> Self {
         let data = codec::encode(&reply).map_err(|error| CallError::Invalid {
@@ -91,7 +91,7 @@ impl Stub {
         self.with(&command, Arc::new(move |_payload| data.clone()))
     }
 
-    /// Answers every call of a command with what `reply` makes of its payload.
+    /// Answers every call of a command with what `reply` returns for its payload.
     #[must_use]
     pub fn answer_with<P, T>(
         self,
@@ -114,8 +114,8 @@ impl Stub {
         self.with(&command, Arc::new(answer))
     }
 
-    /// Ends every call of a command with an error: of the other side, an [`RpcError`], or of this side, a [`CallError`] such as a
-    /// deadline.
+    /// Ends every call of a command with an error: an [`RpcError`] of the other side, or a [`CallError`] of
+    /// this side, such as a deadline.
     #[must_use]
     pub fn fail(self, command: impl Serialize, error: impl Into<CallError>) -> Self {
         let error = error.into();
@@ -132,7 +132,7 @@ impl Stub {
         self
     }
 
-    /// A client that gets these answers.
+    /// Returns a client that gets these answers.
     pub fn client(&self) -> Client {
         Client::new(Arc::new(self.clone()), CALL_TIMEOUT)
     }
@@ -142,7 +142,7 @@ impl Stub {
         self.calls.lock().unpoisoned().clone()
     }
 
-    /// That of its topic before that of any.
+    /// The answer to a call: one for its topic comes before one for any topic.
     fn answer_to(&self, outgoing: &OutgoingCall) -> Option<&CannedAnswer> {
         let name = command_of(outgoing);
         let of = |topic| self.answers.get(&(topic, name.to_owned()));

@@ -12,10 +12,10 @@ use crate::{
 
 pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send + 'static>>;
 
-/// A call, encoded.
+/// An encoded call.
 #[derive(Debug)]
 pub(crate) struct OutgoingCall {
-    /// As the contract names it; a transport may map it.
+    /// The contract's name for the topic; a transport may map it.
     pub(crate) topic: Cow<'static, str>,
     pub(crate) reply_topic: Option<Cow<'static, str>>,
     pub(crate) callee: Peer,
@@ -24,12 +24,12 @@ pub(crate) struct OutgoingCall {
     pub(crate) user_id: Option<String>,
     pub(crate) key: Option<Bytes>,
     pub(crate) headers: Headers,
-    /// Whether a running handler makes it.
+    /// Whether a running handler makes this call.
     pub(crate) of_handler: bool,
 }
 
 impl OutgoingCall {
-    /// Where its replies come, as the contract names it.
+    /// The topic of the call's replies, as the contract names it. An error if there are none.
     pub(crate) fn reply_topic(&self) -> Result<&str, CallError> {
         self.reply_topic.as_deref().ok_or_else(|| CallError::Invalid {
             reason: format!("`{}` has no replies (`replies = none`); send it with `.notify()`", self.topic),
@@ -47,14 +47,14 @@ impl OutgoingCall {
     }
 }
 
-/// The time, unless it is past the deadline, as it may be where that is inherited: nothing is sent any more then. `topic` is as the
-/// cluster has it.
+/// Returns the current time, or an error if the deadline has passed, as one that is inherited may have: then
+/// nothing is sent. `topic` is the cluster's name.
 pub(crate) fn check_deadline(topic: &str, deadline: Instant) -> Result<Instant, CallError> {
     let now = Instant::now();
     if now < deadline { Ok(now) } else { Err(CallError::late(topic, now, Progress::NotSent)) }
 }
 
-/// The data of a reply, or the other side's error. `topic` is as the cluster has it.
+/// Returns the data of a reply, or the other side's error. `topic` is the cluster's name.
 pub(crate) fn read_reply(callee: Peer, topic: &str, reply: ReceivedReply) -> Result<Encoded, CallError> {
     match callee.read_reply(reply) {
         Ok(reply) => reply.map_err(CallError::Remote),
@@ -62,7 +62,7 @@ pub(crate) fn read_reply(callee: Peer, topic: &str, reply: ReceivedReply) -> Res
     }
 }
 
-/// What carries calls. It ends each by its deadline.
+/// Carries calls, and ends each by its deadline.
 pub(crate) trait Transport: Send + Sync + 'static {
     /// Sends a request and waits for its reply.
     fn call(
@@ -75,14 +75,14 @@ pub(crate) trait Transport: Send + Sync + 'static {
     fn notify(self: Arc<Self>, outgoing: OutgoingCall, deadline: Instant)
     -> BoxFuture<Result<(), CallError>>;
 
-    /// What the cluster calls a topic of a contract.
+    /// Returns the cluster's name for a topic of a contract.
     fn cluster_name(&self, topic: &str) -> String {
         topic.to_owned()
     }
 
-    /// Counts a reply to a call to this topic that its caller cannot read.
+    /// Counts a reply that its caller cannot read, for a call to this topic.
     fn count_unreadable(&self, _topic: &str) {}
 }
 
-/// What a call for nothing sends.
+/// The payload of a call without one: JSON's `null`.
 pub(crate) const NO_PAYLOAD: Bytes = codec::NULL;

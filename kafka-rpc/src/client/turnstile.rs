@@ -1,9 +1,10 @@
-//! In which order calls to a topic are sent: as they were made, also where some have to wait first.
+//! The order in which calls to a topic are sent: as they were made, even if some have to wait first.
 //!
-//! A call is sent when it is first polled, so calls of one key that are begun one after the other stay in order without
-//! waiting for each other. Those that cannot be sent at once, since their reply topic is still being found or too many are
-//! in flight, line up here, and whoever comes while somebody waits lines up behind. They wait for their turns in tasks: a call that its
-//! caller does not poll for a while must not keep others from being sent.
+//! A call is sent when it is first polled, so calls with the same key that start one after the other stay in
+//! order without waiting for each other. Calls that cannot be sent at once, because their reply topic is
+//! still being looked up or too many are in flight, line up here, and calls that come while any wait line up
+//! behind them. They wait for their turns in tasks: a call that its caller does not poll for a while must not
+//! keep others from being sent.
 
 use std::{
     sync::{
@@ -21,20 +22,21 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::unpoisoned::Unpoisoned as _;
 
-/// The line before a topic.
+/// The line of calls that wait to be sent to a topic.
 #[derive(Debug)]
 pub(crate) struct Turnstile {
-    /// Hands out turns in the order in which they were asked for.
+    /// Hands out turns in the order in which they were requested.
     turns: Arc<Semaphore>,
     waiting: Mutex<usize>,
-    /// Whether nobody waits: all that most calls ever look at.
+    /// Whether the line is empty, which is all that most calls ever check.
     open: AtomicBool,
 }
 
-/// The right to send. The next in the line has it when this is dropped.
+/// The right to send. Dropping it passes the turn to the next in line.
 #[derive(Debug)]
 pub(crate) struct Turn {
-    /// Before the place: whoever finds the line empty must find nobody sending either.
+    /// Declared, and so dropped, before the place: a call that finds the line empty must not find another one
+    /// sending.
     _permit: Option<OwnedSemaphorePermit>,
     _place: Place,
 }
@@ -49,7 +51,7 @@ impl Turnstile {
         Arc::new(Self { turns, waiting: Mutex::new(0), open: AtomicBool::new(true) })
     }
 
-    /// Whether nobody waits: who comes now may send at once.
+    /// Whether the line is empty, so that a call may be sent at once.
     pub(crate) fn is_open(&self) -> bool {
         self.open.load(Ordering::Acquire)
     }
@@ -57,12 +59,12 @@ impl Turnstile {
     /// Lines up at the first poll, and waits for the turn.
     pub(crate) async fn turn(self: Arc<Self>) -> Turn {
         let place = Arc::clone(&self).line_up();
-        // It is never closed.
+        // The semaphore is never closed.
         let permit = Arc::clone(&self.turns).acquire_owned().await.ok();
         Turn { _permit: permit, _place: place }
     }
 
-    /// Lines up now; what this gives waits for the turn, wherever it goes.
+    /// Lines up now, and returns a future that waits for the turn and can be moved into a task.
     pub(crate) async fn lined_up(self: &Arc<Self>) -> impl Future<Output = Turn> + Send + use<> {
         let mut turn = Box::pin(Arc::clone(self).turn());
         match poll!(&mut turn) {

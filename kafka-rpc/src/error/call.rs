@@ -1,4 +1,4 @@
-//! How a call can end without a reply.
+//! The ways in which a call can fail.
 
 use std::time::{Duration, Instant};
 
@@ -8,11 +8,11 @@ use super::RpcError;
 
 /// Why a call did not end with the handler's `Ok`.
 ///
-/// Only [`Remote`](Self::Remote) is the word of the other side; the rest is what this side knows.
+/// Only [`Remote`](Self::Remote) comes from the other side; the rest is what this side knows.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CallError {
-    /// The handler ran, or the record could not be handled, and the other side says so.
+    /// The other side answered with an error: its handler failed, or the record could not be handled.
     #[error(transparent)]
     Remote(RpcError),
 
@@ -21,9 +21,9 @@ pub enum CallError {
         "no reply from `{topic}` within {waited:?}: the request was {progress}; the other side may still be working on it, or nobody serves the topic"
     )]
     DeadlineExceeded {
-        /// The topic that the request was for, as the cluster has it.
+        /// The topic that the request was for, by the cluster's name.
         topic: String,
-        /// How long the call waited; zero where the deadline that it inherited had passed.
+        /// How long the call waited; zero if the deadline that it inherited had already passed.
         waited: Duration,
         /// How far the request had got.
         progress: Progress,
@@ -31,14 +31,15 @@ pub enum CallError {
 
     /// The request could not be delivered, or no broker can be reached any more, so that no reply can come.
     ///
-    /// `progress` says whether the command may have been executed: not where the request was [`NotSent`](Progress::NotSent).
+    /// `progress` says whether the command may have been executed: it was not if the request was
+    /// [`NotSent`](Progress::NotSent).
     #[error("the request could not be delivered to `{topic}` ({progress}): {reason}")]
     Undeliverable {
-        /// The topic that the request was for, or the topic of the replies if that is what cannot be read.
+        /// The topic that the request was for, or the reply topic if that is the one that cannot be read.
         topic: String,
         /// How far the request had got.
         progress: Progress,
-        /// What Kafka or this side said.
+        /// The reason, from Kafka or from this side.
         reason: String,
     },
 
@@ -49,23 +50,23 @@ pub enum CallError {
         reason: String,
     },
 
-    /// The runtime of this process is shutting down, or has.
+    /// The runtime of this process is shutting down, or has shut down.
     #[error("the call was ended: this process is shutting down")]
     ShuttingDown,
 
     /// The request was wrong on this side, so nothing was sent.
     #[error("the call was not sent: {reason}")]
     Invalid {
-        /// What is wrong with it, and what to write instead.
+        /// What is wrong with the request, and what to write instead.
         reason: String,
     },
 
-    /// A reply came, and it is not what the contract says.
+    /// A reply came, but it is not what the contract says.
     #[error("the reply from `{topic}` cannot be read: {reason}")]
     Decode {
         /// The topic that the request was for.
         topic: String,
-        /// What the decoder said. It holds field names and positions, never values.
+        /// The decoder's reason. It holds field names and positions, never values.
         reason: String,
     },
 }
@@ -73,11 +74,12 @@ pub enum CallError {
 /// How far the request of a call had got when the call ended without a reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
-    /// No broker has it: it never left this process, or was refused. The command is not executed.
+    /// No broker has the request: it never left this process, or was refused. The command is not executed.
     NotSent,
-    /// The broker has it: it will be handled, if not dropped there as expired.
+    /// The broker has the request: it will be handled, unless the other side drops it as expired.
     Acknowledged,
-    /// It was queued to be sent, and the broker's word is missing: it may never have left, where brokers are away.
+    /// The request was queued to be sent, but the broker has not acknowledged it: if brokers are away, it may
+    /// never have left.
     Unknown,
 }
 
@@ -100,7 +102,7 @@ impl CallError {
         Self::DeadlineExceeded { topic: topic.to_owned(), waited: started.elapsed(), progress }
     }
 
-    /// The error of the other side, if this is one.
+    /// Returns the error of the other side, if this is one.
     pub fn remote(&self) -> Option<&RpcError> {
         match self {
             Self::Remote(error) => Some(error),
@@ -133,12 +135,12 @@ impl From<RpcError> for CallError {
     }
 }
 
-/// What a handler answers when a call of its own failed.
+/// The error that a handler answers with when a call that it made failed.
 ///
-/// The other side's error becomes a 502 of the same name and message, a deadline a 504, a reply that cannot be read a 502, a call
-/// that was wrong here a 500; all of them are final: the service behind has retried already, and retrying at every level
-/// multiplies. What was not delivered, or not sent since too much is in flight or this process shuts down, is a 503, which may be
-/// tried again.
+/// The other side's error becomes a 502 of the same name and message, a deadline a 504, a reply that cannot
+/// be read a 502, and a call that was wrong on this side a 500. All of these are final: the service behind
+/// has already retried, and retrying at every level multiplies. A call that was not delivered, or was not
+/// sent because too much is in flight or this process is shutting down, becomes a 503, which may be retried.
 impl From<CallError> for RpcError {
     fn from(error: CallError) -> Self {
         match error {

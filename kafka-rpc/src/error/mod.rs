@@ -1,4 +1,5 @@
-//! Errors: of this process ([`Error`]), of a call ([`CallError`]), and what crosses the wire ([`RpcError`]).
+//! Errors: of this process ([`Error`]), of a call ([`CallError`]), and the one that crosses the wire
+//! ([`RpcError`]).
 
 mod call;
 mod rpc;
@@ -13,14 +14,15 @@ use crate::Location;
 
 /// Why this process cannot serve or call.
 ///
-/// Its `Debug` is its sentence and those of its sources, because that is what a `main` that returns it shows.
+/// `Debug` prints the message and those of the sources, because that is what a `main` that returns the error
+/// shows.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// A setting that cannot work.
     #[error("the setting `{setting}` cannot be `{value}`: {reason}")]
     Config {
-        /// The name of the setting, as its setter, its environment variable or librdkafka has it.
+        /// The name of the setting, as its setter, its environment variable or librdkafka spells it.
         setting: String,
         /// The value that was given. Secrets are shown as `[redacted]`.
         value: String,
@@ -28,16 +30,16 @@ pub enum Error {
         reason: String,
     },
 
-    /// What is needed and was not given.
+    /// A required setting was not given.
     #[error("`{setting}` is not set: {reason}")]
     Missing {
-        /// The name of the setting, as its setter or its environment variable has it.
+        /// The name of the setting, as its setter or its environment variable spells it.
         setting: String,
         /// What to give.
         reason: String,
     },
 
-    /// What was wrong when the runtime was built: everything, not only the first.
+    /// The runtime cannot be built: all its problems, not only the first.
     #[error("{0}")]
     Build(Problems),
 
@@ -48,9 +50,9 @@ pub enum Error {
     Unreachable {
         /// The bootstrap list.
         brokers: String,
-        /// How long it was waited: `connection_timeout`, and what the last attempt took beyond it.
+        /// How long the runtime waited: `connection_timeout`, plus what the last attempt took beyond it.
         waited: Duration,
-        /// What the last attempt said.
+        /// The reason that the last attempt failed.
         reason: String,
     },
 
@@ -60,25 +62,25 @@ pub enum Error {
         .topics.join(", "),
         if .topics.len() == 1 { "it" } else { "them" })]
     MissingTopics {
-        /// Their names.
+        /// The names of the topics.
         topics: Vec<String>,
     },
 
-    /// Kafka refused something.
+    /// Kafka refused an operation.
     #[error("{action}: {reason}")]
     Kafka {
-        /// What was being done.
+        /// The operation.
         action: String,
-        /// What librdkafka or the broker said.
+        /// The reason, from librdkafka or the broker.
         reason: String,
     },
 
     /// The operating system refused something, such as a thread or a signal handler; the source says why.
     #[error("{action}")]
     System {
-        /// What was being done.
+        /// The operation.
         action: String,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
 }
@@ -109,7 +111,7 @@ impl Error {
 pub struct Problems(Vec<Problem>);
 
 impl Problems {
-    /// Each of them.
+    /// Iterates over the problems.
     pub fn iter(&self) -> std::slice::Iter<'_, Problem> {
         self.0.iter()
     }
@@ -139,13 +141,13 @@ impl fmt::Display for Problems {
     }
 }
 
-/// One thing that is wrong, with the lines of source it is about.
+/// One problem, with the source lines that it is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Problem {
     /// What is wrong, and what to write instead.
     pub message: String,
-    /// Each line of source that has a part in it; empty where it is about no line.
+    /// Every source line that has a part in the problem; empty if it is about no line.
     pub places: Vec<Location>,
 }
 

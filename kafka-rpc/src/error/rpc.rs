@@ -5,22 +5,22 @@ use std::{error::Error, fmt, iter, sync::Arc};
 use http::StatusCode;
 use serde_json::Value;
 
-/// How much of a name that another side says may stand in the log.
+/// The longest name from another side that may stand in the log.
 const LONGEST_NAME_TO_LOG: usize = 64;
 
 /// The error a handler answers with, and the error a caller receives.
 ///
-/// It has an HTTP status, because that is what both sides of the wire agree on: a `4xx` is the caller's fault
-/// and final at once; a `5xx` is the service's and may be tried again.
+/// The error has an HTTP status, because that is what both sides of the wire agree on: a `4xx` is the
+/// caller's fault and final at once; a `5xx` is the service's and may be retried.
 ///
 /// | the caller | constructor |
 /// | --- | --- |
 /// | sent something that can never work | [`bad_request`](Self::bad_request), [`unprocessable`](Self::unprocessable) |
 /// | is not known, or may not do this | [`unauthorized`](Self::unauthorized), [`forbidden`](Self::forbidden) |
-/// | asks for what is not there | [`not_found`](Self::not_found) |
+/// | asks for something that does not exist | [`not_found`](Self::not_found) |
 /// | lost a race, or is too fast | [`conflict`](Self::conflict), [`too_many_requests`](Self::too_many_requests) |
 /// | did nothing wrong: a bug here | [`internal`](Self::internal) |
-/// | did nothing wrong: somebody behind us failed | [`bad_gateway`](Self::bad_gateway), [`unavailable`](Self::unavailable), [`gateway_timeout`](Self::gateway_timeout) |
+/// | did nothing wrong: a system behind this service failed | [`bad_gateway`](Self::bad_gateway), [`unavailable`](Self::unavailable), [`gateway_timeout`](Self::gateway_timeout) |
 ///
 /// ```
 /// use kafka_rpc::RpcError;
@@ -30,7 +30,7 @@ const LONGEST_NAME_TO_LOG: usize = 64;
 /// assert_eq!(error.to_string(), "400 ValidationError: the API key is empty");
 /// ```
 ///
-/// A service's own error type becomes one by `From`, which is all that a handler asks of it:
+/// A service's own error type becomes an `RpcError` by `From`, which is all that a handler requires of it:
 ///
 /// ```
 /// # use kafka_rpc::RpcError;
@@ -59,11 +59,11 @@ struct Inner {
     source: Option<Arc<dyn Error + Send + Sync>>,
 }
 
-/// What a reply's `error` reads as when it is missing, and what an unnamed failure is called.
+/// The name of an error if a reply's `error` is missing, and of a failure without a name.
 pub(crate) const INTERNAL_SERVER_ERROR: &str = "InternalServerError";
 
 impl RpcError {
-    /// An error of any status. `name` is what programs match on, `message` what people read.
+    /// Creates an error of any status. Programs match on `name`, people read `message`.
     ///
     /// ```
     /// use kafka_rpc::{RpcError, StatusCode};
@@ -150,7 +150,7 @@ impl RpcError {
         self
     }
 
-    /// Adds a code of the service's own, such as an exchange's error number.
+    /// Adds a service-specific code, such as an exchange's error number.
     #[must_use]
     pub fn with_code(mut self, code: impl Into<String>) -> Self {
         self.0.code = Some(code.into());
@@ -164,32 +164,33 @@ impl RpcError {
         self
     }
 
-    /// Says that trying again here would not help, whatever the status.
+    /// Marks the error as final: retrying the record in this service would not help, whatever the status.
     #[must_use]
     pub fn into_final(mut self) -> Self {
         self.0.is_final = true;
         self
     }
 
-    /// Adds what caused it. It stays in this process but for a dead letter, whose `error-stack` tells the whole chain:
-    /// the caller never sees it.
+    /// Adds the cause. It stays in this process and never reaches the caller; only a dead letter has it, as
+    /// the whole chain in its `error-stack`.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.0.source = Some(source.into().into());
         self
     }
 
-    /// The HTTP status. Errors from the wire keep theirs if it is one (100 to 999), else they read as 500.
+    /// The HTTP status. An error from the wire keeps its status if it is a valid one (100 to 999), and reads
+    /// as 500 otherwise.
     pub fn status(&self) -> StatusCode {
         self.0.status
     }
 
-    /// What programs match on, such as `ValidationError`.
+    /// The name that programs match on, such as `ValidationError`.
     pub fn name(&self) -> &str {
         &self.0.name
     }
 
-    /// The name, for the log: whoever answers a call says it, and may say anything.
+    /// The name as it may be logged: it comes from the other side of a call, which may send anything.
     pub(crate) fn name_to_log(&self) -> &str {
         let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b" _.$:-".contains(&byte);
         if self.name().len() <= LONGEST_NAME_TO_LOG && self.name().bytes().all(is_name) {
@@ -199,28 +200,29 @@ impl RpcError {
         }
     }
 
-    /// What people read.
+    /// The message that people read.
     pub fn message(&self) -> &str {
         &self.0.message
     }
 
-    /// The service's own code, if it gave one.
+    /// The service-specific code, if there is one.
     pub fn code(&self) -> Option<&str> {
         self.0.code.as_deref()
     }
 
-    /// Structured details, if the service gave any.
+    /// The structured details, if there are any.
     pub fn details(&self) -> Option<&Value> {
         self.0.details.as_ref()
     }
 
-    /// What caused it, cause by cause, a line each; empty where nothing was given.
+    /// The chain of causes, a line each; empty if none was given.
     pub(crate) fn causes(&self) -> String {
         let causes = iter::successors(self.source(), |&cause| cause.source());
         causes.map(ToString::to_string).collect::<Vec<_>>().join("\n")
     }
 
-    /// Whether trying the same record again cannot help: every `4xx`, and what was made [final](Self::into_final).
+    /// Whether retrying the same record cannot help: every `4xx`, and errors that were made
+    /// [final](Self::into_final).
     pub fn is_final(&self) -> bool {
         self.0.is_final
     }
@@ -232,7 +234,7 @@ impl fmt::Display for RpcError {
     }
 }
 
-/// Without `details`: they may hold what a log should not.
+/// Omits `details`, which may hold what a log should not.
 impl fmt::Debug for RpcError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RpcError")
@@ -250,7 +252,7 @@ impl Error for RpcError {
     }
 }
 
-/// By what crosses the wire. What caused it does not, and nor does whether it is final here.
+/// Compares what crosses the wire, which the cause does not, nor whether the error is final in this process.
 impl PartialEq for RpcError {
     fn eq(&self, other: &Self) -> bool {
         fn said(error: &RpcError) -> impl PartialEq + '_ {

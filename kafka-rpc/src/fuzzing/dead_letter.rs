@@ -14,8 +14,8 @@ use crate::{
     },
 };
 
-/// Of the names of a letter the last header counts; and a letter of our own tells what it was written with, behind
-/// the record as it came.
+/// Checks that the last header of each dead-letter name counts, and that a letter of this crate keeps the
+/// record as it came, followed by headers that read back as they were written.
 pub fn dead_letter(text: &[u8]) {
     check(&record::read(text));
 }
@@ -32,7 +32,7 @@ pub(crate) fn check(record: &ReceivedRecord) {
     }
 }
 
-/// The last header of these names, and which of them it has.
+/// Returns the last header with one of these names, and the index of its name.
 fn last<'a>(headers: &'a Headers, names: &[&str]) -> Option<(usize, &'a [u8])> {
     let of_these =
         |(own, value)| Some((names.iter().position(|name| name.eq_ignore_ascii_case(own))?, value));
@@ -44,7 +44,7 @@ fn text((_, value): (usize, &[u8])) -> Option<&str> {
     str::from_utf8(value).ok()
 }
 
-/// In digits under our name, in bytes under that of Spring.
+/// Reads a number: digits under this protocol's name, bytes under Spring's.
 fn number<T: FromStr, const N: usize>(
     (which, value): (usize, &[u8]),
     from_bytes: fn([u8; N]) -> T,

@@ -15,8 +15,8 @@ use crate::{
     },
 };
 
-/// An envelope is an object whose members are what they should be, once each; its payload is not copied; and what is
-/// read of it is written so that it reads the same.
+/// Checks that an envelope is an object with valid members, once each, that its payload is not copied, and
+/// that what was read is written so that it reads the same.
 pub fn envelope(value: &[u8]) {
     let read = envelope::decode(value).ok();
     assert_eq!(read, expected(value));
@@ -32,7 +32,7 @@ pub fn envelope(value: &[u8]) {
     nothing_is_told(&String::from_utf8_lossy(value));
 }
 
-/// What is told of an envelope before it was read, and read of it in one, is what it says.
+/// Checks the command that is found ahead, and the payload that is read in one pass, against the envelope.
 fn told_ahead(value: &[u8], read: Option<&Envelope<'_>>) {
     let command = envelope::command_ahead(value);
     let payload = envelope::decode_payload::<Value>(value);
@@ -55,7 +55,7 @@ fn expected(value: &[u8]) -> Option<Envelope<'_>> {
     })
 }
 
-/// A text or a whole number, if it is there.
+/// Returns the user's id, a string or an integer, if there is one.
 fn user_id(members: &Members<'_>) -> Result<Option<String>, Unfit> {
     Ok(match members.one("userId")?.map(serde_json::from_str).transpose()? {
         None | Some(Value::Null) => None,
@@ -83,7 +83,7 @@ const HERE: Location = Location { file: file!(), line: line!() };
 /// The command that has a handler.
 const KNOWN: &str = "CONNECT";
 
-/// Every record is taken by the handler that it belongs to, or is a 400 that says so in few words.
+/// Checks that every record goes to the handler that it belongs to, or is refused with a short 400.
 pub(super) fn dispatched(value: Option<&Encoded>) {
     for has_command in [false, true] {
         for fallback in
@@ -105,7 +105,7 @@ fn taken(dispatch: &Dispatch, has_command: bool, fallback: Option<PayloadSource>
             let whole = value.map_or(&b""[..], |value| value.bytes());
             match (&found.payload, &envelope) {
                 (Unread::Value(read), _) => assert_eq!(read.bytes(), whole),
-                // It shows when its payload is read.
+                // The mistake shows when the payload is read.
                 (Unread::Envelope(_), None) => assert!(found.payload.read::<Value>().is_err()),
                 (Unread::Envelope(_), Some(envelope)) => {
                     assert_eq!(found.payload.bytes(), envelope.payload.unwrap_or("null").as_bytes());
@@ -127,7 +127,7 @@ fn taken(dispatch: &Dispatch, has_command: bool, fallback: Option<PayloadSource>
             let takes_anything = match fallback {
                 None => has_command && command == Some(KNOWN),
                 Some(PayloadSource::Envelope) => envelope.is_some(),
-                // What begins as the command is not the fallback's, although it is not right to its end.
+                // A value that begins as the command is not the fallback's, even if it is broken further on.
                 Some(PayloadSource::Value) => {
                     value.is_some_and(|value| !has_command || envelope.is_some() || !is_named(value))
                 }
@@ -157,7 +157,7 @@ fn dispatch(has_command: bool, fallback: Option<PayloadSource>) -> Dispatch {
     }
 }
 
-/// What a payload was wrong about is told without what is in it.
+/// Checks that an error about a payload does not show its contents.
 fn nothing_is_told(text: &str) {
     #[derive(Debug, Deserialize)]
     enum Side {

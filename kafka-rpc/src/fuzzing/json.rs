@@ -1,4 +1,4 @@
-//! The members of an object, read by other means than those that are under test.
+//! The members of an object, read independently of the code under test.
 
 use std::fmt;
 
@@ -8,16 +8,16 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-/// The members of a JSON object, in their order, with those whose name occurs twice.
+/// The members of a JSON object, in order, duplicates included.
 pub(super) struct Members<'a>(Vec<(String, &'a RawValue)>);
 
 impl<'a> Members<'a> {
-    /// None where the value is no object.
+    /// Returns `None` if the value is not an object.
     pub(super) fn read(value: &'a [u8]) -> Option<Self> {
         serde_json::from_slice(value).ok()
     }
 
-    /// The member of this name; an error where there are two.
+    /// Returns the member of this name; an error if there are two.
     pub(super) fn one(&self, name: &str) -> Result<Option<&'a str>, TwoOfAName> {
         let mut found = self.0.iter().filter(|(own, _)| own == name);
         match (found.next(), found.next()) {
@@ -27,7 +27,7 @@ impl<'a> Members<'a> {
     }
 }
 
-/// Nobody can say which one is meant.
+/// Two members have one name, so neither can be chosen.
 #[derive(Debug)]
 pub(super) struct TwoOfAName;
 

@@ -1,14 +1,15 @@
-//! What must hold of whatever comes in: one function for each thing that is read, which panics where it does not hold.
+//! Properties that hold for any input: one function for each kind of input, which panics if a property is
+//! violated.
 //!
 //! - [`record`]: a record, written as text
 //! - [`envelope`]: the value of a command, and which handler takes it
-//! - [`request`]: the headers of a request, and what becomes of it
+//! - [`request`]: the headers of a request, and its outcome
 //! - [`reply`]: what a caller reads
 //! - [`dead_letter`]: what the handler of dead letters reads
-//! - [`json`]: the members of an object, read by other means than those that are under test
+//! - [`json`]: the members of an object, read independently of the code under test
 //!
-//! The targets in `fuzz/` call them with what libFuzzer makes up, the tests in `wire::hostile` with random records and
-//! with the corpus that is kept. They are in the tests and in builds with `--cfg fuzzing`, and in no others.
+//! The targets in `fuzz/` call these functions with libFuzzer's input, and the tests in `wire::hostile` with
+//! random records and with the stored corpus. They are compiled only for tests and with `--cfg fuzzing`.
 
 #![expect(clippy::expect_used, reason = "what does not hold is a panic here")]
 

@@ -1,4 +1,4 @@
-//! A record, written as text: what a fuzzer can change and a person can read.
+//! A record written as text, which a fuzzer can change and a person can read.
 //!
 //! ```text
 //! @the key, if there is one
@@ -17,7 +17,7 @@ use crate::{
     wire::{ReceivedRecord, received::UnreadableHeaders},
 };
 
-/// Reads a record. Any bytes are one.
+/// Reads a record; any bytes are valid.
 pub(super) fn read(text: &[u8]) -> ReceivedRecord {
     let mut record = ReceivedRecord {
         topic: "orders".into(),
@@ -51,7 +51,7 @@ pub(super) fn read(text: &[u8]) -> ReceivedRecord {
     record
 }
 
-/// The name of a header, and its value.
+/// Reads the name and the value of a header from its line.
 fn header(line: &[u8]) -> Result<(String, Option<&[u8]>), UnreadableHeaders> {
     let colon = line.iter().position(|byte| *byte == b':');
     let (name, value) = colon.map_or((line, None), |colon| (&line[..colon], Some(&line[colon + 1..])));

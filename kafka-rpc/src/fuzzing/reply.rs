@@ -9,8 +9,8 @@ use crate::{
     wire::{Answer, Encoded, Peer, ReceivedRecord, ReceivedReply, RequestHeaders, dialect},
 };
 
-/// A reply is an object that says whether it is a success, or bare, in which case any bytes are one; and what is read
-/// of it, data or error, is written so that it reads the same.
+/// Checks that a reply is an object that says whether it is a success, or bare and any bytes; and that the
+/// data or error that was read is written so that it reads the same.
 pub fn reply(text: &[u8]) {
     check(&record::read(text));
 }
@@ -35,7 +35,7 @@ pub(crate) fn check(record: &ReceivedRecord) {
     }
 }
 
-/// What the value of the reference says, read member by member.
+/// Checks a reply of the reference against its value, read member by member.
 fn as_expected(value: Option<&Bytes>, read: Option<&Result<Encoded, RpcError>>) {
     let value = value.cloned().unwrap_or_default();
     let said = |name| Members::read(&value)?.one(name).ok();
@@ -78,13 +78,13 @@ fn as_expected(value: Option<&Bytes>, read: Option<&Result<Encoded, RpcError>>) 
     }
 }
 
-/// As JavaScript has it.
+/// Whether JavaScript takes this value as true.
 fn is_true(value: &Value) -> bool {
     let is_zero = value.as_f64().is_some_and(|number| number == 0.0);
     !is_zero && ![Value::Null, Value::from(false), Value::from("")].contains(value)
 }
 
-/// Any bytes are a reply, and all text can be read as JSON or as what it is.
+/// Checks that any bytes are a bare reply, and that any text reads as JSON or as a string.
 fn bare(value: Option<&Bytes>, read: Option<&Result<Encoded, RpcError>>) {
     let read = read.expect("any bytes are a reply");
     if let Ok(data) = read {
@@ -110,7 +110,7 @@ fn data_again(peer: Peer, data: &Encoded) {
     let json = Bytes::from(serde_json::to_vec(&value).expect("a value has a JSON form"));
     let read = again(peer, Answer::Data(&json)).expect("a success");
     match &value {
-        // Nest writes text without quotes, so what looks like JSON may be read as that.
+        // Nest writes text without quotes, so text that looks like JSON may be read as JSON.
         Value::String(text) if peer == Peer::Nest => {
             assert_eq!(**read.bytes(), *text.as_bytes());
         }
@@ -118,7 +118,7 @@ fn data_again(peer: Peer, data: &Encoded) {
     }
 }
 
-/// An error is the same on the other side, whoever is there.
+/// Checks that an error reads the same on the other side, for every peer.
 fn error_again(error: &RpcError) {
     assert!(!error.name().is_empty() && !error.message().is_empty());
     for peer in PEERS {

@@ -1,4 +1,4 @@
-//! The headers of a request, and what becomes of it.
+//! The headers of a request, and its outcome.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -18,8 +18,8 @@ use crate::{
     },
 };
 
-/// Of each name the first header counts; what is read is written so that it reads the same; whoever waits is
-/// answered, with what they sent; and what is sent on is the record as it came.
+/// Checks that the first header of each name counts, that what was read is written so that it reads the same,
+/// that a waiting caller is answered with the id that it sent, and that a record is passed on as it came.
 pub fn request(text: &[u8]) {
     check(&record::read(text));
 }
@@ -46,7 +46,7 @@ pub(crate) fn check(record: &ReceivedRecord) {
     }
 }
 
-/// The first header of a name, whatever its case.
+/// Returns the value of the first header of this name, in any case.
 fn first<'a>(headers: &'a Headers, name: &str) -> Option<&'a [u8]> {
     let (_, value) = headers.iter().find(|(own, _)| own.eq_ignore_ascii_case(name))?;
     value
@@ -102,7 +102,7 @@ fn written_again(peer: Peer, headers: &Headers, request: &RequestHeaders) {
     assert_eq!(kept, own.iter().collect::<Vec<_>>());
 }
 
-/// Where it is not said who the peers are, whoever waits is answered.
+/// Checks that every waiting caller is answered if the dialect is left open.
 fn sender(headers: &Headers) {
     let sender = Dialect::Any.sender(headers).read_request(headers);
     let waits = PEERS.iter().any(|peer| peer.read_request(headers).return_address().is_some());
@@ -119,7 +119,7 @@ fn measured(record: &ReceivedRecord, headers: &Headers) {
         Limits { header_bytes: exact.header_bytes.wrapping_sub(1), ..exact },
         Limits { value_bytes: exact.value_bytes.wrapping_sub(1), ..exact },
     ] {
-        // Less than nothing is everything.
+        // A limit below zero wraps around to no limit.
         let is_bound =
             [less.headers, less.header_bytes, less.value_bytes].iter().all(|most| *most < usize::MAX);
         let refused = less.check(record, &[]).err().map(|error| error.status().as_u16());
@@ -128,7 +128,7 @@ fn measured(record: &ReceivedRecord, headers: &Headers) {
     }
 }
 
-/// Never ends, and waits so long.
+/// Retries without end, after this delay.
 struct Always(Duration);
 
 impl RetryPolicy for Always {

@@ -14,29 +14,29 @@ use crate::{
     wire::{Headers, ReceivedRecord},
 };
 
-/// A record that is about to be handled: what an extractor reads.
+/// A record that is about to be handled, as an extractor sees it.
 ///
-/// Made by the runtime. [`FromRecord`] shows how to write an extractor over it. Its `Debug` shows where the record was found
-/// and how much it is, and nothing of what it says.
+/// The runtime makes the context; [`FromRecord`] shows how to write an extractor over it. `Debug` shows where
+/// the record came from and its size, never its content.
 pub struct Context {
-    /// Made when it is asked for, which is seldom: a box keeps a context small.
+    /// Made on first use, which is rare; boxed to keep a context small.
     pub(crate) info: OnceLock<Box<RecordInfo>>,
     pub(crate) input: Arc<Input>,
     pub(crate) payload: Unread,
-    /// Read when it is asked for.
+    /// Read on first use.
     pub(crate) user_id: OnceLock<Option<UserId>>,
     pub(crate) correlation_id: Option<CorrelationId>,
     pub(crate) deadline: Option<Deadline>,
 }
 
-/// What the handler of a record is run on.
+/// A record with everything that its handler runs on.
 ///
-/// A runner has one, and uses it for one record after another: what handlers on several threads share would be counted on
-/// all of them for every record.
+/// Each runner has one and reuses it for record after record. Cloning `group` and `provided` for every record
+/// would have threads contend for their reference counts.
 #[derive(Debug)]
 pub(crate) struct Input {
     pub(crate) record: ReceivedRecord,
-    /// Who reads it, for whoever reports a handler.
+    /// The consumer group, for reports about the handler.
     pub(crate) group: Arc<str>,
     pub(crate) provided: Arc<Provided>,
 }
@@ -57,7 +57,7 @@ impl Context {
         self.payload.bytes()
     }
 
-    /// Who the caller acts for, if it says so.
+    /// The user that the caller acts for, if it names one.
     pub fn user_id(&self) -> Option<&UserId> {
         self.user_id.get_or_init(|| self.payload.user_id()).as_ref()
     }
@@ -67,7 +67,7 @@ impl Context {
         self.correlation_id.as_ref()
     }
 
-    /// Until when the caller waits, if it says so.
+    /// The time until which the caller waits for the reply, if it states one.
     pub fn deadline(&self) -> Option<Deadline> {
         self.deadline
     }
@@ -77,7 +77,7 @@ impl Context {
         &self.input.provided.client
     }
 
-    /// A value that was provided to the runtime.
+    /// The value of type `T` that was provided to the runtime, if there is one.
     pub fn state<T: Send + Sync + 'static>(&self) -> Option<&T> {
         self.input.provided.states.get()
     }
@@ -88,19 +88,19 @@ impl Context {
         self.state().ok_or_else(|| not_provided::<S>())
     }
 
-    /// The first argument of the handler.
+    /// Reads the first argument of the handler.
     #[doc(hidden)]
     pub fn read<P: Payload>(&self) -> Result<P, RpcError> {
         P::from_context(self)
     }
 
-    /// Where a handler has no payload.
+    /// Checks the record of a handler that has no payload.
     #[doc(hidden)]
     pub fn read_nothing(&self) -> Result<(), RpcError> {
         self.payload.check()
     }
 
-    /// Each argument after it.
+    /// Extracts an argument after the first.
     #[doc(hidden)]
     pub fn extract<'a, X: FromRecord + 'a>(&'a self) -> Extracting<'a, X> {
         Extracting::begin(self)
@@ -113,7 +113,8 @@ impl fmt::Debug for Context {
     }
 }
 
-/// `build()` finds this before it can happen, except where an extractor does not state what it requires.
+/// The error of a value that was not provided. `build()` prevents it, unless an extractor does not state what
+/// it requires.
 pub(crate) fn not_provided<T>() -> RpcError {
     let name = std::any::type_name::<T>();
     RpcError::internal(format!(

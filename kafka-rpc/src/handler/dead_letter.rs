@@ -11,23 +11,25 @@ use crate::{
     wire::{clock, names},
 };
 
-/// A record that could not be handled, as it lies in the dead-letter topic: the payload of a handler with
-/// `dead_letters_of`.
+/// A record that could not be handled, as it is stored in the dead-letter topic: the payload of a handler
+/// with `dead_letters_of`.
 ///
-/// What is known of its failure is read from the headers of kafka-rpc and from those of Spring's
-/// `DeadLetterPublishingRecoverer`, whoever wrote it. Spring knows no status, time and number of retries.
+/// The details of the failure are read from the headers of kafka-rpc and from those of Spring's
+/// `DeadLetterPublishingRecoverer`, whichever wrote the letter. Spring writes no status, time or number of
+/// retries.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DeadLetter {
     /// The key of the record.
     pub key: Option<Bytes>,
-    /// The value of the record; `None` too where it was too large for the dead-letter topic.
+    /// The value of the record; also `None` if it was too large for the dead-letter topic.
     pub value: Option<Bytes>,
-    /// The headers of the record, and after them what is known of its failure.
+    /// The headers of the record, followed by those that describe its failure.
     pub headers: Headers,
 }
 
-/// Where it came from and what is known of its failure, and nothing of what it holds: it is mostly shown to a log.
+/// Shows where the record came from and the status of its failure, never its content: letters are mostly
+/// shown in logs.
 impl fmt::Debug for DeadLetter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DeadLetter")
@@ -41,8 +43,8 @@ impl fmt::Debug for DeadLetter {
 }
 
 impl DeadLetter {
-    /// A letter as a test of its handler needs it: `headers` are those of the record, and what is known of its failure, such as
-    /// `original-topic`.
+    /// Creates a letter, as a test of its handler needs it. `headers` holds the headers of the record and
+    /// those that describe its failure, such as `original-topic`.
     ///
     /// ```
     /// use kafka_rpc::{DeadLetter, Headers};
@@ -69,7 +71,7 @@ impl DeadLetter {
         }
     }
 
-    /// The offset that the record had.
+    /// The offset of the record in that partition.
     pub fn original_offset(&self) -> Option<i64> {
         match self.last([names::ORIGINAL_OFFSET, names::DLT_ORIGINAL_OFFSET])? {
             (names::ORIGINAL_OFFSET, value) => text(value)?.parse().ok(),
@@ -92,12 +94,12 @@ impl DeadLetter {
         self.text([names::STATUS_CODE])?.parse().ok()
     }
 
-    /// When it was given up.
+    /// The time at which the record was given up.
     pub fn failed_at(&self) -> Option<SystemTime> {
         clock::from_millis(self.text([names::FAILED_AT])?.parse().ok()?)
     }
 
-    /// How often it was tried again.
+    /// How many times the record was retried.
     pub fn total_retries(&self) -> Option<u32> {
         self.text([names::TOTAL_RETRIES])?.parse().ok()
     }
@@ -106,7 +108,7 @@ impl DeadLetter {
         text(self.last(names)?.1)
     }
 
-    /// Of the headers with one of these names the last, and its name: what was added comes after the record's own.
+    /// The last header with one of these names, and that name: added headers follow those of the record.
     fn last<const N: usize>(&self, names: [&'static str; N]) -> Option<(&'static str, &[u8])> {
         let one_of_them = |(own, value)| {
             let name = names.into_iter().find(|name| name.eq_ignore_ascii_case(own))?;

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use super::{Context, Requirements, context::not_provided};
 use crate::{Client, RpcError, wire::Headers};
 
-/// What an argument after the first can be: something that is made from the record.
+/// Types that can be made from a record: the arguments of a handler after the first.
 ///
 /// ```
 /// use kafka_rpc::{Context, FromRecord, RpcError};
@@ -38,39 +38,39 @@ use crate::{Client, RpcError, wire::Headers};
     note = "extractors are `State<T>`, `Headers`, `UserId`, `CorrelationId`, `Deadline`, `RecordInfo`, `Client`, `Option` of one, and your own `FromRecord` types; a handler has one payload, and it is the first argument"
 )]
 pub trait FromRecord: Sized {
-    /// Why it cannot be made, as the caller sees it.
+    /// The error of a failed extraction, which the caller receives as an [`RpcError`].
     type Rejection: Into<RpcError>;
 
-    /// States what must have been provided for this to work, so that `build()` reports it where it was not.
+    /// States which provided values the extractor needs, so that `build()` reports a missing one.
     fn requires(requirements: &mut Requirements) {
         let _ = requirements;
     }
 
-    /// Whether it is made without waiting for anything.
+    /// Whether extraction never waits.
     #[doc(hidden)]
     const AT_ONCE: bool = false;
 
-    /// Makes it.
+    /// Extracts the value from the record.
     fn from_record(context: &Context) -> impl Future<Output = Result<Self, Self::Rejection>> + Send;
 }
 
-/// An extractor that can be absent: what makes `Option<Self>` an extractor.
+/// An extractor that may be absent, which makes `Option<Self>` an extractor.
 ///
-/// Absent is `None`; there and malformed is still a rejection. But a `deadline` that cannot be read is as if it were not
-/// there, as everywhere: `Option<Deadline>` is `None`.
+/// An absent value is `None`; a malformed one is still a rejection. The exception is a `deadline` that cannot
+/// be read: it counts as absent everywhere, so `Option<Deadline>` is `None`.
 #[diagnostic::on_unimplemented(
     message = "`Option<{Self}>` is not an extractor",
     note = "implement `OptionalFromRecord` for `{Self}`"
 )]
 pub trait OptionalFromRecord: Sized {
-    /// Why it cannot be made although it is there.
+    /// The error of a value that is present but cannot be extracted.
     type Rejection: Into<RpcError>;
 
-    /// Whether it is made without waiting for anything.
+    /// Whether extraction never waits.
     #[doc(hidden)]
     const AT_ONCE: bool = false;
 
-    /// Makes it, if it is there.
+    /// Extracts the value, if it is present.
     fn optional_from_record(
         context: &Context,
     ) -> impl Future<Output = Result<Option<Self>, Self::Rejection>> + Send;
@@ -149,9 +149,10 @@ impl FromRecord for Client {
     }
 }
 
-/// Who the caller acts for: the envelope's `userId`. Without one the record is a 400; `Option<UserId>` takes both.
+/// The user that the caller acts for: the envelope's `userId`. A record without one is a 400;
+/// `Option<UserId>` accepts both.
 ///
-/// A handler of whole values never has one: to it nothing is an envelope.
+/// A handler of whole values never has one, since it reads no envelope.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct UserId(pub String);
 
@@ -167,7 +168,7 @@ impl fmt::Display for UserId {
     }
 }
 
-/// So that a call can be made for the same user: `.user_id(user_id)`.
+/// Lets a handler make a call for the same user: `.user_id(user_id)`.
 impl From<UserId> for String {
     fn from(user_id: UserId) -> Self {
         user_id.0
@@ -194,13 +195,13 @@ impl OptionalFromRecord for UserId {
     }
 }
 
-/// What ties a reply to its request: bytes of any format, echoed verbatim. Without one the record is a 400;
-/// `Option<CorrelationId>` takes both.
+/// The bytes that tie a reply to its request, in any format and echoed verbatim. A record without them is a
+/// 400; `Option<CorrelationId>` accepts both.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct CorrelationId(pub Bytes);
 
 impl CorrelationId {
-    /// A copy: whoever keeps it must not keep what was received with it.
+    /// Copies the bytes, so that a handler that keeps the id does not keep the memory it was received in.
     fn copied(&self) -> Self {
         Self(Bytes::copy_from_slice(&self.0))
     }
@@ -230,9 +231,10 @@ impl OptionalFromRecord for CorrelationId {
     }
 }
 
-/// Until when the caller waits for the reply. Without one the record is a 400; `Option<Deadline>` takes both.
+/// The time until which the caller waits for the reply. A record without one is a 400; `Option<Deadline>`
+/// accepts both.
 ///
-/// Calls that the handler makes inherit it by themselves; this is for work of other kinds.
+/// Calls that the handler makes inherit the deadline automatically; the extractor is for work of other kinds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Deadline {
     at: Instant,
@@ -240,7 +242,8 @@ pub struct Deadline {
 }
 
 impl Deadline {
-    /// A deadline at a wall clock time, which is what travels on the wire. `None` where this clock cannot hold it.
+    /// A deadline at a wall clock time, which is what travels on the wire. `None` if the monotonic clock
+    /// cannot represent it.
     pub(crate) fn at_wall(wall: SystemTime, now: (Instant, SystemTime)) -> Option<Self> {
         let at = match wall.duration_since(now.1) {
             Ok(left) => now.0.checked_add(left)?,
@@ -249,22 +252,22 @@ impl Deadline {
         Some(Self { at, wall })
     }
 
-    /// How long there is left; zero once it has passed.
+    /// The time left until the deadline; zero once it has passed.
     pub fn remaining(&self) -> Duration {
         self.at.saturating_duration_since(Instant::now())
     }
 
-    /// The moment, on this process's monotonic clock.
+    /// The deadline on this process's monotonic clock.
     pub fn instant(&self) -> Instant {
         self.at
     }
 
-    /// The moment, on the wall clock: as it was on the wire.
+    /// The deadline on the wall clock, as it was on the wire.
     pub fn system_time(&self) -> SystemTime {
         self.wall
     }
 
-    /// Whether it has passed by more than `skew`.
+    /// Whether the deadline passed more than `skew` ago.
     pub(crate) fn has_passed(&self, skew: Duration) -> bool {
         self.at.checked_add(skew).is_some_and(|at| at < Instant::now())
     }
@@ -292,19 +295,19 @@ impl OptionalFromRecord for Deadline {
 
 /// Where a record came from.
 ///
-/// `Debug` shows all of it but the key.
+/// `Debug` shows everything except the key.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RecordInfo {
-    /// The topic, as the cluster has it.
+    /// The topic, by its name in the cluster.
     pub topic: std::sync::Arc<str>,
     /// The partition.
     pub partition: i32,
     /// The offset in the partition.
     pub offset: i64,
-    /// When the producer made the record, or the broker appended it.
+    /// The time at which the producer made the record, or the broker appended it.
     pub timestamp: Option<SystemTime>,
-    /// The key, if it has one.
+    /// The key, if the record has one.
     pub key: Option<Bytes>,
 }
 

@@ -1,4 +1,4 @@
-//! The making of one argument of a handler.
+//! The future that extracts one argument of a handler.
 
 use std::{
     fmt,
@@ -12,16 +12,16 @@ use futures_util::FutureExt as _;
 use super::{Context, FromRecord};
 use crate::RpcError;
 
-/// An argument that is being made.
+/// The extraction of one argument.
 ///
-/// A type of its own, and not the future of [`FromRecord::from_record`]: a handler that awaits that must prove anew that it is
-/// [`Send`], with all lifetimes of the argument's type forgotten. Where one must be `'static`, as in `State<Arc<dyn Repository>>`,
-/// the compiler cannot, and says that "implementation of `Send` is not general enough"
-/// (<https://github.com/rust-lang/rust/issues/110338>).
+/// A type with a name instead of the future of [`FromRecord::from_record`]: a handler that awaits that future
+/// must be proved [`Send`] again, with all lifetimes in the argument's type erased. If one of them must be
+/// `'static`, as in `State<Arc<dyn Repository>>`, the compiler cannot prove it and reports that
+/// "implementation of `Send` is not general enough" (<https://github.com/rust-lang/rust/issues/110338>).
 pub enum Extracting<'a, X> {
-    /// It was there at once, as all that kafka-rpc makes is.
+    /// Extracted at once, as by all extractors of kafka-rpc.
     Made(Option<Result<X, RpcError>>),
-    /// It may have to be waited for.
+    /// Extraction may have to wait.
     Awaited(Pin<Box<dyn Future<Output = Result<X, RpcError>> + Send + 'a>>),
 }
 
@@ -32,7 +32,7 @@ impl<'a, X: FromRecord + 'a> Extracting<'a, X> {
     }
 }
 
-// Nothing in it is pinned in place: what is awaited is boxed.
+// Nothing inside is structurally pinned: the future that is awaited is boxed.
 impl<X> Unpin for Extracting<'_, X> {}
 
 impl<X> Future for Extracting<'_, X> {

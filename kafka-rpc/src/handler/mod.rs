@@ -1,15 +1,15 @@
-//! What the attributes target: the description of a handler, and what a handler may ask for.
+//! What generated code builds on: the description of a handler, its arguments and what it returns.
 //!
 //! - [`subscription`]: the topic, the group, and the options that belong to them
-//! - [`registry`]: handlers as values, and the inventory they are collected in
+//! - [`registry`]: handlers as values, and the inventory that collects them
 //! - [`context`]: one record on its way to its handler
-//! - [`payload`]: the first argument
-//! - [`dead_letter`]: the same, of a handler of dead letters
-//! - [`extract`]: the arguments after it
-//! - [`extracting`]: the making of one
-//! - [`state`]: what `.provide(..)` gave the runtime
-//! - [`returns`]: what comes back
-//! - [`retry`]: whether what failed is tried again
+//! - [`payload`]: the first argument of a handler
+//! - [`dead_letter`]: the first argument of a handler of dead letters
+//! - [`extract`]: the arguments after the first
+//! - [`extracting`]: the future that extracts one of them
+//! - [`state`]: the values that `.provide(..)` gave the runtime
+//! - [`returns`]: what a handler returns
+//! - [`retry`]: whether and when a failed record is retried
 
 pub(crate) mod context;
 pub(crate) mod dead_letter;

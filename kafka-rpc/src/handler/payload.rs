@@ -15,14 +15,14 @@ use crate::{
     },
 };
 
-/// What the first argument of a handler can be: anything that serde can deserialise without borrowing.
+/// Types that can be the first argument of a handler: all that serde can deserialise without borrowing.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the payload of a command",
     label = "the first argument is the payload, and this cannot be deserialised",
     note = "derive `serde::Deserialize` for it; if it is an extractor, put `_: ()` before it"
 )]
 pub trait Payload: Sized {
-    /// Reads the payload of a record. What cannot be read is a 400 for the caller.
+    /// Reads the payload of a record. A payload that cannot be read is a 400 for the caller.
     #[doc(hidden)]
     fn from_context(context: &Context) -> Result<Self, RpcError>;
 }
@@ -34,16 +34,16 @@ impl<T: DeserializeOwned> Payload for T {
     }
 }
 
-/// A payload that was not read yet.
+/// A payload that has not been read yet.
 pub(crate) enum Unread {
-    /// It is all of this.
+    /// The payload is this whole value.
     Value(Encoded),
-    /// It is that of this command envelope, which nobody has read, or not to its end: both are read in one.
+    /// The payload is in this command envelope, not yet read to its end: both are read in one pass.
     Envelope(Bytes),
 }
 
 impl Unread {
-    /// Reads it; a 400 where it is something else.
+    /// Reads the payload; a 400 if it is not a `T`.
     pub(crate) fn read<T: DeserializeOwned>(&self) -> Result<T, RpcError> {
         let payload = match self {
             Self::Value(value) => value.decode(),
@@ -52,7 +52,8 @@ impl Unread {
         payload.map_err(|error| does_not_fit(&error))
     }
 
-    /// Checks what it would be in, for whoever does not read it: who finds a handler has read no envelope to its end.
+    /// Checks the value that holds the payload, for a handler that does not read it: dispatch does not read
+    /// an envelope to its end.
     pub(crate) fn check(&self) -> Result<(), RpcError> {
         match self {
             Self::Value(value) => value.check().map_err(|error| does_not_fit(&error)),
@@ -60,7 +61,7 @@ impl Unread {
         }
     }
 
-    /// What it is read from: of an envelope the payload alone, and `null` where there is none.
+    /// The bytes of the payload: only the `payload` of an envelope, and `null` if there is none.
     pub(crate) fn bytes(&self) -> &[u8] {
         match self {
             Self::Value(value) => value.bytes(),
@@ -71,7 +72,7 @@ impl Unread {
         }
     }
 
-    /// Who the caller acts for, as the envelope says.
+    /// The user that the caller acts for, as stated in the envelope.
     pub(crate) fn user_id(&self) -> Option<UserId> {
         match self {
             Self::Value(_) => None,
@@ -80,7 +81,7 @@ impl Unread {
     }
 }
 
-/// How long what it is read from is, and nothing of what it says.
+/// Shows the length of the bytes, never their content.
 impl fmt::Debug for Unread {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -94,7 +95,7 @@ fn does_not_fit(error: &CodecError) -> RpcError {
     RpcError::bad_request(format!("the payload does not fit the command: {}", codec::explain(error)))
 }
 
-/// Says what is wrong with a value that should be a command envelope.
+/// The 400 that says why a value is not a command envelope.
 pub(crate) fn no_envelope(error: &CodecError) -> RpcError {
     RpcError::bad_request(format!("the record is not a command envelope: {}", codec::explain(error)))
 }

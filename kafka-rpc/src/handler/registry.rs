@@ -14,12 +14,12 @@ use serde::Serialize;
 use super::{Context, Reply, Requirements, Retry, RetryPolicy, Subscription};
 use crate::RpcError;
 
-/// What a handler's run is: one boxed future.
+/// The run of a handler: one boxed future.
 pub type HandlerFuture = Pin<Box<dyn Future<Output = Result<Reply, RpcError>> + Send + 'static>>;
 
 /// The handlers of one item, in the inventory of the process.
 ///
-/// The value must be const, so it holds a function that makes the handlers, not the handlers.
+/// An inventory value must be const, so it holds a function that makes the handlers, not the handlers.
 #[derive(Debug)]
 pub struct Registration {
     /// Makes the handlers of the item.
@@ -31,9 +31,9 @@ inventory::collect!(Registration);
 /// A line of source: where a handler was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Location {
-    /// As `file!()` has it.
+    /// The file, as `file!()` gives it.
     pub file: &'static str,
-    /// As `line!()` has it.
+    /// The line, as `line!()` gives it.
     pub line: u32,
 }
 
@@ -49,7 +49,7 @@ impl From<&panic::Location<'static>> for Location {
     }
 }
 
-/// A handler, as whoever looks after the service is told of it.
+/// A handler, as logs and reports name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct HandlerName {
     function: &'static str,
@@ -62,7 +62,8 @@ impl fmt::Display for HandlerName {
     }
 }
 
-/// Which handler it is of all that the process has made: those of one `macro_rules!` call have one location.
+/// Identifies a handler within the process. Its location does not: handlers from one `macro_rules!` call
+/// share one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct HandlerId(u64);
 
@@ -80,15 +81,15 @@ pub enum PayloadSource {
     Envelope,
     /// The whole value of the record.
     Value,
-    /// The record itself, whatever its value: what a [`DeadLetter`](super::DeadLetter) is read from.
+    /// The record itself, whatever its value: the source of a [`DeadLetter`](super::DeadLetter).
     Record,
 }
 
 /// Handlers of one subscription, for [`RuntimeBuilder::handlers`](crate::RuntimeBuilder::handlers).
 ///
-/// Every annotated item can make its own: `<BybitService as Bybit>::handlers()`,
-/// `SettingsService::handlers()`, `tools::handlers()`. Registration does it by itself; this is for generic
-/// services and for a runtime that takes only what it is given.
+/// Every annotated item has a function that makes them: `<BybitService as Bybit>::handlers()`,
+/// `SettingsService::handlers()`, `tools::handlers()`. Handlers register automatically, so the function is
+/// for generic services and for a runtime that serves only what it is given.
 #[derive(Debug, Clone)]
 pub struct Handlers {
     pub(crate) subscription: Subscription,
@@ -96,13 +97,13 @@ pub struct Handlers {
 }
 
 impl Handlers {
-    /// No handlers yet.
+    /// Creates an empty set of handlers.
     #[must_use]
     pub fn new(subscription: Subscription) -> Self {
         Self { subscription, handlers: Vec::new() }
     }
 
-    /// Adds one.
+    /// Adds a handler.
     #[must_use]
     pub fn with(mut self, handler: Handler) -> Self {
         self.handlers.push(handler);
@@ -126,11 +127,11 @@ pub struct Handler {
     pub(crate) dedupe: Option<Duration>,
 }
 
-/// What a handler does about failures unless it says otherwise.
+/// The retry policy of a handler that states none.
 static DEFAULT_RETRY: Retry = Retry::new();
 
 impl Handler {
-    /// A handler of one command, which `name` names: the function of this name at this place.
+    /// A handler of the command that `name` names: the function called `function`, at `location`.
     pub fn command(
         name: fn() -> Result<String, NameError>,
         function: &'static str,
@@ -177,21 +178,21 @@ impl Handler {
         HandlerName { function: self.function, location: self.location }
     }
 
-    /// What is done when it fails: by default [`Retry::new`].
+    /// Sets what happens when the handler fails: by default [`Retry::new`].
     #[must_use]
     pub fn retry(mut self, policy: &'static dyn RetryPolicy) -> Self {
         self.retry = policy;
         self
     }
 
-    /// How long it may run before it is stopped and counts as failed: by default as long as it takes.
+    /// Sets how long the handler may run before it is stopped and counts as failed: by default without limit.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
     }
 
-    /// For how long its answers are kept, to answer a repeated request with: by default not at all.
+    /// Sets how long answers are kept, to answer a repeated request with: by default not at all.
     #[must_use]
     pub fn dedupe(mut self, keep: Duration) -> Self {
         self.dedupe = Some(keep);
@@ -205,14 +206,14 @@ impl fmt::Debug for Handler {
     }
 }
 
-/// Why the value in `#[command(..)]` has no name on the wire.
+/// The error of a value in `#[command(..)]` that has no name on the wire.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the command must be serialised by serde as a string, as a unit variant is; it becomes {found}")]
 pub struct NameError {
     found: String,
 }
 
-/// The name of a command on the wire: what serde makes of the variant.
+/// The name of a command on the wire: the string that serde makes of the variant.
 pub fn wire_name<T: Serialize>(command: &T) -> Result<String, NameError> {
     match serde_json::to_value(command) {
         Ok(serde_json::Value::String(name)) => Ok(name),

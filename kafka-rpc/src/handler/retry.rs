@@ -1,10 +1,10 @@
-//! Whether a record whose handler has failed is tried again, and when.
+//! Whether a record is retried after its handler has failed, and when.
 
 use std::time::Duration;
 
 use crate::RpcError;
 
-/// Decides whether a failed record is tried again. [`Retry`] is the usual one; implement this for one of your own.
+/// Decides whether a failed record is retried. [`Retry`] is the usual policy; implement this for any other.
 ///
 /// ```
 /// use std::time::Duration;
@@ -25,22 +25,24 @@ use crate::RpcError;
     note = "write `retry(max = 3, base = \"1s\")` for backoff, or `retry = none`"
 )]
 pub trait RetryPolicy: Send + Sync {
-    /// How long to wait before retry number `retry`, the first being 1; `None` ends it. Asked of every failure, final ones
-    /// ([`RpcError::is_final`]) too.
+    /// The delay before retry number `retry`, the first being 1; `None` ends the retries. Called for every
+    /// failure, including final ones ([`RpcError::is_final`]).
     fn delay(&self, error: &RpcError, retry: u32) -> Option<Duration>;
 
-    /// The longest delay that it will ever give, if it knows: a longer one than the runtime drains for cannot be
-    /// waited for in the process, and is found when the runtime is built.
+    /// The longest delay that the policy ever returns, if it knows. Without a `retry_topic`, records wait in
+    /// the process, so building the runtime fails if this is longer than the runtime's `drain_timeout`.
     ///
-    /// With a `retry_topic` no record waits for longer than this, where `None` is seven days: one that says it is due later runs at once.
+    /// With a `retry_topic` no record waits for longer than this, or than seven days if this is `None`: a
+    /// record that is due later runs at once.
     fn longest_delay(&self) -> Option<Duration> {
         None
     }
 }
 
-/// Exponential backoff: `base * factor^(n-1)` before retry `n`, at most `max_delay`, for errors that are not final.
+/// Exponential backoff: `base * factor^(n-1)` before retry `n`, at most `max_delay`, for errors that are not
+/// final.
 ///
-/// By default 3 retries after 1 s, 2 s and 4 s, as the reference does.
+/// By default 3 retries after 1 s, 2 s and 4 s, as in the reference package.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Retry {
     max: u32,
@@ -66,37 +68,37 @@ impl Retry {
         }
     }
 
-    /// How many retries there are at most: by default 3.
+    /// Sets the maximum number of retries: by default 3.
     #[must_use]
     pub const fn max(mut self, retries: u32) -> Self {
         self.max = retries;
         self
     }
 
-    /// The delay before the first retry: by default 1 s.
+    /// Sets the delay before the first retry: by default 1 s.
     #[must_use]
     pub const fn base(mut self, delay: Duration) -> Self {
         self.base = delay;
         self
     }
 
-    /// By how much each delay is longer than the one before: by default 2. Below 1, or no number, they grow shorter, or are
-    /// `max_delay`.
+    /// Sets the factor from each delay to the next: by default 2. A factor below 1 makes the delays shorter;
+    /// a delay that is negative or not a number becomes `max_delay`.
     #[must_use]
     pub const fn factor(mut self, factor: f64) -> Self {
         self.factor = factor;
         self
     }
 
-    /// The longest delay: by default 30 s.
+    /// Sets the longest delay: by default 30 s.
     #[must_use]
     pub const fn max_delay(mut self, delay: Duration) -> Self {
         self.max_delay = delay;
         self
     }
 
-    /// Whether each delay is between half of itself and itself, by chance, so that what failed together is not
-    /// retried together: by default `false`.
+    /// Sets whether each delay is cut to a random value between its half and its whole, so that records that
+    /// failed together are not retried together: by default `false`.
     #[must_use]
     pub const fn jitter(mut self, jitter: bool) -> Self {
         self.jitter = jitter;
@@ -106,7 +108,7 @@ impl Retry {
     fn backoff(&self, retry: u32) -> Duration {
         let exponent = i32::try_from(retry.saturating_sub(1)).unwrap_or(i32::MAX);
         let seconds = self.base.as_secs_f64() * self.factor.powi(exponent);
-        // What is no duration (a negative or infinite product) is past any bound.
+        // A product that is no duration (negative, infinite or not a number) counts as longer than any bound.
         Duration::try_from_secs_f64(seconds).unwrap_or(self.max_delay).min(self.max_delay)
     }
 }

@@ -1,4 +1,4 @@
-//! What comes back from a handler.
+//! What a handler returns.
 
 use std::{any::TypeId, fmt};
 
@@ -7,18 +7,18 @@ use serde::Serialize;
 
 use crate::{RpcError, wire::codec};
 
-/// What a handler answers with.
+/// The answer of a handler.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Reply {
-    /// This, encoded.
+    /// Success with this data, encoded.
     Data(Bytes),
     /// Success without data: `Ok(())`.
     Empty,
-    /// Nothing is sent, even where somebody waits: `Ok(NoReply)`.
+    /// No reply, even if the caller waits for one: `Ok(NoReply)`.
     None,
 }
 
-/// How long it is, and nothing of what it says.
+/// Shows the length of the data, never its content.
 impl fmt::Debug for Reply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -46,14 +46,15 @@ pub trait HandlerReturn: sealed::Sealed {
     /// What the caller gets.
     type Reply;
 
-    /// What becomes an [`RpcError`].
+    /// The error, which becomes an [`RpcError`].
     type Error;
 
     #[doc(hidden)]
     fn into_result(self) -> Result<Self::Reply, Self::Error>;
 }
 
-// Of any error: what is said of one that does not fit is said once, by `HandlerError`, and not wherever the reply is named.
+// Without a bound on `E`: `HandlerError` reports an error type that does not fit, once, and not at every
+// place that names the reply.
 impl<T, E> HandlerReturn for Result<T, E> {
     type Reply = T;
     type Error = E;
@@ -100,7 +101,7 @@ impl<T: Serialize + 'static> IntoReply for T {
             return Ok(Reply::Empty);
         }
         codec::encode(&self).map(Reply::Data).map_err(|error| {
-            // The handler has done its work, and would do it once more.
+            // Final, since the handler has done its work and would repeat it.
             RpcError::internal(format!("the reply cannot be serialised: {error}")).into_final()
         })
     }
@@ -113,7 +114,7 @@ impl IntoReply for NoReply {
 }
 
 mod sealed {
-    /// Keeps the set of return types ours, so that a stream of replies can join it.
+    /// Keeps the set of return types closed, so that a stream of replies can join it.
     pub trait Sealed {}
 
     impl<T, E> Sealed for Result<T, E> {}

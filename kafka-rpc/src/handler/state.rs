@@ -1,4 +1,4 @@
-//! What `.provide(..)` gave the runtime, by type.
+//! The values that `.provide(..)` gave the runtime, by type.
 
 use std::{
     any::{Any, TypeId, type_name},
@@ -10,17 +10,17 @@ use crate::Client;
 
 type Shared = Arc<dyn Any + Send + Sync>;
 
-/// A value that needs a client, and is made once there is one.
+/// Makes a value that needs a client, once there is one.
 pub(crate) type Deferred = Box<dyn FnOnce(&Client, &mut States) + Send>;
 
 /// One value of each type, shared by all handlers.
 #[derive(Default, Clone)]
 pub(crate) struct States {
-    /// A few, so that looking at each is faster than hashing.
+    /// So few that a linear search is faster than hashing.
     values: Vec<(TypeId, &'static str, Shared)>,
 }
 
-/// What every handler of a process may ask for.
+/// What all handlers of a process share.
 #[derive(Debug)]
 pub(crate) struct Provided {
     pub(crate) states: States,
@@ -28,7 +28,7 @@ pub(crate) struct Provided {
 }
 
 impl States {
-    /// Puts a value in; false if one of its type is there already.
+    /// Inserts a value; returns false if it replaces one of the same type.
     pub(crate) fn insert<T: Send + Sync + 'static>(&mut self, value: Arc<T>) -> bool {
         let own = TypeId::of::<T>();
         let is_new = self.values.iter().all(|(other, ..)| *other != own);
@@ -50,14 +50,15 @@ impl fmt::Debug for States {
     }
 }
 
-/// What handlers ask of `.provide(..)`: how `build()` finds a missing one before the first record does.
+/// The values that handlers need from `.provide(..)`, so that `build()` finds a missing one before the first
+/// record does.
 #[derive(Debug, Default)]
 pub struct Requirements {
     pub(crate) types: Vec<(TypeId, &'static str)>,
 }
 
 impl Requirements {
-    /// Says that a value of this type must have been provided.
+    /// States that a value of type `T` must have been provided.
     pub fn state<T: Send + Sync + 'static>(&mut self) {
         self.types.push((TypeId::of::<T>(), type_name::<T>()));
     }

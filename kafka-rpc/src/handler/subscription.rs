@@ -5,18 +5,18 @@ use std::fmt;
 use super::Location;
 use crate::Dialect;
 
-/// In which order the records of one partition are handled.
+/// The order in which the records of one partition are handled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Ordering {
-    /// Records of one key one at a time and in order; different keys at once. The default.
+    /// Records of one key run one at a time and in order, different keys concurrently. The default.
     ///
-    /// Records without a key have the same one, so to speak: they are handled one at a time and in order in each partition.
+    /// Records without a key count as one key: within a partition they run one at a time and in order.
     #[default]
     Key,
-    /// Records of one partition one at a time.
+    /// Records of one partition run one at a time.
     Partition,
-    /// No order: every record at once, up to `concurrency`.
+    /// No order: all records run concurrently, up to `concurrency`.
     None,
 }
 
@@ -30,19 +30,20 @@ impl fmt::Display for Ordering {
     }
 }
 
-/// Where the replies of a subscription go, or its dead letters.
+/// Where the replies or the dead letters of a subscription go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Destination {
     /// This topic.
     Topic(&'static str),
-    /// Nowhere: its commands are events, or what fails for good is dropped.
+    /// Nowhere: the commands are events, or records that fail for good are dropped.
     None,
 }
 
 /// The topic, the group and the options of a subscription, as one attribute states them.
 ///
-/// Const, so that it can be a `static` beside the item it describes. Several may describe the same topic and
-/// group; what they state must agree, and the runtime's `build()` says where it does not.
+/// Its builder functions are const, so that it can be a constant beside the item it describes. Several may
+/// describe the same topic and group; the options that they state must agree, and the runtime's `build()`
+/// reports those that do not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Subscription {
     pub(crate) topic: &'static str,
@@ -74,36 +75,37 @@ impl Subscription {
         }
     }
 
-    /// The dead letters of a topic: of the topic that its handlers in this process send theirs to, else of
-    /// `<topic>.dlq`.
+    /// A subscription to the dead letters of `topic`. It reads the topic that the handlers of `topic` in this
+    /// process send their dead letters to, or `<topic>.dlq` if there are none.
     ///
-    /// What cannot be handled stays where it is: a dead letter has no dead-letter topic of its own.
+    /// A dead letter that cannot be handled stays where it is: it has no dead-letter topic of its own.
     pub const fn of_dead_letters(topic: &'static str, group: &'static str, location: Location) -> Self {
         let mut letters = Self::new(topic, group, location);
         letters.replies = Some(Destination::None);
-        // A letter has the headers of its record, and those are as whoever sent it writes them.
+        // A letter has the headers of its record, written in the dialect of that record's sender.
         letters.dialect = Dialect::Any;
         letters.of_dead_letters = true;
         letters
     }
 
-    /// Retries through this topic, and not in the process: delays may be longer than `drain_timeout`, up to the
-    /// [`longest_delay`](crate::RetryPolicy::longest_delay) of the policy, and survive a restart.
-    /// Nothing else may read it: two subscriptions would handle each other's records.
+    /// Sends retries through this topic instead of keeping them in the process: delays may be longer than
+    /// `drain_timeout`, up to the [`longest_delay`](crate::RetryPolicy::longest_delay) of the policy, and
+    /// survive a restart. Nothing else may read the topic: two subscriptions would handle each other's
+    /// records.
     #[must_use]
     pub const fn retry_topic(mut self, topic: &'static str) -> Self {
         self.retry_topic = Some(topic);
         self
     }
 
-    /// How requests and replies are written: by default [`Dialect::Reference`].
+    /// Sets how requests and replies are written: by default [`Dialect::Reference`].
     #[must_use]
     pub const fn dialect(mut self, dialect: Dialect) -> Self {
         self.dialect = dialect;
         self
     }
 
-    /// Where replies go: by default the topic with `-commands` replaced by `-responses`, else
+    /// Sets where replies go: by default the topic with `-commands` replaced by `-responses`, else
     /// `<topic>-responses`; with [`Dialect::Nest`] `<topic>.reply`.
     #[must_use]
     pub const fn replies(mut self, replies: Destination) -> Self {
@@ -111,21 +113,21 @@ impl Subscription {
         self
     }
 
-    /// Where records go that cannot be handled: by default `<topic>.dlq`.
+    /// Sets where records that cannot be handled go: by default `<topic>.dlq`.
     #[must_use]
     pub const fn dead_letter(mut self, topic: Destination) -> Self {
         self.dead_letter = Some(topic);
         self
     }
 
-    /// The order of handling: by default [`Ordering::Key`].
+    /// Sets the order of handling: by default [`Ordering::Key`].
     #[must_use]
     pub const fn ordering(mut self, ordering: Ordering) -> Self {
         self.ordering = Some(ordering);
         self
     }
 
-    /// How many handlers run at once: by default 256, and as many again of the retry topic.
+    /// Sets how many handlers run at once: by default 256, and the same number again for the retry topic.
     #[must_use]
     pub const fn concurrency(mut self, concurrency: usize) -> Self {
         self.concurrency = Some(concurrency);

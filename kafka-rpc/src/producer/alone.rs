@@ -1,4 +1,5 @@
-//! Records that go alone: brokers measure a whole batch, and refuse each record of one that is too large.
+//! Single-record requests: a broker measures a whole batch, and refuses every record of one that is too
+//! large.
 
 use std::sync::Arc;
 
@@ -18,7 +19,7 @@ use crate::{
     wire::{OutgoingRecord, Placement},
 };
 
-/// The producer for such records, made when there is one.
+/// The producer of records that are sent alone, created with the first of them.
 pub(super) struct Alone {
     properties: ClientConfig,
     made: OnceCell<RenewableProducer>,
@@ -29,12 +30,13 @@ impl Alone {
         Self { properties: properties::alone(config), made: OnceCell::new() }
     }
 
-    /// The producer, if it is there.
+    /// Returns the producer if it exists.
     pub(super) fn ready(&self) -> Option<&RenewableProducer> {
         self.made.get()
     }
 
-    /// The producer. The records of a batch ask for it all at once, and one is enough for all.
+    /// Returns the producer, creating it if needed. The records of a refused batch all ask for it at once,
+    /// and share one.
     async fn get(&self, of: &Producer) -> Result<&RenewableProducer, DeliveryError> {
         let made = self.made.get_or_try_init(|| async {
             let (properties, events, runtime) =
@@ -54,7 +56,8 @@ impl Alone {
 }
 
 impl Producer {
-    /// Sends a record in a request of its own, and waits until the broker has it, or is known not to get it.
+    /// Sends a record in a separate request, and waits until the broker acknowledges it or the delivery
+    /// fails.
     pub(crate) async fn deliver_alone(&self, record: &OutgoingRecord) -> Result<(), DeliveryError> {
         let alone = self.alone.get(self).await?;
         let partition = match record.placement {

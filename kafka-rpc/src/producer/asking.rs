@@ -1,4 +1,4 @@
-//! What a producer asks of the cluster: topics, partitions and offsets.
+//! Queries to the cluster: topics, partitions and offsets.
 
 use std::{
     collections::HashSet,
@@ -11,10 +11,10 @@ use rdkafka::{error::KafkaResult, producer::Producer as _};
 use super::{Producer, batches::Batches, topic::Topic};
 use crate::unpoisoned::Unpoisoned as _;
 
-/// How long one question to the cluster may take.
+/// Timeout of one query to the cluster.
 pub(super) const ASK_FOR: Duration = Duration::from_secs(5);
 
-/// The partitions that a topic had at a moment; none where nobody answered.
+/// The partitions that a topic had at one moment; empty if no broker answered.
 pub(super) struct Asked {
     topic: Arc<str>,
     at: Instant,
@@ -22,12 +22,14 @@ pub(super) struct Asked {
 }
 
 impl Producer {
-    /// The partitions of a topic with their leaders, asked of the cluster; none if there is no such topic. Blocks.
+    /// Asks the cluster for the partitions of a topic with their leaders; empty if the topic does not exist.
+    /// Blocks.
     pub(crate) fn ask_partitions(&self, topic: &str, within: Duration) -> KafkaResult<Vec<(i32, i32)>> {
         self.single.ask_partitions(topic, within)
     }
 
-    /// The same, and waits for a topic that the cluster makes since it was asked for it. Says where there was none. Blocks.
+    /// Like [`ask_partitions`](Self::ask_partitions), but waits for a topic that the cluster creates because
+    /// of the query. Calls `missing` each time the topic is not there. Blocks.
     pub(crate) fn ask_until_made(
         &self,
         topic: &str,
@@ -37,27 +39,28 @@ impl Producer {
         self.single.ask_until_made(topic, within, missing)
     }
 
-    /// The topics of the cluster, asked of any broker. Blocks.
+    /// Asks any broker for the topics of the cluster. Blocks.
     pub(crate) fn ask_topics(&self, within: Duration) -> KafkaResult<HashSet<String>> {
         let metadata = self.single.handle().client().fetch_metadata(None, within)?;
         Ok(metadata.topics().iter().map(|topic| topic.name().to_owned()).collect())
     }
 
-    /// Asks any broker for little: it answers, whatever it says. Blocks.
+    /// Sends a small query to any broker; what it answers does not matter. Blocks.
     pub(super) fn ask_anything(&self, within: Duration) -> KafkaResult<()> {
         let topic = self.topics.read().unpoisoned().keys().next().map(Arc::clone);
         self.single.handle().client().fetch_metadata(topic.as_deref(), within).map(drop)
     }
 
-    /// The name that the cluster has given itself, asked of any broker. Blocks.
+    /// Asks any broker for the cluster's id. Blocks.
     pub(crate) fn ask_cluster_id(&self, within: Duration) -> Option<String> {
         self.single.handle().client().fetch_cluster_id(within)
     }
 
-    /// Whether a topic lacks a partition: asked of the cluster, since what is known may be from before it was added.
-    /// Where nobody answers it may be there.
+    /// Whether a topic lacks a partition. Asks the cluster, since cached metadata may be older than the
+    /// partition. False if no broker answers.
     ///
-    /// Those who come while somebody asks share the next question: a stranger may name such a partition in every record.
+    /// Callers that arrive during a query share the next one: a stranger may name a missing partition in
+    /// every record.
     pub(crate) async fn lacks_partition(self: &Arc<Self>, topic: &Arc<str>, partition: i32) -> bool {
         let came = Instant::now();
         let mut last = self.asked.lock().await;
@@ -73,17 +76,18 @@ impl Producer {
         !found.is_empty() && !found.contains(&partition)
     }
 
-    /// The offset that the next record of a partition will have. Blocks.
+    /// Asks for the offset that the next record of a partition will get. Blocks.
     pub(crate) fn ask_end(&self, topic: &str, partition: i32, within: Duration) -> KafkaResult<i64> {
         self.single.handle().client().fetch_watermarks(topic, partition, within).map(|(_, end)| end)
     }
 
-    /// Asks for a topic's partitions in the background; what is known is believed meanwhile.
+    /// Asks for a topic's partitions in the background; the known ones stay in use meanwhile.
     pub(super) fn ask_for_partitions(self: &Arc<Self>, topic: &Arc<Topic>) {
         let (producer, topic) = (Arc::clone(self), Arc::clone(topic));
         self.runtime.spawn_blocking(move || {
             let Ok(asked) = producer.ask_partitions(&topic.name, ASK_FOR) else { return };
-            // Asking is how a producer learns of partitions, and one that does not know a partition sends nothing there.
+            // A producer learns of a partition by asking, and cannot send to one that it does not know. So
+            // the batch producers ask before new partitions are used.
             let mut others = producer.batches.iter().flat_map(Batches::ready);
             if others.any(|other| other.ask_partitions(&topic.name, ASK_FOR).is_err()) {
                 return;

@@ -1,5 +1,5 @@
-//! The producers of batches: one for brokers that are near, and one for those that are not. Each is made when there is a
-//! batch for it, since the brokers of a process are one or the other, and seldom both.
+//! The batch producers: one for near brokers and one for far ones. Each is created with its first batch,
+//! since the brokers of a process are seldom both near and far.
 
 use std::sync::{
     Arc, OnceLock,
@@ -16,7 +16,7 @@ pub(super) struct Batches {
     far: LazyProducer,
 }
 
-/// A producer that may be there.
+/// A producer that is created on demand.
 pub(super) struct LazyProducer {
     purpose: Purpose,
     properties: ClientConfig,
@@ -25,7 +25,7 @@ pub(super) struct LazyProducer {
 }
 
 impl Batches {
-    /// None where a preset sends batches as it sends single records.
+    /// Returns `None` if the preset sends batches through the producer of single records.
     pub(super) fn new(config: &Config) -> Option<Self> {
         (config.tuning == Tuning::Latency).then(|| Self {
             near: LazyProducer::new(Purpose::NearBatches, properties::near_batches(config)),
@@ -41,7 +41,7 @@ impl Batches {
         }
     }
 
-    /// Those that are there.
+    /// The batch producers that are ready.
     pub(super) fn ready(&self) -> impl Iterator<Item = &RenewableProducer> {
         [&self.near, &self.far].into_iter().filter_map(LazyProducer::ready)
     }
@@ -52,17 +52,17 @@ impl LazyProducer {
         Self { purpose, properties, is_wanted: AtomicBool::new(false), ready: OnceLock::new() }
     }
 
-    /// The producer, if it is there.
+    /// Returns the producer if it is ready.
     pub(super) fn ready(&self) -> Option<&RenewableProducer> {
         self.ready.get()
     }
 
-    /// Notes that it is wanted; true for the first who says so, who sees to it.
+    /// Marks the producer as wanted. True for the first caller, which must then create it.
     pub(super) fn is_first_wanted(&self) -> bool {
         !self.is_wanted.swap(true, Ordering::Relaxed)
     }
 
-    /// Makes it.
+    /// Creates the producer, without putting it to use.
     pub(super) fn make(
         &self,
         events: &Arc<Events>,
@@ -71,7 +71,7 @@ impl LazyProducer {
         RenewableProducer::make(self.purpose, self.properties.clone(), events, runtime)
     }
 
-    /// Notes that it may be used from now on.
+    /// Puts the created producer to use.
     pub(super) fn set_ready(&self, made: RenewableProducer) {
         if self.ready.set(made).is_ok() {
             telemetry::producer_made(self.purpose.name());

@@ -1,25 +1,25 @@
-//! The delivery of a record that is queued.
+//! The delivery of a queued record.
 
 use tokio::sync::oneshot;
 
 use super::refusal::{DeliveryError, OnDelivery};
 
-/// A record that is queued.
+/// The outcome of a queued record, once it is known.
 #[derive(Debug)]
 pub(crate) struct Delivery(oneshot::Receiver<Result<(), DeliveryError>>);
 
 impl Delivery {
-    /// One that waits for what this hears.
+    /// Returns a delivery callback and the delivery that waits for its call.
     pub(super) fn new() -> (OnDelivery, Self) {
         let (on_delivery, delivered) = oneshot::channel();
         let tell: OnDelivery = Box::new(move |result| {
-            // Whoever waited may have gone; the record has not.
+            // The waiting future may have been dropped; that does not cancel the record.
             let _gone = on_delivery.send(result);
         });
         (tell, Self(delivered))
     }
 
-    /// Waits until the broker has it, or is known not to get it.
+    /// Waits until the broker acknowledges the record or the delivery fails.
     pub(crate) async fn ended(self) -> Result<(), DeliveryError> {
         let closed =
             DeliveryError { may_be_stored: true, ..DeliveryError::for_now("the producer was closed") };

@@ -1,29 +1,32 @@
-//! How far a topic's brokers are, as acknowledgements say, and through which producer its batches go for that.
+//! How far away a topic's brokers are, judged by acknowledgement times, and which producer its batches go
+//! through.
 
 use std::{fmt, time::Duration};
 
-/// A batch of up to so many records goes as single ones do: librdkafka keeps none of five waiting for another, see
-/// [the producer](super).
+/// The largest batch that is sent like single records: librdkafka keeps none of five records waiting for
+/// another, see [the producer](super).
 const FEW: usize = 5;
 
-/// Where an acknowledgement takes less than this, a batch that is sent in two parts is there before one that was waited
-/// for: librdkafka waits a millisecond (`linger.ms`), and up to one more.
+/// Below this acknowledgement time, a batch that is sent in two parts arrives before one that waits until it
+/// is whole: librdkafka lingers for a millisecond (`linger.ms`), and up to one more.
 const NEAR: Duration = Duration::from_millis(2);
 
-/// What a batch waits for company at least before it is sent far (`linger.ms`): that says nothing of the distance.
+/// How long a batch to a far broker lingers at least (`linger.ms`). This part of an acknowledgement time says
+/// nothing about the distance.
 pub(super) const LINGER: Duration = Duration::from_millis(1);
 
-/// How much of the time that an acknowledgement is expected to take is what the last slow one took: one part in so many.
+/// The weight of the last slow acknowledgement in the expected time: one part in `RECENT`.
 const RECENT: u32 = 8;
 
-/// What a producer of librdkafka's is for.
+/// The purpose of a librdkafka producer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
-    /// Records that go at once: one, a few, and those whose key is the user's. Batches too while nothing is known.
+    /// Records that are sent at once: one, a few, and those whose key is the user's. Also batches while the
+    /// distance is unknown.
     Single,
-    /// Batches where acknowledgements come back at once.
+    /// Batches to brokers that acknowledge quickly.
     NearBatches,
-    /// Batches where they do not.
+    /// Batches to brokers that acknowledge slowly.
     FarBatches,
     /// Records that a broker may have refused for the size of their batch.
     Alone,
@@ -46,29 +49,29 @@ impl fmt::Display for Purpose {
     }
 }
 
-/// How far the brokers of a topic are.
+/// How far away the brokers of a topic are.
 #[derive(Debug, Default)]
 pub(super) struct Distance {
-    /// How long the acknowledgement of a few records is expected to take: as long as a quick one took, and longer as slow
-    /// ones follow. `None` before the first.
+    /// The expected acknowledgement time of a few records. Drops at once with a quicker one, and grows slowly
+    /// with slower ones. `None` before the first.
     expected: Option<Duration>,
 }
 
 impl Distance {
-    /// Notes how long the acknowledgement of so many records took, which were sent for this purpose.
+    /// Takes in how long the acknowledgement of `records` records took that were sent for `purpose`.
     pub(super) fn acknowledged(&mut self, records: usize, purpose: Purpose, took: Duration) {
-        // With it, no broker would ever be found to be near again while there are only batches.
+        // With the linger time included, no broker would be found near again while only batches are sent.
         let took = if purpose == Purpose::FarBatches { took.saturating_sub(LINGER) } else { took };
-        // That many take long may say how large they are, and not how far they go.
+        // A slow acknowledgement of many records may be due to their size, not to the distance.
         if records <= FEW || took < NEAR {
-            // One that is quick says how near the broker is; one that is slow may have waited for anything.
+            // A quick acknowledgement shows how near the broker is; a slow one may have waited for anything.
             let most = NEAR * 2;
             let expected = self.expected.unwrap_or(took).min(most);
             self.expected = Some(took.min((expected * (RECENT - 1) + took.min(most)) / RECENT));
         }
     }
 
-    /// Which producer so many records go through.
+    /// Returns the purpose of the producer that `records` records go through.
     pub(super) fn purpose_of(&self, records: usize) -> Purpose {
         match self.expected {
             Some(expected) if records > FEW && expected < NEAR => Purpose::NearBatches,

@@ -1,4 +1,4 @@
-//! What librdkafka tells of a producer, on the thread that polls it.
+//! Events of a librdkafka producer, handled on the thread that polls it.
 
 use std::{
     sync::{
@@ -22,35 +22,35 @@ use super::{
 };
 use crate::{caught::caught, kafka, repeats::Repeats, unpoisoned::Unpoisoned as _};
 
-/// How soon an error is told once more that is the same.
+/// Within this time, an error with the same text as the last one is a duplicate.
 const TOLD_AGAIN_WITHIN: Duration = Duration::from_millis(100);
 
-/// For how long what a broker or the network said is the reason of what happens: where it lasts, librdkafka says the same of a broker
-/// once in half a minute (`rd_kafka_broker_set_error`).
+/// How long an error of a broker or the network explains later failures: while trouble lasts, librdkafka
+/// reports the same error of a broker only once in half a minute (`rd_kafka_broker_set_error`).
 const TROUBLE_LASTS: Duration = Duration::from_secs(35);
 
-/// What is told when the last connection to a broker goes.
+/// The callback for the loss of the last broker connection.
 type OnConnectionsLost = Box<dyn Fn() + Send + Sync>;
 
-/// Who hears what librdkafka tells, whichever producer it tells it of.
+/// The state that the events of every librdkafka producer update.
 #[derive(Default)]
 pub(super) struct Events {
-    /// Told of deliveries: whoever waits for space may try again.
+    /// Notified of deliveries, so that callers that wait for queue space try again.
     space: Notify,
-    /// How many wait for that: nobody does in most cases, and telling nobody costs something too.
+    /// How many callers wait for space: mostly none, and notifying nobody costs something too.
     waiting: AtomicUsize,
-    /// Told when the last connection to a broker goes.
+    /// Called when the last broker connection is lost.
     pub(super) connections_lost: OnceLock<OnConnectionsLost>,
-    /// What the last error said, but for the one that only sums up, and when.
+    /// The text and time of the last error, except `ALL_BROKERS_DOWN`, which only sums up the others.
     trouble: Mutex<Option<(String, Instant)>>,
-    /// Whether no broker could be reached, and nothing has been delivered since.
+    /// Whether no broker could be reached and nothing has been delivered since.
     are_brokers_lost: AtomicBool,
-    /// Whether nobody sends any more: what becomes of the brokers is of no interest.
+    /// Whether sending has ended, so that the state of the brokers no longer matters.
     has_ended: AtomicBool,
     repeats: Repeats,
 }
 
-/// Somebody who waits for space, until this is dropped.
+/// Counts a caller as waiting for space until dropped.
 pub(super) struct Waits<'a>(&'a Events);
 
 impl Drop for Waits<'_> {
@@ -60,20 +60,20 @@ impl Drop for Waits<'_> {
 }
 
 impl Events {
-    /// Listens for space from now on, and says that somebody does.
+    /// Registers a caller that waits for space. The returned future sees every notification from now on.
     pub(super) fn listen_for_space(&self) -> (Waits<'_>, Notified<'_>) {
         self.waiting.fetch_add(1, Ordering::Relaxed);
         (Waits(self), self.space.notified())
     }
 
-    /// Tells those who wait that there may be space.
+    /// Wakes the callers that wait for space.
     pub(super) fn notify_space(&self) {
         if self.waiting.load(Ordering::Relaxed) > 0 {
             self.space.notify_waiters();
         }
     }
 
-    /// Nobody sends any more.
+    /// Marks the end of sending.
     pub(super) fn end(&self) {
         self.has_ended.store(true, Ordering::Relaxed);
     }
@@ -87,7 +87,7 @@ impl Events {
         }
     }
 
-    /// What a broker or the network has just said.
+    /// Returns the last error of a broker or the network, if it is recent.
     pub(super) fn trouble(&self) -> Option<String> {
         self.last_trouble()
             .as_ref()
@@ -95,7 +95,7 @@ impl Events {
             .map(|(said, _)| said.clone())
     }
 
-    /// Whether a broker or the network has said something since then.
+    /// Whether a broker or the network has reported an error since `moment`.
     pub(super) fn has_had_trouble_since(&self, moment: Instant) -> bool {
         self.last_trouble().as_ref().is_some_and(|(_, at)| *at >= moment)
     }
@@ -108,16 +108,16 @@ impl Events {
         self.trouble.lock().unpoisoned()
     }
 
-    /// Tells that no broker can be reached, and why.
+    /// Reports that no broker can be reached, and why.
     pub(super) fn tell_brokers_lost(&self, told: &dyn Fn(&str)) {
         if self.has_ended.load(Ordering::Relaxed) {
             return;
         }
         self.are_brokers_lost.store(true, Ordering::Relaxed);
-        // Librdkafka's own words count the brokers that it knows of, which may be none.
+        // The text of `ALL_BROKERS_DOWN` only counts the known brokers, which may be none.
         let trouble = self.trouble();
         let reason = trouble.as_deref().unwrap_or("none of them can be connected to");
-        // The log may panic, so it comes after what others wait for: here, and wherever both are done.
+        // Logging may panic, so it always comes after the calls that others wait for.
         told(reason);
         if self.repeats.is_news("no broker") {
             tracing::error!(reason, "no broker can be reached");
@@ -127,14 +127,15 @@ impl Events {
     }
 }
 
-/// A record that librdkafka has, for whoever is told of its delivery.
+/// The data that librdkafka holds with a record and returns with its delivery report.
 pub(super) struct InFlight {
     pub(super) on_delivery: OnDelivery,
-    /// Where its partition was chosen for it: others wait for its arrival there.
+    /// The partition that was chosen for the record, if any: other records wait until this one has arrived
+    /// there.
     pub(super) chosen: Option<(Arc<Topic>, i32)>,
 }
 
-/// A producer of librdkafka's, as what it tells arrives here.
+/// The client context of a librdkafka producer.
 pub(super) struct Deliveries {
     purpose: Purpose,
     events: Arc<Events>,
@@ -147,8 +148,8 @@ impl Deliveries {
         Self { purpose, events: Arc::clone(events), last: Mutex::default() }
     }
 
-    /// Whether this has just been told: rust-rdkafka's `BaseProducer` hears of an error from its client, and tells it once
-    /// more.
+    /// Whether this error was just reported: rust-rdkafka reports an error twice, from its client and from
+    /// `BaseProducer`.
     fn is_told_again(&self, reason: &str) -> bool {
         let mut last = self.last.lock().unpoisoned();
         if last.as_ref().is_some_and(|(told, at)| told == reason && at.elapsed() < TOLD_AGAIN_WITHIN) {
@@ -166,7 +167,7 @@ impl ClientContext for Deliveries {
         }
         if error.rdkafka_error_code() != Some(RDKafkaErrorCode::AllBrokersDown) {
             self.events.note_trouble(reason);
-            // A fatal one too: whoever sends next meets it, and makes a new producer.
+            // Fatal errors too: the next send runs into one, and replaces the producer.
             if self.events.repeats.is_news(&kafka::kind_of(&error, reason)) {
                 tracing::warn!(purpose = %self.purpose, %error, reason, "a producer met an error");
             } else {
@@ -175,8 +176,8 @@ impl ClientContext for Deliveries {
             return;
         }
         if self.purpose != Purpose::Single {
-            // It may have been idle for long, and be cut off for that. Where no broker can be reached, the one for single
-            // records says so.
+            // The other producers may lose their connections by being idle. If no broker can be reached, the
+            // producer of single records reports it.
             return;
         }
         if let Some(lost) = self.events.connections_lost.get() {
@@ -197,13 +198,14 @@ impl ProducerContext for Deliveries {
             }
             Err((error, _)) => Err(DeliveryError::from_kafka(error).caused_by(error, self.events.trouble())),
         };
-        // Here and not around the poll alone: the deliveries behind it would not be told.
+        // Caught for each delivery, not only around the poll: a panic would lose the deliveries behind this
+        // one.
         caught("the callback of a delivery", || on_delivery(delivered));
         if let Some((topic, partition)) = chosen {
             caught("what is sent after a delivery", || topic.arrived(partition, result.is_ok()));
         }
-        // librdkafka counts a record until all that are told of with it have been, so this is for those before. For the last
-        // of all, whoever polls tells once more.
+        // librdkafka counts a record as queued until all deliveries that it reports together are handled. So
+        // this notification is for earlier ones; the polling thread notifies again after the last.
         self.events.notify_space();
     }
 }

@@ -1,13 +1,14 @@
-//! When records whose key is only an id are sent, and to which partition: at once where nothing is on its way, and
-//! gathered where something is.
+//! When and to which partition records are sent whose key is only an id: at once if nothing is in flight, and
+//! gathered into batches otherwise.
 //!
-//! librdkafka sends a request for each partition, and its idempotent producer seldom has more than one of them on the way
-//! at a time. So a partition that nothing is on its way to takes all that has come since, as one batch, and few partitions
-//! are used while acknowledgements come back quickly. Where they take long (a broker far away, or one that is busy or
-//! gone), the next partition is used, and then the next.
+//! librdkafka sends a request for each partition, and its idempotent producer seldom has more than one of
+//! them in flight at a time. So a partition with nothing in flight takes everything that has come since as
+//! one batch, and few partitions are used while acknowledgements are quick. If they are slow (a broker is far
+//! away, busy or gone), the next partition is used, and then the next.
 //!
-//! How long they take also says [how far the brokers are](super::distance), and so how a batch is sent: near at once, in as
-//! many parts as librdkafka makes of it; far as a whole, which has to be waited for.
+//! Acknowledgement times also show [how far away the brokers are](super::distance), and so how a batch is
+//! sent: to near ones at once, in as many parts as librdkafka makes of it; to far ones as a whole, which
+//! takes some waiting.
 
 use std::{
     collections::VecDeque,
@@ -16,19 +17,19 @@ use std::{
 
 use super::distance::{Distance, Purpose};
 
-/// After so long without an acknowledgement another partition is used. Near a broker acknowledgements are faster, and
-/// a batch is worth more than this wait.
+/// How long after a send another partition is used if nothing has been acknowledged. Near a broker
+/// acknowledgements are faster, and a batch is worth more than this wait.
 const APART: Duration = Duration::from_millis(1);
 
-/// Of so many bytes a batch is full, and goes to any partition that is free: a request of librdkafka's holds little more
-/// (`batch.size` is 1,000,000), and what it cannot hold would wait for it.
+/// The size in bytes at which a batch is full, and goes to any free partition: a librdkafka request holds
+/// little more (`batch.size` is 1,000,000), and the rest would wait for that request.
 const FULL: usize = 960_000;
 
 /// The records of one topic whose partition is not decided by their key.
 #[derive(Debug)]
 pub(super) struct Gather<T> {
     partitions: Vec<Partition>,
-    /// Which of them is used next, if it is free.
+    /// The index of the partition that is used next, if it is free.
     next: usize,
     sent_at: Option<Instant>,
     waiting: VecDeque<(T, usize)>,
@@ -39,19 +40,19 @@ pub(super) struct Gather<T> {
 #[derive(Debug, Clone, Copy)]
 struct Partition {
     id: i32,
-    /// How many records are on their way to it.
+    /// The number of records in flight to the partition.
     in_flight: usize,
-    /// How many were last given to a producer at a time, to which, and when.
+    /// The last send to the partition: the number of records, the purpose of their producer, and the time.
     sent: Option<(usize, Purpose, Instant)>,
 }
 
-/// Records that are to be sent now, to this partition.
+/// Records to be sent now, to one partition.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Batch<T> {
     pub(super) partition: i32,
-    /// Which producer it is for.
+    /// The purpose of the producer that the batch goes through.
     pub(super) purpose: Purpose,
-    /// Each with its bytes.
+    /// Each record with its size in bytes.
     pub(super) records: VecDeque<(T, usize)>,
 }
 
@@ -69,35 +70,35 @@ impl<T> Default for Gather<T> {
 }
 
 impl<T> Gather<T> {
-    /// Says which partitions there are to choose from.
+    /// Sets the partitions to choose from.
     pub(super) fn set_partitions(&mut self, ids: impl IntoIterator<Item = i32>) {
         let known = |id| self.partitions.iter().find(|known| known.id == id).copied();
         let unused = |id| Partition { id, in_flight: 0, sent: None };
         self.partitions = ids.into_iter().map(|id| known(id).unwrap_or_else(|| unused(id))).collect();
     }
 
-    /// Whether there is nothing to choose from.
+    /// Whether no partition is known.
     pub(super) fn knows_none(&self) -> bool {
         self.partitions.is_empty()
     }
 
-    /// How many records wait.
+    /// The number of waiting records.
     pub(super) fn waiting(&self) -> usize {
         self.waiting.len()
     }
 
-    /// How many bytes they have.
+    /// The size of the waiting records in bytes.
     pub(super) fn waiting_bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Leaves out a partition that has turned out not to be there.
+    /// Drops a partition that turned out not to exist.
     pub(super) fn forget(&mut self, partition: i32) {
         self.partitions.retain(|own| own.id != partition);
         self.next = 0;
     }
 
-    /// The partition that a record may go to without waiting. It counts as on its way.
+    /// Returns the partition that a record may go to without waiting. The record then counts as in flight.
     pub(super) fn send_at_once(&mut self, now: Instant) -> Option<i32> {
         if !self.waiting.is_empty() || !self.may_send(now) {
             return None;
@@ -105,13 +106,13 @@ impl<T> Gather<T> {
         self.free_partition(1, Purpose::Single, now)
     }
 
-    /// Adds a record that waits.
+    /// Adds a waiting record.
     pub(super) fn wait(&mut self, record: T, bytes: usize) {
         self.bytes += bytes;
         self.waiting.push_back((record, bytes));
     }
 
-    /// What is to be sent now, if anything is. Its records count as on their way.
+    /// Returns the batch to be sent now, if any. Its records then count as in flight.
     pub(super) fn take(&mut self, now: Instant) -> Option<Batch<T>> {
         if self.waiting.is_empty() || !self.may_send(now) || !self.has_free_partition() {
             return None;
@@ -129,7 +130,8 @@ impl<T> Gather<T> {
         Some(Batch { partition, purpose, records })
     }
 
-    /// Takes back what could not be sent of a batch: it goes before all that waits, and is not on its way.
+    /// Takes back the unsent records of a batch. They go before all waiting ones, and no longer count as in
+    /// flight.
     pub(super) fn put_back(&mut self, batch: Batch<T>) {
         let Batch { partition, records, .. } = batch;
         if let Some(own) = self.partitions.iter_mut().find(|own| own.id == partition) {
@@ -141,13 +143,13 @@ impl<T> Gather<T> {
         }
     }
 
-    /// All that waits, whatever is on its way: nothing more will be gathered.
+    /// Takes all waiting records, whatever is in flight.
     pub(super) fn take_all(&mut self) -> Vec<T> {
         self.bytes = 0;
         self.waiting.drain(..).map(|(record, _)| record).collect()
     }
 
-    /// Notes that a record is not on its way to a partition any more; true if none is.
+    /// Removes a record from those in flight to a partition; true if none is left.
     pub(super) fn arrived(&mut self, partition: i32) -> bool {
         let own = self.partitions.iter_mut().find(|own| own.id == partition);
         own.is_some_and(|own| {
@@ -156,7 +158,7 @@ impl<T> Gather<T> {
         })
     }
 
-    /// Notes that all that was on its way to a partition has been acknowledged now.
+    /// Notes that everything in flight to a partition has been acknowledged now.
     pub(super) fn acknowledged(&mut self, partition: i32, now: Instant) {
         let own = self.partitions.iter().find(|own| own.id == partition);
         if let Some((records, purpose, sent_at)) = own.and_then(|own| own.sent) {
@@ -164,13 +166,13 @@ impl<T> Gather<T> {
         }
     }
 
-    /// When to look again, if nothing arrives before.
+    /// Returns when to try [`take`](Self::take) again if nothing arrives before.
     pub(super) fn due(&self) -> Option<Instant> {
         let could_be_sent = !self.waiting.is_empty() && self.has_free_partition();
         self.sent_at.filter(|_| could_be_sent).map(|sent_at| sent_at + APART)
     }
 
-    /// Whether nothing waits, and nothing is on its way.
+    /// Whether nothing waits and nothing is in flight.
     pub(super) fn is_idle(&self) -> bool {
         self.waiting.is_empty() && self.is_quiet()
     }
@@ -188,7 +190,7 @@ impl<T> Gather<T> {
         self.partitions.iter().any(|own| own.in_flight == 0)
     }
 
-    /// A partition that nothing is on its way to, for so many records that are sent for this purpose.
+    /// Claims a partition with nothing in flight, for `records` records that are sent for `purpose`.
     fn free_partition(&mut self, records: usize, purpose: Purpose, now: Instant) -> Option<i32> {
         let count = self.partitions.len();
         let mut turns = (0..count).map(|turn| (self.next + turn) % count);
@@ -212,7 +214,7 @@ mod tests {
         (gather, Instant::now())
     }
 
-    /// Of records of a hundred bytes each.
+    /// A batch of records of 100 bytes each.
     fn batch(partition: i32, records: impl IntoIterator<Item = u32>) -> Batch<u32> {
         let records: VecDeque<_> = records.into_iter().map(|record| (record, 100)).collect();
         Batch { partition, purpose: Purpose::Single, records }

@@ -1,7 +1,8 @@
 //! Whether any broker can be reached.
 //!
-//! librdkafka says that none can (`ALL_BROKERS_DOWN`) whenever the last connection goes, before it tries to make another; and it
-//! counts brokers that went one after another, and are back, with nothing to connect for. So one is asked before anybody hears of it.
+//! librdkafka reports that none can (`ALL_BROKERS_DOWN`) whenever the last connection is lost, before it
+//! tries to reconnect. It also counts brokers that went away one after another and are back, but that it has
+//! no reason to connect to. So a broker is asked before the loss is reported.
 
 use std::{
     sync::Arc,
@@ -14,15 +15,16 @@ use rdkafka::error::RDKafkaErrorCode::OperationTimedOut;
 use super::Producer;
 use crate::caught::caught;
 
-/// How long it is waited for a connection at a time. librdkafka connects again after a tenth of a second, and calls are to end within a
-/// second where connections are refused.
+/// Timeout of one query to the brokers. librdkafka reconnects after a tenth of a second, and calls must end
+/// within a second if connections are refused.
 const CONNECTS_WITHIN: Duration = Duration::from_millis(500);
 
-/// For how long it is waited while nothing says that there can be none: with TLS and SASL one takes eight round trips.
+/// How long to repeat the query while no error is reported: with TLS and SASL a connection takes eight round
+/// trips.
 const CONNECTS_SLOWLY_WITHIN: Duration = Duration::from_secs(2);
 
 impl Producer {
-    /// Says who is told when no broker can be reached. The first to say so is told.
+    /// Sets the callback for when no broker can be reached. Only the first one set is kept.
     pub(crate) fn on_brokers_lost(self: &Arc<Self>, told: impl Fn(&str) + Send + Sync + 'static) {
         let (producer, told) = (Arc::downgrade(self), Arc::new(told));
         let ask = move || {
@@ -45,13 +47,14 @@ impl Producer {
         let _another_was_first = self.events.connections_lost.set(Box::new(ask));
     }
 
-    /// Whether there is a connection again. Blocks.
+    /// Whether a broker is connected again. Blocks.
     fn can_reach_a_broker(&self) -> bool {
         let began = Instant::now();
         loop {
             let Err(error) = self.ask_anything(CONNECTS_WITHIN) else { return true };
             if error.rdkafka_error_code() == Some(OperationTimedOut) {
-                // It was asked, and is slow. Of a connection that could not be made librdkafka says something else.
+                // A broker was asked, and is slow. If no connection can be made, librdkafka returns another
+                // error.
                 return true;
             }
             if self.events.has_had_trouble_since(began) || began.elapsed() >= CONNECTS_SLOWLY_WITHIN {

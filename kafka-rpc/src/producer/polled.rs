@@ -1,7 +1,8 @@
-//! A producer of librdkafka's, with a thread that polls it.
+//! A librdkafka producer with a thread that polls it.
 //!
-//! rust-rdkafka's `ThreadedProducer` waits for its thread when it is dropped, and whoever is told of a delivery on that
-//! thread may be the last who holds it. This one only tells the thread, which outlives every callback.
+//! rust-rdkafka's `ThreadedProducer` joins its thread when dropped, but a delivery callback on that thread
+//! may drop the last reference to it. [`PolledProducer`] only signals its thread, which outlives every
+//! callback.
 
 use std::{
     ops::Deref,
@@ -21,10 +22,10 @@ use super::{
 };
 use crate::{Error, caught::caught, kafka};
 
-/// How long a poll waits for something to tell: the grain of ending.
+/// How long one poll lasts, and so how long stopping may take.
 const POLL_FOR: Duration = Duration::from_millis(100);
 
-/// A producer that is polled while this lives.
+/// A producer that is polled until this is dropped.
 pub(super) struct PolledProducer {
     producer: Arc<BaseProducer<Deliveries>>,
     stop: Arc<AtomicBool>,

@@ -8,24 +8,25 @@ use crate::Progress;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct DeliveryError {
     pub(crate) kind: Refusal,
-    /// Whether the broker may have the record all the same: its word is missing, or was about something else.
+    /// Whether the broker may have the record anyway: its answer is missing, or says nothing about the
+    /// record.
     pub(crate) may_be_stored: bool,
     pub(crate) reason: String,
 }
 
-/// What is told when a record was delivered, or not.
+/// The callback for the outcome of a record's delivery.
 pub(crate) type OnDelivery = Box<dyn FnOnce(Result<(), DeliveryError>) + Send + Sync>;
 
 /// What can be done about a record that was not delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// It is larger than the broker takes, and always will be.
+    /// The record, or the batch it was in, is larger than the broker accepts.
     TooLarge,
-    /// Brokers, topic or rights are missing: it may work later.
+    /// Brokers, topic or rights are missing: sending may work later.
     ForNow,
-    /// The topic has no such partition, as far as is known.
+    /// As far as known, the topic has no such partition.
     NoPartition,
-    /// It cannot work.
+    /// Sending can never work.
     ForGood,
 }
 
@@ -34,24 +35,24 @@ pub(crate) enum Refusal {
 pub(crate) enum QueueError {
     /// Too much is in flight.
     Full,
-    /// It cannot work.
+    /// The record was refused.
     Refused(DeliveryError),
 }
 
 impl QueueError {
-    /// Whether the topic has no such partition, as far as is known: the record may go to another.
+    /// Whether the topic has no such partition, as far as known, so that the record may go to another.
     pub(super) fn is_no_partition(&self) -> bool {
         matches!(self, Self::Refused(DeliveryError { kind: Refusal::NoPartition, .. }))
     }
 }
 
 impl DeliveryError {
-    /// How far the record has got.
+    /// Returns how far the record has got.
     pub(crate) fn progress(&self) -> Progress {
         if self.may_be_stored { Progress::Unknown } else { Progress::NotSent }
     }
 
-    /// An error of ours: no broker has the record.
+    /// An error of this side: no broker has the record.
     pub(crate) fn for_now(reason: impl Into<String>) -> Self {
         Self { kind: Refusal::ForNow, may_be_stored: false, reason: reason.into() }
     }
@@ -79,21 +80,23 @@ impl DeliveryError {
                 | Code::ReplicaNotAvailable
                 | Code::NetworkException
                 | Code::KafkaStorageError
-                // What a broker says that has no word for its trouble: that is no word about the record.
+                // A broker's catch-all for errors that have no code: it says nothing about the record.
                 | Code::Unknown
-                // It was damaged on its way.
+                // The record was damaged in transit.
                 | Code::InvalidMessage
                 | Code::BadMessage
                 | Code::SSL
                 | Code::SaslAuthenticationFailed
                 | Code::Authentication
-                // What a fatal error ends: whether the broker has it is not known, and a new producer sends it again.
+                // Ended by a fatal error: whether the broker has the record is unknown, and a new producer
+                // sends it again.
                 | Code::OutOfOrderSequenceNumber
                 | Code::UnknownProducerId
                 | Code::InvalidProducerEpoch
                 | Code::ProducerFenced
                 | Code::QueueFull
-                // What was on its way to a partition that the topic has lost, and could not be sent again.
+                // The record was in flight to a partition that the topic has lost, and could not be sent
+                // again.
                 | Code::BrokerDestroy
                 | Code::Fatal
                 | Code::PurgeQueue
@@ -104,7 +107,7 @@ impl DeliveryError {
         Self { kind, may_be_stored: may_be_stored(error), reason: error.to_string() }
     }
 
-    /// Says what a producer has met, where the error only says that it has ended what it had.
+    /// Adds the producer's trouble to an error that only says that the producer ended its records.
     pub(super) fn caused_by(self, error: &KafkaError, trouble: Option<String>) -> Self {
         use RDKafkaErrorCode as Code;
         let ended =
@@ -116,8 +119,9 @@ impl DeliveryError {
     }
 }
 
-/// Whether a record may be in its partition although its delivery ended so. rust-rdkafka does not show what librdkafka knows of it
-/// (`rd_kafka_message_status`), so this goes by the error: those that can end a record that was sent and not acknowledged.
+/// Whether a record may be in its partition although its delivery ended with this error. rust-rdkafka does
+/// not expose what librdkafka knows (`rd_kafka_message_status`), so this goes by the error: those that can
+/// end a record that was sent and not acknowledged.
 fn may_be_stored(error: &KafkaError) -> bool {
     use RDKafkaErrorCode as Code;
     matches!(
@@ -144,7 +148,7 @@ fn may_be_stored(error: &KafkaError) -> bool {
     )
 }
 
-/// For whoever has been told already that its record is queued.
+/// For records that were already reported as queued.
 impl From<QueueError> for DeliveryError {
     fn from(error: QueueError) -> Self {
         match error {

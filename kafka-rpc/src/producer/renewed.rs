@@ -1,5 +1,5 @@
-//! A producer of librdkafka's that is made anew once it has met a fatal error: after that it takes nothing any more, and
-//! ends what it has with errors.
+//! A librdkafka producer that is replaced after a fatal error: from then on it accepts no records, and ends
+//! those that it has with errors.
 
 use std::{
     mem,
@@ -25,25 +25,25 @@ use super::{
 };
 use crate::{Error, caught::caught, telemetry, unpoisoned::Unpoisoned as _};
 
-/// For how long one that has met a fatal error may still hear of what is on its way.
+/// How long a producer with a fatal error is kept, to learn what became of its records in flight.
 const HEARS_FOR: Duration = Duration::from_secs(10);
 
-/// How often what it would send again is ended meanwhile.
+/// How often such a producer is purged meanwhile of records that it would send again.
 const PURGE_EVERY: Duration = Duration::from_millis(100);
 
-/// How long a cluster may take that makes topics when asked, and answers before it has made one; and after how long it is
-/// asked again.
+/// How long a cluster may take that creates topics when asked, and answers before it has created one; and the
+/// time between two queries.
 const MADE_WITHIN: Duration = Duration::from_secs(1);
 const ASK_AGAIN_AFTER: Duration = Duration::from_millis(100);
 
-/// A producer that was made anew is not replaced sooner than after this: where each meets a fatal error at once, such as for
-/// a right that is missing, every call would connect and log in anew.
+/// A replacement is not replaced in turn before this time. Otherwise, if each producer met a fatal error at
+/// once, such as for a missing right, every call would connect and log in again.
 const REPLACED_NOT_BEFORE: Duration = Duration::from_secs(1);
 
 /// A record on its way into librdkafka.
 type Record<'a> = BaseRecord<'a, [u8], [u8], Box<InFlight>>;
 
-/// A producer, whichever it is now.
+/// A librdkafka producer that is replaced when necessary.
 pub(super) struct RenewableProducer {
     purpose: Purpose,
     properties: ClientConfig,
@@ -54,7 +54,7 @@ pub(super) struct RenewableProducer {
 
 struct Current {
     handle: Arc<PolledProducer>,
-    /// When it took the place of another, if it has.
+    /// When the producer replaced another, if it did.
     since: Option<Instant>,
 }
 
@@ -70,12 +70,13 @@ impl RenewableProducer {
         Ok(Self { purpose, properties, events: Arc::clone(events), current, runtime: runtime.clone() })
     }
 
-    /// The producer as it is now.
+    /// Returns the current producer.
     pub(super) fn handle(&self) -> Arc<PolledProducer> {
         Arc::clone(&self.current.read().unpoisoned().handle)
     }
 
-    /// The partitions of a topic with their leaders, asked of the cluster; none if there is no such topic. Blocks.
+    /// Asks the cluster for the partitions of a topic with their leaders; empty if the topic does not exist.
+    /// Blocks.
     pub(super) fn ask_partitions(&self, topic: &str, within: Duration) -> KafkaResult<Vec<(i32, i32)>> {
         let metadata = self.handle().client().fetch_metadata(Some(topic), within)?;
         let error = metadata.topics().iter().find_map(MetadataTopic::error).map(RDKafkaErrorCode::from);
@@ -89,7 +90,8 @@ impl RenewableProducer {
         }
     }
 
-    /// The same, and waits for a topic that the cluster makes since it was asked for it. Says where there was none.
+    /// Like [`ask_partitions`](Self::ask_partitions), but waits for a topic that the cluster creates because
+    /// of the query. Calls `missing` each time the topic is not there. Blocks.
     pub(super) fn ask_until_made(
         &self,
         topic: &str,
@@ -113,7 +115,7 @@ impl RenewableProducer {
         }
     }
 
-    /// Gives a record to librdkafka, or gives it back with the reason.
+    /// Gives a record to librdkafka, or returns it with the reason.
     #[expect(clippy::result_large_err, reason = "this is how rdkafka gives it back")]
     pub(super) fn send<'a>(&self, record: Record<'a>) -> Result<(), (KafkaError, Record<'a>)> {
         let handle = self.handle();
@@ -135,10 +137,10 @@ impl RenewableProducer {
         }
     }
 
-    /// Makes a producer in place of one that has met a fatal error; false where it is too soon for that.
+    /// Replaces a producer that has met a fatal error; false if it is too soon for that.
     fn replace(&self, fatal: &Arc<PolledProducer>) -> Result<bool, Error> {
         let mut current = self.current.write().unpoisoned();
-        // Many may meet the error at once; the first replaces it.
+        // Many callers may meet the error at once; the first replaces the producer.
         if !Arc::ptr_eq(&current.handle, fatal) {
             return Ok(true);
         }
@@ -149,7 +151,8 @@ impl RenewableProducer {
         let old = mem::replace(&mut *current, Current { handle, since: Some(Instant::now()) }).handle;
         drop(current);
         telemetry::producer_replaced(self.purpose.name());
-        // Caught, since what is to be sent through the new one is in the caller's hands.
+        // Caught, because a panic would lose the record that the caller is about to send through the new
+        // producer.
         caught("logging a fatal error of a producer", || {
             tracing::error!(
                 purpose = %self.purpose, error = ?old.client().fatal_error(),
@@ -161,11 +164,11 @@ impl RenewableProducer {
     }
 }
 
-/// Hears of what is on its way from a producer that has met a fatal error: that may arrive, and told of as lost, it would be
-/// sent twice.
+/// Waits for the outcome of the records in flight from a producer with a fatal error: they may arrive, and if
+/// they were reported as lost, they would be sent twice.
 ///
-/// What brokers refuse for now meanwhile comes back into its queue, and it sends nothing any more: librdkafka has purged that
-/// queue once, when it met the error.
+/// Records that brokers refuse for now meanwhile return to the producer's queue, and are never sent.
+/// librdkafka purges that queue only once, when it meets the error, so this purges it again and again.
 fn hear_out(old: &PolledProducer) {
     let until = Instant::now() + HEARS_FOR;
     loop {

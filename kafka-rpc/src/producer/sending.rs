@@ -1,4 +1,4 @@
-//! The producer of a process: what it does with a record.
+//! The producer of a process, and how it sends records.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -32,22 +32,22 @@ use crate::{
     wire::{OutgoingRecord, Placement},
 };
 
-/// The producer of a process. Cheap to share; delivery callbacks run on threads of its own.
+/// The producer of a process. Cheap to share; delivery callbacks run on the producer's threads.
 pub(crate) struct Producer {
     pub(super) single: RenewableProducer,
-    /// For batches, where those have others.
+    /// The batch producers, if the preset has any.
     pub(super) batches: Option<Batches>,
-    /// For what may have been refused for the size of its batch.
+    /// For records that may have been refused for the size of their batch.
     pub(super) alone: Alone,
     pub(super) events: Arc<Events>,
     pub(super) topics: RwLock<HashMap<Arc<str>, Arc<Topic>>>,
-    /// What was last asked for a record that names its partition.
+    /// The last query for a record that names its partition.
     pub(super) asked: tokio::sync::Mutex<Option<Asked>>,
     pub(super) runtime: tokio::runtime::Handle,
 }
 
 impl Producer {
-    /// Makes the producer. Needs a tokio runtime; asks no broker.
+    /// Creates the producer. Needs a tokio runtime; asks no broker.
     pub(crate) fn new(config: &Config) -> Result<Arc<Self>, Error> {
         let events = Arc::<Events>::default();
         let runtime = tokio::runtime::Handle::current();
@@ -57,12 +57,13 @@ impl Producer {
         Ok(Arc::new(Self { single, batches, alone, events, topics, asked, runtime }))
     }
 
-    /// What a broker or the network has just said: why nobody answers, where nobody does.
+    /// Returns the last error of a broker or the network, if it is recent: the reason if no broker answers.
     pub(crate) fn trouble(&self) -> Option<String> {
         self.events.trouble()
     }
 
-    /// Queues a record. `on_delivery` hears of its delivery, unless this is an error.
+    /// Queues a record. `on_delivery` is called with the outcome of its delivery, unless this returns an
+    /// error.
     pub(crate) fn queue(
         self: &Arc<Self>,
         record: &Arc<OutgoingRecord>,
@@ -78,7 +79,7 @@ impl Producer {
         sent.map_err(|refused| refused.error)
     }
 
-    /// Queues a record whose partition is ours to choose.
+    /// Queues a record whose partition the producer chooses.
     fn queue_anywhere(
         self: &Arc<Self>,
         record: &Arc<OutgoingRecord>,
@@ -113,8 +114,8 @@ impl Producer {
         }
     }
 
-    /// Sends records that were gathered. What librdkafka has no room for waits on; whoever waits for one that it refuses
-    /// is told so.
+    /// Sends gathered records. Those that librdkafka has no room for keep waiting; `on_delivery` reports
+    /// those that it refuses.
     pub(super) fn send_batch(self: &Arc<Self>, topic: &Arc<Topic>, batch: Batch<WaitingRecord>) {
         let Batch { partition, purpose, mut records } = batch;
         let mut through = self.through(purpose);
@@ -127,7 +128,7 @@ impl Producer {
                 }
                 Err((error, waiting)) if error.is_no_partition() => {
                     records.push_front((waiting, bytes));
-                    // A producer of batches may not have learned of a partition yet.
+                    // A batch producer may not know a partition yet.
                     if std::ptr::eq(through, &raw const self.single) {
                         return topic.place_elsewhere(Batch { partition, purpose, records });
                     }
@@ -145,7 +146,7 @@ impl Producer {
         self.batches.as_ref()?.of(purpose)
     }
 
-    /// The producer for this purpose; that of single records until it is there.
+    /// Returns the producer for `purpose`, or that of single records until the former is ready.
     fn through(self: &Arc<Self>, purpose: Purpose) -> &RenewableProducer {
         let Some(own) = self.on_demand(purpose) else { return &self.single };
         if let Some(ready) = own.ready() {
@@ -158,7 +159,7 @@ impl Producer {
         &self.single
     }
 
-    /// Makes a producer of batches. It is used once it has learned of the topics. Blocks.
+    /// Creates a batch producer, and puts it to use once it knows the topics. Blocks.
     fn make_for(&self, purpose: Purpose) {
         let Some(own) = self.on_demand(purpose) else { return };
         let made = match own.make(&self.events, &self.runtime) {
@@ -171,7 +172,8 @@ impl Producer {
         let until = Instant::now() + ASK_FOR;
         let mut learned = HashSet::new();
         loop {
-            // The lock under which topics are added: whoever adds one later finds this producer, and has it learn of it.
+            // Topics are added under this lock. So a topic that is added later finds this producer ready, and
+            // has it learn the topic's partitions.
             let topics = self.topics.write().unpoisoned();
             let unknown = topics.keys().find(|topic| !learned.contains(*topic)).map(Arc::clone);
             let left = until.saturating_duration_since(Instant::now());
@@ -188,15 +190,15 @@ impl Producer {
         }
     }
 
-    /// Queues a record, and waits for space to do so.
+    /// Queues a record, waiting until there is space for it.
     pub(crate) async fn queue_when_free(
         self: &Arc<Self>,
         record: &Arc<OutgoingRecord>,
     ) -> Result<Delivery, DeliveryError> {
-        // Once without: there is space in most cases, and listening for it is work for everybody.
+        // The first try does not listen: there usually is space, and listening makes every delivery notify.
         let mut listens = false;
         loop {
-            // Before it tries, so that space made in between is not missed.
+            // Listens before trying, so that space freed in between is not missed.
             let listening = listens.then(|| self.events.listen_for_space());
             let (on_delivery, delivery) = Delivery::new();
             match self.queue(record, on_delivery) {
@@ -210,12 +212,12 @@ impl Producer {
         }
     }
 
-    /// Sends a record and waits until the broker has it, or is known not to get it. Waits for space too.
+    /// Sends a record and waits until the broker acknowledges it or the delivery fails. Waits for space too.
     pub(crate) async fn deliver(self: &Arc<Self>, record: &Arc<OutgoingRecord>) -> Result<(), DeliveryError> {
         self.queue_when_free(record).await?.ended().await
     }
 
-    /// A topic that is written to.
+    /// Returns the state of a topic, created at its first record.
     pub(super) fn topic(self: &Arc<Self>, name: &Arc<str>) -> Arc<Topic> {
         if let Some(known) = self.topics.read().unpoisoned().get(name) {
             return Arc::clone(known);
@@ -244,7 +246,7 @@ impl Producer {
                 let left = until.saturating_duration_since(Instant::now());
                 producer.handle().flush(left).map_err(|error| unsent(error.to_string()))?;
             }
-            // Whoever hears of an arrival may have taken a batch to send when the other producer had nothing left.
+            // A delivery callback may have taken a batch for a producer that this round had flushed already.
             if topics.iter().all(|topic| topic.is_idle()) {
                 return Ok(());
             }
@@ -255,12 +257,12 @@ impl Producer {
         }
     }
 
-    /// Nobody sends any more: brokers that go after this are no trouble.
+    /// Marks the end of sending: brokers lost after this are not reported.
     pub(crate) fn end(&self) {
         self.events.end();
     }
 
-    /// Sends records that were to be gathered, and for which there is no partition to choose.
+    /// Sends waiting records by key, when there is no partition to choose for them.
     pub(super) fn send_by_key(&self, records: Vec<WaitingRecord>) {
         for WaitingRecord { record, headers, on_delivery } in records {
             let sent = send(&self.single, &record, headers, None, InFlight { on_delivery, chosen: None });
@@ -279,7 +281,7 @@ impl Drop for Producer {
     }
 }
 
-/// Sends a record to the partition that was chosen for it, or by its key where none was; gives it back where it could not.
+/// Sends a record to its chosen partition, or by key if none was chosen; returns the record if that fails.
 fn send_chosen(
     through: &RenewableProducer,
     topic: &Arc<Topic>,
@@ -319,7 +321,7 @@ pub(super) fn send(
     })
 }
 
-/// What is given back of a record that librdkafka did not take.
+/// The parts of a record that librdkafka did not accept, to be used again.
 pub(super) struct Refused {
     pub(super) error: QueueError,
     pub(super) headers: OwnedHeaders,

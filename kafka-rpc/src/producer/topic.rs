@@ -17,17 +17,18 @@ use super::{
 };
 use crate::{unpoisoned::Unpoisoned as _, wire::OutgoingRecord};
 
-/// How long the partitions of a topic are believed before they are asked for again.
+/// How long the known partitions of a topic are used before they are asked for again.
 const BELIEVED_FOR: Duration = Duration::from_secs(30);
 
-/// How much may wait: as many records as librdkafka takes (`queue.buffering.max.messages`), and a quarter of the bytes.
+/// The most that may wait: as many records as librdkafka queues (`queue.buffering.max.messages`), and a
+/// quarter of the bytes.
 const MOST_WAITING: usize = 100_000;
 const MOST_BYTES: usize = 256 << 20;
 
 /// A record that waits for a partition.
 ///
-/// Its headers are as librdkafka takes them, made by whoever has it wait: the records of a batch are given to librdkafka
-/// as fast as can be, since it waits but a millisecond for them, or not at all.
+/// Its headers are in librdkafka's form already, made by the caller that queues the record: the records of a
+/// batch go to librdkafka as fast as possible, since it waits only a millisecond for them, or not at all.
 pub(super) struct WaitingRecord {
     pub(super) record: Arc<OutgoingRecord>,
     pub(super) headers: OwnedHeaders,
@@ -38,7 +39,7 @@ pub(super) struct Topic {
     pub(super) name: Arc<str>,
     producer: Weak<Producer>,
     state: Mutex<State>,
-    /// Told when it must be looked when something is due.
+    /// Wakes [`Topic::send_when_due`] to see when something is due.
     look: Notify,
 }
 
@@ -47,18 +48,18 @@ struct State {
     believed_until: Instant,
 }
 
-/// What is to be done about a record.
+/// What happens to a record.
 pub(super) enum Placed {
-    /// It goes now: to this partition, or by its key where none is known.
+    /// The record goes now: to this partition, or by key if none is known.
     Now(Option<i32>, WaitingRecord),
-    /// It waits, and these go now.
+    /// The record joins the waiting ones, and this batch of them goes now.
     Batch(Batch<WaitingRecord>),
-    /// It waits.
+    /// The record waits.
     Waits,
 }
 
 impl Batch<WaitingRecord> {
-    /// A record that was to go at once, by itself.
+    /// A batch of one record that was to go at once.
     pub(super) fn of_one(partition: i32, waiting: WaitingRecord) -> Self {
         let bytes = waiting.record.size();
         Self { partition, purpose: Purpose::Single, records: [(waiting, bytes)].into() }
@@ -66,7 +67,7 @@ impl Batch<WaitingRecord> {
 }
 
 impl Topic {
-    /// Begins with no partitions: they are to be asked for.
+    /// Starts without partitions, so that the first record asks for them.
     pub(super) fn new(name: Arc<str>, producer: &Arc<Producer>) -> Self {
         Self {
             name,
@@ -80,7 +81,7 @@ impl Topic {
         self.state.lock().unpoisoned()
     }
 
-    /// Notes the partitions that have a leader.
+    /// Sets the partitions, which are those with a leader.
     pub(super) fn answered(&self, ids: impl IntoIterator<Item = i32>) {
         let mut state = self.state();
         state.gather.set_partitions(ids);
@@ -89,8 +90,8 @@ impl Topic {
         self.look.notify_one();
     }
 
-    /// Finds a place for a record whose key is only an id. `ask` is called where the partitions are to be asked for: once,
-    /// until there is an answer, or should have been.
+    /// Finds a partition for a record whose key is only an id. Calls `ask` when the partitions are to be
+    /// asked for: once, until there is an answer or the query must have timed out.
     pub(super) fn place(
         &self,
         waiting: WaitingRecord,
@@ -123,7 +124,7 @@ impl Topic {
         Ok(batch.map_or(Placed::Waits, Placed::Batch))
     }
 
-    /// Notes that a record was delivered, or never will be, and sends what has waited for that.
+    /// Notes that a record was delivered, or never will be, and sends the records that waited for that.
     pub(super) fn arrived(self: &Arc<Self>, partition: i32, is_delivered: bool) {
         let mut state = self.state();
         if !state.gather.arrived(partition) {
@@ -144,20 +145,20 @@ impl Topic {
         }
     }
 
-    /// Notes that a record could not be given to librdkafka for its partition.
+    /// Notes that librdkafka did not accept a record for its partition.
     pub(super) fn not_sent(&self, partition: i32) {
         self.state().gather.arrived(partition);
         self.look.notify_one();
     }
 
-    /// Takes back what could not be sent of a batch, to be sent a little later.
+    /// Takes back the unsent records of a batch, to be sent a little later.
     pub(super) fn put_back(&self, batch: Batch<WaitingRecord>) {
         let mut state = self.state();
         state.gather.put_back(batch);
         self.look_again(state);
     }
 
-    /// Takes back what was to go to a partition that is not there, to go to another.
+    /// Takes back the records for a partition that does not exist, to go to another.
     pub(super) fn place_elsewhere(&self, batch: Batch<WaitingRecord>) {
         let mut state = self.state();
         let gone = batch.partition;
@@ -167,7 +168,7 @@ impl Topic {
         self.look_again(state);
     }
 
-    /// Has what waits looked at; where no partition is known any more, it goes by its key.
+    /// Has the waiting records checked again. If no partition is known any more, they go by key.
     fn look_again(&self, mut state: MutexGuard<'_, State>) {
         let unplaced = if state.gather.knows_none() { state.gather.take_all() } else { Vec::new() };
         drop(state);
@@ -177,17 +178,17 @@ impl Topic {
         self.look.notify_one();
     }
 
-    /// All that waits: nothing more will be gathered.
+    /// Takes all waiting records.
     pub(super) fn take_all(&self) -> Vec<WaitingRecord> {
         self.state().gather.take_all()
     }
 
-    /// Whether nothing waits, and nothing is on its way.
+    /// Whether nothing waits and nothing is in flight.
     pub(super) fn is_idle(&self) -> bool {
         self.state().gather.is_idle()
     }
 
-    /// Sends what is due, for as long as there is a producer.
+    /// Sends waiting records when they are due, until the producer is dropped.
     pub(super) async fn send_when_due(self: Arc<Self>) {
         while self.producer.strong_count() > 0 {
             self.look.notified().await;
@@ -205,7 +206,7 @@ impl Topic {
         self.state().gather.due()
     }
 
-    /// Ends [`send_when_due`](Self::send_when_due): the producer has gone.
+    /// Ends [`send_when_due`](Self::send_when_due), once the producer is dropped.
     pub(super) fn end(&self) {
         self.look.notify_one();
     }
@@ -237,7 +238,7 @@ mod tests {
             value: Some("{}".into()),
             headers: Headers::new(),
         });
-        // The first has librdkafka learn of the topic.
+        // The first round has librdkafka learn of the topic.
         for believed in [&[0][..], &[7], &[7, 0], &[9, 8, 7]] {
             producer.topic(&record.topic).answered(believed.iter().copied());
             let sends = (0..20).map(|_| async {

@@ -1,4 +1,5 @@
-//! Registrations merged into subscriptions with their dispatch tables, and everything that is wrong with them.
+//! Merges registrations into subscriptions with their dispatch tables, and finds everything that is wrong
+//! with them.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, btree_map, hash_map},
@@ -18,7 +19,7 @@ use crate::{
     server::{Served, dispatch::Dispatch},
 };
 
-/// How many handlers of a subscription run at once unless it says otherwise.
+/// How many handlers of a subscription run at once by default.
 const DEFAULT_CONCURRENCY: usize = 256;
 
 /// Keeps the handlers of these groups, and reports the groups that have none.
@@ -35,10 +36,10 @@ pub(super) fn keep_groups(registered: &mut Vec<Handlers>, groups: &Groups) -> Ve
     problems
 }
 
-/// Where the groups of a topic have its dead letters, by the topic; `None` is where they usually lie.
+/// Where the groups of each topic keep their dead letters; `None` is the default topic.
 pub(super) type DeadLetters = HashMap<&'static str, Vec<Option<Destination>>>;
 
-/// Where dead letters lie.
+/// Collects where the groups of each topic keep their dead letters.
 pub(super) fn dead_letters(registered: &[Handlers]) -> DeadLetters {
     let mut of_groups: BTreeMap<(&str, &str), Option<Destination>> = BTreeMap::new();
     for Handlers { subscription: own, .. } in
@@ -56,7 +57,8 @@ pub(super) fn dead_letters(registered: &[Handlers]) -> DeadLetters {
 
 /// Merges registrations into subscriptions, in the order of topic and group.
 ///
-/// `dead_letters` are those of all that is registered: a process may serve the letters of what another serves.
+/// `dead_letters` covers all registrations, including those that this process does not serve: a process may
+/// serve the dead letters of what another process serves.
 pub(super) fn assemble(
     registered: Vec<Handlers>,
     dead_letters: &DeadLetters,
@@ -86,9 +88,9 @@ pub(super) fn assemble(
             served.push(merged.serve(names, drain_timeout, problems));
             continue;
         }
-        // Where nothing of it is registered, they lie where they usually do.
+        // If nothing of the topic is registered, its dead letters lie in the default topic.
         let stated = dead_letters.get(merged.topic).map_or(&[None][..], Vec::as_slice);
-        // By the names that the cluster has: several places may be one there.
+        // Compared by their names on the cluster: several of the stated topics may be one there.
         let topics: BTreeSet<_> =
             stated.iter().filter_map(|stated| dead_letter_topic(*stated, merged.topic, names)).collect();
         if topics.is_empty() {
@@ -102,7 +104,7 @@ pub(super) fn assemble(
             continue;
         }
         let handled = merged.serve(names, drain_timeout, problems);
-        // What cannot be handled stays where it is: there is no dead letter of a dead letter.
+        // A dead letter that cannot be handled stays in its topic: there is no dead letter of a dead letter.
         let of = |topic| Served { topic, reply_topic: None, dead_letter_topic: None, ..handled.clone() };
         served.extend(topics.into_iter().map(of));
     }
@@ -111,7 +113,7 @@ pub(super) fn assemble(
     served
 }
 
-/// Where the dead letters of a topic lie, if they are kept.
+/// The topic of the dead letters of a topic, if they are kept.
 fn dead_letter_topic(stated: Option<Destination>, topic: &str, names: Names<'_>) -> Option<Arc<str>> {
     match stated {
         Some(Destination::None) => None,
@@ -177,8 +179,8 @@ impl Merged {
         }
     }
 
-    /// A delay that is longer than the runtime drains for could not be waited for in the process: every shutdown and
-    /// every rebalance would cut it off.
+    /// Reports retry delays in the process that are longer than the runtime drains for: every shutdown and
+    /// every rebalance would cut such a wait off.
     fn check_delays(&self, drain_timeout: Duration, problems: &mut Vec<Problem>) {
         for handler in self.dispatch.commands.values().chain(&self.dispatch.fallback) {
             if let Some(longest) = handler.retry.longest_delay()
@@ -202,18 +204,21 @@ impl Merged {
         if retry_topic.is_none() {
             self.check_delays(drain_timeout, problems);
         } else if self.of_dead_letters {
-            // How often a letter's record was tried says nothing of the letter, which would go round for ever.
+            // The retry count of a letter's record says nothing about the letter, which would be retried for
+            // ever.
             let message = format!(
                 "the dead letters of `{}` have a `retry_topic`; remove it: a dead letter is retried in the process",
                 self.topic
             );
             problems.push(Problem { message, places: places(&self.options) });
         }
-        // What is not stated is the default, which the callers of that item go by: so even this must agree.
+        // An unstated dialect is the default, which the callers of that item go by, so unstated dialects must
+        // agree too.
         let dialect =
             self.agreed("dialect", problems, |own| Some(own.dialect), |value| format!("\"{value}\""));
         let dialect = dialect.unwrap_or_default();
-        // The same; but of those who do not agree on the dialect, it is not asked twice.
+        // The same holds for the reply topic. It is derived with the agreed dialect, so that a disagreement
+        // about the dialect is not reported twice.
         let effective = |own: &Subscription| Some(own.dialect(dialect).reply_topic());
         let shown =
             |topic: &Option<String>| topic.as_ref().map_or("none".to_owned(), |topic| format!("\"{topic}\""));
@@ -244,7 +249,7 @@ impl Merged {
         }
     }
 
-    /// The value of an option that some of the registrations state and all of them must agree on.
+    /// The value of an option that all the registrations that state it must agree on.
     fn agreed<T: PartialEq>(
         &self,
         option: &str,
@@ -281,7 +286,7 @@ fn places(options: &[Subscription]) -> Vec<Location> {
     options.iter().map(|own| own.location).collect()
 }
 
-/// The types that handlers require and nobody provided, each with the handlers that miss it.
+/// The types that handlers require and nobody provided, each with the handlers that require it.
 #[derive(Default)]
 struct MissingStates {
     handlers: BTreeMap<&'static str, Vec<Location>>,

@@ -1,4 +1,4 @@
-//! What a user says of a runtime.
+//! How a user describes a runtime.
 
 use std::{
     any::{TypeId, type_name},
@@ -52,22 +52,23 @@ pub struct RuntimeBuilder {
 }
 
 impl RuntimeBuilder {
-    /// The cluster and the bounds of this process. Needed to start on a cluster.
+    /// Sets the cluster and the bounds of this process. Required to start on a cluster.
     #[must_use]
     pub fn config(mut self, config: Config) -> Self {
         self.config = Some(config);
         self
     }
 
-    /// Provides a value: the service whose methods are handlers, or what handlers take as
-    /// [`State<T>`](crate::State). One of each type.
+    /// Provides a value: the service whose methods are handlers, or a value that handlers take as
+    /// [`State<T>`](crate::State). Each type can be provided once.
     #[must_use]
     #[track_caller]
     pub fn provide<T: Send + Sync + 'static>(self, value: T) -> Self {
         self.provide_shared(Arc::new(value))
     }
 
-    /// Provides a value that others hold too, as if it were a `T`: such as a service that an HTTP server in the same process calls.
+    /// Provides a value that others hold too, such as a service that an HTTP server in the same process
+    /// calls. Handlers see it as if it were a `T`.
     ///
     /// ```
     /// use std::sync::Arc;
@@ -101,7 +102,7 @@ impl RuntimeBuilder {
         self
     }
 
-    /// Provides a value that makes calls of its own. It is made when the runtime starts, before the first record.
+    /// Provides a value that makes calls. It is made when the runtime starts, before the first record.
     #[must_use]
     #[track_caller]
     pub fn provide_with<T: Send + Sync + 'static>(
@@ -129,7 +130,8 @@ impl RuntimeBuilder {
         self
     }
 
-    /// Ignores the handlers that registered themselves: only what [`handlers`](Self::handlers) adds is served.
+    /// Ignores the handlers that registered themselves, and serves only what
+    /// [`handlers`](Self::handlers) adds.
     #[must_use]
     pub fn without_registry(mut self) -> Self {
         self.without_registry = true;
@@ -144,8 +146,8 @@ impl RuntimeBuilder {
         self
     }
 
-    /// Serves the handlers of these groups only, as the attributes name them. A group that no handler has is an error at
-    /// [`build`](Self::build).
+    /// Serves only the handlers of these groups, as the attributes name them. A group that no handler has is
+    /// an error at [`build`](Self::build).
     #[must_use]
     #[track_caller]
     pub fn serve_groups<G: Into<String>>(mut self, groups: impl IntoIterator<Item = G>) -> Self {
@@ -168,22 +170,23 @@ impl RuntimeBuilder {
         self
     }
 
-    /// Lets callers have their replies on this topic of the cluster too, beside the subscription's own.
+    /// Lets callers have their replies on this topic of the cluster too, beside the subscription's reply
+    /// topic.
     #[must_use]
     pub fn allow_reply_to(mut self, topic: impl Into<String>) -> Self {
         self.reply_topics.push(topic.into());
         self
     }
 
-    /// Which partitions of its reply topics this process reads: by default all of them.
+    /// Sets which partitions of its reply topics this process reads: by default all of them.
     #[must_use]
     pub fn reply_reading(mut self, reading: ReplyReading) -> Self {
         self.reply_reading = reading;
         self
     }
 
-    /// Puts it together, and finds every mistake that can be found without a broker, in settings, handlers and what is provided: all of
-    /// them together ([`Error::Build`]).
+    /// Builds the runtime. Finds every mistake in settings, handlers and provided values that can be found
+    /// without a broker, and returns all of them together ([`Error::Build`]).
     pub fn build(self) -> Result<Runtime, Error> {
         let mut problems = Vec::new();
         if let Some(config) = &self.config {
@@ -230,7 +233,7 @@ impl RuntimeBuilder {
     }
 }
 
-/// What was provided: by its type, the name of that and where, each time.
+/// The provided values by their type, each with the type's name and every place that provides it.
 pub(super) type Provisions = HashMap<TypeId, (&'static str, Vec<Location>)>;
 
 /// The groups that are served, as the attributes name them.

@@ -1,9 +1,9 @@
 //! The runtime: built from handlers and state, started on a cluster, run until a signal.
 //!
-//! - [`builder`]: what a user says
-//! - [`assembly`]: registrations merged into subscriptions, and everything that is wrong with them
-//! - [`names`]: the names that the cluster has for them
-//! - [`sources`]: which topics they read, and where they would take each other's records
+//! - [`builder`]: describes a runtime
+//! - [`assembly`]: merges registrations into subscriptions, and finds everything that is wrong with them
+//! - [`names`]: the names that the cluster has for topics and groups
+//! - [`sources`]: which topics are read, and which readings would take each other's records
 //! - [`start`]: connects, positions, serves
 //! - [`running`]: the handle of a started runtime, and its shutdown
 //! - [`signals`]: the signals that end a process
@@ -47,15 +47,15 @@ pub struct Runtime {
 }
 
 impl Runtime {
-    /// Starts to describe a runtime.
+    /// Returns a builder that describes a runtime.
     pub fn builder() -> RuntimeBuilder {
         RuntimeBuilder::default()
     }
 
     /// Runs the handlers in this process, without a broker, behind the same generated clients.
     ///
-    /// Requests and replies go through the same bytes as on Kafka; there is no order of keys, nothing is kept, and what the
-    /// [`Config`] says is not asked: calls have the default timeout, and records no bounds.
+    /// Requests and replies go through the same bytes as on Kafka. Keys have no order, nothing is stored, and
+    /// the [`Config`] is ignored: calls have the default timeout, and records no bounds.
     pub fn loopback(self) -> Loopback {
         Loopback::new(self.served, self.states, self.deferred, self.reply_topics, self.map_topics)
     }

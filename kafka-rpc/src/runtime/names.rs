@@ -1,19 +1,20 @@
-//! The names that a cluster has for topics and groups: how a runtime renames them, and which Kafka refuses.
+//! The names that a cluster has for topics and groups: how a runtime renames them, and which ones Kafka
+//! refuses.
 
 use crate::{Problem, rename::Rename, server::Served};
 
-/// The longest name of a topic that Kafka takes (`Topic.MAX_NAME_LENGTH`).
+/// The longest topic name that Kafka accepts (`Topic.MAX_NAME_LENGTH`).
 const LONGEST: usize = 249;
 
-/// How this runtime renames what the attributes name.
+/// How this runtime renames the topics and groups that the attributes name.
 #[derive(Clone, Copy)]
 pub(super) struct Names<'a> {
     pub(super) topics: Option<&'a Rename>,
     pub(super) groups: Option<&'a Rename>,
 }
 
-/// Finds the names that cannot be. Those that are written as text in an attribute are found by that; a constant, and what
-/// `map_topics` and `map_groups` make of it, are not.
+/// Finds the names that Kafka refuses. The attribute checks the names that it states as literals; it cannot
+/// check constants, and what `map_topics` and `map_groups` make of a name.
 pub(super) fn check(served: &[Served], problems: &mut Vec<Problem>) {
     for served in served {
         let topics = [

@@ -17,7 +17,7 @@ use crate::{
     server::consumer::ConsumerThread,
 };
 
-/// How long closing a consumer may take beyond the drain: leaving the group is a round trip or two.
+/// How long closing a consumer may take beyond the drain: leaving the group takes a round trip or two.
 const CLOSE_WITHIN: Duration = Duration::from_secs(5);
 
 /// A runtime that serves and calls. Dropping it stops it without waiting; [`shutdown`](Self::shutdown) waits.
@@ -31,7 +31,7 @@ pub struct Running {
     replies_ended: Option<oneshot::Receiver<()>>,
     consumers: Vec<ConsumerThread>,
     tasks: TaskTracker,
-    /// Ends what only waits, once the consumers have gone.
+    /// Cancels what only waits, once the consumers have gone.
     stopping: CancellationToken,
     failures: mpsc::UnboundedReceiver<Error>,
 }
@@ -78,24 +78,25 @@ impl Running {
         self.stopping.clone()
     }
 
-    /// A client over this runtime. Clone it freely; it works until the shutdown.
+    /// Returns a client over this runtime. Clone it freely; it works until the shutdown.
     pub fn client(&self) -> Client {
         self.client.clone()
     }
 
-    /// Waits for SIGINT or SIGTERM, or for an error that serving cannot survive; then shuts down. A second signal ends that
-    /// too, with an error: what handlers have not ended is delivered again.
+    /// Waits for SIGINT or SIGTERM, or for an error that serving cannot survive; then shuts down. A second
+    /// signal ends the shutdown too, with an error: records whose handlers have not ended are delivered
+    /// again.
     ///
-    /// Signals are listened for from this call on: one that comes between `start()` and this ends the process at once, which
-    /// [`Runtime::run`](crate::Runtime::run) leaves no room for. After it has returned, SIGINT and SIGTERM do not end the process
-    /// by themselves any more.
+    /// This call begins to listen for signals: a signal that comes between `start()` and this call ends the
+    /// process at once. [`Runtime::run`](crate::Runtime::run) leaves no such gap. After this has returned,
+    /// SIGINT and SIGTERM no longer end the process by default.
     pub async fn until_signal(self) -> Result<(), Error> {
         let signals = Signals::listen()?;
         self.until_signalled(signals).await
     }
 
-    /// Waits for this to resolve, or for an error that serving cannot survive; then shuts down. For a process that has its own
-    /// word for when to stop, such as one that serves HTTP too.
+    /// Waits for `stop` to resolve, or for an error that serving cannot survive; then shuts down. For a
+    /// process that decides when to stop in its own way, such as one that serves HTTP too.
     ///
     /// ```no_run
     /// # async fn main_loop(runtime: kafka_rpc::Runtime) -> Result<(), kafka_rpc::Error> {
@@ -124,7 +125,7 @@ impl Running {
         let failed = self.failed_before(signalled).await;
         let impatient = async {
             if failed.is_err() {
-                // Who sends the first knows of no shutdown yet.
+                // The sender of the first signal does not know of the shutdown yet.
                 let signal = signals.next().await;
                 tracing::info!(signal, "shutting down already; another signal ends that");
             }
@@ -148,12 +149,14 @@ impl Running {
         self.tasks.close();
     }
 
-    /// Ends pending calls, but those of handlers; stops taking records, lets handlers end within `drain_timeout`, commits,
-    /// leaves the groups, and sends what is queued, in this order: a handler that ends may still call and reply. What Kafka
-    /// has not acknowledged within five seconds then is an error.
+    /// Ends pending calls, except for those of handlers; stops taking records, lets handlers end within
+    /// `drain_timeout`, commits, leaves the groups, and sends what is queued, in this order: a handler that
+    /// is ending may still call and reply. Records that Kafka has not acknowledged five seconds after that
+    /// are an error.
     ///
-    /// It takes `drain_timeout` and 20 s at most. A handler that awaits it is waited for until `drain_timeout` is over. That a
-    /// consumer had ended before is no error of this: [`until`](Self::until) and [`until_signal`](Self::until_signal) tell.
+    /// Takes `drain_timeout` and 20 s at most. If a handler awaits the shutdown, the shutdown waits for that
+    /// handler until `drain_timeout` is over. A consumer that had ended before is no error of the shutdown:
+    /// [`until`](Self::until) and [`until_signal`](Self::until_signal) return that error.
     pub async fn shutdown(mut self) -> Result<(), Error> {
         self.pending.close_to_others();
         for consumer in &self.consumers {
@@ -182,8 +185,8 @@ impl Running {
         Ok(())
     }
 
-    /// Waits until Kafka has acknowledged what was sent. On a thread of its own: handlers that are left running may have all those that
-    /// tokio keeps for what blocks.
+    /// Waits until Kafka has acknowledged what was sent. Uses a thread of its own, because handlers that are
+    /// left running may occupy all of tokio's blocking threads.
     async fn flush(&self) -> Result<(), Error> {
         let action = "records may be left unsent";
         let producer = Arc::clone(&self.producer);

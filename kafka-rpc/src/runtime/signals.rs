@@ -2,7 +2,7 @@
 
 use crate::Error;
 
-/// The signals that end a process, listened for while this lives.
+/// A listener for the signals that end a process.
 pub(super) struct Signals {
     #[cfg(unix)]
     interrupt: tokio::signal::unix::Signal,
@@ -11,7 +11,8 @@ pub(super) struct Signals {
 }
 
 impl Signals {
-    /// Listens from now on. The system's own answer to these signals, to end the process, does not come back.
+    /// Begins to listen. The default action of these signals, to end the process, does not come back
+    /// afterwards.
     pub(super) fn listen() -> Result<Self, Error> {
         #[cfg(unix)]
         {
@@ -25,7 +26,7 @@ impl Signals {
         Ok(Self {})
     }
 
-    /// The name of the next one.
+    /// Waits for the next signal, and returns its name.
     pub(super) async fn next(&mut self) -> &'static str {
         #[cfg(unix)]
         tokio::select! {

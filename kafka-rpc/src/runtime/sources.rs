@@ -1,4 +1,5 @@
-//! Which topics are read and written for what, and where records would come to whom they are not meant for.
+//! Which topics are read and written for which purpose, and which records would reach a reader that they are
+//! not meant for.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -22,10 +23,11 @@ impl fmt::Display for Reading<'_> {
     }
 }
 
-/// Finds the topics that are read twice where that breaks both readings, named as the cluster has them.
+/// Finds the topics with two readings that break each other, and those that are written for two purposes.
+/// Topics are compared by their names on the cluster.
 ///
-/// Two groups may read one topic, each all of it. A retry topic may have one reading only: a group reads all that the
-/// retries of another have put there.
+/// Two groups may read one topic, and each gets all of it. A retry topic may have one reading only: a second
+/// reading would get the retries of the first.
 pub(super) fn check(served: &[Served], problems: &mut Vec<Problem>) {
     problems.extend(served.iter().flat_map(written_for_two));
     let mut topics: BTreeMap<&str, Vec<Reading<'_>>> = BTreeMap::new();
@@ -59,7 +61,8 @@ pub(super) fn check(served: &[Served], problems: &mut Vec<Problem>) {
     }
 }
 
-/// The topics of a subscription that are one: whoever reads it for one thing gets the other too.
+/// Finds the topics that a subscription uses for two purposes: a reader for one of them would get the records
+/// of the other too.
 fn written_for_two(served: &Served) -> Vec<Problem> {
     let written = [
         ("replies", &served.reply_topic),
@@ -70,7 +73,7 @@ fn written_for_two(served: &Served) -> Vec<Problem> {
         written.into_iter().filter_map(|(option, topic)| Some((option, topic.as_ref()?))).collect();
     let mut problems = Vec::new();
     for (index, (option, topic)) in written.iter().enumerate() {
-        // That its own retries are read with it is told of as a reading.
+        // A retry topic that is also the topic is reported as two readings.
         let own = (*option != "retry_topic").then_some(("topic", &served.topic));
         for (other, same) in own.into_iter().chain(written[..index].iter().copied()) {
             if same == *topic {
@@ -88,7 +91,7 @@ fn written_for_two(served: &Served) -> Vec<Problem> {
     problems
 }
 
-/// The problem of readings that must not share a topic, if they are several.
+/// Returns the problem of readings that must not share a topic, if there are several.
 fn shared(topic: &str, readings: &[Reading<'_>], why_not: &str) -> Option<Problem> {
     if readings.len() < 2 {
         return None;
@@ -105,7 +108,7 @@ fn shared(topic: &str, readings: &[Reading<'_>], why_not: &str) -> Option<Proble
 mod tests {
     use super::*;
 
-    /// Written on a line of its own.
+    /// A subscription that is declared on this line.
     fn served(topic: &'static str, group: &str, retry_topic: Option<&str>, line: u32) -> Served {
         Served {
             topic: topic.into(),

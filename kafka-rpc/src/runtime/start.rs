@@ -1,4 +1,4 @@
-//! From a built runtime to a running one: connect, position, make what needs a client, serve.
+//! Starts a built runtime: connects, positions, makes the values that need a client, serves.
 
 use std::{iter, sync::Arc};
 
@@ -19,12 +19,13 @@ use crate::{
 };
 
 impl Runtime {
-    /// Starts to serve and to call. Returns once a broker has answered, the topics were looked for, and every consumer was started:
-    /// groups are joined after that (`assigned` in the log), and a reply topic is found at the first call.
+    /// Starts to serve and to call. Returns once a broker has answered, the topics were looked for, and every
+    /// consumer was started. The consumers join their groups after that (`assigned` in the log), and a reply
+    /// topic is looked up at the first call.
     ///
-    /// Ends with an error that names it where a setting cannot work, no broker answers within
-    /// `connection_timeout`, or a topic of commands is missing. What ends serving later, [`Running::until`] and
-    /// [`Running::until_signal`] tell.
+    /// Returns an error that names the cause if a setting cannot work, if no broker answers within
+    /// `connection_timeout`, or if a command topic is missing. [`Running::until`] and
+    /// [`Running::until_signal`] return the errors that end serving later.
     pub async fn start(self) -> Result<Running, Error> {
         let config = self.config.ok_or_else(|| {
             Error::missing(
@@ -52,7 +53,7 @@ impl Runtime {
         let client = Client::new(Arc::new(transport), config.call_timeout);
 
         let (failed, failures) = mpsc::unbounded_channel();
-        // From here on, what has started is stopped with the dropped handle: what is made now may panic.
+        // From this line on, dropping `running` stops what has started: making the values below may panic.
         let mut running =
             Running::new(config, client, producer, pending, replies, replies_ended, tasks.clone(), failures);
         let (config, client) = (running.config(), running.client());
@@ -75,7 +76,7 @@ impl Runtime {
 
         log_what_is_served(&self.served);
         for served in self.served {
-            // The retry topic is a source of the same records, which wait there for their time.
+            // The retry topic is a second source of the same records, which wait in it until they are due.
             for source in iter::once(Arc::clone(&served.topic)).chain(served.retry_topic.clone()) {
                 let worker = Worker::new(
                     served.clone(),
@@ -92,15 +93,16 @@ impl Runtime {
         Ok(running)
     }
 
-    /// Starts, waits for SIGINT or SIGTERM, and shuts down. The whole of a service's `main`.
+    /// Starts, waits for SIGINT or SIGTERM, and shuts down: the whole of a service's `main`.
     ///
-    /// Ends with `Ok` too where the signal comes before it has started. After it has returned, SIGINT and SIGTERM do not end the process
-    /// by themselves any more.
+    /// Also returns `Ok` if the signal comes before the runtime has started. After this has returned, SIGINT
+    /// and SIGTERM no longer end the process by default.
     ///
-    /// Ends with an error where it cannot start, where serving cannot go on, or where a second signal comes before everything
-    /// has ended.
+    /// Returns an error if the runtime cannot start, if serving cannot continue, or if a second signal comes
+    /// before everything has ended.
     pub async fn run(self) -> Result<(), Error> {
-        // Before it starts: that may wait for brokers, and the first process of a container has no other end.
+        // Before the start, which may wait for brokers: without a listener, no signal ends the first process
+        // of a container.
         let mut signals = Signals::listen()?;
         let running = tokio::select! {
             running = self.start() => running?,
@@ -113,7 +115,8 @@ impl Runtime {
     }
 }
 
-/// Handlers of a crate that nothing references are not linked and vanish: this is where one sees it.
+/// Logs what is served. The handlers of a crate that nothing references are not linked and vanish, and this
+/// log shows it.
 fn log_what_is_served(served: &[Served]) {
     if served.is_empty() {
         tracing::info!("serving no handlers: this process only calls");

@@ -1,4 +1,4 @@
-//! One assignment of one partition: what was taken of it, and how far it has come.
+//! One assignment of one partition: the records that were taken in it, and how far they are finished.
 
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -7,26 +7,27 @@ use super::{
     offsets::Offsets,
 };
 
-/// How many records of a partition may wait for a delivery to work again before no more of it are started: what is started behind
-/// so many would most likely wait too.
+/// How many records of a partition may wait for deliveries to work again before no more of its records start:
+/// behind that many, another would most likely wait too.
 pub(super) const MOST_HELD: usize = 16;
 
 /// Whether a record may start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Start {
     Runs,
-    /// As many of its partition wait for a delivery to work again as may.
+    /// [`MOST_HELD`] records of its partition already wait for deliveries to work again.
     Waits,
-    /// Its generation is not ours any more.
+    /// Its generation has ended, or its partition is being given up.
     Gone,
 }
 
-/// One assignment of one partition. A record that outlives the assignment it was taken in counts for nothing.
+/// One assignment of one partition, up to where its offsets go back. A record that outlives its generation
+/// counts for nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Generation(u64);
 
 impl Generation {
-    /// One that is like none before.
+    /// Returns a generation that differs from all before it.
     pub(super) fn next(next: &mut u64) -> Self {
         let generation = Self(*next);
         *next += 1;
@@ -34,27 +35,29 @@ impl Generation {
     }
 }
 
-/// A partition that is assigned.
+/// An assigned partition.
 #[derive(Debug)]
 pub(super) struct Assigned {
-    /// The first, and the one that counts: there are several where offsets went back.
+    /// The first generation of this assignment. Whenever offsets go back, another follows within the same
+    /// assignment.
     pub(super) began: Generation,
     pub(super) generation: Generation,
     pub(super) offsets: Offsets,
-    /// The weight of the records that were taken and are not finished.
+    /// The weight of the records that were taken and are unfinished.
     pub(super) bytes: usize,
     pub(super) paused: bool,
-    /// Whether it went on after that.
+    /// Whether the partition was ever resumed in this assignment.
     pub(super) was_resumed: bool,
-    /// Where the consumer is to go back to before more is taken.
+    /// The offset that the consumer must seek back to before more records are taken.
     pub(super) goes_back: Option<i64>,
-    /// How many handlers run, those of earlier generations too: their keys must not run elsewhere.
+    /// How many handlers run, including those of earlier generations: their keys must not run elsewhere
+    /// meanwhile.
     pub(super) running: usize,
-    /// How many records wait for a delivery to work again: until then the partition takes no more.
+    /// How many records wait for a delivery to work again. While any does, the partition takes no more.
     pub(super) held: usize,
     /// The last watermark that is known to be committed.
     pub(super) committed: Option<i64>,
-    /// Ends what only waits for its time, once this assignment has ended.
+    /// Cancels what only waits for its time, such as a retry, once this generation has ended.
     pub(super) ended: DropGuard,
 }
 
@@ -75,7 +78,7 @@ impl Assigned {
         }
     }
 
-    /// Why it takes no more, if it does not.
+    /// Why the partition takes no more records, if it takes none.
     pub(super) fn why_full(&self, bounds: Bounds) -> Option<Because> {
         if self.held > 0 {
             return Some(Because::Held);
@@ -83,20 +86,22 @@ impl Assigned {
         bounds.passed_by(self.offsets.uncommitted(), self.bytes)
     }
 
-    /// Whether records of it may start: not while as many wait for a delivery to work again as may.
+    /// Whether records of the partition may start: not while [`MOST_HELD`] of them wait for deliveries to
+    /// work again.
     pub(super) fn may_start(&self) -> bool {
         self.held < MOST_HELD
     }
 
-    /// Begins a new generation where offsets have gone back to this one. What is not finished below it comes again once the
-    /// consumer has gone back.
+    /// Begins a new generation after offsets went back to `offset`. Unfinished records below it come again
+    /// once the consumer has sought back.
     pub(super) fn begin_anew(&mut self, generation: Generation, offset: i64) {
         let goes_back = self.offsets.watermark().filter(|watermark| *watermark < offset);
         let Self { began, paused, was_resumed, running, .. } = *self;
         *self = Self { began, paused, was_resumed, goes_back, running, ..Self::new(generation) };
     }
 
-    /// The watermark, where it has moved since it was committed. Nothing finished yet: what is committed is where we started.
+    /// The watermark, if it has moved since it was committed. Before any record is finished, the watermark is
+    /// the offset that the assignment started at.
     pub(super) fn due_commit(&self) -> Option<i64> {
         self.offsets
             .watermark()

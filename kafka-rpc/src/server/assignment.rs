@@ -1,4 +1,5 @@
-//! What becomes of what was taken of a partition: it is committed, or drained or left when the partition goes.
+//! What becomes of the records taken of a partition: they are committed, and drained or left when the
+//! partition goes.
 
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -11,7 +12,7 @@ use super::{
 };
 use crate::{caught::caught, moment, unpoisoned::Unpoisoned as _};
 
-/// How often it is looked, while partitions are drained, whether handlers hold up what was taken with them.
+/// How often a drain checks whether handlers hold up the jobs that were taken with them.
 const DRAIN_LOOKS_EVERY: Duration = Duration::from_millis(50);
 
 impl Worker {
@@ -22,12 +23,12 @@ impl Worker {
             state.partitions.assign(partition);
         }
         drop(state);
-        // One that went while it was paused is to go on.
+        // A partition that was revoked while it was paused must be resumed.
         self.flow_has_changed();
     }
 
-    /// Forgets what waits of these partitions, which are to be revoked after this, and lets what runs end, for so long at
-    /// most. Blocks.
+    /// Drops the waiting records of these partitions, which are about to be revoked, and lets running
+    /// handlers end, for at most `within`. Blocks.
     ///
     /// Returns the watermarks to commit, and how many handlers still ran when the time was up.
     pub(crate) fn drain(self: &Arc<Self>, partitions: &[i32], within: Duration) -> (Vec<Watermark>, usize) {
@@ -41,7 +42,8 @@ impl Worker {
             {
                 looked_at = Some(now);
                 drop(state);
-                // Nobody else looks while this waits, and it is for such a handler, or such a reply, that it does.
+                // The consumer thread, which otherwise looks for slow handlers and replies, is blocked in
+                // this drain, and one of them may be what the drain waits for.
                 caught("reporting slow handlers", || self.report_slow());
                 caught("handling slow replies", || self.see_to_slow_replies());
                 state = self.state();
@@ -58,7 +60,7 @@ impl Worker {
         }
     }
 
-    /// Does what the consumer thread cannot do while it drains, and what tasks may be kept from doing.
+    /// Does what the consumer thread cannot do while it drains, and what blocked tasks may not get to.
     fn look_while_draining(self: &Arc<Self>, state: &mut State, partitions: &[i32]) {
         self.take_back_all(state);
         state.forget(partitions);
@@ -66,7 +68,7 @@ impl Worker {
         self.start_one_more(state);
     }
 
-    /// Ends the assignment of these partitions: what still runs counts for nothing any more.
+    /// Ends the assignment of these partitions: handlers that still run no longer count.
     pub(crate) fn revoke(&self, partitions: &[i32]) {
         let mut state = self.state();
         self.take_back_all(&mut state);
@@ -81,20 +83,21 @@ impl Worker {
         self.metrics.redelivered.increment(uncommitted as u64);
     }
 
-    /// The same, where nothing more can be committed of them.
+    /// Revokes partitions of which nothing more can be committed.
     pub(crate) fn lose(&self, partitions: &[i32]) {
         self.count_redelivered(partitions);
         self.revoke(partitions);
     }
 
-    /// Counts what may be committed of these partitions, and will be delivered again: there is no commit of it that worked.
+    /// Counts, and returns, how many finished records of these partitions will be delivered again because no
+    /// commit of them has worked.
     pub(crate) fn count_redelivered(&self, partitions: &[i32]) -> usize {
         let finished = self.state().partitions.finished_since_commit(partitions);
         self.metrics.redelivered.increment(finished as u64);
         finished
     }
 
-    /// How far each partition has been read, as far as anything was taken.
+    /// How far each partition has been read: its next offset, if any record of it was taken.
     pub(super) fn positions(&self) -> Vec<(i32, Option<i64>)> {
         self.state().partitions.positions()
     }
@@ -108,13 +111,13 @@ impl Worker {
         self.finished.load(Ordering::Relaxed)
     }
 
-    /// What is to be committed now.
+    /// The watermarks to commit now.
     pub(crate) fn due_commits(&self) -> Vec<Watermark> {
         self.finished.store(0, Ordering::Relaxed);
         self.state().partitions.due_commits()
     }
 
-    /// Notes that a commit has worked.
+    /// Notes that these watermarks have been committed.
     pub(crate) fn committed(&self, watermarks: &[Watermark]) {
         self.state().partitions.committed(watermarks);
     }

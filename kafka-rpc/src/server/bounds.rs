@@ -1,18 +1,18 @@
-//! How much of a partition may be taken, and why no more is.
+//! How much of a partition may be taken, and why a partition takes no more.
 
 use std::fmt;
 
-/// When a partition pauses. It goes on at half of each.
+/// The bounds at which a partition pauses. The partition resumes at half of each.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Bounds {
-    /// `max_uncommitted`: how many records may lie at and behind the first that is not finished.
+    /// `max_uncommitted`: how many records may lie at and behind the first unfinished one.
     pub(crate) uncommitted: usize,
-    /// `max_buffered_bytes`: how much the records that are not finished may weigh.
+    /// `max_buffered_bytes`: how much the unfinished records may weigh.
     pub(crate) bytes: usize,
 }
 
 impl Bounds {
-    /// Why a partition is to pause of which so much is taken, if it is.
+    /// Why a partition that has taken this much must pause, if it must.
     pub(super) fn passed_by(self, uncommitted: usize, bytes: usize) -> Option<Because> {
         if uncommitted >= self.uncommitted {
             return Some(Because::Uncommitted);
@@ -20,7 +20,7 @@ impl Bounds {
         (bytes >= self.bytes).then_some(Because::Bytes)
     }
 
-    /// Whether one may go on of which so much is taken.
+    /// Whether a paused partition that has taken this much may resume.
     pub(super) fn leave_room(self, uncommitted: usize, bytes: usize) -> bool {
         uncommitted <= self.uncommitted / 2 && bytes <= self.bytes / 2
     }

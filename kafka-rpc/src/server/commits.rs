@@ -1,8 +1,9 @@
-//! The commits of a consumer: one at a time, on a thread of their own.
+//! The commits of a consumer: one at a time, on a separate thread.
 //!
-//! While a commit is on its way librdkafka begins no new partition and ends no rebalance (`rdkafka_assignment.c`, which waits
-//! until there is none): a member that sends the next before the last is answered keeps both from ever happening, for as
-//! long as it has something to commit. And what became of an asynchronous one it does not tell.
+//! While a commit is in flight, librdkafka begins no new partition and ends no rebalance
+//! (`rdkafka_assignment.c` waits until none is in flight). A member that sends the next commit before the
+//! last is answered keeps both from ever happening, for as long as it has something to commit. And librdkafka
+//! does not report how an asynchronous commit ended.
 
 use std::{
     sync::{Arc, Condvar, Mutex, MutexGuard},
@@ -19,17 +20,18 @@ use rdkafka::{
 use super::{watermarks::Watermark, worker::Worker};
 use crate::{caught::caught, moment, unpoisoned::Unpoisoned as _};
 
-/// After how long a commit that has failed is followed by another.
+/// Delay between a failed commit and the next.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
-/// How long it is waited before a last commit is tried again: it may meet a group that is just rebalancing.
+/// Delay before a failed last commit is tried again: the group may just be rebalancing.
 const LAST_AGAIN_AFTER: Duration = Duration::from_millis(100);
 
-/// For how long that is tried where the group says that it rebalances. Brokers say so until its members have synced, which is soon; the
-/// embedded one until all have joined again, and this one waits for its commit before it does.
+/// How long a last commit is tried again while the group answers that it is rebalancing. Brokers answer so
+/// until the members have synced, which is soon. The embedded broker answers so until all members have
+/// rejoined, and this member rejoins only after its commit.
 const REBALANCES_FOR: Duration = Duration::from_millis(500);
 
-/// The commits of a consumer, as its own thread sees them.
+/// The commits of a consumer, shared by the thread that polls and the thread that commits.
 #[derive(Debug, Default)]
 pub(super) struct Commits {
     state: Mutex<State>,
@@ -38,19 +40,19 @@ pub(super) struct Commits {
 
 #[derive(Debug, Default)]
 struct State {
-    /// What is to be committed.
+    /// The watermarks to commit next.
     asked: Option<Vec<Watermark>>,
     is_under_way: bool,
-    /// How the last one ended; taken by whoever waits for it, or tells of it.
+    /// How the last commit ended. Taken by the caller that waits for it or reports it.
     ended: Option<Result<(), Failed>>,
     failed_at: Option<Instant>,
-    /// Nothing is asked for any more.
+    /// No more commits are accepted.
     is_closed: bool,
     /// The thread has let go of the consumer.
     is_gone: bool,
 }
 
-/// Why a commit has failed.
+/// Why a commit failed.
 #[derive(Debug)]
 struct Failed {
     reason: String,
@@ -59,7 +61,7 @@ struct Failed {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Why {
-    /// No commit of this member can work any more: others have its partitions.
+    /// No commit of this member can work any more: other members have its partitions.
     Gone,
     Rebalances,
     Other,
@@ -83,7 +85,7 @@ impl State {
 }
 
 impl Commits {
-    /// Starts the thread.
+    /// Starts the thread that commits.
     pub(super) fn start<C: ConsumerContext + 'static>(
         self: &Arc<Self>,
         consumer: Arc<BaseConsumer<C>>,
@@ -97,11 +99,12 @@ impl Commits {
                     worker.committed(&watermarks);
                     Ok(())
                 });
-                // Whatever has become of it: what is under way for ever would be the last.
+                // Ended even after a panic: no other commit could follow one that stays under way.
                 let panicked = || "it panicked; the panic itself says where".to_owned();
                 commits.end(committed.unwrap_or_else(|| Err(Failed { reason: panicked(), why: Why::Other })));
             }
-            // Closing it tells of its partitions, on the thread that drops it last: mostly that which polls.
+            // Before `is_gone` is set, so that the polling thread, which waits for that, mostly drops the
+            // consumer last: the last drop closes it and runs the rebalance callback on its thread.
             drop(consumer);
             commits.lock().is_gone = true;
             commits.changed.notify_all();
@@ -109,13 +112,14 @@ impl Commits {
         Ok(())
     }
 
-    /// Whether a commit may be asked for: the last one has been answered, and if it has failed, a while ago.
+    /// Whether a commit may be requested: the last one has been answered and, if it failed, was
+    /// [`AGAIN_AFTER`] ago.
     pub(super) fn may_ask(&self) -> bool {
         let state = self.lock();
         !state.is_busy() && state.failed_at.is_none_or(|at| at.elapsed() >= AGAIN_AFTER)
     }
 
-    /// Asks for a commit, and does not wait for it.
+    /// Requests a commit and does not wait for it.
     pub(super) fn ask(&self, watermarks: Vec<Watermark>) {
         let mut state = self.lock();
         state.ended = None;
@@ -125,17 +129,17 @@ impl Commits {
         }
     }
 
-    /// Why the last one has failed that nobody waited for, told once.
+    /// Why the last commit failed, if it did and no caller waited for it. Returned once.
     pub(super) fn failed(&self) -> Option<String> {
         self.lock().ended.take()?.err().map(|failed| failed.reason)
     }
 
-    /// Commits, and waits until it is known to have worked, for so long at most. Blocks.
+    /// Commits, and waits until the commit is known to have worked, for at most `within`. Blocks.
     pub(super) fn commit_now(&self, watermarks: &[Watermark], within: Duration) -> Result<(), String> {
         let until = moment::after(Instant::now(), within);
         let mut rebalances_since = None;
         loop {
-            // What is on its way may be less.
+            // The commit in flight may cover less.
             drop(self.wait_until(until, |state| !state.is_busy())?);
             self.ask(watermarks.to_vec());
             let mut state = self.wait_until(until, |state| state.ended.is_some() || state.is_gone)?;
@@ -160,8 +164,8 @@ impl Commits {
         }
     }
 
-    /// Lets the thread end, once what is on its way is answered; whether it did within this. Else it closes the consumer itself, when
-    /// that is answered.
+    /// Lets the thread end once the commit in flight is answered. Returns whether that happened within
+    /// `within`; otherwise the thread itself closes the consumer after the answer.
     pub(super) fn close(&self, within: Duration) -> bool {
         self.lock().is_closed = true;
         self.changed.notify_all();
@@ -186,7 +190,7 @@ impl Commits {
         Ok(state)
     }
 
-    /// Waits for what is to be committed; `None` where nothing will be.
+    /// Waits for watermarks to commit; `None` once none will come.
     fn next(&self) -> Option<Vec<Watermark>> {
         let waited = self.changed.wait_while(self.lock(), |state| state.asked.is_none() && !state.is_closed);
         let mut state = waited.unpoisoned();
@@ -228,8 +232,8 @@ mod tests {
         Err(Failed { reason: format!("{why:?}"), why })
     }
 
-    /// Commits that a group answers so, one after the other, and any more with success; how many there were comes once they are
-    /// closed.
+    /// Commits to a group that gives these answers, one after the other, and then accepts every commit. The
+    /// thread returns how many commits there were once they are closed.
     fn answered(answers: Vec<Result<(), Failed>>) -> (Arc<Commits>, JoinHandle<usize>) {
         let commits = Arc::<Commits>::default();
         let group = Arc::clone(&commits);
@@ -245,7 +249,7 @@ mod tests {
         (commits, answered)
     }
 
-    /// How a last commit ends that is answered so, and how often it was tried.
+    /// How a last commit that gets these answers ends, and how often it was tried.
     fn last(answers: Vec<Result<(), Failed>>) -> (Result<(), String>, usize) {
         let (commits, answered) = answered(answers);
         let ended = commits.commit_now(&[], BOUND);

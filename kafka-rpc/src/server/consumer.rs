@@ -1,7 +1,8 @@
-//! The consumer thread of a subscription: it polls always, and commits.
+//! The consumer thread of a subscription: it never stops polling, and commits.
 //!
-//! Everything that is told of the assignment is told inside `poll()` and in `Drop`, on this thread. The last commit of what goes
-//! waits for the one that is on its way, so the two never race.
+//! librdkafka reports assignment changes inside `poll()`, on this thread, and while the consumer is dropped,
+//! on whichever thread drops it last. The last commit of revoked partitions waits for the commit in flight,
+//! so the two never race.
 
 use std::{
     mem,
@@ -31,43 +32,44 @@ use super::{
 };
 use crate::{Config, Error, caught::caught, kafka, repeats::Repeats};
 
-/// How often watermarks are committed, and after how many finished records they are sooner.
+/// How often watermarks are committed.
 const COMMIT_EVERY: Duration = Duration::from_millis(100);
+/// How many finished records make a commit due sooner.
 const COMMIT_AFTER: usize = 1_000;
 
-/// Two commits are so far apart at least: a thousand of them a second would be work for everybody, and a crash repeats
-/// what was handled meanwhile in any case.
+/// The least time between two commits. A thousand a second would load client and broker for nothing: a crash
+/// redelivers some records anyway.
 const COMMIT_NOT_BEFORE: Duration = Duration::from_millis(10);
 
-/// How long it is waited, when the consumer closes, for the answer to a commit that is on its way.
+/// How long a closing consumer waits for the answer to the commit in flight.
 const LAST_COMMIT_ANSWERED_WITHIN: Duration = Duration::from_secs(1);
 
 /// How long a poll waits for a record: the grain of commits, resumption and shutdown.
 const POLL_FOR: Duration = Duration::from_millis(50);
 
-/// How many records are taken at most before it is looked what else there is to do.
+/// How many records are taken at most before the thread turns to its other work.
 const BATCH: usize = 256;
 
-/// librdkafka drops a resumption that another operation of the same partition overtakes, and does not say so. So it is said
-/// again after this, which does nothing where it was heard.
+/// librdkafka silently drops a resume that another operation on the partition overtakes. So each resume is
+/// repeated after this; repeating one that worked does nothing.
 const RESUME_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
-/// How long going back in a partition may take before it is tried again.
+/// Timeout of a seek.
 const SEEK_FOR: Duration = Duration::from_secs(1);
 
-/// After how long that is.
+/// Delay before a failed seek is tried again.
 const GO_BACK_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// Makes a consumer a static member of its group, which may be away for a while without a rebalance.
 const INSTANCE_ID: &str = "group.instance.id";
 
-/// How often it is looked whether handlers that do not yield keep others from starting.
+/// How often the thread checks whether handlers that do not yield keep others from starting.
 const UNBLOCK_EVERY: Duration = Duration::from_millis(50);
 
-/// How often it is looked for handlers that run long, and for replies that are long on their way.
+/// How often the thread looks for slow handlers and slow replies.
 const REPORT_SLOW_EVERY: Duration = Duration::from_millis(250);
 
-/// A consumer thread, as the runtime sees it.
+/// The runtime's handle to a consumer thread.
 pub(crate) struct ConsumerThread {
     stopped_at: Arc<OnceLock<Instant>>,
     ended: oneshot::Receiver<()>,
@@ -75,7 +77,7 @@ pub(crate) struct ConsumerThread {
 }
 
 impl ConsumerThread {
-    /// Makes the consumer and starts its thread. `failed` hears of an error that ends it.
+    /// Creates the consumer and starts its thread. An error that ends the thread is sent to `failed`.
     pub(crate) fn start(
         config: &Config,
         worker: Arc<Worker>,
@@ -91,7 +93,7 @@ impl ConsumerThread {
         );
         let mut properties = kafka::consumer_config(config, &worker.served.group);
         if let Some(instance) = config.properties.get(INSTANCE_ID) {
-            // Each topic has a consumer of its own; two with one id in one group would fence each other.
+            // Each topic has a separate consumer; two with one id in one group would fence each other.
             properties.set(INSTANCE_ID, format!("{instance}-{}", worker.source));
         }
         let consumer: BaseConsumer<Rebalances> = properties
@@ -133,7 +135,7 @@ impl ConsumerThread {
         let _told_before = self.stopped_at.set(Instant::now());
     }
 
-    /// Waits until it has, for so long at most: closing a consumer can hang in librdkafka.
+    /// Waits until the thread has ended, for at most `within`: closing a consumer can hang in librdkafka.
     pub(crate) async fn ended(self, within: Duration) {
         if tokio::time::timeout(within, self.ended).await.is_err() {
             tracing::error!(
@@ -152,24 +154,26 @@ struct Polling {
     committed_at: Instant,
     unblocked_at: Instant,
     reported_at: Instant,
-    /// What was resumed, the first of it then, and is to be once more.
+    /// The partitions whose resume is to be repeated.
     resumed: Vec<i32>,
+    /// When the first of them was resumed.
     resumed_at: Instant,
-    /// From when on it goes back where it is to.
+    /// The earliest time of the next seek.
     go_back_from: Instant,
     repeats: Repeats,
 }
 
 impl Polling {
-    /// Polls until it is told to stop, or cannot go on, which it tells; then closes the consumer.
+    /// Polls until the thread is stopped or cannot continue, which `tell` reports; then closes the consumer.
     fn run_to_its_end(mut self, tell: impl FnOnce(Error)) {
-        // Not before: it has the consumer too, which nobody would close where this thread could not be started.
+        // Not in `start`: the commit thread also holds the consumer, which nobody would close if this thread
+        // could not be started.
         if let Err(error) = self.commits.start(Arc::clone(&self.consumer), Arc::clone(&self.worker)) {
             return tell(consumer_errors::no_thread(error));
         }
         let worker = Arc::clone(&self.worker);
         let ended = caught("the thread of a consumer", || self.run());
-        // One whose thread has panicked is in its group still.
+        // A consumer whose thread has panicked is still in its group.
         if !matches!(ended, Some(Err(_))) {
             caught("releasing the partitions of a consumer", || self.drain());
         }
@@ -177,7 +181,7 @@ impl Polling {
             let reason = "its thread panicked; the panic itself says where".to_owned();
             Err(consumer_errors::cannot_go_on(&worker, reason))
         });
-        // Before it is closed: that can hang.
+        // Before the consumer is closed: closing can hang.
         if let Err(error) = ended {
             tell(error);
         }
@@ -207,7 +211,8 @@ impl Polling {
         Ok(())
     }
 
-    /// Waits for a record, and takes it and those that have come with it; whether a poll found no more.
+    /// Waits for a record, and takes it with those that have already arrived. Returns whether a poll found no
+    /// more.
     fn take_what_is_there(&mut self) -> Result<bool, Error> {
         let mut queue_is_empty = false;
         let mut wait = POLL_FOR;
@@ -220,7 +225,7 @@ impl Polling {
                     break;
                 }
                 Some(Ok(message)) => {
-                    // What is packed is a copy: a message that is held keeps the consumer from closing.
+                    // Packing copies the message: a message that is kept keeps the consumer from closing.
                     bytes += self.worker.receive(|packing| pack(packing, &message));
                     if bytes >= most_bytes {
                         break;
@@ -251,7 +256,8 @@ impl Polling {
         self.of_assigned("pausing", &[partition], |list| self.consumer.pause(list));
     }
 
-    /// Has what is not finished delivered again. What came before this is dropped by librdkafka, and what was taken by us.
+    /// Has unfinished records delivered again. librdkafka drops what it fetched before the seek, and the
+    /// worker what was taken.
     fn go_back(&mut self, partition: i32, offset: i64) {
         let (topic, group) = (&self.worker.source, &self.worker.served.group);
         match self.consumer.seek(topic, partition, Offset::Offset(offset), SEEK_FOR) {
@@ -298,7 +304,7 @@ impl Polling {
         }
     }
 
-    /// From this thread and not from a task: a handler that never yields would keep the task from running.
+    /// Runs on this thread and not in a task: a handler that never yields would keep the task from running.
     fn look_after_handlers(&mut self) {
         if self.unblocked_at.elapsed() >= UNBLOCK_EVERY {
             self.unblocked_at = Instant::now();
@@ -325,7 +331,7 @@ impl Polling {
             list.add_partition(&self.worker.source, *partition);
         }
         if let Err(error) = act(&list) {
-            // A partition that was revoked meanwhile; where it comes again, it is seen to then.
+            // The partition was revoked meanwhile. Its next assignment pauses or resumes it.
             tracing::warn!(
                 topic = %self.worker.source, group = %self.worker.served.group, ?partitions, %error, "{what} failed"
             );
@@ -351,14 +357,14 @@ impl Polling {
         }
     }
 
-    /// Drains and commits, before the consumer is dropped and so leaves its group: what is finished must be committed while it
-    /// is ours.
+    /// Drains and commits before the consumer is dropped and so leaves its group: finished records can be
+    /// committed only while their partitions are ours.
     fn drain(&self) {
         self.consumer.context().release(&self.worker.assigned());
     }
 }
 
-/// Packs a record; gives its weight.
+/// Packs a record and returns its weight.
 fn pack(packing: &mut Packing, message: &BorrowedMessage<'_>) -> usize {
     let timestamp = message.timestamp();
     let place = Place {

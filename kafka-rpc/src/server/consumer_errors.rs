@@ -1,4 +1,4 @@
-//! The errors of a consumer: those that consuming goes on after, and those that end it.
+//! The errors of a consumer: those after which consuming continues, and those that end it.
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
@@ -39,12 +39,12 @@ pub(super) fn report(worker: &Worker, repeats: &Repeats, error: &KafkaError, rea
     }
 }
 
-/// Lets go of everything that is assigned, and reports that consuming has ended without being told to.
+/// Gives up all assigned partitions, and reports that consuming has ended without a request to stop.
 pub(super) fn lose_and_report(worker: &Worker, error: &Error) {
-    // What it has is somebody else's, or will be, and no commit of its would count.
+    // Other members have these partitions, or soon will, and no commit of this one would count.
     worker.lose(&worker.assigned());
     telemetry::consumer_ended(&worker.served.topic, &worker.served.group);
-    // It may be the log that panicked.
+    // The log may be what panicked.
     caught("logging the end of a consumer", || {
         tracing::error!(
             topic = %worker.source, group = %worker.served.group, %error,

@@ -1,6 +1,7 @@
-//! The answers that are kept to answer a repeated request with, instead of running its handler twice.
+//! Keeps answers, so that a repeated request gets its answer without running its handler twice.
 //!
-//! In one instance and for a time: a repetition that another instance gets, or one after a restart, runs again.
+//! Answers are kept in one instance and for a limited time: a repeat that reaches another instance, or comes
+//! after a restart, runs the handler again.
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
@@ -17,13 +18,14 @@ use crate::{
     wire::RequestHeaders,
 };
 
-/// What the kept answers take at most, in bytes; the oldest go first.
+/// How many bytes the kept answers take at most. The oldest go first.
 const MOST_BYTES: usize = 64 << 20;
 
-/// What an answer takes besides its data and its id: a guess at the tables' share.
+/// What an answer takes besides its data and id: a guess at its share of the tables.
 const OVERHEAD: usize = 256;
 
-/// Whose answer it is: two handlers may get the same correlation id, and so may one of two callers that count theirs.
+/// Which request an answer belongs to. The correlation id is not enough: two handlers may get the same one,
+/// and so may one handler from two callers that number their requests.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Request {
     handler: HandlerId,
@@ -33,14 +35,14 @@ pub(crate) struct Request {
 }
 
 impl Request {
-    /// A request, if it can be told from others.
+    /// Identifies a request; `None` if it has no correlation id to tell it from others.
     pub(crate) fn of(handler: HandlerId, request: &RequestHeaders) -> Option<Self> {
         let RequestHeaders { correlation_id, reply_to, reply_partition, .. } = request;
         let (correlation_id, reply_to) = (correlation_id.clone()?, reply_to.clone());
         Some(Self { handler, correlation_id, reply_to, reply_partition: *reply_partition })
     }
 
-    /// The same in memory of its own: what came with the record must not be kept for the sake of its id.
+    /// Copies the ids into fresh memory: keeping an id must not keep the memory of the whole record.
     fn copied(&self) -> Self {
         let copied = |bytes: &Bytes| Bytes::copy_from_slice(bytes);
         let reply_to = self.reply_to.as_ref().map(copied);
@@ -61,8 +63,8 @@ pub(crate) struct Dedupe {
 #[derive(Debug, Default)]
 struct Answers {
     kept: Table,
-    /// In the order of keeping, by how long they are kept: what has had its time is at the front of each. One that was kept
-    /// again stands here twice; the earlier is skipped.
+    /// In order of keeping, by how long answers are kept: expired answers are at the front of each queue. An
+    /// answer that was kept again has two entries; the earlier is skipped.
     order: BTreeMap<Duration, VecDeque<(Request, Instant)>>,
 }
 
@@ -86,14 +88,14 @@ impl Kept {
 }
 
 impl Dedupe {
-    /// The first answer to this request, if it is still kept.
+    /// Returns the answer that is kept for this request, unless its time is over.
     pub(crate) fn answer(&self, request: &Request, now: Instant) -> Option<Reply> {
         let answers = self.answers.lock().unpoisoned();
         let kept = answers.kept.by_request.get(request)?;
         (now <= kept.until).then(|| kept.reply.clone())
     }
 
-    /// Keeps an answer for so long.
+    /// Keeps an answer for `lasts`.
     pub(crate) fn keep(&self, request: &Request, reply: Reply, lasts: Duration, now: Instant) {
         let mut answers = self.answers.lock().unpoisoned();
         let (request, until) = (request.copied(), moment::after(now, lasts));
@@ -104,7 +106,7 @@ impl Dedupe {
 }
 
 impl Answers {
-    /// Drops what has had its time, and where what is left is too much, the oldest of that.
+    /// Drops the expired answers and, if the rest is still too much, the oldest of the rest.
     fn make_room(&mut self, now: Instant) {
         let Self { kept, order } = self;
         for queue in order.values_mut() {
@@ -136,7 +138,7 @@ impl Table {
         self.by_request.insert(request, kept);
     }
 
-    /// What was kept then, unless it was kept again since.
+    /// The answer that was kept at `at`, unless the request was kept again since.
     fn of(&self, request: &Request, at: Instant) -> Option<&Kept> {
         self.by_request.get(request).filter(|kept| kept.at == at)
     }

@@ -1,4 +1,5 @@
-//! Sends what a record leads to: until it is acknowledged, or can never be, or is nobody's of ours any more, or nobody waits for it.
+//! Sends the reply, retry or dead letter that a record leads to: until it is acknowledged or refused for
+//! good, or the record's partition has gone, or nobody waits for it any more.
 
 use std::{
     pin::pin,
@@ -16,16 +17,16 @@ use crate::{
     wire::{OutgoingRecord, Placement, dead_letter, names},
 };
 
-/// How long what cannot be delivered for now is left alone before it is sent again.
+/// Delay before a delivery that failed for now is tried again.
 const SEND_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
-/// How often it is looked whether a delivery that is slow is to be waited for still.
+/// How often a slow delivery checks whether it is still wanted.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// What was done before about a record that is to be sent.
+/// Whether a record was sent before.
 pub(super) enum Before<'a> {
     Nothing,
-    /// It was sent, and may hold its partition since.
+    /// The record was sent, and may have held its partition since.
     Sent(Option<Held<'a>>),
 }
 
@@ -34,26 +35,27 @@ pub(super) enum Before<'a> {
 pub(super) enum DeliveryEnd {
     /// It was acknowledged.
     Done,
-    /// It can never be.
+    /// It can never be acknowledged.
     Refused(RpcError),
-    /// Its partition went before it was: somebody else gets the record.
+    /// Its partition went first: another instance gets the record.
     Left,
-    /// It is a reply, and whoever waited for it has gone before it was.
+    /// It is a reply, and its caller stopped waiting first.
     Expired,
 }
 
-/// Why a record is not delivered.
+/// Why a record was not delivered.
 #[derive(Debug)]
 enum Undelivered {
     Refused(DeliveryError),
-    /// Its partition went before it was.
+    /// Its partition went first.
     Left,
     /// Nobody waits for it any more.
     Expired,
 }
 
 impl Worker {
-    /// Sends a reply, and waits for its delivery. One that is larger than the broker takes becomes an error reply, and not silence.
+    /// Sends a reply and waits for its delivery. A reply that is larger than the broker takes becomes an
+    /// error reply, so that the caller hears something.
     pub(super) async fn send_reply<'a>(
         self: &'a Arc<Self>,
         taken: &'a Taken,
@@ -84,12 +86,13 @@ impl Worker {
         }
     }
 
-    /// Until when the caller of a record waits for its reply, if one does and says so.
+    /// Until when the caller of a record waits for its reply, clock skew included, if one waits and says
+    /// until when.
     pub(super) fn awaited_until(&self, taken: &Taken) -> Option<SystemTime> {
         error_records::deadline(&self.served, &taken.record.unpack())?.checked_add(self.handling.clock_skew)
     }
 
-    /// Whether the assignment goes on that a record was taken in.
+    /// Whether the generation that a record was taken in is still current.
     pub(super) fn is_ours(&self, taken: &Taken) -> bool {
         self.state().is_ours(taken)
     }
@@ -103,7 +106,7 @@ impl Worker {
         self.report_end(taken, self.send_until_settled(taken, &record, Before::Nothing, None).await)
     }
 
-    /// Sends a dead letter. One that is larger than the broker takes goes without its value.
+    /// Sends a dead letter. A letter that is larger than the broker takes is sent without its value.
     pub(super) async fn send_letter(
         self: &Arc<Self>,
         taken: &Taken,
@@ -125,8 +128,8 @@ impl Worker {
         }
     }
 
-    /// Sends a record again and again while only the cluster is in the way and somebody waits for it, and holds its partition
-    /// meanwhile, as it may do already.
+    /// Sends a record again and again while only the cluster is in the way and somebody waits for it. The
+    /// record holds its partition meanwhile, as it may already do.
     async fn send_until_settled<'a>(
         self: &'a Arc<Self>,
         taken: &'a Taken,
@@ -139,13 +142,13 @@ impl Worker {
             Before::Sent(held) => (true, held),
         };
         let sent = loop {
-            // That may be minutes ago.
+            // The previous attempt may have begun minutes ago.
             if was_sent && let Err(over) = self.still_to_be_sent(taken, awaited_until) {
                 break Err(over);
             }
             was_sent = true;
             match self.deliver(taken, record, &mut held, awaited_until).await {
-                // A caller named it, and a stranger's number must not hold a partition of ours.
+                // The caller named this partition, and a stranger's number must not hold a partition of ours.
                 Err(error @ Undelivered::Refused(DeliveryError { kind: Refusal::NoPartition, .. }))
                     if let Placement::Partition(named) = record.placement
                         && self.producer.lacks_partition(&record.topic, named).await =>
@@ -173,7 +176,7 @@ impl Worker {
         sent
     }
 
-    /// Whether what a record leads to is to be sent still: the record is ours, and somebody waits.
+    /// Checks that a record must still be sent: its partition is ours, and somebody waits.
     fn still_to_be_sent(&self, taken: &Taken, awaited_until: Option<SystemTime>) -> Result<(), Undelivered> {
         if !self.is_ours(taken) {
             return Err(Undelivered::Left);
@@ -185,8 +188,8 @@ impl Worker {
         }
     }
 
-    /// Sends a record once. Where that takes long its partition is held, as long as it is to be sent: without a word from the broker
-    /// it can be minutes.
+    /// Sends a record once. A slow delivery holds the partition while the record must still be sent: without
+    /// an answer from the broker, a delivery can take minutes.
     async fn deliver<'a>(
         self: &'a Arc<Self>,
         taken: &'a Taken,
@@ -196,7 +199,7 @@ impl Worker {
     ) -> Result<(), Undelivered> {
         let mut delivered = pin!(async {
             match self.producer.deliver(record).await {
-                // Brokers refuse a whole batch for its size: alone it may fit.
+                // Brokers refuse a whole batch for its size: alone, the record may fit.
                 Err(DeliveryError { kind: Refusal::TooLarge, .. }) => {
                     self.producer.deliver_alone(record).await
                 }

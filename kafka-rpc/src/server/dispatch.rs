@@ -1,4 +1,4 @@
-//! Which handler takes a record.
+//! Finds the handler of a record.
 
 use std::{collections::HashMap, fmt, time::Duration};
 
@@ -21,7 +21,7 @@ pub(crate) struct Dispatch {
     pub(crate) fallback: Option<Handler>,
 }
 
-/// A record with its handler.
+/// A record's payload with its handler.
 #[derive(Debug)]
 pub(crate) struct Dispatched<'a> {
     pub(crate) handler: &'a Handler,
@@ -29,16 +29,17 @@ pub(crate) struct Dispatched<'a> {
 }
 
 impl Dispatch {
-    /// The longest that a record may wait for a retry. `unsaid` is that of a policy that does not say.
+    /// The longest time that a record may wait for a retry. `unsaid` stands in for a policy that does not
+    /// state one.
     pub(crate) fn longest_delay(&self, unsaid: Duration) -> Duration {
         let longest = |handler: &Handler| handler.retry.longest_delay().unwrap_or(unsaid);
         self.commands.values().chain(&self.fallback).map(longest).max().unwrap_or(unsaid)
     }
 
-    /// Finds the handler of a record's value. What no handler takes is a 400.
+    /// Finds the handler of a record's value. A value that no handler takes is a 400.
     pub(crate) fn find(&self, value: Option<Encoded>) -> Result<Dispatched<'_>, RpcError> {
         if let Some(handler @ Handler { source: PayloadSource::Record, .. }) = &self.fallback {
-            // Whatever its value is, or none.
+            // With any value, or none.
             let value = value.map(Encoded::into_bytes).unwrap_or_default();
             return Ok(of(handler, Encoded::bare(Some(value))));
         }
@@ -48,7 +49,8 @@ impl Dispatch {
         }
         match envelope::decode(value.bytes()) {
             Ok(Envelope { command, .. }) => Ok(of(self.of_command(command.as_deref())?, value)),
-            // Not an envelope, so only a handler of whole values can take it; and nobody else's work is its.
+            // Not an envelope, so only a handler of whole values can take it, and not if it is a broken
+            // command of another handler.
             Err(error) => match &self.fallback {
                 Some(handler @ Handler { source: PayloadSource::Value, .. })
                     if !self.begins_a_command(&value) =>
@@ -60,17 +62,18 @@ impl Dispatch {
         }
     }
 
-    /// The handler, where it is known before the whole value was read: who reads the payload reads the rest with it.
+    /// The handler, if it is known before the whole value was read: reading the payload then reads the rest
+    /// in one pass.
     fn known_ahead(&self, value: &Encoded) -> Option<&Handler> {
         match &self.fallback {
             Some(only) if self.commands.is_empty() => Some(only),
-            // It takes what is no envelope too, and that shows at the end.
+            // This fallback also takes what is not an envelope, which shows only at the value's end.
             Some(Handler { source: PayloadSource::Value, .. }) => None,
             _ => self.commands.get(envelope::command_ahead(value.bytes())?),
         }
     }
 
-    /// Whether this would be a command of ours, if it were right to its end.
+    /// Whether the value would be a command of ours if it were valid to its end.
     fn begins_a_command(&self, value: &Encoded) -> bool {
         envelope::command_ahead(value.bytes()).is_some_and(|command| self.commands.contains_key(command))
     }

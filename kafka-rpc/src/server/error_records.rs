@@ -1,4 +1,5 @@
-//! What is told of a record outside its run: what it led to was refused for good, or something beside it panicked.
+//! Error replies and dead letters made outside a record's run: what the run led to was refused for good, or
+//! something beside the handler panicked.
 
 use std::{sync::Arc, time::SystemTime};
 
@@ -11,9 +12,9 @@ use crate::{
     wire::{Answer, OutgoingRecord, Peer, ReceivedRecord, ReceivedReply, RequestHeaders, dead_letter::cut},
 };
 
-/// The letter of a record of which nobody can be told.
+/// The dead letter of a record, made as if nobody waited for a reply. `None` without a dead-letter topic.
 ///
-/// `retries` is how often this process had tried it again.
+/// `retries` is how often this process has retried the record.
 pub(super) fn letter(
     served: &Served,
     record: &ReceivedRecord,
@@ -31,7 +32,7 @@ pub(super) fn letter(
     }
 }
 
-/// What a caller is told in place of a reply that was refused.
+/// The error reply to a record's caller; `None` if nobody waits.
 pub(super) fn error_reply(
     served: &Served,
     record: &ReceivedRecord,
@@ -41,8 +42,8 @@ pub(super) fn error_reply(
     peer.reply(&peer.read_request(headers?), record.key.as_ref(), Answer::Failure(error)).map(Arc::new)
 }
 
-/// The error in place of a reply that is larger than the broker takes: the handler's own, if that is what the reply says, without its
-/// details and as short as a header.
+/// The error in place of a reply that is larger than the broker takes: the handler's error, if the reply
+/// carries one, without its details and with its texts cut to the length of a header.
 pub(super) fn too_large(served: &Served, record: &ReceivedRecord, reply: &OutgoingRecord) -> RpcError {
     let Some(error) = error_in(served, record, reply) else {
         return RpcError::internal("the reply is larger than the broker takes").with_name("ReplyTooLarge");
@@ -54,7 +55,8 @@ pub(super) fn too_large(served: &Served, record: &ReceivedRecord, reply: &Outgoi
     }
 }
 
-/// Why a record failed whose reply was refused: the handler's own error, if that is what the reply says, and then the refusal.
+/// Why a record failed whose reply was refused: the handler's error, if the reply carries one, with the
+/// refusal as its source; otherwise the refusal.
 pub(super) fn undelivered(
     served: &Served,
     record: &ReceivedRecord,
@@ -67,14 +69,14 @@ pub(super) fn undelivered(
     }
 }
 
-/// The error that a reply says, if it does.
+/// The error that a reply carries, if it carries one.
 fn error_in(served: &Served, record: &ReceivedRecord, reply: &OutgoingRecord) -> Option<RpcError> {
     let (peer, _headers) = sender(served, record);
     let reply = ReceivedReply { value: reply.value.clone(), headers: reply.headers.clone() };
     peer.read_reply(reply).ok()?.err()
 }
 
-/// Until when its caller waits, if one does and says so.
+/// Until when the caller of a record waits, if one waits and says until when.
 pub(super) fn deadline(served: &Served, record: &ReceivedRecord) -> Option<SystemTime> {
     let (peer, headers) = sender(served, record);
     peer.read_request(headers?).deadline
@@ -93,7 +95,7 @@ mod tests {
     use super::*;
     use crate::Dialect;
 
-    /// A request that somebody waits for, in any dialect, and what it is answered with.
+    /// A request in any dialect whose caller waits, and the reply that answers it.
     fn answered(dialect: Dialect, answer: Answer<'_>) -> (Served, ReceivedRecord, OutgoingRecord) {
         let mut headers = Headers::new();
         for (name, value) in [

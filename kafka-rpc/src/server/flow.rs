@@ -1,4 +1,4 @@
-//! How much the consumer thread takes, and when it waits or lets a partition pause.
+//! How much the consumer thread takes, and when it waits, or pauses a partition.
 
 use std::{
     sync::{MutexGuard, atomic::Ordering},
@@ -14,36 +14,38 @@ use super::{
 };
 use crate::unpoisoned::Unpoisoned as _;
 
-/// How many jobs may wait for their turn before no more records are taken for a moment. With a quarter of it the consumer
-/// thread sleeps and wakes up so often that a tenth less is consumed.
+/// How many jobs may be ready before the consumer thread takes no more records for a moment. At a quarter of
+/// this, the thread sleeps and wakes so often that it consumes a tenth less.
 const ENOUGH_READY: usize = 8_192;
 
-/// How long that moment is at most: what else the consumer thread has to do must not wait.
+/// The longest such moment: the thread's other work must not wait.
 const MOMENT: Duration = Duration::from_millis(5);
 
-/// How much may be received at once, so that no partition takes more than its bounds.
+/// How much may be received at once so that no partition exceeds its bounds.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Room {
     pub(super) records: usize,
     pub(super) bytes: usize,
 }
 
-/// What the consumer thread is to do with partitions.
+/// What the consumer thread must do with partitions.
 #[derive(Debug, Default)]
 pub(super) struct Flow {
-    /// Those in which it is to go back, and where to.
+    /// The partitions to seek back in, and the offsets to seek to.
     pub(super) back: Vec<(i32, i64)>,
     pub(super) pause: Vec<Paused>,
     pub(super) resume: Vec<i32>,
 }
 
 impl Worker {
-    /// Packs a record that was received until it is [taken](Self::take_received) with others; gives its weight.
+    /// Packs a received record, which is later [taken](Self::take_received) with others. Returns its weight.
     pub(super) fn receive(&self, pack: impl FnOnce(&mut Packing) -> usize) -> usize {
         self.intake().receive(pack)
     }
 
-    /// Takes what was received. It waits for [`go`](Self::go), and partitions that are full now for [`flow`](Self::flow).
+    /// Takes the received records into their lanes.
+    /// [`start_a_runner_if_wanted`](Self::start_a_runner_if_wanted) gets them to run, and
+    /// [`flow`](Self::flow) pauses partitions that are now full.
     pub(super) fn take_received(&self) {
         let mut intake = self.intake();
         let received = intake.received();
@@ -51,7 +53,7 @@ impl Worker {
         for (lane, record) in received {
             let partition = record.partition();
             let Some(generation) = state.partitions.take(partition, record.offset(), record.weight()) else {
-                // The consumer may have to go back.
+                // The consumer may have to seek back.
                 self.flow_has_changed();
                 continue;
             };
@@ -66,13 +68,13 @@ impl Worker {
         self.intake.lock().unpoisoned()
     }
 
-    /// How much may be received before it is to be taken.
+    /// How much may be received before it must be taken.
     pub(super) fn room(&self) -> Room {
         let state = self.state();
         Room { records: state.partitions.room(), bytes: state.partitions.room_in_bytes() }
     }
 
-    /// Waits while more jobs are ready than can be seen to soon, for a moment at most.
+    /// Waits while more jobs are ready than runners can soon start, for at most [`MOMENT`].
     pub(super) fn wait_for_runners(&self) {
         let mut state = self.state();
         state.awaits_few_ready = state.lanes.ready() >= ENOUGH_READY;
@@ -82,7 +84,7 @@ impl Worker {
         }
     }
 
-    /// Tells the consumer thread that few jobs are ready, if it waits for that.
+    /// Wakes the consumer thread if it waits until few jobs are ready, and few are.
     pub(super) fn ask_for_more_if_few(&self, state: &mut State) {
         if state.awaits_few_ready && state.lanes.ready() <= ENOUGH_READY / 2 {
             state.awaits_few_ready = false;
@@ -90,14 +92,14 @@ impl Worker {
         }
     }
 
-    /// Those of these partitions that are not paused.
+    /// Those of `partitions` that are not paused.
     pub(super) fn flowing(&self, mut partitions: Vec<i32>) -> Vec<i32> {
         let state = self.state();
         partitions.retain(|partition| state.partitions.is_flowing(*partition));
         partitions
     }
 
-    /// What the consumer thread is to do, if anything has changed.
+    /// What the consumer thread must do, if anything has changed.
     pub(super) fn flow(&self) -> Flow {
         if !self.flow_changed.swap(false, Ordering::AcqRel) {
             return Flow::default();
@@ -113,7 +115,7 @@ impl Worker {
         Flow { back, pause, resume }
     }
 
-    /// Notes that the consumer has gone back in a partition.
+    /// Notes that the consumer has sought back in a partition.
     pub(super) fn has_gone_back(&self, partition: i32) {
         self.state().partitions.has_gone_back(partition);
     }

@@ -1,7 +1,8 @@
-//! What a runner has taken from the lanes: several jobs at a time while handlers are quick, so that the lanes are locked
-//! once for all of them.
+//! The jobs that a runner has taken from the lanes: several at a time while handlers are quick, so that the
+//! lanes are locked once for all of them.
 //!
-//! Others can look into it: a handler that never yields must not keep what was taken with it.
+//! Other threads can take jobs back out: a handler that never yields must not keep the jobs that were taken
+//! with it.
 
 use std::{
     collections::VecDeque,
@@ -12,14 +13,14 @@ use std::{
 use super::lanes::Job;
 use crate::unpoisoned::Unpoisoned as _;
 
-/// How long the jobs of a hand may take together. What is taken waits for what is before it, so this is less than
+/// How long the jobs of a hand may take together. Each job waits for those before it, so this is less than
 /// anybody notices.
 const HANDFUL: Duration = Duration::from_micros(200);
 
-/// How many are taken at most.
+/// How many jobs a hand takes at most.
 const MOST: usize = 128;
 
-/// What a runner has taken, shared with those who must be able to take it back.
+/// The jobs that a runner has taken, shared with the threads that may have to take them back.
 #[derive(Debug)]
 pub(super) struct Hand<J, E> {
     id: usize,
@@ -28,15 +29,17 @@ pub(super) struct Hand<J, E> {
 
 #[derive(Debug)]
 pub(super) struct Contents<J, E> {
-    /// Those that have not been started.
+    /// Jobs that have not been started.
     pub(super) jobs: VecDeque<Job<J>>,
-    /// Those that have ended, which the lanes do not know yet.
+    /// Jobs that have ended and that the lanes do not know of yet.
     pub(super) ended: Vec<E>,
-    /// How many were started.
+    /// How many jobs were started.
     started: u64,
-    /// How many to take the next time, when it was last taken, and when it had been as of the last look.
+    /// How many jobs to take next time.
     size: usize,
+    /// When jobs were last taken.
     filled_at: Instant,
+    /// What `filled_at` was at the last look.
     seen: Option<Instant>,
 }
 
@@ -47,14 +50,14 @@ impl<J, E> Hand<J, E> {
 }
 
 impl<J, E> Contents<J, E> {
-    /// The next job, as one that is started.
+    /// Takes out the next job, and counts it as started.
     pub(super) fn start(&mut self) -> Option<Job<J>> {
         let job = self.jobs.pop_front()?;
         self.started += 1;
         Some(job)
     }
 
-    /// How many jobs to take now that those of the last time have ended.
+    /// How many jobs to take now that the last ones have ended.
     pub(super) fn next_size(&mut self, now: Instant) -> usize {
         let took = now.saturating_duration_since(self.filled_at);
         self.filled_at = now;
@@ -62,12 +65,12 @@ impl<J, E> Contents<J, E> {
         self.size
     }
 
-    /// Whether jobs take so long that they are taken one at a time.
+    /// Whether jobs are slow enough to be taken one at a time.
     pub(super) fn takes_one(&self) -> bool {
         self.size == 1
     }
 
-    /// Notes a job that has ended; whether jobs take so long that it is worth a look at the clock.
+    /// Notes a job that has ended. Returns whether jobs are slow enough to be worth a look at the clock.
     pub(super) fn note_ended(&mut self, ended: Option<E>) -> bool {
         self.ended.extend(ended);
         self.takes_one()
@@ -77,8 +80,8 @@ impl<J, E> Contents<J, E> {
         self.started == 0 && self.jobs.is_empty()
     }
 
-    /// Whether it was not filled since the last look, although something in it could be started, or told. It takes longer
-    /// than was thought when it was filled, whether at one job or at each.
+    /// Whether the hand was not refilled since the last look, although it has jobs to start or ended jobs to
+    /// report. Its jobs take longer than was estimated when it was filled, be it one of them or each.
     fn is_stuck(&mut self) -> bool {
         let seen = self.seen.replace(self.filled_at);
         seen == Some(self.filled_at) && !(self.jobs.is_empty() && self.ended.is_empty())
@@ -108,7 +111,7 @@ impl<J, E> Hands<J, E> {
         self.most
     }
 
-    /// A hand for one more runner.
+    /// Adds a hand for one more runner.
     pub(super) fn add(&mut self, now: Instant) -> Arc<Hand<J, E>> {
         let entry = self.taken.vacant_entry();
         let contents = Contents {
@@ -123,27 +126,27 @@ impl<J, E> Hands<J, E> {
         Arc::clone(entry.insert(Arc::new(hand)))
     }
 
-    /// Takes the hand of a runner that looks for jobs no more.
+    /// Removes the hand of a runner that no longer looks for jobs.
     pub(super) fn remove(&mut self, hand: &Hand<J, E>) {
         let _removed = self.taken.try_remove(hand.id);
     }
 
-    /// All of them.
+    /// All hands.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<Hand<J, E>>> {
         self.taken.iter().map(|(_, hand)| hand)
     }
 
-    /// Those that were not filled since the last look, and have something to start or to tell.
+    /// The hands that were not refilled since the last look and have jobs to start or ended jobs to report.
     pub(super) fn stuck(&self) -> Vec<Arc<Hand<J, E>>> {
         self.iter().filter(|hand| hand.contents().is_stuck()).map(Arc::clone).collect()
     }
 
-    /// How many have never been filled: their runners wait for a thread.
+    /// How many hands have never been filled: their runners wait for a thread.
     pub(super) fn new_ones(&self) -> usize {
         self.iter().filter(|hand| hand.contents().is_new()).count()
     }
 
-    /// How many jobs were started by those who look now.
+    /// How many jobs were started by the runners that look for jobs now.
     pub(super) fn started(&self) -> u64 {
         self.iter().map(|hand| hand.contents().started).sum()
     }

@@ -1,4 +1,5 @@
-//! Runs the handler of a record: not at all once it has expired, stopped at its timeout, caught when it panics.
+//! Runs the handler of a record: not once the record has expired, no longer than its timeout, and with panics
+//! caught.
 
 use std::{
     any::Any,
@@ -28,7 +29,7 @@ use crate::{
     wire::{ReceivedRecord, RequestHeaders, retry},
 };
 
-/// What every handler of a process shares.
+/// What all handlers of a process share.
 #[derive(Debug)]
 pub(crate) struct Handling {
     pub(crate) provided: Arc<Provided>,
@@ -40,24 +41,25 @@ pub(crate) struct Handling {
 }
 
 impl Handling {
-    /// What the handler of a record is run on.
+    /// The input that the handler of a record runs on.
     pub(crate) fn input(&self, served: &Served, record: ReceivedRecord) -> Input {
         Input { record, group: Arc::clone(&served.group), provided: Arc::clone(&self.provided) }
     }
 
-    /// Takes a record from its bytes to its outcome. `retries` is how often this process has tried it again.
+    /// Takes a record from its bytes to its outcome. `retries` is how often this process has retried the
+    /// record.
     pub(crate) async fn handle(&self, served: &Served, input: &Arc<Input>, retries: u32) -> Outcome {
         let record = &input.record;
         let headers = record.headers();
         let peer = served.dialect.sender(headers);
         let mut request = peer.read_request(headers);
         if served.reply_topic.is_none() {
-            // Where nobody is answered, it is an event like any other.
+            // A subscription without replies takes a request for an event like any other.
             request = request.unaddressed();
         }
         let refused = self.reply_topics.check(served, &request).err();
         if refused.is_some() {
-            // A reply must not go to a topic that is not allowed, and there is no other.
+            // A reply must not go to a topic that is not allowed, and the request names no other.
             request = request.unaddressed();
         }
         let at = |wall| Deadline::at_wall(wall, (Instant::now(), SystemTime::now()));
@@ -84,8 +86,8 @@ impl Handling {
         attempt.conclude(answer, policy)
     }
 
-    /// By when the calls of a handler end, with its caller's deadline. One that was forgiven for the skew of clocks is lent with that:
-    /// as it is it would let none begin.
+    /// When the calls that a handler makes must end, by its caller's deadline. A deadline that has passed and
+    /// was forgiven as clock skew is extended by the skew: as it is, no call could begin.
     fn lent(&self, deadline: Deadline) -> Option<Instant> {
         if deadline.has_passed(Duration::ZERO) {
             deadline.instant().checked_add(self.clock_skew)
@@ -94,17 +96,17 @@ impl Handling {
         }
     }
 
-    /// Refuses a record that its sender has made too large. What we have added to it is not the sender's doing.
+    /// Refuses a record that its sender has made too large. Headers that we have added do not count.
     fn measure(&self, served: &Served, record: &ReceivedRecord) -> Result<(), RpcError> {
         if served.of_dead_letters {
-            // The letter is ours, and what it is of may be there because it was too large.
+            // We wrote the letter, and the record in it may have been refused for its size.
             return Limits::NONE.check(record, &[]);
         }
         let is_again = served.retry_topic.as_ref() == Some(&record.topic);
         self.limits.check(record, if is_again { retry::NAMES } else { &[] })
     }
 
-    /// The answer that was kept for a repeated request, or the handler's.
+    /// The answer that was kept for a repeated request, or else the handler's.
     async fn answer(
         &self,
         served: &Served,
@@ -142,7 +144,7 @@ impl Handling {
                         "a handler panicked"
                     );
                 });
-                // What it said is for the dead letter, and not for the caller.
+                // The panic message is for the dead letter, and not for the caller.
                 Err(RpcError::internal("the handler panicked").with_source(panic))
             }
             Ran::TimedOut(bound) => {
@@ -157,13 +159,14 @@ impl Handling {
         answer
     }
 
-    /// Runs a handler, for as long as it may.
+    /// Runs a handler, for no longer than its timeout.
     async fn run(&self, handler: &Handler, context: Context, input: &Arc<Input>) -> Ran {
         let bound = handler.timeout.map(|bound| (bound, moment::after(Instant::now(), bound)));
         let until = bound.map(|(_, until)| until);
         let lent = context.deadline.and_then(|deadline| self.lent(deadline)).into_iter().chain(until).min();
         let run = handler.run;
-        // Within all that: one that is written by hand may do its work before it returns its future.
+        // Called inside the future, where panics are caught and the timeout runs: a hand-written handler may
+        // do its work before it returns its future.
         let running = AssertUnwindSafe(async move { run(context).await }).catch_unwind();
         let running = scope::of_handler(lent, running);
         let _watched = self.watch.start(handler.name(), input);
@@ -172,7 +175,8 @@ impl Handling {
         };
         match time::timeout_at(until.into(), running).await {
             Ok(Err(panic)) => Ran::Panicked(panic),
-            // A call of its own ends with it, and that may be seen first; but a call that is late is final, and a handler is not.
+            // The handler's calls end at `until` too, and the error of one may be seen first. A late call's
+            // error is final, but a handler's timeout is retried, so the timeout wins.
             Ok(Ok(answer)) if answer.is_ok() || Instant::now() < until => Ran::Answered(answer),
             Ok(Ok(_)) | Err(_) => Ran::TimedOut(bound),
         }
@@ -183,7 +187,7 @@ impl Handling {
 enum Ran {
     Answered(Result<Reply, RpcError>),
     Panicked(Box<dyn Any + Send>),
-    /// It was stopped after so long.
+    /// The handler was stopped after this time.
     TimedOut(Duration),
 }
 
@@ -222,7 +226,7 @@ mod tests {
         }
     }
 
-    /// Fails with the correlation id, so that what becomes of a record tells it.
+    /// Fails with the correlation id, so that the record's outcome shows the id.
     fn tells_its_id(context: Context) -> HandlerFuture {
         Box::pin(async move {
             let id = context.correlation_id().map(|CorrelationId(id)| String::from_utf8_lossy(id));
@@ -230,7 +234,7 @@ mod tests {
         })
     }
 
-    /// The dead letters of `orders`, as a handler's attribute has them served.
+    /// A subscription to the dead letters of `orders`, as a handler's attribute declares it.
     fn letters() -> Served {
         let Subscription { dialect, of_dead_letters, .. } =
             Subscription::of_dead_letters("orders", "undertaker", HERE);
@@ -245,7 +249,7 @@ mod tests {
         }
     }
 
-    /// A record of `orders` as it lies among the dead letters.
+    /// A record of `orders` as it lies in the dead-letter topic.
     fn dead(peer: Peer, headers: Headers) -> ReceivedRecord {
         let record = ReceivedRecord { headers: Ok(headers), ..ReceivedRecord::blank() };
         let (error, at) = (RpcError::internal("bug"), SystemTime::now());
@@ -255,7 +259,7 @@ mod tests {
         ReceivedRecord { topic: letter.topic, headers: Ok(letter.headers), ..record }
     }
 
-    /// What a handler that fails for good has said.
+    /// The error message of a handler that fails for good.
     async fn said(handling: &Handling, served: &Served, record: ReceivedRecord) -> String {
         let outcome = handling.handle(served, &Arc::new(handling.input(served, record)), 0).await;
         let Outcome::Discarded(failed) = outcome else {

@@ -1,7 +1,7 @@
-//! Records that wait for a delivery to work again, and what waits for them.
+//! Records that wait for a delivery to work again, and the records that wait for them.
 //!
-//! Such a record holds its partition, which takes no more, and nothing else: it gives up its place, so that records of
-//! other partitions run in it, and nobody who drains waits for it.
+//! Such a record holds its partition, which takes no more, and nothing else: it gives up its place, so that
+//! records of other partitions can run there, and no drain waits for it.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ impl<'a> Held<'a> {
         Self { worker, taken }
     }
 
-    /// Of a record that holds its partition already.
+    /// For a record that already holds its partition.
     pub(super) fn still(worker: &'a Arc<Worker>, taken: &'a Taken) -> Self {
         Self { worker, taken }
     }
@@ -38,7 +38,8 @@ impl Drop for Held<'_> {
 }
 
 impl Worker {
-    /// Has a record give up its place, and hold its partition. The consumer thread sees to what may run in that place.
+    /// Makes a record give up its place and hold its partition. The consumer thread starts what may run in
+    /// that place.
     pub(super) fn hold(&self, partition: i32, generation: Generation) {
         let mut state = self.state();
         state.partitions.hold(partition, generation);
@@ -48,7 +49,7 @@ impl Worker {
         self.flow_has_changed();
     }
 
-    /// Gives it a place again, whether one is free or not, and lets go of its partition.
+    /// Gives the record a place again, whether one is free or not, and releases its partition.
     pub(super) fn release(&self, partition: i32, generation: Generation) {
         let mut state = self.state();
         state.partitions.release(partition, generation);
@@ -60,7 +61,8 @@ impl Worker {
 }
 
 impl Partitions {
-    /// Holds a partition: a record of it waits for a delivery to work again, and does not run meanwhile.
+    /// Holds a partition for a record that waits for a delivery to work again, and does not count as running
+    /// meanwhile.
     pub(crate) fn hold(&mut self, partition: i32, generation: Generation) {
         if let Some(own) = self.same_assignment_mut(partition, generation) {
             own.held += usize::from(own.generation == generation);
@@ -68,7 +70,7 @@ impl Partitions {
         }
     }
 
-    /// Lets go of a partition that was held: the record runs on.
+    /// Releases a partition that was held: the record counts as running again.
     pub(crate) fn release(&mut self, partition: i32, generation: Generation) {
         if let Some(own) = self.same_assignment_mut(partition, generation) {
             own.held = own.held.saturating_sub(usize::from(own.generation == generation));
@@ -83,13 +85,13 @@ impl Partitions {
 }
 
 impl State {
-    /// Puts a job aside that is not to start while its partition is held by so many.
+    /// Puts aside a job that must not start while this many records hold its partition.
     pub(super) fn put_aside(&mut self, job: Job<Taken>) {
         self.lanes.free_place();
         self.aside.push(job);
     }
 
-    /// Brings back what was put aside of a partition, unless it is held by as many still.
+    /// Makes the jobs of a partition that were put aside ready, unless it is still held by too many records.
     fn bring_back(&mut self, partition: i32) {
         if self.partitions.may_start(partition) {
             for job in self.aside.extract_if(.., |job| job.item.record.partition() == partition) {
@@ -98,7 +100,7 @@ impl State {
         }
     }
 
-    /// Drops what waits of these partitions.
+    /// Drops the waiting records of these partitions.
     pub(super) fn forget(&mut self, partitions: &[i32]) {
         let goes = |taken: &Taken| partitions.contains(&taken.record.partition());
         self.lanes.retain(|taken| !goes(taken));

@@ -1,42 +1,44 @@
-//! The replies that were sent off, until they are delivered or let go: which are long on their way.
+//! The replies in flight, from when they are sent until they are delivered or abandoned, and which of them
+//! are slow.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant, SystemTime},
+use std::time::{Duration, Instant, SystemTime};
+
+use super::{
+    job::{OwedReply, Taken},
+    lanes::Job,
+    slabs::Slabs,
 };
 
-use super::{job::Taken, lanes::Job, slabs::Slabs};
-use crate::wire::OutgoingRecord;
-
-/// After how long a delivery is slow: longer than a cluster takes to miss a broker (9 s by default) and to elect other leaders.
-/// Who drains waits for what is on its way, and not for what is held.
+/// After how long a delivery is slow: longer than a cluster takes to notice a lost broker (9 s by default)
+/// and to elect new leaders. A drain waits for deliveries in flight, but not for held ones.
 pub(super) const SLOW_AFTER: Duration = Duration::from_secs(15);
 
-/// The replies of a subscription that are on their way.
+/// The replies of a subscription that are in flight.
 pub(super) type InFlightReplies = Slabs<InFlightReply>;
 
-/// A reply on its way, with the job that it ends.
+/// A reply in flight, with the job that it ends.
 #[derive(Debug)]
 pub(super) struct InFlightReply {
     pub(super) job: Job<Taken>,
-    pub(super) reply: Arc<OutgoingRecord>,
+    pub(super) reply: OwedReply,
     progress: Progress,
 }
 
 #[derive(Debug)]
 enum Progress {
-    /// Seen first then, after it was sent. Most are delivered before that, and need no clock.
+    /// When the reply was first seen in flight. Most replies are delivered before that, and need no clock.
     New(Option<Instant>),
-    /// It was slow, and holds its partition. Until when its caller waits, if that is known.
+    /// The reply is slow, or goes where others are stuck, and holds its partition. Until when its caller
+    /// waits, if known.
     Held(Option<SystemTime>),
 }
 
 impl InFlightReply {
-    pub(super) fn new(job: Job<Taken>, reply: Arc<OutgoingRecord>) -> Self {
+    pub(super) fn new(job: Job<Taken>, reply: OwedReply) -> Self {
         Self { job, reply, progress: Progress::New(None) }
     }
 
-    /// Whether it is slow, and does not hold its partition yet.
+    /// Whether the reply is slow and does not hold its partition yet.
     pub(super) fn is_slow(&mut self, now: Instant) -> bool {
         match &mut self.progress {
             Progress::New(seen_at) => {
@@ -46,7 +48,7 @@ impl InFlightReply {
         }
     }
 
-    /// Notes that it holds its partition.
+    /// Notes that the reply holds its partition.
     pub(super) fn hold(&mut self, awaited_until: Option<SystemTime>) {
         self.progress = Progress::Held(awaited_until);
     }
@@ -55,7 +57,7 @@ impl InFlightReply {
         matches!(self.progress, Progress::Held(_))
     }
 
-    /// Until when its caller waits, as far as that is known of one that is held.
+    /// Until when the caller waits, if the reply is held and that is known.
     pub(super) fn awaited_until(&self) -> Option<SystemTime> {
         match self.progress {
             Progress::New(_) => None,
@@ -70,7 +72,9 @@ mod tests {
         super::{assigned::Generation, lanes::Lanes, pack::Place, packing::Packing},
         *,
     };
-    use crate::wire::{Headers, Placement};
+    use std::sync::Arc;
+
+    use crate::wire::{Headers, OutgoingRecord, Placement};
 
     fn sent_off() -> InFlightReply {
         let (mut packing, mut records) = (Packing::default(), Vec::new());
@@ -88,7 +92,7 @@ mod tests {
             value: None,
             headers: Headers::new(),
         };
-        InFlightReply::new(job, Arc::new(reply))
+        InFlightReply::new(job, OwedReply { record: Arc::new(reply), letter: None })
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What the consumer thread has received since it last took records.
+//! The records that the consumer thread has received since it last took records.
 
 use std::sync::Arc;
 
@@ -9,7 +9,8 @@ use super::{
 };
 use crate::handler::Ordering;
 
-/// Records that were received and are not taken yet: each with its lane, which the lanes need not be locked for.
+/// Records that were received and are not taken yet. Each has its lane, which is found without locking the
+/// lanes.
 #[derive(Debug)]
 pub(super) struct Intake {
     topic: Arc<str>,
@@ -23,7 +24,7 @@ impl Intake {
         Self { topic, keys: Keys::new(ordering), packing: Packing::default(), sealed: Vec::new() }
     }
 
-    /// Packs a record with others; gives its weight.
+    /// Packs a record with others. Returns its weight.
     pub(super) fn receive(&mut self, pack: impl FnOnce(&mut Packing) -> usize) -> usize {
         let weight = pack(&mut self.packing);
         if self.packing.is_full() {
@@ -32,7 +33,7 @@ impl Intake {
         weight
     }
 
-    /// Takes out what was received.
+    /// Takes out the received records.
     pub(super) fn received(&mut self) -> impl Iterator<Item = (Option<Lane>, Packed)> {
         self.seal();
         self.sealed.drain(..)

@@ -1,4 +1,4 @@
-//! A record that was taken, and what becomes of its turn.
+//! A record that was taken, and how its turn ends.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,36 +9,58 @@ use super::{
 };
 use crate::wire::OutgoingRecord;
 
-/// A record that was taken, in the assignment it was taken in.
+/// A record that was taken, with the generation that it was taken in.
 #[derive(Debug)]
 pub(super) struct Taken {
     pub(super) record: Packed,
     pub(super) generation: Generation,
-    /// How often this process has tried it again.
+    /// How often this process has retried the record.
     pub(super) retries: u32,
 }
 
 /// What a run of a record leads to.
 pub(super) enum Step {
     Ends(End),
-    /// Somebody waits for this: its outcome is final once it is delivered.
-    Reply(Arc<OutgoingRecord>),
-    /// It runs once more after this, and its lane waits for it.
+    /// Somebody waits for this: the outcome of the record is final once it is delivered.
+    Reply(OwedReply),
+    /// The record runs once more after this time, and its lane waits for it.
     Again(Duration),
-    /// It has not run: it is due after this.
+    /// The record has not run: it is due after this time.
     NotYet(Duration),
+}
+
+impl From<End> for Step {
+    fn from(end: End) -> Self {
+        Self::Ends(end)
+    }
+}
+
+/// A reply that is to be sent.
+#[derive(Debug)]
+pub(super) struct OwedReply {
+    pub(super) record: Arc<OutgoingRecord>,
+    /// What became of the dead letter that was sent before, if there was one.
+    pub(super) letter: Option<Letter>,
+}
+
+/// What became of a dead letter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Letter {
+    Delivered,
+    /// The broker refused it for good.
+    Lost,
 }
 
 /// How a job ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
-    /// Its outcome is final: its offset may be committed.
+    /// The record's outcome is final: its offset may be committed.
     Final,
-    /// It was given up without an outcome: somebody else gets it.
+    /// The record was given up without an outcome: it is delivered again, mostly to another instance.
     Left,
 }
 
-/// What is left of a job that has ended: what its lane and its partition are to be told.
+/// What the lane and the partition of a job that has ended need to know of it.
 #[derive(Debug)]
 pub(super) struct EndedJob {
     pub(super) lane: Option<Lane>,

@@ -1,4 +1,5 @@
-//! Which record may run now: records of one lane one at a time and in order, up to so many lanes at once.
+//! Which record may run now: the records of a lane run one at a time and in order, and many lanes run at
+//! once, up to the concurrency.
 
 use std::{
     cmp,
@@ -11,18 +12,18 @@ use nohash_hasher::{IntMap, IsEnabled};
 
 use crate::handler::Ordering;
 
-/// What is handled in order among itself. A null key is a lane of its own.
+/// A sequence of records that are handled in order. The null key has a lane like any other key.
 ///
-/// A partition and a key are known by their hash: two that share one are in order with each other too, which harms
-/// nobody, and no key is kept or compared. The hash is seeded anew in every process, so nobody can choose keys that
-/// share a lane.
+/// A partition and key are known by their hash, so that no key is kept or compared. Two that share a hash are
+/// also in order with each other, which harms nobody. Every process seeds the hash differently, so nobody can
+/// choose keys that share a lane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Lane(u64);
 
-/// A lane is a hash already, and is not hashed again.
+/// A lane already is a hash, and is not hashed again.
 impl IsEnabled for Lane {}
 
-/// Tells the lane of a record.
+/// Finds the lane of a record.
 #[derive(Debug)]
 pub(crate) struct Keys {
     ordering: Ordering,
@@ -34,7 +35,7 @@ impl Keys {
         Self { ordering, hashes: RandomState::default() }
     }
 
-    /// The lane of a record; `None` where nothing is ordered.
+    /// The lane of a record; `None` if nothing is ordered.
     pub(crate) fn lane(&self, partition: i32, key: Option<&[u8]>) -> Option<Lane> {
         match self.ordering {
             Ordering::Key => Some(Lane(self.hashes.hash_one((partition, key)))),
@@ -44,25 +45,26 @@ impl Keys {
     }
 }
 
-/// An item that may run now. Its lane is busy until it is handed back to [`Lanes::finish`].
+/// An item that may run now. Its lane is busy until [`Lanes::finish`] frees it.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Job<T> {
-    /// `None` where nothing is ordered.
+    /// `None` if nothing is ordered.
     pub(crate) lane: Option<Lane>,
     pub(crate) item: T,
-    /// Its place among all items, by their coming.
+    /// The item's number among all items, in order of arrival.
     arrived: u64,
 }
 
 /// The lanes of one subscription.
 ///
-/// | an item that runs | its lane | its place among those that run |
+/// | after | the lane of the running item | its place |
 /// | --- | --- | --- |
 /// | [`finish`](Self::finish) | free | free |
 /// | [`free_place`](Self::free_place), until [`make_ready`](Self::make_ready) or [`free_lane`](Self::free_lane) | waits for it | free |
-/// | [`put_back`](Self::put_back): it had not begun | waits for it | free, and it is ready again |
+/// | [`put_back`](Self::put_back), if it had not begun | waits for it | free; the item is ready again |
 ///
-/// A lane is in the map while an item of it runs or is ready to; what came after waits in its queue.
+/// A lane is in the map until its last item has freed it; items that came after the running or ready one wait
+/// in the lane's queue.
 #[derive(Debug)]
 pub(crate) struct Lanes<T> {
     concurrency: usize,
@@ -72,8 +74,8 @@ pub(crate) struct Lanes<T> {
     ready: Queue<T>,
 }
 
-/// What waits in a lane, which is nothing for most: a box of its own keeps the map small, and it is written to for every
-/// record by two threads.
+/// The items that wait in a lane: none in most. The box keeps the map small, which two threads write to for
+/// every record.
 type LaneQueue<T> = Option<Box<VecDeque<(u64, T)>>>;
 
 impl<T> Lanes<T> {
@@ -111,7 +113,7 @@ impl<T> Lanes<T> {
         self.runnable() > 0
     }
 
-    /// The job whose turn it is, if a place is free: it has the place from now on.
+    /// Takes the job whose turn it is, and a place for it, if one is free.
     pub(crate) fn next(&mut self) -> Option<Job<T>> {
         if !self.has_next() {
             return None;
@@ -132,22 +134,23 @@ impl<T> Lanes<T> {
         self.make_ready(job);
     }
 
-    /// Frees the place of a job, and keeps its lane busy.
+    /// Frees the place of a job and keeps its lane busy.
     pub(crate) fn free_place(&mut self) {
         self.running -= 1;
     }
 
-    /// Takes a place for a job that had freed it and runs on, whether one is free or not.
+    /// Takes a place for a job that had freed its place and runs on, whether one is free or not.
     pub(crate) fn take_place(&mut self) {
         self.running += 1;
     }
 
-    /// Has a job run, when its turn comes, that had freed its place and kept its lane.
+    /// Makes a job ready again that had freed its place and kept its lane.
     pub(crate) fn make_ready(&mut self, job: Job<T>) {
         self.ready.push(job);
     }
 
-    /// Frees the lane of a job that has freed its place, or has never had one: the next of the lane is ready.
+    /// Frees the lane of a job that has freed its place, or never had one: the lane's next item becomes
+    /// ready.
     pub(crate) fn free_lane(&mut self, lane: Option<Lane>) {
         if let Some(lane) = lane
             && let Entry::Occupied(mut waiting) = self.waiting.entry(lane)
@@ -159,7 +162,7 @@ impl<T> Lanes<T> {
         }
     }
 
-    /// Drops what waits and is not to be kept, such as the records of a partition that has gone.
+    /// Drops the waiting items that `keep` rejects, such as the records of a partition that has gone.
     pub(crate) fn retain(&mut self, keep: impl Fn(&T) -> bool) {
         for queue in self.waiting.values_mut().flatten() {
             queue.retain(|(_, item)| keep(item));
@@ -169,7 +172,7 @@ impl<T> Lanes<T> {
             if keep(&job.item) {
                 self.ready.push(job);
             } else {
-                // It passes its turn on to the next of its lane.
+                // The dropped job passes its turn on to the next item of its lane.
                 self.free_lane(job.lane);
             }
         }
@@ -182,13 +185,13 @@ impl<T> Lanes<T> {
     }
 }
 
-/// The jobs that nothing of their lane is before. The oldest runs first once a place is free: commits end at the oldest
-/// that is unfinished, and whatever is finished behind it is handled again where the partition moves.
+/// The jobs that are first in their lanes. The oldest runs first once a place is free: commits end at the
+/// oldest unfinished record, and records finished behind it are handled again if the partition moves.
 #[derive(Debug)]
 struct Queue<T> {
-    /// Those that were ready when they came, which most are: in order by themselves.
+    /// The jobs that were ready on arrival, as most are: already in order.
     at_once: VecDeque<Job<T>>,
-    /// Those that became ready later, and may be older.
+    /// The jobs that became ready later, and may be older.
     late: BinaryHeap<Late<T>>,
 }
 
@@ -197,7 +200,7 @@ impl<T> Queue<T> {
         self.at_once.len() + self.late.len()
     }
 
-    /// Adds one that is newer than all.
+    /// Adds a job that is newer than all others.
     fn push_newest(&mut self, job: Job<T>) {
         self.at_once.push_back(job);
     }

@@ -1,10 +1,10 @@
-//! What a record may be at most. What comes from the network is hostile until it has been measured.
+//! How large a record may be. A record from the network is hostile until it has been measured.
 
 use http::StatusCode;
 
 use crate::{RpcError, wire::ReceivedRecord};
 
-/// The bounds of a record that is handled. Nesting is bounded where it is parsed, at 128 levels.
+/// The bounds of a record that is handled. The parser bounds nesting, at 128 levels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Limits {
     pub(crate) headers: usize,
@@ -13,12 +13,12 @@ pub(crate) struct Limits {
 }
 
 impl Limits {
-    /// As much as there is.
+    /// No bounds.
     pub(crate) const NONE: Self =
         Self { headers: usize::MAX, header_bytes: usize::MAX, value_bytes: usize::MAX };
 
-    /// Refuses a record that is more than it may be. Headers of the names in `ours` are none of its sender's, and do
-    /// not count.
+    /// Refuses a record that exceeds the bounds. Headers named in `ours` are not the sender's, and do not
+    /// count.
     pub(crate) fn check(&self, record: &ReceivedRecord, ours: &[&str]) -> Result<(), RpcError> {
         let Ok(headers) = &record.headers else {
             return Err(RpcError::bad_request(

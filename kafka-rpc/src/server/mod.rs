@@ -1,46 +1,46 @@
 //! From a record to its outcome.
 //!
 //! Consume:
-//! - [`consumer`]: polls a topic, on a thread of its own
-//! - [`consumer_errors`]: reports the errors of that
-//! - [`rebalance`]: what that thread does when partitions come and go
+//! - [`consumer`]: polls a topic, on a separate thread
+//! - [`consumer_errors`]: reports the errors of a consumer
+//! - [`rebalance`]: what the consumer thread does when partitions come and go
 //! - [`reassign`]: fetches committed offsets again that could not be fetched
 //! - [`commits`]: commits, on a second thread
 //! - [`flow`]: how much is taken: pauses, resumes and seeks
-//! - [`intake`]: the records that were received, and are not in their lanes yet
+//! - [`intake`]: the records that were received and are not in their lanes yet
 //! - [`packing`]: copies records into packs
 //! - [`pack`]: records that share their memory
 //!
 //! Keep the offsets of partitions:
 //! - [`assignment`]: begins, drains and ends the assignment of partitions
-//! - [`partitions`]: all that are assigned
-//! - [`assigned`]: one of them
-//! - [`offsets`]: which of its offsets are finished
+//! - [`partitions`]: all assigned partitions
+//! - [`assigned`]: one assigned partition
+//! - [`offsets`]: which offsets of a partition are finished
 //! - [`watermarks`]: which offsets may be committed
 //! - [`pausing`]: when a partition pauses
-//! - [`bounds`]: at how many records and bytes
+//! - [`bounds`]: at how many records and bytes a partition pauses
 //!
 //! Run:
 //! - [`lanes`]: which record may run now
 //! - [`hand`]: the records that a runner has taken from the lanes
 //! - [`runners`]: the tasks that run records, one after another
 //! - [`run`]: runs one record
-//! - [`handle`]: runs its handler, with deadline and timeout, and catches panics
+//! - [`handle`]: runs a record's handler, with deadline and timeout, and catches panics
 //! - [`dispatch`]: finds the handler of a command
 //! - [`reply_topics`]: which topics may be replied to
 //! - [`limits`]: how large a record may be
 //! - [`dedupe`]: the answers that are kept for repeated requests
 //! - [`scope`]: what a running handler lends to the calls that it makes
-//! - [`watch`]: the handlers that run, and for how long
+//! - [`watch`]: the running handlers, and for how long they have run
 //!
 //! Settle:
 //! - [`outcome`]: decides what becomes of the record
-//! - [`settle`]: does that, until the record's end is final
+//! - [`settle`]: carries out that decision, until the record's end is final
 //! - [`replies`]: sends replies
 //! - [`in_flight`]: the replies that are not acknowledged yet
 //! - [`stuck`]: the destinations that do not acknowledge
 //! - [`delivery`]: sends what a record leads to, as often as it takes
-//! - [`held`]: the records that hold their partition until that works
+//! - [`held`]: the records that hold their partition until a delivery works again
 //! - [`error_records`]: error replies and dead letters that are made outside a run
 //! - [`report`]: logs and counts failures
 //!

@@ -1,30 +1,32 @@
-//! What may be committed of one partition: never past a record that is not finished.
+//! How far a partition may be committed: never past an unfinished record.
 
 use std::collections::{BTreeMap, VecDeque};
 
 /// The offsets of one partition that were taken, and which of them are finished.
 ///
-/// Finished ones that lie behind an unfinished one are kept as ranges, so memory grows with the number of gaps
-/// and not with the number of records.
+/// Finished offsets behind an unfinished one are kept as ranges, so memory grows with the number of gaps and
+/// not with the number of records.
 #[derive(Debug, Default)]
 pub(crate) struct Offsets {
-    /// Everything below is finished: what may be committed. `None` before the first record.
+    /// The offset that may be committed: everything below is finished. `None` before the first record.
     watermark: Option<i64>,
     /// The first offset that was taken: everything below was committed before.
     first: i64,
     /// One past the last offset that was taken.
     next: i64,
-    /// Finished ranges above the watermark, start to end (exclusive); never touching one another.
+    /// Finished ranges above the watermark, start to end (exclusive). No two of them touch.
     finished: BTreeMap<i64, i64>,
-    /// The offsets above the watermark that no record has: the end of each range, and how many they are; and how many in all.
+    /// The ranges of offsets above the watermark that no record has: the end of each, and its length.
     skipped: VecDeque<(i64, i64)>,
+    /// The length of all `skipped` ranges together.
     skipped_in_all: i64,
 }
 
 impl Offsets {
-    /// Takes a record; false if it lies before one that was taken.
+    /// Takes a record. Returns `false` if the record lies before one that was taken.
     ///
-    /// Offsets that Kafka skips (compacted records, transaction markers) will never come, so they are finished.
+    /// Offsets that Kafka skips (compacted records, transaction markers) will never come, so they count as
+    /// finished.
     pub(crate) fn take(&mut self, offset: i64) -> bool {
         if self.watermark.is_none() {
             self.watermark = Some(offset);
@@ -73,7 +75,7 @@ impl Offsets {
         }
     }
 
-    /// What may be committed: everything below is finished.
+    /// The offset that may be committed: everything below is finished.
     pub(crate) fn watermark(&self) -> Option<i64> {
         self.watermark
     }
@@ -83,13 +85,14 @@ impl Offsets {
         self.watermark.map(|_any| self.next)
     }
 
-    /// How many offsets are finished below the watermark and not below what was committed last, if anything was.
+    /// How many offsets lie below the watermark, and not below `committed`, or, if nothing was committed, not
+    /// below the first that was taken.
     pub(crate) fn finished_since(&self, committed: Option<i64>) -> usize {
         let since = committed.unwrap_or(self.first);
         usize::try_from(self.watermark.map_or(0, |watermark| watermark - since)).unwrap_or(0)
     }
 
-    /// How many records were taken and are not below the watermark: as many would be delivered again.
+    /// How many records were taken and lie at or above the watermark: this many would be delivered again.
     pub(crate) fn uncommitted(&self) -> usize {
         let behind = self.watermark.map_or(0, |watermark| self.next - watermark - self.skipped_in_all);
         usize::try_from(behind).unwrap_or(0)

@@ -1,4 +1,4 @@
-//! What becomes of a record: the one thing that is done about it before its offset may be committed.
+//! What becomes of a record: the one thing that must be done before its offset may be committed.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -20,21 +20,22 @@ use crate::{
 /// What becomes of a record.
 #[derive(Debug)]
 pub(crate) enum Outcome {
-    /// It was handled, and nobody waits.
+    /// The record was handled, and nobody waits.
     Handled,
-    /// Nobody waited any more, so it was not handled.
+    /// Nobody waited any more, so the record was not handled.
     Expired,
-    /// Somebody waits: this must be acknowledged first.
+    /// Somebody waits: the reply must be acknowledged first.
     Reply(Arc<OutgoingRecord>),
-    /// It failed for good, and the reply that says so is all that is owed: this must be acknowledged first.
+    /// The record failed for good, and only the reply that says so is owed: it must be acknowledged first.
     ErrorReply { reply: Arc<OutgoingRecord>, failed: Failed },
-    /// It failed, and is handled once more after a while, in the process.
+    /// The record failed, and is handled once more in the process, after this time.
     Retry { after: Duration, failed: Failed },
-    /// It failed, and is handled once more from another topic: this must be acknowledged first.
+    /// The record failed, and is handled once more from the retry topic: `record` must be acknowledged first.
     RetryLater { record: Arc<OutgoingRecord>, failed: Failed },
-    /// It failed for good: the letter must be acknowledged first, and then the reply, if somebody waits.
+    /// The record failed for good: the letter must be acknowledged first, and then the reply, if somebody
+    /// waits.
     DeadLetter { letter: Arc<OutgoingRecord>, reply: Option<Arc<OutgoingRecord>>, failed: Failed },
-    /// It failed for good, nobody waits, and there is no dead-letter topic: that is all.
+    /// The record failed for good, nobody waits, and there is no dead-letter topic: nothing more is done.
     Discarded(Failed),
 }
 
@@ -42,7 +43,7 @@ pub(crate) enum Outcome {
 #[derive(Debug)]
 pub(crate) struct Failed {
     pub(crate) error: RpcError,
-    /// `None` where it came to none.
+    /// `None` if the record reached no handler.
     pub(crate) handler: Option<HandlerName>,
 }
 
@@ -54,15 +55,15 @@ pub(crate) struct Attempt<'a> {
     pub(crate) peer: Peer,
     pub(crate) request: &'a RequestHeaders,
     pub(crate) deadline: Option<Deadline>,
-    /// Its handler; `None` where it came to none.
+    /// The record's handler; `None` if it reached none.
     pub(crate) handler: Option<HandlerName>,
-    /// How often it was tried again before this.
+    /// How often the record was retried before this run.
     pub(crate) retries: u32,
 }
 
 impl Attempt<'_> {
-    /// What becomes of the record where nobody waits any more: it is dropped, unless it has failed before, of which nobody
-    /// would hear then.
+    /// The outcome of a record for which nobody waits any more. The record is dropped, unless it has failed
+    /// before: nobody would hear of that failure then.
     pub(crate) fn expire(&self) -> Outcome {
         if self.retries == 0 {
             return Outcome::Expired;
@@ -71,7 +72,7 @@ impl Attempt<'_> {
         self.give_up(error.with_name("DeadlineExceeded"))
     }
 
-    /// Decides what becomes of the record, by the handler's word, or by why it could not be asked.
+    /// Decides the outcome of a record, by the handler's answer or by the error that kept it from answering.
     pub(crate) fn conclude(&self, answer: Result<Reply, RpcError>, policy: &dyn RetryPolicy) -> Outcome {
         let error = match answer {
             Ok(Reply::None) => return Outcome::Handled,
@@ -90,7 +91,7 @@ impl Attempt<'_> {
         {
             match &self.served.retry_topic {
                 None => return Outcome::Retry { after, failed: self.failed(error) },
-                // A policy of the user's own may wait for longer than there are dates: that is for ever.
+                // A user's policy may wait for longer than dates can express: that is forever.
                 Some(topic) => {
                     if let Some(due) = SystemTime::now().checked_add(after) {
                         let record =
@@ -103,11 +104,11 @@ impl Attempt<'_> {
         self.give_up(error)
     }
 
-    /// What becomes of a record that will not be tried again.
+    /// The outcome of a record that will not be retried.
     pub(crate) fn give_up(&self, error: RpcError) -> Outcome {
         let reply = self.reply(Answer::Failure(&error));
         match (reply, &self.served.dead_letter_topic) {
-            // The caller has been told that it is its own fault, or somebody else's: nothing is left to look at.
+            // The reply says whose fault it is, the caller's or another service's: nothing is left to do.
             (Some(reply), topic) if topic.is_none() || error.is_final() => {
                 Outcome::ErrorReply { reply, failed: self.failed(error) }
             }
@@ -128,10 +129,10 @@ impl Attempt<'_> {
         }
     }
 
-    /// Where it was first read, in the topic of its subscription.
+    /// Where the record was first read, in the topic of its subscription.
     fn origin(&self) -> Origin {
         let record = self.record;
-        // Anybody can write such a header; on a retry topic it is ours.
+        // Anybody can write the origin header; on a retry topic it is ours.
         let kept = (record.topic != self.served.topic).then(|| Origin::read(record.headers())).flatten();
         kept.unwrap_or_else(|| Origin::of(record))
     }
@@ -140,7 +141,7 @@ impl Attempt<'_> {
         Failed { error, handler: self.handler }
     }
 
-    /// What a policy says, which may be a user's own: one that panics says no.
+    /// Asks the policy whether to retry, and when. A user's policy may panic, which means no.
     fn delay_by(&self, policy: &dyn RetryPolicy, error: &RpcError, retry: u32) -> Option<Duration> {
         catch_unwind(AssertUnwindSafe(|| policy.delay(error, retry))).unwrap_or_else(|_panic| {
             let ReceivedRecord { topic, partition, offset, .. } = self.record;
@@ -226,7 +227,7 @@ mod tests {
         }
     }
 
-    /// Never ends, and waits so long.
+    /// Retries forever, after this delay.
     struct Always(Duration);
 
     impl RetryPolicy for Always {
@@ -316,7 +317,7 @@ mod tests {
         };
         assert_eq!((&*record.topic, record.headers.text("retry-count")), ("orders-retry", Some("2")));
         let due = retry::due(&record.headers).expect("it says when");
-        // In whole milliseconds.
+        // The header has whole milliseconds.
         assert!(due + Duration::from_millis(1) >= before + after && due <= SystemTime::now() + after);
     }
 
@@ -346,7 +347,7 @@ mod tests {
 
     #[test]
     fn a_policy_that_panics_says_no() {
-        /// Too much for a `Duration` once the count, which a stranger's header may say, is large.
+        /// Overflows a `Duration` once the count, which a stranger's header may set, is large.
         struct Doubling;
 
         impl RetryPolicy for Doubling {

@@ -1,8 +1,8 @@
-//! Records as the consumer thread hands them over: many in memory that they share.
+//! Records as the consumer thread hands them over: many records in shared memory.
 //!
-//! A record that is made on one thread and dropped on another costs more than its bytes: both threads wait for the
-//! allocator of the first. So what is received together is a few allocations for all of it, and a runner makes of its part
-//! what its handler needs.
+//! Allocating a record on one thread and dropping it on another costs more than copying its bytes, because
+//! both threads contend for the allocator of the first. So the records received together share a few
+//! allocations, and a runner makes what its handler needs from its part of them.
 
 use std::{borrow::Cow, fmt, mem, ops::Range, sync::Arc};
 
@@ -14,22 +14,24 @@ use crate::wire::{ReceivedRecord, clock, names, received::UnreadableHeaders};
 pub(super) struct Packed {
     pub(super) pack: Arc<Pack>,
     pub(super) index: u32,
-    /// Here too, for whoever holds the lanes: the pack is in the memory of another processor still.
+    /// Copied here so that code that holds the state lock need not touch the pack, which is still in another
+    /// core's cache.
     pub(super) partition: i32,
-    /// In a box, since most have none, and records are moved from one queue to the next.
+    /// Boxed because most records have none, and records move from queue to queue.
     pub(super) large_value: Option<Box<Bytes>>,
 }
 
 pub(super) struct Pack {
     pub(super) topic: Arc<str>,
-    /// Where it began in the [`Packing`](super::packing::Packing): its parts are counted from the start of that.
+    /// Where the pack begins in its [`Packing`](super::packing::Packing). The ranges of its parts count from
+    /// the start of the `Packing`.
     pub(super) start: Position,
     pub(super) bytes: Bytes,
     pub(super) records: Box<[Parts]>,
     pub(super) headers: Box<[Header]>,
 }
 
-/// A place in a pack that is not sealed yet.
+/// A position in the bytes and headers of a [`Packing`](super::packing::Packing).
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Position {
     pub(super) byte: usize,
@@ -41,13 +43,13 @@ pub(super) struct Position {
 pub(super) struct Place {
     pub(super) partition: i32,
     pub(super) offset: i64,
-    /// In milliseconds since the epoch, below zero where there is none.
+    /// Milliseconds since the epoch; negative if the record has no timestamp.
     pub(super) timestamp: i64,
-    /// Whether the timestamp is the broker's, and not the producer's.
+    /// Whether the broker set the timestamp, and not the producer.
     pub(super) is_append_time: bool,
 }
 
-/// A record as parts of its pack. All of it goes from one processor to another, so it is small: a cache line.
+/// A record as parts of its pack. It fits in a cache line, because all of it moves from one core to another.
 pub(super) struct Parts {
     pub(super) place: Place,
     pub(super) weight: u32,
@@ -68,7 +70,7 @@ pub(super) enum Name {
     Own(Part),
 }
 
-/// So many bytes, or headers, from here on: a range in half of its memory.
+/// A range of bytes or headers, in half the memory of a `Range<usize>`.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Part {
     start: u32,
@@ -80,14 +82,15 @@ impl Part {
         Self { start: small(range.start), length: small(range.len()) }
     }
 
-    /// Counted from here on.
+    /// The range counted from `start`.
     fn from(self, start: usize) -> Range<usize> {
         let start = self.start as usize - start;
         start..start + self.length as usize
     }
 }
 
-/// A size within a pack. Nothing is cut: librdkafka takes records of up to a gigabyte, and a pack ends with such a one.
+/// Converts a size within a pack. It never saturates: librdkafka takes records of up to a gigabyte, and a
+/// pack ends with such a record.
 pub(super) fn small(size: usize) -> u32 {
     u32::try_from(size).unwrap_or(u32::MAX)
 }
@@ -130,7 +133,7 @@ impl Packed {
         self.parts().place.offset
     }
 
-    /// What it takes in memory while it waits, about.
+    /// About how much memory the record takes while it waits.
     pub(super) fn weight(&self) -> usize {
         self.parts().weight as usize
     }
@@ -140,19 +143,19 @@ impl Packed {
         self.pack.bytes.get(self.pack.within(key))
     }
 
-    /// The record by itself.
+    /// Unpacks the record.
     pub(super) fn unpack(&self) -> ReceivedRecord {
         let mut record = ReceivedRecord::blank();
         self.unpack_into(&mut record);
         record
     }
 
-    /// The record by itself, in the place of one that is not needed any more.
+    /// Unpacks the record in place of one that is no longer needed, and reuses its memory.
     pub(super) fn unpack_into(&self, record: &mut ReceivedRecord) {
         let ReceivedRecord { topic, partition, offset, timestamp, is_append_time, key, value, headers } =
             record;
         let (pack, parts) = (&*self.pack, self.parts());
-        // Counting references to what all records share is a wait for whoever counts on another processor.
+        // Cloning an `Arc` that all records share contends with the other cores that count its references.
         if !Arc::ptr_eq(topic, &pack.topic) {
             *topic = Arc::clone(&pack.topic);
         }
@@ -173,7 +176,7 @@ impl Packed {
     }
 }
 
-/// Where it was found, and nothing of what it says.
+/// Shows where the record was found, and none of its contents.
 impl fmt::Debug for Packed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Packed")
@@ -184,7 +187,7 @@ impl fmt::Debug for Packed {
     }
 }
 
-/// How much there is, and nothing of what it says.
+/// Shows the sizes, and none of the contents.
 impl fmt::Debug for Pack {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pack")

@@ -1,4 +1,4 @@
-//! Packs records while they are received.
+//! Packs records as they are received.
 
 use std::{fmt, ops::Range, sync::Arc};
 
@@ -7,44 +7,45 @@ use bytes::Bytes;
 use super::pack::{Header, Name, Pack, Packed, Part, Parts, Place, Position, small};
 use crate::wire::{names, received::UnreadableHeaders};
 
-/// A pack that takes so much takes no more records.
+/// The size at which a pack takes no more records.
 const FULL: usize = 24 << 10;
 
 /// A value that is larger than this has memory of its own.
 const LARGE_VALUE: usize = 2 << 10;
 
-/// A record that takes more than this beside such a value has a pack of its own: whoever keeps a record keeps its pack, and
-/// one that waits for long must not hold a stranger's megabyte of headers.
+/// A record that takes more than this beside a large value has a pack of its own: a record that is kept keeps
+/// its whole pack, and one that waits for long must not hold another sender's megabyte of headers.
 const LARGE: usize = 2 * LARGE_VALUE;
 
-/// How many headers there is always room for: more than those of a full pack.
+/// The most headers that sealing keeps room for: more than a full pack usually has.
 const USUAL_HEADERS: usize = 1_024;
 
-/// What a record takes beside its key, value and headers, about.
+/// About what a record takes beside its key, value and headers.
 const OVERHEAD: usize = 256;
 
 /// What a header takes beside its name and value.
 const HEADER_OVERHEAD: usize = size_of::<Header>();
 
-/// Told of each header of a record, in order.
+/// Called with each header of a record, in order.
 pub(super) type EachHeader<'a> = dyn FnMut(&str, Option<&[u8]>) + 'a;
 
-/// Packs that are not sealed yet. Their room is used again for the next.
+/// Packs that are not sealed yet. Sealing keeps their memory for the next ones.
 #[derive(Default)]
 pub(super) struct Packing {
     bytes: Vec<u8>,
     records: Vec<Parts>,
     headers: Vec<Header>,
-    /// Of each record.
+    /// One per record.
     large_values: Vec<Option<Box<Bytes>>>,
     /// Where the last record begins.
     last: Position,
 }
 
 impl Packing {
-    /// Adds a record, with the headers that `read_headers` tells; gives what it takes in memory while it waits.
+    /// Adds a record, with the headers that `read_headers` passes on; returns how much memory it takes while
+    /// it waits.
     ///
-    /// Nothing is kept of headers of which some cannot be read.
+    /// If some headers cannot be read, none are kept.
     pub(super) fn add(
         &mut self,
         place: Place,
@@ -90,7 +91,7 @@ impl Packing {
         Position { byte: self.bytes.len(), header: self.headers.len() }
     }
 
-    /// How much is taken by what was added since then.
+    /// How much memory was taken since `start`.
     fn taken_since(&self, start: Position) -> usize {
         let Position { byte, header } = self.end();
         (byte - start.byte) + (header - start.header) * HEADER_OVERHEAD
@@ -100,12 +101,12 @@ impl Packing {
         self.taken_since(self.last) > LARGE
     }
 
-    /// Whether it is to be sealed before more is added.
+    /// Whether the pack must be sealed before more is added.
     pub(super) fn is_full(&self) -> bool {
         self.taken_since(Position::default()) >= FULL || self.last_is_large()
     }
 
-    /// Packs what was added, of this topic; hands on its records in order.
+    /// Packs the records that were added, which are all of this topic, and passes them to `each` in order.
     pub(super) fn seal(&mut self, topic: &Arc<str>, mut each: impl FnMut(Packed)) {
         let (mut start, end) = (Position::default(), self.end());
         if self.last_is_large() {
@@ -116,12 +117,12 @@ impl Packing {
         self.bytes.clear();
         self.headers.clear();
         self.last = Position::default();
-        // A stranger's record may have been of any size.
+        // A single record may have taken any amount of memory.
         self.bytes.shrink_to(4 * FULL);
         self.headers.shrink_to(USUAL_HEADERS);
     }
 
-    /// Packs so many records, the first of those that are left, which lie here.
+    /// Packs the next `count` records, whose parts lie in the range `place`.
     fn seal_some(
         &mut self,
         count: usize,
@@ -133,7 +134,7 @@ impl Packing {
             return;
         }
         let Range { start, end } = place;
-        // Copied to where it fits exactly: it may be kept for as long as its slowest record takes.
+        // Copied to allocations of the exact size: a pack may live for as long as its slowest record takes.
         let pack = Arc::new(Pack {
             topic: Arc::clone(topic),
             start,
@@ -148,7 +149,7 @@ impl Packing {
     }
 }
 
-/// How much there is, and nothing of what it says.
+/// Shows the sizes, and none of the contents.
 impl fmt::Debug for Packing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Packing")
@@ -192,7 +193,7 @@ mod tests {
         })
     }
 
-    /// Of everything a record can be: whole, without anything, of a large value, with headers that cannot be read, and of
+    /// Adds one record of each kind: complete, empty, with a large value, with unreadable headers, and with
     /// large headers.
     fn added(packing: &mut Packing) {
         let three = [("correlation-id", Some(&b"c-1"[..])), ("X-Tenant", Some(b"")), ("X-Tenant", None)];

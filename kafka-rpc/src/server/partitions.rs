@@ -1,4 +1,4 @@
-//! The partitions that are assigned to this instance, and how far each has come.
+//! The partitions that are assigned to this instance, and the progress of each.
 
 use std::sync::Arc;
 
@@ -13,14 +13,16 @@ use super::{
 /// The assigned partitions of one subscription.
 #[derive(Debug)]
 pub(crate) struct Partitions {
-    /// Of which they are, for logs.
+    /// The topic and group of the partitions, for logs.
     topic: Arc<str>,
     group: Arc<str>,
     pub(super) bounds: Bounds,
     pub(super) assigned: IntMap<i32, Assigned>,
-    /// Those that are given up, and not revoked yet: what runs of them may end, and nothing starts any more.
+    /// Partitions that are given up and not revoked yet: their running handlers may end, and nothing starts
+    /// any more.
     given_up: IntSet<i32>,
-    /// Those that went while they were paused. librdkafka has them paused still, also when they come again.
+    /// Partitions that were revoked while paused. librdkafka keeps them paused, even after they are assigned
+    /// again.
     gone_paused: IntSet<i32>,
     next_generation: u64,
 }
@@ -38,7 +40,8 @@ impl Partitions {
         }
     }
 
-    /// Begins a generation. The keeper of a partition is not told again, so one that is assigned stays as it is.
+    /// Begins a generation. librdkafka does not report a partition again to the member that keeps it, so a
+    /// partition that is assigned already keeps its generation.
     pub(crate) fn assign(&mut self, partition: i32) {
         let Self { gone_paused, next_generation, .. } = self;
         self.assigned.entry(partition).or_insert_with(|| Assigned {
@@ -50,7 +53,8 @@ impl Partitions {
     /// Ends the generation of a partition.
     pub(crate) fn revoke(&mut self, partition: i32) {
         self.given_up.remove(&partition);
-        // Also one that was resumed: librdkafka may have dropped that. To resume one that flows does nothing.
+        // Resumed partitions too: librdkafka may have dropped the resume, and resuming a partition that flows
+        // does nothing.
         if self.assigned.remove(&partition).is_some_and(|own| own.paused || own.was_resumed) {
             self.gone_paused.insert(partition);
         }
@@ -63,15 +67,17 @@ impl Partitions {
 
     /// Takes a record; `None` if the partition is not ours, or [goes back](Self::going_back).
     ///
-    /// Where offsets go back a new generation begins, and what was taken before counts for nothing: the topic was truncated,
-    /// or deleted and made anew, or librdkafka repeats itself, as it may where a cooperative rebalance overtakes a poll. What
-    /// is not finished and lies below such an offset may be in the log all the same, so the consumer goes back to that.
+    /// Offsets that go back begin a new generation, and records taken before no longer count: the topic was
+    /// truncated, or deleted and recreated, or librdkafka repeats records, as it may when a cooperative
+    /// rebalance overtakes a poll. Unfinished records below such an offset may still be in the log, so the
+    /// consumer goes back to the first of them.
     pub(crate) fn take(&mut self, partition: i32, offset: i64, weight: usize) -> Option<Generation> {
         let own = self.assigned.get_mut(&partition)?;
-        // Where it was, librdkafka has not heard of it, or has forgotten: it is told again.
+        // If the partition was paused, librdkafka has missed or forgotten the pause, so the pause is
+        // repeated.
         own.paused = false;
         if own.goes_back.is_some() {
-            // It comes again.
+            // The record comes again once the consumer has gone back.
             return None;
         }
         if !own.offsets.take(offset) {
@@ -89,7 +95,8 @@ impl Partitions {
         Some(own.generation)
     }
 
-    /// Has all that is not finished of a partition read again. Where the partition is given up, whoever has it next does that.
+    /// Has all unfinished records of a partition read again. If the partition is given up, its next owner
+    /// reads them.
     pub(crate) fn go_back(&mut self, partition: i32, generation: Generation) {
         let next = Generation::next(&mut self.next_generation);
         if let Some(own) = self.startable_mut(partition, generation) {
@@ -97,26 +104,26 @@ impl Partitions {
         }
     }
 
-    /// The partitions of which nothing is taken until the consumer has gone back to an offset, with that.
+    /// The partitions that take nothing until the consumer has gone back, each with the offset to go back to.
     pub(crate) fn going_back(&self) -> Vec<(i32, i64)> {
         let back = |(partition, own): (&i32, &Assigned)| Some((*partition, own.goes_back?));
         self.assigned.iter().filter_map(back).collect()
     }
 
-    /// Notes that the consumer has gone back: what comes from now on is taken.
+    /// Notes that the consumer has gone back: the records that come from now on are taken.
     pub(crate) fn has_gone_back(&mut self, partition: i32) {
         if let Some(own) = self.assigned.get_mut(&partition) {
             own.goes_back = None;
         }
     }
 
-    /// Begins to give these partitions up, before they are revoked: what was parked must not start now that its time comes, or
-    /// what runs would never have ended.
+    /// Begins to give these partitions up, before they are revoked. Parked records must not start when their
+    /// time comes, or the running handlers would never all have ended.
     pub(crate) fn stop_starting(&mut self, partitions: &[i32]) {
         self.given_up.extend(partitions);
     }
 
-    /// Whether a record's handler may start; notes that it does.
+    /// Whether a record's handler may start. If so, counts the handler as running.
     pub(crate) fn start(&mut self, partition: i32, generation: Generation) -> Start {
         match self.startable_mut(partition, generation) {
             None => Start::Gone,
@@ -128,13 +135,13 @@ impl Partitions {
         }
     }
 
-    /// Whether records of a partition may start, or are none of ours.
+    /// Whether records of a partition may start; true if the partition is not ours.
     pub(crate) fn may_start(&self, partition: i32) -> bool {
         self.assigned.get(&partition).is_none_or(Assigned::may_start)
     }
 
-    /// Notes that a record's handler has ended, with the outcome final or not; true if its partition is paused, and may
-    /// be light enough now to go on.
+    /// Notes that a record's handler has ended, with its outcome final or not. Returns true if the partition
+    /// is paused and may now be light enough to resume.
     pub(crate) fn end(
         &mut self,
         partition: i32,
@@ -153,7 +160,7 @@ impl Partitions {
         is_final && own.paused
     }
 
-    /// A partition, also where this is an earlier generation of its assignment.
+    /// A partition whose current assignment includes this generation, which may be an earlier one.
     pub(super) fn same_assignment_mut(
         &mut self,
         partition: i32,
@@ -176,18 +183,18 @@ impl Partitions {
         self.assigned.keys().copied().collect()
     }
 
-    /// How far each has been read: the next offset, where anything was taken.
+    /// The next offset to read of each partition; `None` if nothing of it was taken.
     pub(crate) fn positions(&self) -> Vec<(i32, Option<i64>)> {
         self.assigned.iter().map(|(partition, own)| (*partition, own.offsets.position())).collect()
     }
 
-    /// How many records of these partitions were taken, and may not be committed.
+    /// How many records of these partitions were taken and may not be committed.
     pub(crate) fn uncommitted(&self, partitions: &[i32]) -> usize {
         let of = |partition| self.assigned.get(partition).map_or(0, |own| own.offsets.uncommitted());
         partitions.iter().map(of).sum()
     }
 
-    /// What ends when the assignment does that a record was taken in.
+    /// A token that is cancelled when this generation of a partition ends; `None` if it has ended.
     pub(crate) fn ended(&self, partition: i32, generation: Generation) -> Option<CancellationToken> {
         Some(self.current(partition, generation)?.ended.token().clone())
     }
@@ -197,7 +204,7 @@ impl Partitions {
         self.assigned.get(&partition).filter(|own| own.generation == generation)
     }
 
-    /// The same, to change.
+    /// Like [`current`](Self::current), but mutable.
     pub(super) fn current_mut(&mut self, partition: i32, generation: Generation) -> Option<&mut Assigned> {
         self.assigned.get_mut(&partition).filter(|own| own.generation == generation)
     }

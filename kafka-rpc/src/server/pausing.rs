@@ -1,4 +1,4 @@
-//! When a partition takes no more records, and what is said of it.
+//! When a partition pauses and resumes, and why.
 
 use super::{assigned::Assigned, bounds::Because, partitions::Partitions};
 
@@ -7,34 +7,35 @@ use super::{assigned::Assigned, bounds::Because, partitions::Partitions};
 pub(crate) struct Paused {
     pub(crate) partition: i32,
     pub(crate) because: Because,
-    /// The first offset that is not finished: what everything behind it waits for to be committed.
+    /// The first unfinished offset: nothing behind it can be committed before it is finished.
     pub(crate) unfinished: Option<i64>,
 }
 
 impl Partitions {
-    /// How many records may be taken before a partition must pause, of whichever partition they are; one at least.
+    /// How many records may be taken before a partition must pause, whichever partition they belong to; at
+    /// least one.
     pub(crate) fn room(&self) -> usize {
         let taken = self.flowing().map(|own| own.offsets.uncommitted()).max().unwrap_or(0);
         self.bounds.uncommitted.saturating_sub(taken).max(1)
     }
 
-    /// The same in bytes.
+    /// How many bytes may be taken before a partition must pause, whichever partition they belong to.
     pub(crate) fn room_in_bytes(&self) -> usize {
         let taken = self.flowing().map(|own| own.bytes).max().unwrap_or(0);
         self.bounds.bytes.saturating_sub(taken)
     }
 
-    /// Those that are not paused.
+    /// The partitions that are not paused.
     fn flowing(&self) -> impl Iterator<Item = &Assigned> {
         self.assigned.values().filter(|own| !own.paused)
     }
 
-    /// Whether a partition has as much as it may.
+    /// Whether a partition has reached a bound or is held.
     pub(crate) fn is_full(&self, partition: i32) -> bool {
         self.assigned.get(&partition).is_some_and(|own| own.why_full(self.bounds).is_some())
     }
 
-    /// Whether a partition must pause now; says so once.
+    /// Marks a partition as paused if it is full and not paused yet, and returns why.
     pub(crate) fn must_pause(&mut self, partition: i32) -> Option<Paused> {
         let own = self.assigned.get_mut(&partition).filter(|own| !own.paused)?;
         let because = own.why_full(self.bounds)?;
@@ -47,12 +48,12 @@ impl Partitions {
         self.assigned.get(&partition).is_some_and(|own| !own.paused)
     }
 
-    /// How many are paused.
+    /// How many partitions are paused.
     pub(crate) fn paused(&self) -> usize {
         self.assigned.values().filter(|own| own.paused).count()
     }
 
-    /// The paused partitions that may go on; says each once.
+    /// Marks the paused partitions that have room again as resumed, and returns them.
     pub(crate) fn may_resume(&mut self) -> Vec<i32> {
         let bounds = self.bounds;
         let mut resumed = Vec::new();

@@ -1,7 +1,8 @@
-//! Fetches committed offsets again that could not be fetched.
+//! Fetches committed offsets again that librdkafka could not fetch.
 //!
-//! librdkafka asks once for the committed offset of a partition. Where the answer is an error, such as of a coordinator that has just
-//! moved, it does not ask again, and nothing of the partition would be read until the next rebalance.
+//! librdkafka asks for the committed offset of a partition once. If the answer is an error, such as from a
+//! coordinator that has just moved, librdkafka does not ask again, and the partition would not be read until
+//! the next rebalance.
 
 use std::time::Duration;
 
@@ -13,12 +14,13 @@ use rdkafka::{
 
 use super::{rebalance::Rebalances, worker::Worker};
 
-/// How long no partition may have come or gone before that.
+/// How long no partition may have come or gone before offsets are fetched again.
 const QUIET_FOR: Duration = Duration::from_secs(1);
 
-/// Has librdkafka fetch what it could not, if there is something. Only after a poll that found nothing: librdkafka would take this
-/// for the answer to a rebalance that it has begun and that was not polled yet. Whether there is one it does not show, so the moment
-/// in which there can be is made short, and remains.
+/// Has librdkafka fetch the committed offsets that it could not fetch, if there are any. Call this only after
+/// a poll that found nothing: librdkafka would take the assignment for the answer to a rebalance that it has
+/// begun and that was not polled yet. It does not show whether there is such a rebalance, so this makes the
+/// window for the mistake short, and cannot close it.
 pub(super) fn fetch_offsets_that_lack(consumer: &BaseConsumer<Rebalances>, worker: &Worker) {
     let context = consumer.context();
     if consumer.assignment_lost() || !context.has_lacked_offsets_for(QUIET_FOR) {
@@ -31,7 +33,7 @@ pub(super) fn fetch_offsets_that_lack(consumer: &BaseConsumer<Rebalances>, worke
     }
 }
 
-/// Assigns the partitions of which nothing was taken once more. Those that are read go on where they are.
+/// Assigns once more the partitions that nothing was taken from. The others continue at their positions.
 fn assign_once_more(consumer: &BaseConsumer<Rebalances>, worker: &Worker) -> KafkaResult<()> {
     let (mut unread, mut all) = (TopicPartitionList::new(), TopicPartitionList::new());
     for (partition, next) in worker.positions() {
@@ -46,7 +48,8 @@ fn assign_once_more(consumer: &BaseConsumer<Rebalances>, worker: &Worker) -> Kaf
         return Ok(());
     }
     if matches!(consumer.rebalance_protocol(), RebalanceProtocol::Cooperative) {
-        // Where the last time ended between the two, they are not assigned now.
+        // Fails if the last attempt ended between the two calls, because the partitions are not assigned
+        // then.
         let _unassigned_before = consumer.incremental_unassign(&unread);
         consumer.incremental_assign(&unread)
     } else {

@@ -1,5 +1,5 @@
-//! What the consumer thread does when partitions come and go: what is finished of one that goes is committed before another
-//! instance has it.
+//! What the consumer thread does when partitions come and go: it commits the finished records of a partition
+//! that goes, before another instance gets the partition.
 
 use std::{
     sync::{
@@ -18,18 +18,19 @@ use rdkafka::{
 use super::{commits::Commits, worker::Worker};
 use crate::{config::LAST_COMMIT_WITHIN, kafka::LastReason, moment, unpoisoned::Unpoisoned as _};
 
-/// What librdkafka says (`rdkafka_assignment.c`) where it could not fetch the committed offset of a partition.
+/// What librdkafka reports (`rdkafka_assignment.c`) when it cannot fetch the committed offset of a partition.
 const NO_OFFSETS: &str = "Failed to fetch committed offset";
 
-/// What happens when partitions come and go. Called by librdkafka on the consumer thread, or on that which closes the consumer.
+/// Handles partitions that come and go. librdkafka calls this on the consumer thread, or on the thread that
+/// closes the consumer.
 pub(super) struct Rebalances {
     worker: Arc<Worker>,
     commits: Arc<Commits>,
     drain_timeout: Duration,
     started: Instant,
-    /// When the consumer was told to stop: all that is given up from then on shares one drain.
+    /// When the consumer was asked to stop: everything given up from then on shares one drain.
     stopped_at: Arc<OnceLock<Instant>>,
-    /// Whether partitions were assigned whose committed offsets could not be fetched.
+    /// Whether the committed offsets of some assigned partitions could not be fetched.
     lacks_offsets: AtomicBool,
     /// When partitions last came or went, or were assigned once more.
     rebalanced_at: Mutex<Instant>,
@@ -49,7 +50,7 @@ impl ClientContext for Rebalances {
 impl ConsumerContext for Rebalances {
     fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         *self.rebalanced_at() = Instant::now();
-        // What was received before this belongs to the assignment as it is now.
+        // Records received before the rebalance belong to the assignment as it is now.
         self.worker.take_received();
         let Rebalance::Revoke(list) = rebalance else {
             return;
@@ -60,7 +61,8 @@ impl ConsumerContext for Rebalances {
             topic = %self.worker.source, group = %self.worker.served.group, ?partitions, lost = is_lost, "revoked"
         );
         if is_lost {
-            // Somebody else has them already: a commit would be refused, and waiting would only add duplicates.
+            // Other instances have the partitions already: a commit would be refused, and waiting would only
+            // add duplicates.
             tracing::warn!(
                 topic = %self.worker.source, group = %self.worker.served.group, ?partitions,
                 "the assignment was lost; unfinished records will be delivered again"
@@ -74,7 +76,8 @@ impl ConsumerContext for Rebalances {
     fn post_rebalance(&self, _consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         *self.rebalanced_at() = Instant::now();
         match rebalance {
-            // An incremental protocol assigns only what is new, even nothing: what we keep goes on as it was.
+            // An incremental protocol assigns only new partitions, or even none: the partitions that we keep
+            // continue as they were.
             Rebalance::Assign(list) => {
                 let partitions = self.current(list);
                 tracing::info!(
@@ -112,13 +115,13 @@ impl Rebalances {
         }
     }
 
-    /// Notes that committed offsets could not be fetched: nothing is read of their partitions.
+    /// Notes that committed offsets could not be fetched: their partitions are not read.
     pub(super) fn lack_offsets(&self) {
         self.lacks_offsets.store(true, Ordering::Release);
     }
 
-    /// Whether committed offsets could not be fetched, and no partition has come or gone for as long as `quiet`. Says so once, and
-    /// not again before that time is over once more.
+    /// Whether committed offsets could not be fetched, and no partition has come or gone for `quiet`. Returns
+    /// true once, and not again before `quiet` has passed once more.
     pub(super) fn has_lacked_offsets_for(&self, quiet: Duration) -> bool {
         let mut rebalanced_at = self.rebalanced_at();
         let is_so = rebalanced_at.elapsed() >= quiet && self.lacks_offsets.swap(false, Ordering::AcqRel);
@@ -143,7 +146,8 @@ impl Rebalances {
         own.map(|element| element.partition()).collect()
     }
 
-    /// Lets what runs end, commits what is finished, and ends the assignment of these partitions. Blocks.
+    /// Lets the running handlers of these partitions end, commits what is finished, and ends their
+    /// assignment. Blocks.
     pub(super) fn release(&self, partitions: &[i32]) {
         if partitions.is_empty() {
             return;

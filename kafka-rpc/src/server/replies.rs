@@ -1,8 +1,9 @@
-//! Sends replies off.
+//! Sends replies.
 //!
-//! Whoever is told of a delivery ends the job of its record, and no task waits for that. What goes wrong is seen to in a task.
-//! One that is long on its way, since a partition of its topic has no leader or too few replicas, holds its own partition as
-//! if it had been refused, and not the place of a handler: replies of one such partition would soon have all places.
+//! The delivery callback of a reply ends the job of its record, so no task waits for the delivery; only
+//! failures need a task. A reply is long in flight if its partition of the reply topic has no leader
+//! or too few replicas. Such a reply holds its record's partition as if the broker had refused it, and gives
+//! up its handler's place: otherwise the replies to one such partition would soon have all places.
 
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -12,7 +13,7 @@ use std::{
 use super::{
     held::Held,
     in_flight::{InFlightReply, SLOW_AFTER},
-    job::{End, EndedJob, Taken},
+    job::{End, EndedJob, Letter, OwedReply, Taken},
     lanes::Job,
     settle::settled,
     slabs::Slot,
@@ -25,14 +26,14 @@ use crate::{
     wire::OutgoingRecord,
 };
 
-/// How many bytes the abandoned replies of a subscription may take in librdkafka's queue: were it full of them, everything
-/// that the process sends would wait behind them.
+/// How many bytes the abandoned replies of a subscription may take in librdkafka's queue: if they filled the
+/// queue, everything that the process sends would wait behind them.
 const MOST_ABANDONED: usize = 64 << 20;
 
-/// What a reply takes there beside what it says, about.
+/// About what a reply takes in librdkafka's queue beside its contents.
 const OVERHEAD: usize = 1 << 10;
 
-/// Hears of what becomes of a reply on its way to the broker.
+/// Receives the delivery report of a reply.
 struct Listener {
     worker: Arc<Worker>,
     slot: Slot,
@@ -42,26 +43,27 @@ struct Listener {
 
 impl Worker {
     /// Sends a reply; its job ends once it is delivered.
-    pub(super) fn send_off(self: &Arc<Self>, job: Job<Taken>, reply: &Arc<OutgoingRecord>) {
-        let mut sent = InFlightReply::new(job, Arc::clone(reply));
-        if self.stuck.blocks(reply) {
+    pub(super) fn send_off(self: &Arc<Self>, job: Job<Taken>, reply: OwedReply) {
+        let record = Arc::clone(&reply.record);
+        let mut sent = InFlightReply::new(job, reply);
+        if self.stuck.blocks(&record) {
             self.hold_for(&mut sent);
         }
         let slot = self.in_flight.insert(sent);
-        let listener = Listener { worker: Arc::clone(self), slot, weight: weight(reply), has_heard: false };
-        let _seen_to = self.producer.queue(reply, Box::new(move |delivered| listener.hear(&delivered)));
+        let listener = Listener { worker: Arc::clone(self), slot, weight: weight(&record), has_heard: false };
+        let _seen_to = self.producer.queue(&record, Box::new(move |delivered| listener.hear(&delivered)));
     }
 
-    /// Has replies that are long on their way give up their places, and lets go of those that nobody waits for any more. librdkafka
-    /// tries for minutes.
+    /// Has replies that are long in flight give up their places, and abandons those that nobody waits for any
+    /// more: librdkafka keeps trying for minutes.
     pub(crate) fn see_to_slow_replies(self: &Arc<Self>) {
         let now = (Instant::now(), SystemTime::now());
         let mut slow = 0;
-        // With its list locked: whoever is told of its delivery sees either that it is held, or that it is not.
+        // Each list is locked meanwhile, so a delivery callback sees a reply either as held or as not held.
         let abandoned = self.in_flight.take_out(|sent| {
             if sent.is_slow(now.0) {
                 slow += 1;
-                self.stuck.note(&sent.reply);
+                self.stuck.note(&sent.reply.record);
                 self.hold_for(sent);
             }
             sent.is_held() && self.is_unwanted(sent, now.1) && self.reserve_abandoned(sent)
@@ -70,7 +72,7 @@ impl Worker {
         if !abandoned.is_empty() {
             self.start_a_runner_if_wanted();
         }
-        // The log may panic, so it comes last.
+        // Last, because logging may panic.
         if slow > 0 {
             tracing::error!(
                 topic = %self.source, group = %self.served.group, replies = slow,
@@ -83,22 +85,23 @@ impl Worker {
         }
     }
 
-    /// Has a reply give up its place, and hold its partition.
+    /// Has a reply give up its place and hold its record's partition.
     fn hold_for(&self, sent: &mut InFlightReply) {
         let taken = &sent.job.item;
         self.hold(taken.record.partition(), taken.generation);
         sent.hold(self.awaited_until(taken));
     }
 
-    /// Whether a reply that is held need not be delivered any more: its partition has gone, or its caller waits no longer.
+    /// Whether a held reply need not be delivered any more: its record's partition has gone, or its caller no
+    /// longer waits.
     fn is_unwanted(&self, sent: &InFlightReply, now: SystemTime) -> bool {
         !self.is_ours(&sent.job.item) || sent.awaited_until().is_some_and(|until| until <= now)
     }
 
-    /// Counts a reply among those that are abandoned in librdkafka's queue; false where they may take no more. One whose
-    /// partition has gone is counted always: nothing can wait for it.
+    /// Counts a reply among the abandoned ones in librdkafka's queue; false if they may take no more. A reply
+    /// whose record's partition has gone always counts, because nothing can wait for the reply.
     fn reserve_abandoned(&self, sent: &InFlightReply) -> bool {
-        let weight = weight(&sent.reply);
+        let weight = weight(&sent.reply.record);
         let has_room = self.abandoned_bytes.fetch_add(weight, Ordering::Relaxed) < MOST_ABANDONED;
         let is_reserved = has_room || !self.is_ours(&sent.job.item);
         if !is_reserved {
@@ -107,19 +110,22 @@ impl Worker {
         is_reserved
     }
 
-    /// Ends the job of a reply that is delivered to nobody any more; whether it was its caller who waited no longer.
+    /// Ends the job of an abandoned reply. Returns true if its caller no longer waited, false if its record's
+    /// partition has gone.
     fn abandon(&self, sent: &InFlightReply) -> bool {
         let taken = &sent.job.item;
         let is_ours = self.is_ours(taken);
-        let end = if is_ours { settled(&self.metrics.expired) } else { End::Left };
+        let end =
+            if is_ours { settled(self.counter(sent.reply.letter, &self.metrics.expired)) } else { End::Left };
         self.release(taken.record.partition(), taken.generation);
         self.end(&mut self.state(), [EndedJob::new(&sent.job, end)]);
         is_ours
     }
 
-    /// Notes a job whose reply was delivered. Many are told of at once, and are ended together.
-    fn replied(self: &Arc<Self>, job: &Job<Taken>) {
-        self.metrics.replied.increment(1);
+    /// Notes a job whose reply was delivered. librdkafka reports many deliveries at once, and one task ends
+    /// their jobs together.
+    fn replied(self: &Arc<Self>, job: &Job<Taken>, letter: Option<Letter>) {
+        self.counter(letter, &self.metrics.replied).increment(1);
         let mut delivered = self.delivered.lock().unpoisoned();
         delivered.push(EndedJob::new(job, End::Final));
         if delivered.len() == 1 {
@@ -139,7 +145,7 @@ impl Worker {
         std::mem::take(&mut *self.delivered.lock().unpoisoned())
     }
 
-    /// Sends a reply once more, until its job has an end. It may hold its partition already.
+    /// Sends a reply again until its job has an end. The reply may hold its record's partition already.
     fn send_again(self: &Arc<Self>, sent: InFlightReply) {
         let worker = Arc::clone(self);
         self.tasks.spawn_on(
@@ -160,15 +166,15 @@ impl Listener {
         let Some(sent) = self.take() else { return };
         match delivered {
             Ok(()) => {
-                self.worker.stuck.arrived(&sent.reply);
+                self.worker.stuck.arrived(&sent.reply.record);
                 if sent.is_held() {
                     self.worker.release(sent.job.item.record.partition(), sent.job.item.generation);
                 }
-                self.worker.replied(&sent.job);
+                self.worker.replied(&sent.job, sent.reply.letter);
             }
             Err(error) => {
                 if matches!(error.kind, Refusal::ForNow | Refusal::NoPartition) {
-                    telemetry::delivery_refused(&sent.reply.topic);
+                    telemetry::delivery_refused(&sent.reply.record.topic);
                 }
                 self.worker.send_again(sent);
             }
@@ -186,7 +192,7 @@ impl Listener {
     }
 }
 
-/// It could not be queued, or the producer has gone without a word: it is sent once more.
+/// Sends a reply again that could not be queued, or whose producer ended without a delivery report.
 impl Drop for Listener {
     fn drop(&mut self) {
         if !self.has_heard
@@ -197,7 +203,7 @@ impl Drop for Listener {
     }
 }
 
-/// What a reply takes in librdkafka's queue.
+/// About how many bytes a reply takes in librdkafka's queue.
 fn weight(reply: &OutgoingRecord) -> usize {
     OVERHEAD + reply.size()
 }

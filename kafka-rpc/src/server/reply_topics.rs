@@ -5,7 +5,7 @@ use std::{collections::HashSet, sync::Arc};
 use super::Served;
 use crate::{RpcError, wire::RequestHeaders};
 
-/// The topics that replies may go to: a `reply-to` is a stranger's text, and must not choose where we write.
+/// The topics that replies may go to. A `reply-to` is a stranger's text, and must not choose where we write.
 #[derive(Debug, Default)]
 pub(crate) struct ReplyTopics {
     pub(crate) allowed: HashSet<Arc<str>>,

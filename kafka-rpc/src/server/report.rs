@@ -1,16 +1,16 @@
-//! What is said of records and handlers to whoever looks after the service.
+//! Logs and counts what happens to records and handlers, for the operators of a service.
 
 use std::time::{Duration, SystemTime};
 
 use super::{job::Taken, outcome::Failed, worker::Worker};
 use crate::{telemetry, wire::ReceivedRecord};
 
-/// Up to which age a record that has expired is a riddle.
+/// The age below which an expired record is suspicious.
 const FRESH: Duration = Duration::from_secs(1);
 
 impl Worker {
-    /// Counts a failure, and tells of it by its place, its handler and its status. What the error says may be a user's, and
-    /// is for the dead letter and the caller.
+    /// Counts a failure, and logs its record's offset, its handler and its status. The error's message may
+    /// contain user data, so it goes only to the dead letter and the caller.
     pub(super) fn report(&self, taken: &Taken, record: &ReceivedRecord, failed: &Failed, what: &str) {
         let Failed { error, handler } = failed;
         let retries = taken.retries.saturating_add(self.served.retries_before(record.headers()));
@@ -23,7 +23,8 @@ impl Worker {
         );
     }
 
-    /// The same of a failure that its caller is told of. What is the caller's own fault is seldom worth a line.
+    /// Reports a failure that is answered with an error reply. The caller's own fault is seldom worth a line,
+    /// so its log level is debug.
     pub(super) fn report_answered(&self, taken: &Taken, record: &ReceivedRecord, failed: &Failed) {
         let Failed { error, handler } = failed;
         if error.status().is_server_error() {
@@ -42,10 +43,10 @@ impl Worker {
         );
     }
 
-    /// Tells of a record that nobody waited for any more.
+    /// Logs a record that nobody waited for any more.
     ///
-    /// One that was made just now and has expired already was made by another clock than ours, or for a caller who could not
-    /// wait at all.
+    /// A record that was produced just now and has expired already comes from a host whose clock differs from
+    /// ours, or from a caller who could not wait at all.
     pub(super) fn report_expired(&self, record: &ReceivedRecord) {
         let ReceivedRecord { topic, partition, offset, .. } = record;
         let group = &self.served.group;
@@ -59,7 +60,7 @@ impl Worker {
         }
     }
 
-    /// Tells of a record whose reply was not delivered while somebody waited for it.
+    /// Logs a record whose reply was not delivered while its caller waited.
     pub(super) fn report_reply_expired(&self, taken: &Taken) {
         tracing::debug!(
             topic = %self.source, partition = taken.record.partition(), offset = taken.record.offset(),
@@ -67,7 +68,7 @@ impl Worker {
         );
     }
 
-    /// Reports the handlers that have run for longer than they should, by name.
+    /// Logs the handlers that have run for longer than `slow_handler`, by name.
     pub(crate) fn report_slow(&self) {
         for slow in self.handling.watch.longer_than(self.slow_handler) {
             let record = &slow.input.record;

@@ -1,4 +1,4 @@
-//! Runs a record, and sees what that leads to.
+//! Runs a record, and carries out its outcome.
 
 use std::{
     panic::AssertUnwindSafe,
@@ -9,7 +9,7 @@ use std::{
 use futures_util::FutureExt as _;
 
 use super::{
-    job::{Step, Taken},
+    job::{OwedReply, Step, Taken},
     outcome::Outcome,
     settle::settled,
     worker::Worker,
@@ -22,18 +22,19 @@ use crate::{
     wire::{ReceivedRecord, retry},
 };
 
-/// How far the clocks of hosts may differ before what they say is nonsense.
+/// How far the clocks of hosts may differ before a due time counts as nonsense.
 const CLOCKS: Duration = Duration::from_mins(1);
 
 impl Worker {
-    /// Runs a record, whatever panics on its way: what is not caught would keep its lane and its place for ever.
+    /// Runs a record and catches any panic on its way: an uncaught panic would keep the record's lane and
+    /// place for ever.
     ///
-    /// `input` is where it is unpacked, in the place of the one before.
+    /// `input` is where the record is unpacked, in place of the one before.
     pub(super) async fn run_caught(self: &Arc<Self>, taken: &Taken, input: &mut Arc<Input>) -> Step {
         match AssertUnwindSafe(self.run(taken, input)).catch_unwind().await {
             Ok(step) => step,
             Err(_panic) => {
-                // It may be the log that panics.
+                // Logging may be what panics.
                 caught("logging a panic", || {
                     tracing::error!(
                         topic = %self.source, partition = taken.record.partition(),
@@ -44,18 +45,18 @@ impl Worker {
                 let error = RpcError::internal("the runtime panicked outside of the handler");
                 telemetry::failed(&self.served.topic, &self.served.group, error.status());
                 let failed = async { self.fail(taken, &taken.record.unpack(), error).await };
-                Step::Ends(Box::pin(self.caught_or_left(taken, failed)).await)
+                Box::pin(self.caught_or_left(taken, failed)).await
             }
         }
     }
 
-    /// Runs a record, and does what it leads to.
+    /// Runs a record, and carries out its outcome.
     ///
-    /// What it seldom leads to is in boxes: every handler that waits would keep room for all of that.
+    /// Rare outcomes are in boxes: otherwise every handler that waits would keep room for all of them.
     async fn run(self: &Arc<Self>, taken: &Taken, input: &mut Arc<Input>) -> Step {
         match Arc::get_mut(input) {
             Some(before) => taken.record.unpack_into(&mut before.record),
-            // Whoever reports a handler that runs for long reads of it.
+            // The report of a slow handler still reads the input of the record before.
             None => *input = Arc::new(self.handling.input(&self.served, taken.record.unpack())),
         }
         let record = &input.record;
@@ -68,10 +69,10 @@ impl Worker {
                 self.report_expired(record);
                 Step::Ends(settled(&self.metrics.expired))
             }
-            Outcome::Reply(reply) => Step::Reply(reply),
-            Outcome::ErrorReply { reply, failed } => {
-                self.report_answered(taken, record, &failed);
-                Step::Reply(reply)
+            Outcome::Reply(record) => Step::Reply(OwedReply { record, letter: None }),
+            Outcome::ErrorReply { reply: record, failed } => {
+                self.report_answered(taken, &input.record, &failed);
+                Step::Reply(OwedReply { record, letter: None })
             }
             Outcome::Retry { after, failed } => {
                 self.metrics.retried.increment(1);
@@ -82,12 +83,12 @@ impl Worker {
             Outcome::RetryLater { record: again, failed } => {
                 let what = "a record failed, and is tried again through the retry topic";
                 self.report(taken, record, &failed, what);
-                Step::Ends(Box::pin(self.retry_later(taken, record, again, failed.error)).await)
+                Box::pin(self.retry_later(taken, record, again, failed.error)).await
             }
             Outcome::DeadLetter { letter, reply, failed } => {
                 let what = "a record failed for good, and goes to the dead-letter topic";
                 self.report(taken, record, &failed, what);
-                Step::Ends(Box::pin(self.send_failure(taken, Some(letter), reply)).await)
+                Box::pin(self.send_failure(taken, Some(letter), reply)).await
             }
             Outcome::Discarded(failed) => {
                 let what = "a record failed for good, and is discarded: there is no dead-letter topic for it";
@@ -97,14 +98,15 @@ impl Worker {
         }
     }
 
-    /// How long a record of the retry topic has still to wait.
+    /// How long a record of the retry topic still has to wait.
     fn not_yet_due(&self, record: &ReceivedRecord) -> Option<Duration> {
         if !self.reads_retries() {
             return None;
         }
         let due = retry::due(record.headers.as_ref().ok()?)?;
         let wait = due.duration_since(SystemTime::now()).ok()?;
-        // One that is due later was not written by us, or by another clock: what is behind it must not wait for that.
+        // A record that is due later was not written by us, or was written by another clock: the records
+        // behind it must not wait for that.
         (!wait.is_zero() && wait <= self.longest_delay.saturating_add(CLOCKS)).then_some(wait)
     }
 }

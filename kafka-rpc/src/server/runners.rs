@@ -1,10 +1,10 @@
-//! Who runs the jobs: a few tasks, each of which runs one job after another.
+//! Runs the jobs in a few tasks, each of which runs one job after another.
 //!
-//! A handler that does not have to wait costs no task and no wake-up of its own. One that has to wait keeps the task
-//! it is in, and the jobs behind it are handed on to another, so that it holds none of them. A handler that never
-//! yields holds one runner: there are as many as the runtime has threads, and one more comes whenever nothing has
-//! moved for a while. (It also holds the tasks that tokio lets nobody else take from its thread: the last that was woken there,
-//! and those that have yielded.)
+//! A handler that does not have to wait costs no task and no wake-up. A handler that has to wait keeps the
+//! task that it is in, and another runner takes over the jobs behind it, so the handler delays none of them.
+//! A handler that never yields holds one runner: there are as many runners as the runtime has threads, and
+//! one more starts whenever nothing has moved for a while. (Such a handler also holds the tasks that tokio
+//! lets no other thread take: the last one woken on its thread, and those that have yielded.)
 
 use std::{
     future::poll_fn,
@@ -28,15 +28,16 @@ use super::{
 };
 use crate::{handler::context::Input, wire::ReceivedRecord};
 
-/// For how long a runner keeps its thread where handlers do not wait, beside the last of them. tokio counts its jobs, and lets it run
-/// 128: with handlers that block their threads for a while that may be many seconds.
+/// How long a runner keeps its thread while handlers do not wait, beside the last of them. tokio counts the
+/// jobs of a runner and lets it run 128: if handlers block their threads for a while, that may take many
+/// seconds.
 const TURN: Duration = Duration::from_millis(5);
 
-/// What a runner has taken.
+/// The jobs that a runner has taken.
 type Hand = hand::Hand<Taken, EndedJob>;
 
 impl State {
-    /// The next job that may run, as one that runs. Those whose partition has gone are let go.
+    /// The next job that may run, counted as running. Drops the jobs whose partition has gone.
     fn next(&mut self) -> Option<Job<Taken>> {
         while let Some(job) = self.lanes.next() {
             let Taken { record, generation, .. } = &job.item;
@@ -49,18 +50,18 @@ impl State {
         None
     }
 
-    /// What ends with the assignment that a job was taken in; `None` where that has ended.
+    /// A token that is cancelled when the assignment ends that a job was taken in; `None` if it has ended.
     fn ended_with(&self, job: &Job<Taken>) -> Option<CancellationToken> {
         self.partitions.ended(job.item.record.partition(), job.item.generation)
     }
 
-    /// Notes that a job does not run any more, without an outcome.
+    /// Notes that a job no longer runs, without an outcome.
     fn stop(&mut self, job: &Job<Taken>) {
         let Taken { record, generation, .. } = &job.item;
         self.partitions.end(record.partition(), *generation, record.offset(), record.weight(), false);
     }
 
-    /// Fills an empty hand with a fair share of what may run, and takes the first of it.
+    /// Fills an empty hand with a fair share of the jobs that may run, and takes the first of them.
     fn fill(&mut self, hand: &Hand) -> Option<Job<Taken>> {
         let share = self.lanes.runnable() / self.hands.most();
         let first = self.next()?;
@@ -75,15 +76,16 @@ impl State {
 }
 
 impl Worker {
-    /// Starts a runner where jobs may run and too few look for them: for whoever has made a job ready.
+    /// Starts a runner if jobs may run and too few runners look for them. Call this after making a job ready.
     pub(crate) fn start_a_runner_if_wanted(self: &Arc<Self>) {
         let mut state = self.state();
         let has_room = state.hands.has_room();
         self.start_runner_if(has_room, &mut state);
     }
 
-    /// Sees to what handlers that do not yield, or take long, hold up: takes back what their runners have taken beside
-    /// them, and starts one more runner where jobs are ready and none was started since the last look.
+    /// Unblocks the jobs behind handlers that do not yield or take long: takes back what their runners have
+    /// taken beside them, and starts one more runner if jobs are ready and none was started since the last
+    /// look.
     pub(crate) fn unblock(self: &Arc<Self>) {
         let mut state = self.state();
         for hand in state.hands.stuck() {
@@ -92,11 +94,12 @@ impl Worker {
         self.start_one_more(&mut state);
     }
 
-    /// Starts a runner where jobs may run and none was started since the last look, however many there are.
+    /// Starts a runner if jobs may run and no job was started since the last look, however many runners there
+    /// are.
     pub(super) fn start_one_more(self: &Arc<Self>, state: &mut State) {
         let started = state.hands.started();
-        // One that has not begun may be the task that a blocked thread lets nobody take. There is one of those for each
-        // thread at most, and where all are blocked nothing helps.
+        // A runner that has not begun may be the task that a blocked thread lets no other thread take. There
+        // is at most one such task per thread, and if all threads are blocked nothing helps.
         let hands = &state.hands;
         let is_stuck = started == state.started_before && hands.new_ones() <= hands.most();
         state.started_before = started;
@@ -111,7 +114,7 @@ impl Worker {
         }
     }
 
-    /// Takes back what has been taken from the lanes and not been started.
+    /// Takes back the jobs that were taken from the lanes and not started.
     pub(super) fn take_back_all(&self, state: &mut State) {
         let hands: Vec<Arc<Hand>> = state.hands.iter().map(Arc::clone).collect();
         for hand in hands {
@@ -141,14 +144,15 @@ impl Worker {
             let step = self.run_or_hand_on(&job.item, &mut input, &mut hand).await;
             ended = self.conclude(job, step);
             let Some(hand) = &hand else {
-                // It has waited, and others had the thread.
+                // The job has waited, and others had the thread.
                 turn_began = Instant::now();
                 continue;
             };
-            // Where others find it: a task that yields is for its own thread alone, which somebody may block before it comes to it
-            // again.
+            // Noted in the hand, so that others find the ended job: only this thread can continue a task that
+            // yields, and another task may block the thread before it does.
             let takes_long = hand.contents().note_ended(ended.take());
-            // Handlers that never wait must not keep the thread from everybody else: not for so many, and not for so long.
+            // Handlers that never wait must not keep the thread from other tasks: not for too many jobs, and
+            // not for too long.
             if takes_long && turn_began.elapsed() >= TURN {
                 task::yield_now().await;
                 turn_began = Instant::now();
@@ -158,7 +162,7 @@ impl Worker {
         }
     }
 
-    /// Runs a job. When it first has to wait, another runner gets the hand, with what is in it.
+    /// Runs a job. When the job first has to wait, another runner gets the hand with its contents.
     async fn run_or_hand_on(
         self: &Arc<Self>,
         taken: &Taken,
@@ -178,7 +182,7 @@ impl Worker {
         step.await
     }
 
-    /// Lets another runner look for jobs in this one's place, if there are any.
+    /// Lets another runner look for jobs in place of this one, if there are any.
     fn hand_on(self: &Arc<Self>, hand: Arc<Hand>) {
         if hand.contents().jobs.is_empty() {
             let mut state = self.state();
@@ -190,7 +194,8 @@ impl Worker {
         self.spawn_runner(hand);
     }
 
-    /// Takes the next job; `None` where there is none, or others see to it. `ended` is the last, of a runner without a hand.
+    /// Takes the next job; `None` if there is none, or others take it. `ended` is the last job of a runner
+    /// without a hand.
     fn next(self: &Arc<Self>, hand: &mut Option<Arc<Hand>>, ended: Option<EndedJob>) -> Option<Job<Taken>> {
         if let Some(job) = hand.as_ref().and_then(|hand| hand.contents().start()) {
             return Some(job);
@@ -210,7 +215,7 @@ impl Worker {
         if next.is_none() {
             state.hands.remove(own);
         } else if own.contents().takes_one() {
-            // Jobs take long: others need not wait until the consumer thread comes round.
+            // Jobs take long: the others need not wait until the consumer thread comes round.
             let has_room = state.hands.has_room();
             self.start_runner_if(has_room, &mut state);
         }
@@ -218,7 +223,7 @@ impl Worker {
         next
     }
 
-    /// What is left to do for a job after its handler: `None` where others see to it.
+    /// Does what is left to do for a job after its handler; `None` if the job ends later, elsewhere.
     fn conclude(self: &Arc<Self>, job: Job<Taken>, step: Step) -> Option<EndedJob> {
         match step {
             Step::Ends(end) => Some(EndedJob::new(&job, end)),
@@ -231,13 +236,13 @@ impl Worker {
                 None
             }
             Step::Reply(reply) => {
-                self.send_off(job, &reply);
+                self.send_off(job, reply);
                 None
             }
         }
     }
 
-    /// Ends jobs, and with each its turn in its lane.
+    /// Ends jobs, and with each job its turn in its lane.
     pub(super) fn end(&self, state: &mut State, ended: impl IntoIterator<Item = EndedJob>) {
         let mut finished = 0;
         for EndedJob { lane, partition, generation, offset, weight, is_final } in ended {
@@ -253,7 +258,7 @@ impl Worker {
         self.notify_drain(state);
     }
 
-    /// Puts a job aside for a while: its lane waits for it, and nothing else does.
+    /// Puts a job aside until it is retried: its lane waits for it, and nothing else does.
     fn retry_after(self: &Arc<Self>, mut job: Job<Taken>, after: Duration) {
         job.item.retries += 1;
         let mut state = self.state();
@@ -270,11 +275,13 @@ impl Worker {
             } else if !is_ours {
                 state.lanes.free_lane(job.lane);
             }
-            // Else its lane stays busy: what is behind it must not run before it, here or where it is delivered next.
+            // Otherwise the lane stays busy: the records behind the job must not run before it, in this
+            // process or where they are delivered next.
         });
     }
 
-    /// Puts a job off that is not due yet. Not even its lane waits for it: what is behind it may be due sooner.
+    /// Puts a job off that is not due yet. Not even its lane waits for it: the records behind it may be due
+    /// sooner.
     fn run_when_due(self: &Arc<Self>, job: Job<Taken>, after: Duration) {
         let mut state = self.state();
         state.stop(&job);
@@ -290,8 +297,8 @@ impl Worker {
         });
     }
 
-    /// Does something after a while, or at once where an assignment ends before, or all that only waits does: it is told whether
-    /// that time is over.
+    /// Calls `then` after `wait`, or as soon as the assignment ends or the runtime stops. `then` learns
+    /// whether the wait ran to its end.
     fn after(
         self: &Arc<Self>,
         wait: Duration,
@@ -301,7 +308,7 @@ impl Worker {
         let worker = Arc::clone(self);
         self.tasks.spawn_on(
             async move {
-                // A retry may be hours away, and its partition comes and goes with every rebalance.
+                // A retry may be hours away, while its partition comes and goes with every rebalance.
                 let waits = ended.run_until_cancelled(time::sleep(wait));
                 let waited = worker.stopping.run_until_cancelled(waits).await;
                 then(&worker, waited.flatten().is_some());

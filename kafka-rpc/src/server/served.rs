@@ -9,30 +9,31 @@ use crate::{
     wire::retry,
 };
 
-/// A subscription as it is served: the agreement of everything that was registered for its topic and group.
+/// A subscription as it is served: the agreement of all registrations for its topic and group.
 #[derive(Debug, Clone)]
 pub(crate) struct Served {
-    /// As the cluster has it.
+    /// The name of the topic on the cluster.
     pub(crate) topic: Arc<str>,
     pub(crate) group: Arc<str>,
-    /// As the contract has it, before `map_topics`.
+    /// The name of the topic in the contract, before `map_topics`.
     pub(crate) contract_topic: &'static str,
     pub(crate) reply_topic: Option<Arc<str>>,
     pub(crate) dead_letter_topic: Option<Arc<str>>,
-    /// Where retries go that do not wait in the process.
+    /// The topic of the retries that do not wait in the process.
     pub(crate) retry_topic: Option<Arc<str>>,
     pub(crate) dialect: Dialect,
-    /// Whether its records are dead letters: their callers have had their answers.
+    /// Whether its records are dead letters, whose callers have had their answers.
     pub(crate) of_dead_letters: bool,
     pub(crate) ordering: Ordering,
     pub(crate) concurrency: usize,
     pub(crate) dispatch: Arc<Dispatch>,
-    /// Where it was written.
+    /// Where its handlers are declared.
     pub(crate) locations: Vec<Location>,
 }
 
 impl Served {
-    /// How often a record had been tried again before it came here. Of a dead letter that says nothing of its own handler.
+    /// How often a record had been retried before it was received. Zero for a dead letter: the retries of
+    /// its record say nothing about the handler of the letter.
     pub(crate) fn retries_before(&self, headers: &Headers) -> u32 {
         if self.of_dead_letters { 0 } else { retry::count(headers) }
     }

@@ -1,5 +1,5 @@
-//! Tells of what became of a record: by a reply, by a letter and then a reply, or from another topic. Its end is final once
-//! that is delivered.
+//! Delivers the outcome of a record: a reply, a dead letter and then a reply, or a retry on another topic.
+//! The record's end is final once the outcome is delivered.
 
 use std::{panic::AssertUnwindSafe, sync::Arc};
 
@@ -9,7 +9,7 @@ use super::{
     delivery::{Before, DeliveryEnd},
     error_records,
     held::Held,
-    job::{End, Taken},
+    job::{End, Letter, OwedReply, Step, Taken},
     worker::Worker,
 };
 use crate::{
@@ -19,34 +19,48 @@ use crate::{
 };
 
 impl Worker {
-    /// Sends a reply once more, as often as it takes. It may hold its partition since it was sent before.
+    /// Sends a reply again, as often as it takes. The reply may hold its record's partition since it was
+    /// first sent.
     pub(super) async fn reply_again<'a>(
         self: &'a Arc<Self>,
         taken: &'a Taken,
-        reply: &Arc<OutgoingRecord>,
+        OwedReply { record, letter }: &OwedReply,
         held: Option<Held<'a>>,
     ) -> End {
-        match self.send_reply(taken, reply, Before::Sent(held)).await {
-            DeliveryEnd::Done => settled(&self.metrics.replied),
+        match self.send_reply(taken, record, Before::Sent(held)).await {
+            DeliveryEnd::Done => settled(self.counter(*letter, &self.metrics.replied)),
             DeliveryEnd::Left => End::Left,
-            DeliveryEnd::Expired => settled(&self.metrics.expired),
-            DeliveryEnd::Refused(refusal) => self.dead_letter_refused(taken, reply, refusal).await,
+            DeliveryEnd::Expired => settled(self.counter(*letter, &self.metrics.expired)),
+            DeliveryEnd::Refused(refusal) if letter.is_none() => {
+                self.dead_letter_refused(taken, record, refusal).await
+            }
+            DeliveryEnd::Refused(_) => settled(self.counter(*letter, &self.metrics.discarded)),
         }
     }
 
-    /// Sends a record to its retry topic. One that is refused there for good, such as for its size, has failed.
+    /// The counter of a record: that of its dead letter, if it has one, whatever becomes of its reply.
+    pub(super) fn counter<'a>(&'a self, letter: Option<Letter>, without: &'a Count) -> &'a Count {
+        match letter {
+            None => without,
+            Some(Letter::Delivered) => &self.metrics.dead_lettered,
+            Some(Letter::Lost) => &self.metrics.lost,
+        }
+    }
+
+    /// Sends a record to its retry topic. If the topic refuses the record for good, such as for its size, the
+    /// record has failed.
     pub(super) async fn retry_later(
         self: &Arc<Self>,
         taken: &Taken,
         record: &ReceivedRecord,
         again: Arc<OutgoingRecord>,
         error: RpcError,
-    ) -> End {
+    ) -> Step {
         match self.send_retry(taken, again).await {
-            DeliveryEnd::Done => settled(&self.metrics.retried_later),
+            DeliveryEnd::Done => Step::Ends(settled(&self.metrics.retried_later)),
             DeliveryEnd::Refused(_told) => self.fail(taken, record, error).await,
-            // Only a reply expires on its way.
-            DeliveryEnd::Left | DeliveryEnd::Expired => End::Left,
+            // Only replies expire before they are delivered.
+            DeliveryEnd::Left | DeliveryEnd::Expired => Step::Ends(End::Left),
         }
     }
 
@@ -56,44 +70,41 @@ impl Worker {
         taken: &Taken,
         record: &ReceivedRecord,
         error: RpcError,
-    ) -> End {
+    ) -> Step {
         let reply =
             error_records::error_reply(&self.served, record, &error).filter(|reply| self.may_reply(reply));
         self.send_failure(taken, error_records::letter(&self.served, record, taken.retries, error), reply)
             .await
     }
 
-    /// Whether this may be answered: what has panicked may be before that was asked.
+    /// Whether this reply may be sent: a panic may have come before the run checked it.
     fn may_reply(&self, reply: &OutgoingRecord) -> bool {
         self.served.reply_topic.is_some() && self.handling.reply_topics.allows(&self.served, &reply.topic)
     }
 
-    /// Tells of a record that has failed for good, by a letter and a reply where there is one.
+    /// Sends the letter, if any, of a record that has failed for good. The reply, if any, is the next step.
     pub(super) async fn send_failure(
         self: &Arc<Self>,
         taken: &Taken,
         letter: Option<Arc<OutgoingRecord>>,
         reply: Option<Arc<OutgoingRecord>>,
-    ) -> End {
-        let mut counter = None;
-        // The letter first: once the caller has its answer, it may look for it.
+    ) -> Step {
+        let mut sent = None;
+        // The dead letter first: a caller may look for it as soon as it has the reply.
         if let Some(letter) = letter {
-            counter = self.deliver_letter(taken, letter).await;
-            if counter.is_none() {
-                return End::Left;
+            sent = self.deliver_letter(taken, letter).await;
+            if sent.is_none() {
+                return Step::Ends(End::Left);
             }
         }
-        if let Some(reply) = reply {
-            match self.send_reply(taken, &reply, Before::Nothing).await {
-                DeliveryEnd::Left => return End::Left,
-                DeliveryEnd::Done => counter = counter.or(Some(&self.metrics.replied)),
-                DeliveryEnd::Refused(_) | DeliveryEnd::Expired => {}
-            }
+        match reply {
+            // Not sent from here: a reply that does not arrive must not keep the place of a handler.
+            Some(record) => Step::Reply(OwedReply { record, letter: sent }),
+            None => Step::Ends(settled(self.counter(sent, &self.metrics.discarded))),
         }
-        settled(counter.unwrap_or(&self.metrics.discarded))
     }
 
-    /// A reply that was refused for good is not silence: it is a dead letter.
+    /// Dead-letters a record whose reply was refused for good, so that the failure does not go unnoticed.
     async fn dead_letter_refused(
         self: &Arc<Self>,
         taken: &Taken,
@@ -103,18 +114,21 @@ impl Worker {
         let record = taken.record.unpack();
         let error = error_records::undelivered(&self.served, &record, reply, refusal);
         match error_records::letter(&self.served, &record, taken.retries, error) {
-            Some(letter) => self.deliver_letter(taken, letter).await.map_or(End::Left, settled),
+            Some(letter) => {
+                let sent = self.deliver_letter(taken, letter).await;
+                sent.map_or(End::Left, |sent| settled(self.counter(Some(sent), &self.metrics.discarded)))
+            }
             None => settled(&self.metrics.discarded),
         }
     }
 
-    /// Sends a dead letter; gives what counts its record, or `None` where its partition went.
+    /// Sends a dead letter; returns what became of it, or `None` if its record's partition went.
     ///
-    /// A letter that is refused for good, such as for the rules of its topic, stops no partition: whoever writes such records
-    /// could stop any.
-    async fn deliver_letter(self: &Arc<Self>, taken: &Taken, letter: Arc<OutgoingRecord>) -> Option<&Count> {
+    /// A letter that is refused for good, such as by the rules of its topic, stops no partition: otherwise
+    /// anyone who writes such records could stop any partition.
+    async fn deliver_letter(self: &Arc<Self>, taken: &Taken, letter: Arc<OutgoingRecord>) -> Option<Letter> {
         match self.send_letter(taken, letter).await {
-            DeliveryEnd::Done => Some(&self.metrics.dead_lettered),
+            DeliveryEnd::Done => Some(Letter::Delivered),
             DeliveryEnd::Left | DeliveryEnd::Expired => None,
             DeliveryEnd::Refused(_told) => {
                 tracing::error!(
@@ -122,22 +136,27 @@ impl Worker {
                     group = %self.served.group,
                     "a dead letter was refused for good; the failed record exists only in its own topic"
                 );
-                Some(&self.metrics.lost)
+                Some(Letter::Lost)
             }
         }
     }
 
-    /// What is left to do for a record; where that panics too, it is read again, with all that is not finished.
-    pub(super) async fn caught_or_left(&self, taken: &Taken, rest: impl Future<Output = End>) -> End {
+    /// Does what is left to do for a record. If that panics too, the record is read again, with all
+    /// unfinished records of its partition.
+    pub(super) async fn caught_or_left<T: From<End>>(
+        &self,
+        taken: &Taken,
+        rest: impl Future<Output = T>,
+    ) -> T {
         AssertUnwindSafe(rest).catch_unwind().await.unwrap_or_else(|_panic| {
             self.state().partitions.go_back(taken.record.partition(), taken.generation);
             self.flow_has_changed();
-            End::Left
+            End::Left.into()
         })
     }
 }
 
-/// The end of a record whose outcome is final, which is counted.
+/// Counts a record whose outcome is final, and returns its end.
 pub(super) fn settled(counter: &Count) -> End {
     counter.increment(1);
     End::Final

@@ -1,5 +1,5 @@
-//! What runs or is on its way, in lists by thread: each thread adds to its own, so that threads do not wait for each
-//! other's records.
+//! Lists of running or in-flight items. Each thread adds to its own list, so that threads do not wait for
+//! each other's records.
 
 use std::{
     cell::Cell,
@@ -15,7 +15,7 @@ use crate::unpoisoned::Unpoisoned as _;
 
 const LISTS: usize = 16;
 
-/// Items in no order, each removed by the place it was given.
+/// Items in no order, each removed by the slot that it was given.
 #[derive(Debug)]
 pub(crate) struct Slabs<T>([Mutex<List<T>>; LISTS]);
 
@@ -26,7 +26,7 @@ struct List<T> {
     inserted: u64,
 }
 
-/// Where an item is. No other is ever there.
+/// Where an item is. No other item ever has the same slot.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Slot {
     list: usize,
@@ -49,14 +49,14 @@ impl<T> Slabs<T> {
         Slot { list: index, id: list.items.insert((number, item)), number }
     }
 
-    /// Takes an item out, unless somebody has.
+    /// Takes an item out, unless it was taken out already.
     pub(crate) fn remove(&self, slot: Slot) -> Option<T> {
         let mut list = self.list(slot.list);
         list.items.get(slot.id).filter(|(number, _)| *number == slot.number)?;
         list.items.try_remove(slot.id).map(|(_, item)| item)
     }
 
-    /// Visits every item, one list after another. No other is added to or taken from a list meanwhile.
+    /// Visits every item, one list after another. Each list stays locked while its items are visited.
     pub(crate) fn each(&self, mut visit: impl FnMut(&mut T)) {
         for list in 0..LISTS {
             for (_, (_, item)) in &mut self.list(list).items {
@@ -65,7 +65,7 @@ impl<T> Slabs<T> {
         }
     }
 
-    /// Visits every item, and takes out those of which this says so.
+    /// Visits every item, and takes out those for which `is_taken` returns true.
     #[cfg(feature = "kafka")]
     pub(crate) fn take_out(&self, mut is_taken: impl FnMut(&mut T) -> bool) -> Vec<T> {
         let mut taken = Vec::new();

@@ -1,7 +1,8 @@
-//! Where replies do not arrive.
+//! The destinations where replies do not arrive.
 //!
-//! A reply that is long on its way has had the place of a handler all that time. What goes the same way after it is not given one:
-//! callers who wait for less than that would have all places, one after another, of replies that nobody gets.
+//! A reply that is long in flight has kept a handler's place all that time. The replies that follow to the
+//! same destination get no place: otherwise those with callers who wait for less than that would take all
+//! places, one after another, and none of them would arrive.
 
 use std::{
     collections::HashSet,
@@ -16,16 +17,16 @@ use crate::{
     wire::{OutgoingRecord, Placement},
 };
 
-/// The destinations on which a reply was long, and none has arrived since.
+/// The destinations with a reply that was long in flight, and none that has arrived since.
 #[derive(Debug, Default)]
 pub(super) struct Stuck {
     destinations: Mutex<HashSet<(Arc<str>, Placement)>>,
-    /// Whether there is one: all that is looked at mostly.
+    /// Whether there are any destinations. Mostly this is all that is read.
     any: AtomicBool,
 }
 
 impl Stuck {
-    /// Notes that a reply is long on its way.
+    /// Notes that a reply is long in flight.
     pub(super) fn note(&self, reply: &OutgoingRecord) {
         let mut destinations = self.destinations();
         destinations.insert(destination(reply));
@@ -41,7 +42,7 @@ impl Stuck {
         }
     }
 
-    /// Whether a reply goes such a way.
+    /// Whether a reply goes to one of these destinations.
     pub(super) fn blocks(&self, reply: &OutgoingRecord) -> bool {
         self.any.load(Ordering::Relaxed) && self.destinations().contains(&destination(reply))
     }

@@ -1,4 +1,5 @@
-//! The handlers that run, and for how long: one that never ends, or never yields, must be found by name.
+//! The running handlers, and how long they have run: a handler that never ends, or never yields, must be
+//! found by name.
 
 use std::{
     sync::Arc,
@@ -8,7 +9,7 @@ use std::{
 use super::slabs::{Slabs, Slot};
 use crate::handler::{context::Input, registry::HandlerName};
 
-/// The handlers that run in a process.
+/// The running handlers of a process.
 #[derive(Debug, Default)]
 pub(crate) struct Watch {
     running: Slabs<Running>,
@@ -18,17 +19,17 @@ pub(crate) struct Watch {
 struct Running {
     handler: HandlerName,
     input: Arc<Input>,
-    /// The first look after its start. Most have ended before one, and need no clock.
+    /// The first look after the handler's start. Most handlers have ended before, and need no clock.
     seen_at: Option<Instant>,
     reported: bool,
 }
 
-/// A handler that runs for long.
+/// A handler that has run for long.
 #[derive(Debug)]
 pub(crate) struct Slow {
     pub(crate) handler: HandlerName,
     pub(crate) input: Arc<Input>,
-    /// For how long it is known to run, and it may be longer by the time between two looks.
+    /// How long the handler is known to have run. The true time may be longer by the time between two looks.
     pub(crate) seen_for: Duration,
 }
 
@@ -46,7 +47,7 @@ impl Watch {
         Watched { watch: self, slot: self.running.insert(running) }
     }
 
-    /// Looks at what runs: the handlers that are known to have run for longer than this; each is told once.
+    /// The handlers that are known to have run for longer than `bound`. Each is returned once.
     pub(crate) fn longer_than(&self, bound: Duration) -> Vec<Slow> {
         let now = Instant::now();
         let mut found = Vec::new();

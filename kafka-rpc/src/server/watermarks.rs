@@ -1,11 +1,12 @@
-//! Up to where partitions may be committed: below what is unfinished, and above what is known to be committed.
+//! The offsets up to which partitions may be committed: below what is unfinished, and above what is known to
+//! be committed.
 
 use super::{
     assigned::{Assigned, Generation},
     partitions::Partitions,
 };
 
-/// Up to where a partition may be committed.
+/// The offset up to which a partition may be committed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Watermark {
     pub(crate) partition: i32,
@@ -20,12 +21,12 @@ impl Watermark {
 }
 
 impl Partitions {
-    /// What is to be committed now: watermarks that have moved.
+    /// The watermarks to commit now: those that have moved.
     pub(crate) fn due_commits(&self) -> Vec<Watermark> {
         self.assigned.iter().filter_map(|(partition, own)| Watermark::due(*partition, own)).collect()
     }
 
-    /// The same of these partitions, for a last commit.
+    /// The watermarks of these partitions that have moved, for a last commit.
     pub(crate) fn due_commits_of(&self, partitions: &[i32]) -> Vec<Watermark> {
         let due = |partition: &i32| Watermark::due(*partition, self.assigned.get(partition)?);
         partitions.iter().filter_map(due).collect()
@@ -54,7 +55,7 @@ pub(super) mod tests {
         *,
     };
 
-    /// What is to be committed of which partition.
+    /// The partitions and offsets to commit.
     pub(in super::super) fn due(partitions: &Partitions) -> Vec<(i32, i64)> {
         partitions.due_commits().iter().map(|watermark| (watermark.partition, watermark.offset)).collect()
     }

@@ -25,65 +25,66 @@ use super::{
 };
 use crate::{Config, producer::Producer, telemetry::SubscriptionMetrics, unpoisoned::Unpoisoned as _};
 
-/// How long a record of the retry topic may wait where a handler's policy does not say.
+/// How long a record of the retry topic may wait if its handler's policy does not say.
 const LONGEST_DELAY: Duration = Duration::from_hours(7 * 24);
 
 /// A subscription at work.
 ///
-/// Locks are taken in this order: `intake`, `state`, then the contents of a hand or `delivered`. A list of `in_flight` may be
-/// locked before `state`, and never after it.
+/// Locks are taken in this order: `intake`, `state`, then the contents of a hand or `delivered`. A list of
+/// `in_flight` may be locked before `state`, and never after it.
 pub(crate) struct Worker {
     pub(crate) served: Served,
-    /// The topic that is read: the subscription's own, or its retry topic.
+    /// The topic that is read: the subscription's topic, or its retry topic.
     pub(crate) source: Arc<str>,
-    /// How long a record of the retry topic waits at most, whatever it says.
+    /// How long a record of the retry topic waits at most, whatever its headers say.
     pub(super) longest_delay: Duration,
-    /// After how long a handler is reported.
+    /// How long a handler may run before it is reported.
     pub(super) slow_handler: Duration,
     pub(super) handling: Arc<Handling>,
     pub(super) producer: Arc<Producer>,
     pub(super) metrics: SubscriptionMetrics,
     pub(super) runtime: Handle,
     pub(super) tasks: TaskTracker,
-    /// Ends what only waits, such as for a retry.
+    /// Cancels what only waits, such as for a retry.
     pub(super) stopping: CancellationToken,
-    /// What the consumer thread has received since it last took records: it alone locks it, and whoever closes the consumer.
+    /// What the consumer thread has received since it last took records. Only that thread locks it, and the
+    /// one that closes the consumer.
     pub(super) intake: Mutex<Intake>,
     state: Mutex<State>,
-    /// Told whenever a handler ends, for whoever drains.
+    /// Notified when a handler ends, for a drain.
     pub(super) ended: Condvar,
-    /// Told when few jobs are ready, for the consumer thread.
+    /// Notified when few jobs are ready, for the consumer thread.
     pub(super) few_ready: Condvar,
-    /// The replies that were sent, and neither acknowledged nor abandoned yet.
+    /// The replies that were sent, and are neither acknowledged nor abandoned yet.
     pub(super) in_flight: InFlightReplies,
     pub(super) stuck: Stuck,
-    /// How many bytes those take that were abandoned, and that librdkafka still has in its queue.
+    /// How many bytes the abandoned replies take that librdkafka still has in its queue.
     pub(super) abandoned_bytes: AtomicUsize,
-    /// The jobs whose replies were delivered, and that are not ended yet.
+    /// The jobs whose replies were delivered, and that have not ended yet.
     pub(super) delivered: Mutex<Vec<EndedJob>>,
     /// How many records were finished since the last commit.
     pub(super) finished: AtomicUsize,
-    /// Whether a partition was held or may go on: the consumer thread looks only then.
+    /// Whether partitions may have to pause, resume or go back: the consumer thread looks only then.
     pub(super) flow_changed: AtomicBool,
 }
 
 pub(super) struct State {
     pub(super) partitions: Partitions,
     pub(super) lanes: Lanes<Taken>,
-    /// What the runners have taken.
+    /// The jobs that the runners have taken.
     pub(super) hands: Hands<Taken, EndedJob>,
-    /// How many jobs had been started, as of the last look, by those who look for them.
+    /// How many jobs the runners that look for jobs had started, as of the last look.
     pub(super) started_before: u64,
-    /// What is not to start while its partition is held.
+    /// The jobs that must not start while their partition is held.
     pub(super) aside: Vec<Job<Taken>>,
-    /// Whether somebody waits for handlers to end.
+    /// Whether a drain waits for handlers to end.
     pub(super) is_draining: bool,
     /// Whether the consumer thread waits until few jobs are ready.
     pub(super) awaits_few_ready: bool,
 }
 
 impl State {
-    /// Whether the assignment goes on that a record was taken in.
+    /// Whether the assignment that a record was taken in still lasts.
     pub(super) fn is_ours(&self, taken: &Taken) -> bool {
         self.partitions.is_ours(taken.record.partition(), taken.generation)
     }
@@ -139,17 +140,17 @@ impl Worker {
         self.state.lock().unpoisoned()
     }
 
-    /// Whether it is the retry topic that is read.
+    /// Whether this worker reads the retry topic.
     pub(super) fn reads_retries(&self) -> bool {
         self.source != self.served.topic
     }
 
-    /// Notes that the consumer thread should look at the flow.
+    /// Has the consumer thread look at the flow.
     pub(super) fn flow_has_changed(&self) {
         self.flow_changed.store(true, Ordering::Release);
     }
 
-    /// Tells whoever drains. Nobody does in most cases, and settle nobody costs a system call too.
+    /// Wakes a drain. Mostly none waits, and notifying nobody costs a system call too.
     pub(super) fn notify_drain(&self, state: &State) {
         if state.is_draining {
             self.ended.notify_all();

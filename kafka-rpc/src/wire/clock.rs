@@ -8,12 +8,12 @@ pub(crate) fn millis(at: SystemTime) -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Now, in milliseconds since the Unix epoch.
+/// The current time in milliseconds since the Unix epoch.
 pub(crate) fn now_millis() -> u64 {
     millis(SystemTime::now())
 }
 
-/// The moment of a header such as `deadline`; `None` where this system cannot hold it.
+/// The time in a header such as `deadline`; `None` if this system cannot represent it.
 pub(crate) fn from_millis(millis: u64) -> Option<SystemTime> {
     UNIX_EPOCH.checked_add(Duration::from_millis(millis))
 }

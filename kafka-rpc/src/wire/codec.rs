@@ -11,14 +11,17 @@ pub(crate) type CodecError = serde_json::Error;
 /// The value of "nothing": what an absent payload or `data` reads as.
 pub(crate) const NULL: Bytes = Bytes::from_static(b"null");
 
-/// Reads a value. Nesting is bounded by `serde_json` at 128 levels, so a hostile value cannot overflow the stack.
+/// Reads a value. Nesting is bounded by `serde_json` at 128 levels, so a hostile value cannot overflow the
+/// stack.
 ///
-/// What is not UTF-8 is not JSON (RFC 8259, 8.1), and looking at all of it at once is faster than at each text in it.
+/// JSON is UTF-8 (RFC 8259, 8.1), and validating the whole value at once is faster than validating each
+/// string in it.
 pub(crate) fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, CodecError> {
     serde_json::from_str(str::from_utf8(bytes).map_err(CodecError::custom)?)
 }
 
-/// Reads an object by the names of its members: for serde a struct is an array too, by their order.
+/// Reads an object by the names of its members. Refuses an array, which serde would read into a struct by
+/// position.
 pub(crate) fn decode_object<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, CodecError> {
     if bytes.trim_ascii_start().starts_with(b"[") {
         return Err(CodecError::invalid_type(Unexpected::Seq, &"an object"));
@@ -42,11 +45,11 @@ pub(crate) fn encode_text(buffer: &mut Vec<u8>, text: &str) {
     let _infallible = encode_into(buffer, text);
 }
 
-/// The most that is told of a value besides the place: what it was expected to be may be one of very many.
+/// The most bytes of an explanation before its position: the expected value may be one of very many.
 const MOST_TOLD: usize = 200;
 
-/// What was wrong with a value, by field names and positions: serde's own text repeats the values it met, and
-/// values are not ours to log.
+/// Explains what is wrong with a value by field names and positions: serde's text repeats the values that it
+/// met, and values are not ours to log.
 pub(crate) fn explain(error: &CodecError) -> String {
     let text = error.to_string();
     let place = format!(" at line {} column {}", error.line(), error.column());
@@ -61,7 +64,7 @@ pub(crate) fn explain(error: &CodecError) -> String {
 
 fn without_values(said: &str) -> String {
     for kind in ["invalid type: ", "invalid value: ", "unknown variant ", "unknown field "] {
-        // The last of these is serde's own: what was found may say anything, and comes before it.
+        // The last match is serde's: the value that was found comes before it, and may contain anything.
         let expected =
             [", expected ", ", there are no "].into_iter().filter_map(|begin| said.rfind(begin)).max();
         if let (Some(found), Some(expected)) = (said.strip_prefix(kind), expected) {

@@ -1,4 +1,4 @@
-//! A record that could not be handled, with why.
+//! A record that could not be handled, with the reason.
 
 use std::time::SystemTime;
 
@@ -7,37 +7,38 @@ use bytes::Bytes;
 use super::{Headers, Origin, OutgoingRecord, Peer, Placement, clock, names};
 use crate::{RpcError, wire::ReceivedRecord};
 
-/// The most of an error's text that a header holds: a broker refuses records for the size of their headers too.
+/// The most bytes of an error's text in a header: a broker refuses records for the size of their headers too.
 const MOST_TEXT: usize = 1 << 10;
-/// The most of an error's causes.
+/// The most bytes of an error's causes in a header.
 const MOST_CAUSES: usize = 4 << 10;
 
-/// How many headers of its own a letter keeps at most. With 100,000 in all librdkafka reads none (`rdkafka_msg.c`), and what is
-/// known of the record would be among them.
+/// How many of the record's headers a letter keeps at most. Of more than 100,000 in all librdkafka reads none
+/// (`rdkafka_msg.c`), and the letter's headers about the failure would be among those lost.
 const MOST_HEADERS: usize = 99_000;
 
 /// Why and where a record failed.
 #[derive(Debug)]
 pub(crate) struct Failure<'a> {
     pub(crate) error: &'a RpcError,
-    /// In whose words it is said.
+    /// The peer in whose format the letter is written.
     pub(crate) peer: Peer,
     pub(crate) retries: u32,
-    /// The topic of the subscription: a record that was retried came from another.
+    /// The topic of the subscription; a retried record was read from another.
     pub(crate) topic: &'a str,
-    /// Where in that topic.
+    /// Where the record was first read in `topic`.
     pub(crate) origin: Origin,
     pub(crate) group: &'a str,
     pub(crate) at: SystemTime,
 }
 
-/// The dead letter of a record: its key, value and headers byte for byte, and after them what is known of it.
+/// Creates the dead letter of a record: its key, value and headers byte for byte, followed by headers about
+/// the failure.
 pub(crate) fn letter(
     topic: &std::sync::Arc<str>,
     record: &ReceivedRecord,
     failure: &Failure<'_>,
 ) -> OutgoingRecord {
-    // Where a header's name is no text it cannot be written again; the rest of the record can.
+    // Headers that cannot be read cannot be written again either; the rest of the record can.
     let mut headers = record.headers.clone().unwrap_or_default();
     if headers.len() > MOST_HEADERS {
         headers = Headers::new();
@@ -60,7 +61,7 @@ fn explain(headers: &mut Headers, failure: &Failure<'_>) {
     let Failure { error, origin, .. } = failure;
     headers.push(names::ORIGINAL_TOPIC, failure.topic.to_owned());
     headers.push(names::ERROR, cut(error.message()));
-    // Where nothing is known it is empty and not absent: a header without a value kills a service of the reference.
+    // Without causes this header is empty, not null: a header with a null value kills a reference service.
     headers.push(names::ERROR_STACK, cut_to(MOST_CAUSES, &error.causes()));
     headers.push(names::FAILED_AT, clock::millis(failure.at).to_string());
     headers.push(names::TOTAL_RETRIES, failure.retries.to_string());
@@ -74,8 +75,9 @@ fn explain(headers: &mut Headers, failure: &Failure<'_>) {
     headers.push(names::STATUS_CODE, error.status().as_str().to_owned());
 }
 
-/// As a `DeadLetterPublishingRecoverer` does it, with numbers as big-endian bytes; and what Spring has no name for
-/// under ours. The class of an error is its name here, and of its causes there are only the messages.
+/// Adds the headers of a `DeadLetterPublishingRecoverer`, with numbers as big-endian bytes, and under this
+/// protocol's names what Spring has none for. The error's name stands for its class, and of its causes there
+/// are only the messages.
 fn explain_to_spring(headers: &mut Headers, failure: &Failure<'_>) {
     let Failure { error, origin, .. } = failure;
     headers.push(names::DLT_EXCEPTION_FQCN, cut(error.name()));
@@ -87,7 +89,7 @@ fn explain_to_spring(headers: &mut Headers, failure: &Failure<'_>) {
     let (timestamp, kind) = match origin.timestamp {
         Some(at) if origin.is_append_time => (clock::millis(at).cast_signed(), "LogAppendTime"),
         Some(at) => (clock::millis(at).cast_signed(), "CreateTime"),
-        // What the Java client has for a record without one.
+        // The Java client's values for a record without a timestamp.
         None => (-1, "NoTimestampType"),
     };
     headers.push(names::DLT_ORIGINAL_TIMESTAMP, bytes(&timestamp.to_be_bytes()));
@@ -102,14 +104,14 @@ fn bytes(number: &[u8]) -> Bytes {
     Bytes::copy_from_slice(number)
 }
 
-/// The letter without its value, for a broker that refuses it for its size.
+/// Returns the letter without its value, for a broker that refuses it for its size.
 pub(crate) fn without_value(letter: OutgoingRecord) -> OutgoingRecord {
     let mut headers = letter.headers;
     headers.push(names::VALUE_OMITTED, "true");
     OutgoingRecord { value: None, headers, ..letter }
 }
 
-/// The beginning of a text, short enough for a header.
+/// Cuts a text so that it is short enough for a header.
 pub(crate) fn cut(text: &str) -> String {
     cut_to(MOST_TEXT, text)
 }

@@ -1,4 +1,4 @@
-//! A value that was read and not yet decoded.
+//! A received value that is not yet decoded.
 
 use std::fmt;
 
@@ -7,44 +7,44 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::codec::{self, CodecError};
 
-/// Where nothing is said of an empty record.
+/// The empty string as JSON, in case a text cannot be encoded, which does not happen.
 const NO_TEXT: Bytes = Bytes::from_static(br#""""#);
 
-/// A value that was read and not yet decoded.
+/// A received value that is not yet decoded.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Encoded {
     bytes: Bytes,
-    /// Whether it may be text as well as JSON: nobody says which.
+    /// Whether the value may be text as well as JSON, since the sender does not say which.
     may_be_text: bool,
 }
 
 impl Encoded {
-    /// A value that is JSON.
+    /// Creates a value that is JSON.
     pub(crate) fn json(bytes: Bytes) -> Self {
         Self { bytes, may_be_text: false }
     }
 
-    /// A value of somebody who writes a text without quotes, and `null` as no value.
+    /// Creates the value of a peer that writes text without quotes, and `null` as no value.
     pub(crate) fn bare(value: Option<Bytes>) -> Self {
         value.map_or_else(|| Self::json(codec::NULL), |bytes| Self { bytes, may_be_text: true })
     }
 
-    /// As it was on the wire, and nothing else.
+    /// Returns the value as it was on the wire.
     pub(crate) fn into_bytes(self) -> Bytes {
         self.bytes
     }
 
-    /// As it was on the wire.
+    /// The value as it was on the wire.
     pub(crate) fn bytes(&self) -> &Bytes {
         &self.bytes
     }
 
-    /// Decodes it, as JSON first: whoever asks for a text gets `7` as one, and whoever asks for a number the number.
+    /// Decodes the value, as JSON first: `7` becomes a number or a text, whichever the caller asks for.
     pub(crate) fn decode<T: DeserializeOwned>(&self) -> Result<T, CodecError> {
         self.read(|json| codec::decode(json))
     }
 
-    /// The same with a decoder of JSON that the caller has.
+    /// Like [`decode`](Self::decode), with the caller's decoder of JSON.
     pub(crate) fn read<T, E>(&self, decode: impl Fn(&[u8]) -> Result<T, E>) -> Result<T, E> {
         decode(&self.bytes).or_else(|error| match self.quoted() {
             Some(text) => decode(&text).map_err(|_no_text_either| error),
@@ -52,12 +52,12 @@ impl Encoded {
         })
     }
 
-    /// Checks that it is what it may be, for whoever does not decode it.
+    /// Checks that the value is valid, for callers that do not decode it.
     pub(crate) fn check(&self) -> Result<(), CodecError> {
         if self.may_be_text { Ok(()) } else { codec::decode::<IgnoredAny>(&self.bytes).map(drop) }
     }
 
-    /// The value as a JSON text.
+    /// Returns the value as a JSON string, if it may be text.
     fn quoted(&self) -> Option<Bytes> {
         if !self.may_be_text {
             return None;
@@ -67,7 +67,7 @@ impl Encoded {
     }
 }
 
-/// How long it is: what it says is not ours to show.
+/// Shows the length only: the contents are not ours to show.
 impl fmt::Debug for Encoded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Encoded({} bytes)", self.bytes.len())

@@ -11,18 +11,18 @@ use serde_json::value::RawValue;
 
 use super::codec::{self, CodecError};
 
-/// What a receiver needs of a command envelope. It is parts of the value it was read from.
+/// The parts of a command envelope that a receiver needs.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Envelope<'a> {
-    /// Selects the handler; `None` where it is missing or empty.
+    /// Selects the handler; `None` if it is missing or empty.
     pub(crate) command: Option<Cow<'a, str>>,
-    /// `None` where it is missing or empty, too.
+    /// The id of the user; `None` if it is missing or empty.
     pub(crate) user_id: Option<String>,
-    /// As JSON; `None` where it is missing.
+    /// The payload as JSON; `None` if it is missing or null.
     pub(crate) payload: Option<&'a str>,
 }
 
-/// Fields that nothing here reads (`id`, `timestamp`, and the sender's own) are skipped whatever they hold.
+/// The fields that are read. Others (`id`, `timestamp`, and the sender's) are skipped, whatever they hold.
 #[derive(Deserialize)]
 #[serde(bound(deserialize = "P: Deserialize<'de>"))]
 struct Fields<'a, P> {
@@ -38,7 +38,7 @@ fn absent<P>() -> Option<P> {
     None
 }
 
-/// A text; a whole number, as those write a user's id to whom it is one, is its digits.
+/// Reads a string, or an integer as its digits: some senders write a user's id as a number.
 fn text_or_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     struct TextOrNumber;
 
@@ -79,9 +79,10 @@ pub(crate) fn decode(value: &[u8]) -> Result<Envelope<'_>, CodecError> {
     })
 }
 
-/// The command of an envelope, if it is one, where that can be told without a look at its payload.
+/// Returns the command of a value, if it is an envelope and the command can be found without reading the
+/// payload.
 ///
-/// Members before the command are texts, and the payload comes after it: so does everybody write it. `None` says nothing.
+/// All known senders write only strings before the command, and the payload after it. `None` means nothing.
 pub(crate) fn command_ahead(value: &[u8]) -> Option<&str> {
     let mut rest = after(value, b'{')?;
     loop {
@@ -98,7 +99,7 @@ fn after(json: &[u8], byte: u8) -> Option<&[u8]> {
     json.trim_ascii_start().strip_prefix(&[byte])
 }
 
-/// A text without escapes, and what comes after it.
+/// Splits off a string without escapes, and returns it with the rest.
 fn plain_text(json: &[u8]) -> Option<(&[u8], &[u8])> {
     let text = after(json, b'"')?;
     let end = memchr::memchr2(b'"', b'\\', text)?;
@@ -106,14 +107,15 @@ fn plain_text(json: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((text, behind.strip_prefix(b"\"")?))
 }
 
-/// Reads the payload of an envelope in one with the rest of it.
+/// Reads the payload of an envelope in one pass with the rest of it.
 ///
-/// An error where it is no envelope, and within that one where its payload is something else.
+/// The outer error means that the value is not an envelope, the inner one that its payload does not fit.
 pub(crate) fn decode_payload<T: DeserializeOwned>(value: &[u8]) -> Result<Result<T, CodecError>, CodecError> {
     if let Ok(Fields { payload: Some(payload), .. }) = codec::decode_object::<Fields<'_, T>>(value) {
         return Ok(Ok(payload));
     }
-    // It may be absent, or nest as deep as what is read by itself may; else this says which of the two is wrong.
+    // The payload may be absent, or nested as deep as only a value read on its own may be. Otherwise this
+    // finds out which of the two is wrong.
     let Envelope { payload, .. } = decode(value)?;
     Ok(codec::decode(payload.unwrap_or("null").as_bytes()))
 }

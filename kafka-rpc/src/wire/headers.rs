@@ -4,15 +4,15 @@ use std::{borrow::Cow, fmt, ops::Range};
 
 use bytes::Bytes;
 
-/// How many headers there stays room for: a stranger's record may have had any number.
+/// How many headers keep their room for reuse: a stranger's record may have had any number.
 const MOST_KEPT: usize = 64;
 
 /// The headers of a record, in their order.
 ///
-/// Names are matched without regard to case, and where one occurs more than once the first counts.
+/// Names are matched without regard to case. If a name occurs more than once, its first header counts.
 ///
-/// Those of a received record share memory with what was received with it, up to some 30 KiB: copy what is to be kept for
-/// long.
+/// The headers of a received record share memory of up to some 30 KiB with what was received together: copy
+/// what is to be kept for long.
 ///
 /// ```
 /// use kafka_rpc::Headers;
@@ -27,7 +27,8 @@ const MOST_KEPT: usize = 64;
 #[derive(Clone, Default)]
 pub struct Headers {
     entries: Vec<(Cow<'static, str>, Value)>,
-    /// What was received. Values are parts of it: each as bytes of its own would be a count of references of its own.
+    /// What was received. Values are ranges of it, because a `Bytes` for each would cost a reference count
+    /// each.
     received: Bytes,
 }
 
@@ -49,7 +50,7 @@ impl Headers {
         Self { entries: Vec::with_capacity(count), received: Bytes::new() }
     }
 
-    /// Headers as they were received: each value a part of these bytes, or null.
+    /// Creates the headers of a received record: each value is a range of `received`, or null.
     pub(crate) fn received(
         received: Bytes,
         entries: impl IntoIterator<Item = (Cow<'static, str>, Option<Range<usize>>)>,
@@ -57,7 +58,7 @@ impl Headers {
         Self::new().replaced(received, entries)
     }
 
-    /// The same in the memory of these.
+    /// Like `Headers::received`, but reuses the memory of `self`.
     pub(crate) fn replaced(
         mut self,
         received: Bytes,
@@ -71,7 +72,7 @@ impl Headers {
         self
     }
 
-    /// Headers as they would be received.
+    /// Creates headers as they would be received.
     #[cfg(any(test, fuzzing))]
     pub(crate) fn as_received<V: AsRef<[u8]>>(pairs: impl IntoIterator<Item = (String, Option<V>)>) -> Self {
         let mut received = Vec::new();
@@ -95,17 +96,17 @@ impl Headers {
         self.bytes_of(self.first(name)?)
     }
 
-    /// The value of the first header of this name as text; `None` where it is absent, null or not UTF-8.
+    /// The value of the first header of this name as text; `None` if it is absent, null or not UTF-8.
     pub fn text(&self, name: &str) -> Option<&str> {
         self.get(name).and_then(|value| std::str::from_utf8(value).ok())
     }
 
-    /// The values of all headers of this name, in their order; `None` where one is null.
+    /// The values of all headers of this name, in their order; a null value is `None`.
     pub fn get_all(&self, name: &str) -> impl Iterator<Item = Option<&[u8]>> {
         self.iter().filter(move |(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 
-    /// The value of the first header of this name, to be kept.
+    /// The value of the first header of this name, without borrowing from the headers.
     pub(crate) fn shared(&self, name: &str) -> Option<Bytes> {
         match self.first(name)? {
             Value::Null => None,
@@ -126,17 +127,17 @@ impl Headers {
         }
     }
 
-    /// Every header, in order; the value is `None` where it is null.
+    /// Every header, in order; a null value is `None`.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, Option<&[u8]>)> {
         self.entries.iter().map(|(name, value)| (&**name, self.bytes_of(value)))
     }
 
-    /// How many there are, duplicates and nulls included.
+    /// The number of headers, duplicates and nulls included.
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no headers.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
@@ -146,7 +147,7 @@ impl Headers {
         self.entries.retain(|(own, _)| !names.iter().any(|name| own.eq_ignore_ascii_case(name)));
     }
 
-    /// Adds all of another's after one's own.
+    /// Adds the headers of another after these.
     pub(crate) fn append(&mut self, other: Self) {
         let Self { entries, received } = other;
         let own = |value| match value {
@@ -173,7 +174,7 @@ impl<N: Into<Cow<'static, str>>, V: Into<Bytes>> FromIterator<(N, V)> for Header
     }
 }
 
-/// Names only: values are the caller's own, and may be secrets.
+/// Shows names only: values are the caller's, and may be secrets.
 impl fmt::Debug for Headers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.entries.iter().map(|(name, _)| name)).finish()

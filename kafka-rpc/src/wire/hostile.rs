@@ -1,4 +1,4 @@
-//! Whatever comes in, what `crate::fuzzing` says of it holds: for random records, and for the corpus of the fuzz targets.
+//! Runs the checks of `crate::fuzzing` on random records, and on the corpus of the fuzz targets.
 
 use std::{fs, path::Path, time::SystemTime};
 
@@ -9,7 +9,7 @@ use super::Headers;
 use super::ReceivedRecord;
 use crate::fuzzing;
 
-/// Bytes of any kind, and JSON with any of its parts replaced by them: what a fuzzer would soon arrive at.
+/// Arbitrary bytes, and JSON with any part replaced by arbitrary bytes, as a fuzzer would soon find.
 fn values() -> impl Strategy<Value = Bytes> {
     let json = prop_oneof![
         Just(r#"{"id":"1","type":"CONNECT","userId":"7","payload":{"a":[1]},"timestamp":1}"#),
@@ -96,7 +96,7 @@ proptest! {
     }
 }
 
-/// What libFuzzer has found to be worth a look, and what was written for it.
+/// The corpus holds inputs that libFuzzer found interesting, and some written by hand.
 #[test]
 fn the_corpus_of_the_fuzz_targets_holds() {
     type Check = fn(&[u8]);

@@ -1,16 +1,16 @@
-//! Bytes to types and back: the protocol, and nothing of librdkafka.
+//! The wire protocol: bytes to types and back, without librdkafka.
 //!
 //! - [`names`]: the header names, as written
 //! - [`headers`]: an ordered multimap of headers
 //! - [`codec`]: JSON, in one place
-//! - [`encoded`]: a value that was read and not yet decoded
+//! - [`encoded`]: a received value that is not yet decoded
 //! - [`envelope`]: the value of a command
 //! - [`reply`]: the value of a reply
-//! - [`dead_letter`]: a record that could not be handled, with why
+//! - [`dead_letter`]: a record that could not be handled, with the reason
 //! - [`origin`]: where a record was first read
-//! - [`retry`]: a record that is to be handled once more, through another topic
+//! - [`retry`]: a record that is retried through another topic
 //! - [`received`]: a record as it was received
-//! - [`record`]: records as they go out, and replies as they come in
+//! - [`record`]: outgoing records and incoming replies
 //! - [`dialect`]: what each kind of peer writes, and how it is read
 //! - [`clock`]: wall time in milliseconds
 

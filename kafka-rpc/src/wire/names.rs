@@ -1,4 +1,4 @@
-//! The header names of the protocol, written exactly so; matched without regard to case.
+//! The header names of the protocol, in their exact spelling; they are matched without regard to case.
 
 pub(crate) const CORRELATION_ID: &str = "correlation-id";
 pub(crate) const REPLY_TO: &str = "reply-to";
@@ -26,21 +26,21 @@ pub(crate) const STATUS_CODE: &str = "status-code";
 pub(crate) const VALUE_OMITTED: &str = "value-omitted";
 pub(crate) const HEADERS_OMITTED: &str = "headers-omitted";
 
-/// `message-type` of whoever waits for a reply, and of the reply.
+/// `message-type` of a request whose caller waits for a reply, and of the reply.
 pub(crate) const REQUEST_REPLY: &str = "request-reply";
-/// `message-type` of whoever does not.
+/// `message-type` of an event, which gets no reply.
 pub(crate) const FIRE_AND_FORGET: &str = "fire-and-forget";
 
-/// Of Spring Kafka; Nest has taken them over.
+/// Names of Spring Kafka, which Nest has adopted.
 pub(crate) const KAFKA_CORRELATION_ID: &str = "kafka_correlationId";
 pub(crate) const KAFKA_REPLY_TOPIC: &str = "kafka_replyTopic";
 pub(crate) const KAFKA_REPLY_PARTITION: &str = "kafka_replyPartition";
 
-/// Of Nest alone.
+/// Names of Nest alone.
 pub(crate) const NEST_ERR: &str = "kafka_nest-err";
 pub(crate) const NEST_IS_DISPOSED: &str = "kafka_nest-is-disposed";
 
-/// Of Spring alone.
+/// Names of Spring alone.
 pub(crate) const EXCEPTION_FQCN: &str = "kafka_exception-fqcn";
 pub(crate) const EXCEPTION_MESSAGE: &str = "kafka_exception-message";
 pub(crate) const DLT_ORIGINAL_TOPIC: &str = "kafka_dlt-original-topic";
@@ -53,13 +53,13 @@ pub(crate) const DLT_EXCEPTION_FQCN: &str = "kafka_dlt-exception-fqcn";
 pub(crate) const DLT_EXCEPTION_MESSAGE: &str = "kafka_dlt-exception-message";
 pub(crate) const DLT_EXCEPTION_STACKTRACE: &str = "kafka_dlt-exception-stacktrace";
 
-/// The whole of an error as JSON, where Spring has no header for its parts.
+/// A whole error as JSON, for the parts that Spring has no header for.
 pub(crate) const RPC_ERROR: &str = "rpc-error";
 
-/// What every dialect has: names that a caller's own header may not take, whoever is called. A dialect adds its own.
+/// The names that a caller's header may not take in any dialect. Each dialect adds more.
 pub(crate) const OF_ALL: &[&str] = &[DEADLINE, RETRY_COUNT, RETRY_TIMESTAMP, LAST_ERROR, RETRY_ORIGIN];
 
-/// One of the names that come with nearly every record, which need not be copied.
+/// A name that occurs on nearly every record, and need not be copied.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Usual(u8);
 

@@ -1,15 +1,16 @@
-//! Where a record was first read. Retries may go through a topic of their own, and a dead letter tells of the first.
+//! Where a record was first read. Retries may go through a retry topic, and a dead letter names the partition
+//! and offset of the first read.
 
 use std::{fmt, time::SystemTime};
 
 use super::{Headers, clock, names};
 use crate::wire::ReceivedRecord;
 
-/// The kinds of timestamps, as they are written.
+/// The kinds of timestamps, as they are written on the wire.
 const CREATE: &str = "create";
 const APPEND: &str = "append";
 
-/// Where a record was first read, and when it was made.
+/// Where a record was first read, and its timestamp.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Origin {
     pub(crate) partition: i32,
@@ -20,13 +21,14 @@ pub(crate) struct Origin {
 }
 
 impl Origin {
-    /// Of a record that is read from the topic of its subscription.
+    /// The origin of a record from the topic of its subscription.
     pub(crate) fn of(record: &ReceivedRecord) -> Self {
         let ReceivedRecord { partition, offset, timestamp, is_append_time, .. } = *record;
         Self { partition, offset, timestamp, is_append_time }
     }
 
-    /// Of a record that is read from a retry topic, as its headers say: `None` where somebody else wrote it there.
+    /// Reads the origin of a record from a retry topic; `None` if the record was written there by somebody
+    /// else.
     pub(crate) fn read(headers: &Headers) -> Option<Self> {
         let mut parts = headers.text(names::RETRY_ORIGIN)?.split(':');
         let (partition, offset) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
@@ -36,7 +38,7 @@ impl Origin {
     }
 }
 
-/// `partition:offset`, and where there is a timestamp `:create:` or `:append:` and its milliseconds.
+/// Writes `partition:offset`, and for a timestamp `:create:` or `:append:` and its milliseconds.
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.partition, self.offset)?;

@@ -1,4 +1,4 @@
-//! A record as it was received, by itself.
+//! A record as it was received.
 
 use std::{fmt, sync::Arc, time::SystemTime};
 
@@ -17,16 +17,17 @@ pub(crate) struct ReceivedRecord {
     pub(crate) is_append_time: bool,
     pub(crate) key: Option<Bytes>,
     pub(crate) value: Option<Bytes>,
-    /// An error where the headers cannot be read at all, which makes the record poison.
+    /// An error if the headers cannot be read at all, which makes the record poison.
     pub(crate) headers: Result<Headers, UnreadableHeaders>,
 }
 
-/// A header's name is not UTF-8, which Kafka stores and no client library can name, or there are more than librdkafka reads.
+/// A header's name is not UTF-8, which Kafka stores but no client library can express, or there are more
+/// headers than librdkafka reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct UnreadableHeaders;
 
 impl ReceivedRecord {
-    /// A record that says nothing.
+    /// Creates an empty record.
     pub(crate) fn blank() -> Self {
         Self {
             topic: Arc::default(),
@@ -46,19 +47,19 @@ impl ReceivedRecord {
             partition: self.partition,
             offset: self.offset,
             timestamp: self.timestamp,
-            // A copy: whoever keeps it must not keep what was received with it.
+            // A copy, so that keeping the key does not keep everything that was received with it.
             key: self.key.as_deref().map(Bytes::copy_from_slice),
         }
     }
 
-    /// Its headers; none where they cannot be read.
+    /// The headers of the record; empty if they cannot be read.
     pub(crate) fn headers(&self) -> &Headers {
         static NONE: Headers = Headers::new();
         self.headers.as_ref().unwrap_or(&NONE)
     }
 }
 
-/// Where it was found and how much it is: what it says is not ours to show.
+/// Shows where the record was found and how large it is: the contents are not ours to show.
 impl fmt::Debug for ReceivedRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let len = |part: &Option<Bytes>| part.as_ref().map(Bytes::len);

@@ -1,4 +1,4 @@
-//! Records as they go out, and replies as they come in.
+//! Outgoing records and incoming replies.
 
 use std::sync::Arc;
 
@@ -9,11 +9,11 @@ use super::Headers;
 /// Which partition a record goes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Placement {
-    /// By the key, with murmur2: the key is the user's, and its order matters.
+    /// By key, with murmur2: the key is the user's, and the order of its records matters.
     ByKey,
-    /// To whichever the producer chooses: the key is only an id.
+    /// Chosen by the producer: the key is only an id.
     Any,
-    /// To this one: the other side reads no other.
+    /// This partition: the other side reads no other.
     Partition(i32),
 }
 
@@ -21,11 +21,11 @@ pub(crate) enum Placement {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ReplyTo<'a> {
     pub(crate) topic: &'a str,
-    /// The only partition that it reads, if not all.
+    /// The only partition that the caller reads, unless it reads all.
     pub(crate) partition: Option<i32>,
 }
 
-/// A record that is to be sent, whole.
+/// A complete record to be sent.
 #[derive(Debug, Clone)]
 pub(crate) struct OutgoingRecord {
     pub(crate) topic: Arc<str>,
@@ -36,7 +36,7 @@ pub(crate) struct OutgoingRecord {
 }
 
 impl OutgoingRecord {
-    /// What it takes in memory, about.
+    /// The approximate size of the record in memory.
     #[cfg_attr(not(feature = "kafka"), expect(dead_code, reason = "only a producer lets records wait"))]
     pub(crate) fn size(&self) -> usize {
         let len = |part: Option<&[u8]>| part.map_or(0, <[u8]>::len);

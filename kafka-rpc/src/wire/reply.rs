@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{RpcError, error::INTERNAL_SERVER_ERROR};
 
-/// What an error says that says nothing.
+/// The message of an error that has neither name nor message.
 const UNKNOWN_ERROR: &str = "Unknown error";
 
 /// Writes a success. Without data the field is left out, as the reference leaves out `undefined`.
@@ -38,7 +38,7 @@ pub(crate) fn encode_failure(error: &RpcError, now: u64) -> Bytes {
     buffer.into()
 }
 
-/// Writes an error by itself, for peers whose replies do not say whether they are a success.
+/// Writes an error on its own, for peers whose reply values do not say whether they are a success.
 pub(crate) fn encode_error(error: &RpcError) -> Bytes {
     let mut buffer = Vec::with_capacity(error.name().len() + error.message().len() + 64);
     buffer.push(b'{');
@@ -82,12 +82,13 @@ struct Fields<'a> {
     data: Option<&'a RawValue>,
 }
 
-/// Each as it was written, and parsed by itself: one that cannot be represented must not cost the others.
+/// The members of an error, as they were written. Each is parsed separately: one that cannot be represented
+/// must not cost the others.
 #[derive(Deserialize)]
 struct ErrorFields<'a> {
     #[serde(borrow, default, rename = "statusCode")]
     status_code: Option<&'a RawValue>,
-    /// Where Nest's own exceptions have it, beside other uses of the name.
+    /// The status in Nest's exceptions, which use this name for other things too.
     #[serde(borrow, default)]
     status: Option<&'a RawValue>,
     #[serde(borrow, default)]
@@ -102,7 +103,8 @@ struct ErrorFields<'a> {
 
 /// Reads a reply: the encoded `data`, a slice of the value, or the other side's error.
 ///
-/// As lenient as the reference, which judges by JavaScript's truth: an empty text and a zero are missing.
+/// As lenient as the reference, which tests for JavaScript's truthiness: an empty string and a zero count as
+/// missing.
 pub(crate) fn decode(value: &Bytes) -> Result<Result<Encoded, RpcError>, CodecError> {
     let fields: Fields<'_> = codec::decode_object(value)?;
     if is_truthy(&fields.success) {
@@ -113,7 +115,7 @@ pub(crate) fn decode(value: &Bytes) -> Result<Result<Encoded, RpcError>, CodecEr
     Ok(Err(fields.error(&said(fields.status_code))))
 }
 
-/// Reads an error that stands by itself: an object, or a text that is its message. Any bytes are one.
+/// Reads an error on its own: an object, or a text that is its message. Any bytes are an error.
 pub(crate) fn decode_error(value: &[u8]) -> RpcError {
     let object = value.starts_with(b"{").then(|| codec::decode::<ErrorFields<'_>>(value));
     match object {
@@ -143,7 +145,8 @@ impl ErrorFields<'_> {
     }
 }
 
-/// What a member says. Half of a character, a number past any, and what nests too deep are said as they were written.
+/// Returns the value of a member. Half a surrogate pair, a number out of range and too deep nesting become
+/// text, as they were written.
 fn said(member: Option<&RawValue>) -> Value {
     member.map_or(Value::Null, |member| {
         let written = member.get();
@@ -161,7 +164,7 @@ fn is_truthy(value: &Value) -> bool {
     }
 }
 
-/// Text as it is, anything else that is there as its JSON.
+/// Returns a string as it is, and any other truthy value as JSON.
 fn text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => (!text.is_empty()).then(|| text.clone()),
@@ -169,10 +172,10 @@ fn text(value: &Value) -> Option<String> {
     }
 }
 
-/// A number or its text; whatever is no status reads as 500.
+/// Reads a number or its text; anything that is not a status reads as 500.
 fn status(value: &Value) -> StatusCode {
     let number = match value {
-        // To JavaScript `404.0` is 404.
+        // In JavaScript `404.0` is 404.
         Value::Number(number) => number.as_f64().and_then(|number| number.to_string().parse().ok()),
         Value::String(text) => text.trim().parse().ok(),
         _ => None,

@@ -1,18 +1,18 @@
-//! A record that is to be handled once more, through another topic.
+//! A record that is retried through another topic.
 
 use std::{sync::Arc, time::SystemTime};
 
 use super::{Headers, Origin, OutgoingRecord, Placement, clock, dead_letter::cut, names};
 use crate::{RpcError, wire::ReceivedRecord};
 
-/// The headers that a record has on its retry topic beside its sender's.
+/// The headers that a record on its retry topic has besides its sender's.
 pub(crate) const NAMES: &[&str] =
     &[names::RETRY_COUNT, names::RETRY_TIMESTAMP, names::LAST_ERROR, names::RETRY_ORIGIN];
 
-/// The record as it goes to the retry topic: its key, value and headers, with the count and the time of the retry, and where it was
-/// first read.
+/// Creates the record for the retry topic: its key, value and headers, with the count, time and error of the
+/// retry, and where the record was first read.
 ///
-/// What it came with of these is replaced, and not kept beside: the first of a name counts.
+/// Retry headers that the record came with are replaced, because the first header of a name counts.
 pub(crate) fn again(
     topic: &Arc<str>,
     record: &ReceivedRecord,
@@ -36,8 +36,8 @@ pub(crate) fn again(
     }
 }
 
-/// How often a record was tried again before it came here. What is no number is no retry, and what is none that anybody
-/// reaches is the most.
+/// How often a record was retried before. A count that is not a `u64` reads as 0, and one above `u32::MAX`,
+/// which no record reaches, as `u32::MAX`.
 pub(crate) fn count(headers: &Headers) -> u32 {
     let count =
         headers.text(names::RETRY_COUNT).and_then(|text| text.trim().parse::<u64>().ok()).unwrap_or(0);

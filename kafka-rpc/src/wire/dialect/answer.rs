@@ -1,4 +1,4 @@
-//! What is told to a caller, before and after it is put in the words of a dialect.
+//! The answer to a caller, before and after a dialect writes it.
 
 use bytes::Bytes;
 
@@ -8,17 +8,17 @@ use crate::{
     wire::{Encoded, Headers, ReceivedReply, names, reply},
 };
 
-/// What a caller is told.
+/// The answer to a caller.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Answer<'a> {
     /// The encoded result.
     Data(&'a Bytes),
-    /// Success, and nothing to say.
+    /// Success without data.
     Empty,
     Failure(&'a RpcError),
 }
 
-/// What a dialect makes of an answer.
+/// An answer as a dialect writes it.
 #[derive(Debug)]
 pub(super) struct Reply {
     pub(super) key: Option<Bytes>,
@@ -26,7 +26,7 @@ pub(super) struct Reply {
     pub(super) headers: Headers,
 }
 
-/// Reads a reply whose headers say whether it is a success: any value is one.
+/// Reads a reply whose headers say whether it is a success; any value is valid.
 pub(super) fn read_bare(reply: ReceivedReply) -> Result<Encoded, RpcError> {
     match failure(&reply.headers) {
         Some(error) => Err(error),
@@ -34,10 +34,11 @@ pub(super) fn read_bare(reply: ReceivedReply) -> Result<Encoded, RpcError> {
     }
 }
 
-/// The error that headers say: as Nest does, as we say it to Spring, or as an error handler of Spring's own does.
+/// Reads the error in the headers: as Nest writes it, as this crate writes it for Spring, or as a Spring
+/// service's error handler does.
 ///
-/// In whatever words, whoever is asked: a service with `dialect = "any"` takes a request of ours that names no partition for
-/// Spring's, also where it is Nest's.
+/// Every form is read from every peer: a service with `dialect = "any"` takes a request of ours that names no
+/// partition for Spring's, even if it is written for Nest.
 fn failure(headers: &Headers) -> Option<RpcError> {
     if let Some(error) = headers.get(names::NEST_ERR).or_else(|| headers.get(names::RPC_ERROR)) {
         return Some(reply::decode_error(error));

@@ -1,14 +1,14 @@
 //! What each kind of peer writes, and how it is read: headers, the key of a request, and the value.
 //!
-//! - [`peer`]: what all of them do, in the words of each
-//! - [`request`]: what a request says of its reply
-//! - [`answer`]: what a caller is told
+//! - [`peer`]: what all peers do, each in its format
+//! - [`request`]: what a request says about its reply
+//! - [`answer`]: the answer to a caller
 //! - [`reference`]: `@makebelieve21213-packages/kafka-client`, with the additions of this framework
 //! - [`nest`]: `ClientKafka`, `@MessagePattern` and `@EventPattern` of NestJS
 //! - [`spring`]: `ReplyingKafkaTemplate`, `@KafkaListener` and `@SendTo` of Spring Kafka
 //!
-//! The types that go in and come out are the same for every peer, so that nothing outside this folder knows which one
-//! is on the other side.
+//! The types that go in and come out are the same for every peer, so nothing outside this folder depends on
+//! which one is on the other side.
 
 mod answer;
 mod nest;
@@ -25,34 +25,36 @@ pub(crate) use request::RequestHeaders;
 
 use super::{Headers, names};
 
-/// How the peers of a subscription write requests and replies: its `dialect`.
+/// How the peers of a subscription write requests and replies: the option `dialect`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Dialect {
-    /// As the NestJS package `@makebelieve21213-packages/kafka-client`: a command envelope, and replies that say
-    /// whether they are a success. The default.
+    /// As the NestJS package `@makebelieve21213-packages/kafka-client`: a command envelope, and replies that
+    /// say whether they are a success. The default.
     #[default]
     Reference,
     /// As NestJS itself: `ClientKafka`, `@MessagePattern`, `@EventPattern`.
     ///
-    /// Replies go to `<topic>.reply` unless `replies` says otherwise, and to the partition that the caller names. A
-    /// value is bare: objects and arrays are JSON, a text is written as it is, and `null` is a record without a value.
-    /// Values that are read may be either JSON or text. An error is the header `kafka_nest-err`, an object with
-    /// `statusCode`, `error` and `message`. Handlers with a `#[command]` are still selected by the command envelope,
-    /// which is then what the value is.
+    /// Replies go to `<topic>.reply` unless `replies` says otherwise, and to the partition that the caller
+    /// names. A value is bare: objects and arrays are JSON, a string is written without quotes, and `null` is
+    /// a record without a value. Received values may be either JSON or text. An error is an object with
+    /// `statusCode`, `error` and `message` in the header `kafka_nest-err`. Handlers with a `#[command]` are
+    /// still selected by the command envelope, which is then the value.
     Nest,
     /// As Spring Kafka: `ReplyingKafkaTemplate`, `@KafkaListener` with `@SendTo`.
     ///
-    /// A value is bare JSON, `null` is a record without a value, and a reply has the key of its request. An error is a
-    /// reply without a value whose headers are `kafka_exception-fqcn` (the error's name), `kafka_exception-message`, and
-    /// `rpc-error`, which is all of it as JSON: what a `replyErrorChecker` looks for. Dead letters have the
-    /// `kafka_dlt-*` headers of a `DeadLetterPublishingRecoverer`. Handlers with a `#[command]` are still selected by
-    /// the command envelope, which is then what the value is.
+    /// A value is bare JSON, `null` is a record without a value, and a reply has the key of its request. An
+    /// error is a reply without a value whose headers are `kafka_exception-fqcn` (the error's name),
+    /// `kafka_exception-message`, and `rpc-error`, which is the whole error as JSON: what a
+    /// `replyErrorChecker` looks for. Dead letters have the `kafka_dlt-*` headers of a
+    /// `DeadLetterPublishingRecoverer`. Handlers with a `#[command]` are still selected by the command
+    /// envelope, which is then the value.
     Spring,
-    /// Whichever it is: every request is answered as it came. Calls are made as [`Reference`](Self::Reference).
+    /// Any of the others: every request is answered in the dialect that its headers show. Calls are made as
+    /// [`Reference`](Self::Reference).
     ///
-    /// Replies go to the topic that `replies` says, by default that of the reference; the reply topics of the other
-    /// peers are to be allowed with [`allow_reply_to`](crate::RuntimeBuilder::allow_reply_to).
+    /// Replies go to the topic that `replies` names, by default that of the reference. Allow the reply topics
+    /// of other peers with [`allow_reply_to`](crate::RuntimeBuilder::allow_reply_to).
     Any,
 }
 
@@ -68,7 +70,7 @@ impl fmt::Display for Dialect {
 }
 
 impl Dialect {
-    /// Who is called.
+    /// The peer that calls are made to.
     pub(crate) fn callee(self) -> Peer {
         match self {
             Self::Reference | Self::Any => Peer::Reference,
@@ -77,7 +79,7 @@ impl Dialect {
         }
     }
 
-    /// Who has sent a record.
+    /// Returns the peer that sent a record.
     pub(crate) fn sender(self, headers: &Headers) -> Peer {
         match self {
             Self::Reference => Peer::Reference,
@@ -89,19 +91,21 @@ impl Dialect {
                 if !asks([names::CORRELATION_ID, names::REPLY_TO])
                     && asks([names::KAFKA_CORRELATION_ID, names::KAFKA_REPLY_TOPIC])
                 {
-                    // Nest's client names its partition always, and in digits; Spring's in four bytes or not at all.
+                    // Nest's client always names its partition, in digits; Spring's names it in four bytes or
+                    // not at all.
                     let partition = headers.text(names::KAFKA_REPLY_PARTITION).unwrap_or_default();
                     let in_digits = partition.starts_with(|letter: char| letter.is_ascii_digit());
                     return if in_digits { Peer::Nest } else { Peer::Spring };
                 }
-                // What nobody waits for has no headers of Nest or Spring. Nest's reading takes text and JSON alike.
+                // An event has no headers of Nest or Spring. It is read as Nest's, which accepts text and
+                // JSON alike.
                 let marked = [names::CORRELATION_ID, names::REPLY_TO, names::MESSAGE_TYPE].iter().any(has);
                 if marked { Peer::Reference } else { Peer::Nest }
             }
         }
     }
 
-    /// Where replies go by default.
+    /// The topic that replies go to by default.
     pub(crate) fn default_reply_topic(self, topic: &str) -> String {
         match self.callee() {
             Peer::Nest => format!("{topic}.reply"),
@@ -112,7 +116,8 @@ impl Dialect {
     }
 }
 
-/// The correlation ids of a record on a reply topic: whoever answers has one of the names. None where it is no reply.
+/// The correlation ids of a record on a reply topic, under the names that any peer uses. Empty if the record
+/// is not a reply.
 pub(crate) fn reply_ids(headers: &Headers) -> impl Iterator<Item = &[u8]> {
     let ids = [reference::reply_id(headers), headers.get(names::KAFKA_CORRELATION_ID)];
     ids.into_iter().flatten().filter(|id| !id.is_empty())
@@ -122,7 +127,7 @@ pub(crate) fn reply_ids(headers: &Headers) -> impl Iterator<Item = &[u8]> {
 mod tests {
     use super::*;
 
-    /// What the tests of every dialect use.
+    /// Helpers for the tests of every dialect.
     pub(super) mod shared {
         use std::time::{Duration, SystemTime};
 
@@ -145,7 +150,7 @@ mod tests {
             Headers::as_received(pairs.iter().map(|(name, value)| ((*name).to_owned(), Some(*value))))
         }
 
-        /// Every partition of a reply topic.
+        /// A caller that reads every partition of a reply topic.
         pub(crate) fn any_of(topic: &str) -> ReplyTo<'_> {
             ReplyTo { topic, partition: None }
         }

@@ -1,11 +1,11 @@
-//! NestJS: a client or a handler of `@nestjs/microservices` with the transport Kafka, as of version 11.
+//! NestJS: a client or a handler of `@nestjs/microservices` with the Kafka transport, as of version 11.
 
 use bytes::Bytes;
 
 use super::answer::{Answer, Reply};
 use crate::wire::{Headers, codec, names, reply};
 
-/// The names that are this dialect's alone.
+/// The header names that this dialect reserves, besides those of every dialect.
 pub(super) const NAMES: &[&str] = &[
     names::KAFKA_CORRELATION_ID,
     names::KAFKA_REPLY_TOPIC,
@@ -14,10 +14,11 @@ pub(super) const NAMES: &[&str] = &[
     names::NEST_IS_DISPOSED,
 ];
 
-/// Only its presence counts: without it a reply is the first of several, and the `Observable` of the caller stays open.
+/// Only the header's presence counts: without it a reply is the first of several, and the caller's
+/// `Observable` stays open.
 const DISPOSED: &[u8] = &[0];
 
-/// A value as Nest writes it: a text without quotes, and nothing for `null`. Everything else is its JSON.
+/// Writes a value as Nest does: a string without quotes, no value for `null`, and anything else as JSON.
 pub(super) fn value(json: &Bytes) -> Option<Bytes> {
     if **json == *codec::NULL {
         return None;

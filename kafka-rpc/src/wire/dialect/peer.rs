@@ -1,4 +1,4 @@
-//! Somebody on the other side: what all of them do, in the words of each.
+//! The service on the other side: what all peers do, each in its format.
 
 use std::time::SystemTime;
 
@@ -17,7 +17,7 @@ use crate::{
     },
 };
 
-/// Somebody on the other side.
+/// The kind of service on the other side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Peer {
     Reference,
@@ -26,7 +26,7 @@ pub(crate) enum Peer {
 }
 
 impl Peer {
-    /// The headers of a request that waits for a reply.
+    /// Writes the headers of a request whose caller waits for a reply.
     pub(crate) fn request(
         self,
         correlation_id: &str,
@@ -58,25 +58,25 @@ impl Peer {
         headers
     }
 
-    /// The headers of a record that nobody waits for.
+    /// Writes the headers of an event.
     pub(crate) fn event(self, message_id: &str, own: Headers, now: u64) -> Headers {
         match self {
             Self::Reference => reference::event(message_id, own, now),
-            // Neither writes any.
+            // Neither adds headers to an event.
             Self::Nest | Self::Spring => own,
         }
     }
 
-    /// The key of a request for which the caller has none.
+    /// Returns the key of a request if the caller sets none.
     pub(crate) fn key(self, id: &str) -> Option<Bytes> {
         match self {
             Self::Reference | Self::Nest => Some(id.to_owned().into()),
-            // A listener reads keys by a type of its own, and an id of ours may not be one.
+            // A listener decodes keys into a type of its choice, and an id may not fit.
             Self::Spring => None,
         }
     }
 
-    /// The value of a request whose payload is all of it.
+    /// Writes the value of a request that is only its payload.
     pub(crate) fn value(self, payload: &Bytes) -> Option<Bytes> {
         match self {
             Self::Reference => Some(payload.clone()),
@@ -85,7 +85,7 @@ impl Peer {
         }
     }
 
-    /// Reads the headers of a request. What cannot be read is as if it were not there.
+    /// Reads the headers of a request. A value that cannot be read counts as absent.
     pub(crate) fn read_request(self, headers: &Headers) -> RequestHeaders {
         let names = match self {
             Self::Reference => [names::CORRELATION_ID, names::REPLY_TO, names::REPLY_PARTITION],
@@ -104,7 +104,7 @@ impl Peer {
         }
     }
 
-    /// The reply, if somebody waits for one. `key` is that of the request.
+    /// Writes the reply, if the caller waits for one. `key` is that of the request.
     pub(crate) fn reply(
         self,
         request: &RequestHeaders,
@@ -135,7 +135,7 @@ impl Peer {
         }
     }
 
-    /// Whether the protocol owns this name.
+    /// Whether the protocol reserves this header name.
     pub(crate) fn is_reserved(self, name: &str) -> bool {
         let own = match self {
             Self::Reference => reference::NAMES,

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::answer::{Answer, Reply};
 use crate::wire::{Headers, names, reply};
 
-/// The names that are this dialect's alone.
+/// The header names that this dialect reserves, besides those of every dialect.
 pub(super) const NAMES: &[&str] = &[
     names::CORRELATION_ID,
     names::REPLY_TO,
@@ -47,7 +47,7 @@ pub(super) fn reply(correlation_id: &Bytes, answer: Answer<'_>, message_id: Uuid
     Reply { key: Some(message_id.into()), value: Some(value), headers }
 }
 
-/// The correlation id of a reply; `None` where the record is no reply and is to be skipped.
+/// The correlation id of a reply; `None` if the record is not a reply and is to be skipped.
 pub(super) fn reply_id(headers: &Headers) -> Option<&[u8]> {
     let is_event =
         headers.get(names::MESSAGE_TYPE).is_some_and(|kind| kind == names::FIRE_AND_FORGET.as_bytes());

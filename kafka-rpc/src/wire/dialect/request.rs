@@ -1,4 +1,4 @@
-//! What a request says of its reply: where it goes, what it echoes, and until when somebody waits.
+//! What a request says about its reply: where it goes, which id it echoes, and how long the caller waits.
 
 use std::time::SystemTime;
 
@@ -13,24 +13,26 @@ pub(crate) struct RequestHeaders {
     pub(crate) reply_to: Option<Bytes>,
     pub(crate) reply_partition: Option<i32>,
     pub(crate) deadline: Option<SystemTime>,
-    /// Whether it is not to be answered, whatever it says.
+    /// Whether the request gets no reply, whatever its headers say.
     pub(crate) unanswered: bool,
 }
 
 impl RequestHeaders {
-    /// Where the reply goes and what it echoes: only a request with both ids, neither empty, gets one.
+    /// Returns the reply topic, and the correlation id to echo: only a request that has both, neither empty,
+    /// gets a reply.
     pub(crate) fn return_address(&self) -> Option<(&Bytes, &Bytes)> {
         let ids = Some((self.reply_to.as_ref()?, self.correlation_id.as_ref()?));
         ids.filter(|_| !self.unanswered)
     }
 
-    /// The same of a record that is not to be answered: nobody waits for anything then.
+    /// Turns this into the headers of a request that gets no reply, and has no deadline since no caller
+    /// waits.
     pub(crate) fn unaddressed(self) -> Self {
         Self { deadline: None, unanswered: true, ..self }
     }
 
-    /// Reads them under the names of a dialect for the correlation id, the reply topic and its partition. What cannot
-    /// be read is as if it were not there.
+    /// Reads the headers, given a dialect's names for the correlation id, the reply topic and its partition.
+    /// A value that cannot be read counts as absent.
     pub(super) fn read(headers: &Headers, [correlation_id, reply_to, reply_partition]: [&str; 3]) -> Self {
         Self {
             correlation_id: present(headers, correlation_id),
@@ -44,7 +46,7 @@ impl RequestHeaders {
         }
     }
 
-    /// To the partition that the caller reads, if it says so.
+    /// The partition that the caller reads, if it names one.
     pub(super) fn placement(&self) -> Placement {
         self.reply_partition.map_or(Placement::Any, Placement::Partition)
     }
@@ -54,10 +56,11 @@ fn present(headers: &Headers, name: &str) -> Option<Bytes> {
     headers.shared(name).filter(|value| !value.is_empty())
 }
 
-/// More partitions than anybody has: four bytes of one begin with a zero byte, as digits never do.
+/// More partitions than any topic has. Below this, the four bytes of a partition begin with a zero byte, as
+/// digits never do.
 const TOO_MANY: i32 = 1 << 24;
 
-/// A partition in digits, as the reference and Nest have it, or in four bytes, as Spring has it.
+/// Reads a partition in digits, as the reference and Nest write it, or in four bytes, as Spring does.
 fn partition(value: &[u8]) -> Option<i32> {
     let partition = match <[u8; 4]>::try_from(value) {
         Ok(bytes @ [0, ..]) => i32::from_be_bytes(bytes),

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::answer::{Answer, Reply};
 use crate::wire::{Headers, codec, names, reply};
 
-/// The names that are this dialect's alone.
+/// The header names that this dialect reserves, besides those of every dialect.
 pub(super) const NAMES: &[&str] = &[
     names::KAFKA_CORRELATION_ID,
     names::KAFKA_REPLY_TOPIC,
@@ -15,14 +15,15 @@ pub(super) const NAMES: &[&str] = &[
     names::RPC_ERROR,
 ];
 
-/// A value as a JSON serializer of Spring writes it: nothing for `null`.
+/// Writes a value as a JSON serializer of Spring does: no value for `null`.
 pub(super) fn value(json: &Bytes) -> Option<Bytes> {
     (**json != *codec::NULL).then(|| json.clone())
 }
 
-/// An error has no value: whatever stood there would be read as the type of a success. Spring's own header for an
-/// exception, `springDeserializerExceptionValue`, is ignored by it when it comes from outside, as a possible attack. A
-/// listener's error has no form of its own: an error handler says it in headers, the first two of these.
+/// Writes a reply. An error has no value, because Spring would read any value as the type of a success.
+/// Spring ignores its header for an exception, `springDeserializerExceptionValue`, when it comes from
+/// outside, as a possible attack. It defines no form for a listener's error either: an error handler writes
+/// one into headers, the first two of these.
 pub(super) fn reply(correlation_id: &Bytes, key: Option<&Bytes>, answer: Answer<'_>) -> Reply {
     let mut headers = Headers::with_capacity(4);
     headers.push(names::KAFKA_CORRELATION_ID, correlation_id.clone());
