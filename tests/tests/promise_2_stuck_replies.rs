@@ -92,5 +92,6 @@ async fn error_replies_that_do_not_arrive_take_no_places_from_others_either() {
     let letters = peer.read(DEAD_LETTERS, CALLS as usize + 1).await.len();
     assert!(letters > CALLS as usize, "some of the next have failed");
     place_other(&peer, &service).await;
+    broker.partition_leader(REPLIES, 1, Some(1)).expect("a topic");
     running.shutdown().await.expect("a clean shutdown");
 }
