@@ -38,7 +38,8 @@ pub(super) fn check(served: &[Served], problems: &mut Vec<Problem>) {
         }
     }
     for (topic, readings) in topics {
-        if readings.iter().any(|reading| reading.is_retry) {
+        if let Some(retries) = readings.iter().find(|reading| reading.is_retry) {
+            problems.extend(written_by_others(topic, *retries, served));
             problems.extend(shared(
                 topic,
                 &readings,
@@ -59,6 +60,27 @@ pub(super) fn check(served: &[Served], problems: &mut Vec<Problem>) {
             )
         }));
     }
+}
+
+/// Finds the subscriptions that write their replies or dead letters to the retry topic of another: that would take them
+/// for its own retries.
+fn written_by_others(topic: &str, retries: Reading<'_>, served: &[Served]) -> Vec<Problem> {
+    let others = served.iter().filter(|other| !std::ptr::eq(*other, retries.served));
+    let written = others.flat_map(|other| {
+        let options = [("replies", &other.reply_topic), ("dead_letter", &other.dead_letter_topic)];
+        options.into_iter().filter_map(move |(option, written)| {
+            (written.as_deref() == Some(topic)).then_some((other, option))
+        })
+    });
+    let problem = |(other, option): (&Served, &str)| Problem {
+        message: format!(
+            "`{topic}` is the `{option}` of `{}` in group `{}`, and would be read for {retries}; give every `retry_topic` a \
+             name that nothing else has",
+            other.contract_topic, other.group
+        ),
+        places: other.locations.iter().chain(&retries.served.locations).copied().collect(),
+    };
+    written.map(problem).collect()
 }
 
 /// Finds the topics that a subscription uses for two purposes: a reader for one of them would get the records
@@ -169,6 +191,31 @@ mod tests {
             let [problem] = &*found else { panic!("{name}: {found:?}") };
             assert!(problem.message.contains(text), "{name}: {problem}");
             assert_eq!(problem.places, [1, 2].map(|line| Location { file: "a.rs", line }), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_one_subscription_writes_to_the_retry_topic_of_another_is_named_with_both() {
+        let writes = |reply_topic: Option<&str>, dead_letter_topic: Option<&str>| {
+            let [reply_topic, dead_letter_topic] =
+                [reply_topic, dead_letter_topic].map(|topic| topic.map(Into::into));
+            let other = Served { reply_topic, dead_letter_topic, ..served("a", "g", None, 1) };
+            problems(&[other, served("b", "h", Some("x"), 2)])
+        };
+        assert_eq!(writes(Some("a-responses"), Some("a.dlq")), []);
+        for (found, text) in [
+            (
+                writes(Some("x"), None),
+                "`x` is the `replies` of `a` in group `g`, and would be read for the retries of `b`",
+            ),
+            (
+                writes(None, Some("x")),
+                "`x` is the `dead_letter` of `a` in group `g`, and would be read for the retries of",
+            ),
+        ] {
+            let [problem] = &*found else { panic!("{text}: {found:?}") };
+            assert!(problem.message.contains(text), "{text}: {problem}");
+            assert_eq!(problem.places, [1, 2].map(|line| Location { file: "a.rs", line }));
         }
     }
 

@@ -18,7 +18,7 @@ use rdkafka::{
 };
 
 use super::{watermarks::Watermark, worker::Worker};
-use crate::{caught::caught, moment, unpoisoned::Unpoisoned as _};
+use crate::{caught::caught, kafka, moment, unpoisoned::Unpoisoned as _};
 
 /// Delay between a failed commit and the next.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
@@ -54,8 +54,10 @@ struct State {
 
 /// Why a commit failed.
 #[derive(Debug)]
-struct Failed {
-    reason: String,
+pub(super) struct Failed {
+    /// The error code of librdkafka, for metrics.
+    pub(super) code: String,
+    pub(super) reason: String,
     why: Why,
 }
 
@@ -74,7 +76,7 @@ impl From<KafkaError> for Failed {
             Some(RDKafkaErrorCode::RebalanceInProgress) => Why::Rebalances,
             _ => Why::Other,
         };
-        Self { reason: error.to_string(), why }
+        Self { code: kafka::code_of(&error), reason: error.to_string(), why }
     }
 }
 
@@ -101,7 +103,9 @@ impl Commits {
                 });
                 // Ended even after a panic: no other commit could follow one that stays under way.
                 let panicked = || "it panicked; the panic itself says where".to_owned();
-                commits.end(committed.unwrap_or_else(|| Err(Failed { reason: panicked(), why: Why::Other })));
+                commits.end(committed.unwrap_or_else(|| {
+                    Err(Failed { code: "panicked".to_owned(), reason: panicked(), why: Why::Other })
+                }));
             }
             // Before `is_gone` is set, so that the polling thread, which waits for that, mostly drops the
             // consumer last: the last drop closes it and runs the rebalance callback on its thread.
@@ -130,8 +134,8 @@ impl Commits {
     }
 
     /// Why the last commit failed, if it did and no caller waited for it. Returned once.
-    pub(super) fn failed(&self) -> Option<String> {
-        self.lock().ended.take()?.err().map(|failed| failed.reason)
+    pub(super) fn failed(&self) -> Option<Failed> {
+        self.lock().ended.take()?.err()
     }
 
     /// Commits, and waits until the commit is known to have worked, for at most `within`. Blocks.
@@ -145,7 +149,7 @@ impl Commits {
             let mut state = self.wait_until(until, |state| state.ended.is_some() || state.is_gone)?;
             match state.ended.take() {
                 Some(Ok(())) => return Ok(()),
-                Some(Err(Failed { reason, why })) => {
+                Some(Err(Failed { reason, why, .. })) => {
                     let is_over = match why {
                         Why::Gone => true,
                         Why::Rebalances => {
@@ -229,7 +233,7 @@ mod tests {
     const BOUND: Duration = Duration::from_mins(1);
 
     fn failed(why: Why) -> Result<(), Failed> {
-        Err(Failed { reason: format!("{why:?}"), why })
+        Err(Failed { code: String::new(), reason: format!("{why:?}"), why })
     }
 
     /// Commits to a group that gives these answers, one after the other, and then accepts every commit. The
@@ -283,7 +287,8 @@ mod tests {
         commits.ask(Vec::new());
         drop(commits.wait_until(Instant::now() + BOUND, |state| state.ended.is_some()).expect("it ends"));
         assert!(!commits.may_ask());
-        assert_eq!((commits.failed(), commits.failed()), (Some("Other".to_owned()), None));
+        let told = || commits.failed().map(|failed| failed.reason);
+        assert_eq!((told(), told()), (Some("Other".to_owned()), None));
         commits.close(Duration::ZERO);
         assert_eq!(answered.join().expect("no panic"), 1);
     }

@@ -344,11 +344,8 @@ impl Polling {
         if !is_due || since < COMMIT_NOT_BEFORE || !self.commits.may_ask() {
             return;
         }
-        if let Some(reason) = self.commits.failed() {
-            tracing::warn!(
-                topic = %self.worker.source, group = %self.worker.served.group, reason,
-                "a commit failed; the next includes it"
-            );
+        if let Some(failed) = self.commits.failed() {
+            consumer_errors::report_commit(&self.worker, &self.repeats, &failed);
         }
         self.committed_at = Instant::now();
         let watermarks = self.worker.due_commits();

@@ -2,7 +2,7 @@
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
-use super::worker::Worker;
+use super::{commits::Failed, worker::Worker};
 use crate::{Error, caught::caught, kafka, repeats::Repeats, telemetry};
 
 /// Counts and logs an error after which consuming continues.
@@ -36,6 +36,17 @@ pub(super) fn report(worker: &Worker, repeats: &Repeats, error: &KafkaError, rea
              has it"
         ),
         _ => tracing::warn!(topic, group, %error, reason, "consumer error; consuming continues"),
+    }
+}
+
+/// Counts and logs a commit that has failed, and that the next commit makes up for.
+pub(super) fn report_commit(worker: &Worker, repeats: &Repeats, Failed { code, reason, .. }: &Failed) {
+    let (topic, group) = (&*worker.source, &*worker.served.group);
+    telemetry::consuming_failed(topic, group, code);
+    if repeats.is_news(&format!("commit: {reason}")) {
+        tracing::warn!(topic, group, reason, "a commit failed; the next includes it");
+    } else {
+        tracing::debug!(topic, group, reason, "a commit failed, as reported before; the next includes it");
     }
 }
 

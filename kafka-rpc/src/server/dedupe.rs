@@ -97,6 +97,11 @@ impl Dedupe {
 
     /// Keeps an answer for `lasts`.
     pub(crate) fn keep(&self, request: &Request, reply: Reply, lasts: Duration, now: Instant) {
+        let reply = match reply {
+            // Serializing doubles the room of a reply as it grows, and all of that room would be kept.
+            Reply::Data(data) => Reply::Data(Bytes::copy_from_slice(&data)),
+            reply => reply,
+        };
         let mut answers = self.answers.lock().unpoisoned();
         let (request, until) = (request.copied(), moment::after(now, lasts));
         answers.order.entry(lasts).or_default().push_back((request.clone(), now));

@@ -160,10 +160,14 @@ impl Rebalances {
                 "handlers still run after {:?}; their records will be delivered again", self.drain_timeout
             );
         }
-        if !watermarks.is_empty()
-            && let Err(error) = self.commits.commit_now(&watermarks, LAST_COMMIT_WITHIN)
-        {
-            let finished = self.worker.count_redelivered(partitions);
+        let committed = if watermarks.is_empty() {
+            Ok(())
+        } else {
+            self.commits.commit_now(&watermarks, LAST_COMMIT_WITHIN)
+        };
+        // Also after a commit that has worked: what still ran may have finished meanwhile.
+        let finished = self.worker.count_redelivered(partitions);
+        if let Err(error) = committed {
             tracing::warn!(
                 %topic, %group, ?partitions, finished, %error,
                 "the last commit failed; records that were finished will be delivered again"
