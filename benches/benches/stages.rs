@@ -1,4 +1,5 @@
-//! The pure stages of a record's way, with what each takes and allocates, and how that grows with what is at work.
+//! The pure stages of a record's path: the time and the allocations of each, and how they grow with the
+//! number of records or calls at work.
 #![expect(clippy::expect_used, reason = "a benchmark that cannot go on ends")]
 
 use bytes::Bytes;
@@ -12,7 +13,7 @@ use uuid::Uuid;
 #[global_allocator]
 static ALLOCATOR: AllocProfiler = AllocProfiler::system();
 
-/// How much is at work beside the record that is measured.
+/// The number of records or calls at work beside the measured one.
 const AT_WORK: [usize; 3] = [1, 1_000, 1_000_000];
 const PAYLOADS: [usize; 3] = [256, 4 << 10, 64 << 10];
 
@@ -60,7 +61,7 @@ fn request_headers_read(bencher: Bencher<'_, '_>) {
     bencher.bench(|| read_request_headers(black_box(&headers)));
 }
 
-/// The envelope is read for it.
+/// Includes decoding the envelope.
 #[divan::bench(args = [1, 32, 1_000])]
 fn dispatch_lookup(bencher: Bencher<'_, '_>, commands: usize) {
     let dispatch = Dispatch::of(commands);
@@ -68,20 +69,22 @@ fn dispatch_lookup(bencher: Bencher<'_, '_>, commands: usize) {
     bencher.bench(|| dispatch.find(black_box(&value)));
 }
 
-/// A record of a key of its own comes, may run, and ends, while so many others run.
+/// A record whose key nobody else has is pushed, may run at once and finishes, while the given number of
+/// other keys run.
 #[divan::bench(args = AT_WORK)]
 fn lane_of_its_own(bencher: Bencher<'_, '_>, keys: usize) {
     let mut lanes = Lanes::by_key(usize::MAX);
     let _running: Vec<_> = (0..keys).map(|key| lanes.push(&Bytes::from(key.to_string()), 0)).collect();
     bencher.bench_local(|| {
-        // As it was received.
+        // A fresh copy, as a received record has.
         let key = Bytes::copy_from_slice(black_box(b"a key of its own"));
         let job = lanes.push(&key, 1).expect("nobody else has this key");
         lanes.finish(job).is_none()
     });
 }
 
-/// A record waits for another of its key, and takes its place, while so many others run.
+/// A record waits for another of its key and then takes over the lane, while the given number of other keys
+/// run.
 #[divan::bench(args = AT_WORK)]
 fn lane_hand_over(bencher: Bencher<'_, '_>, keys: usize) {
     let mut lanes = Lanes::by_key(usize::MAX);
@@ -96,7 +99,7 @@ fn lane_hand_over(bencher: Bencher<'_, '_>, keys: usize) {
     });
 }
 
-/// A record is taken and finished, while so many before it are not.
+/// A record is taken and finished, while the given number of records before it are unfinished.
 #[divan::bench(args = AT_WORK)]
 fn watermark(bencher: Bencher<'_, '_>, unfinished: usize) {
     let mut offsets = with_gaps(unfinished);
@@ -109,7 +112,7 @@ fn watermark(bencher: Bencher<'_, '_>, unfinished: usize) {
     });
 }
 
-/// Every second record is unfinished, which is the most ranges that there can be.
+/// Leaves every second record unfinished: the most ranges possible.
 fn with_gaps(unfinished: usize) -> Offsets {
     let mut offsets = Offsets::default();
     for offset in 0..i64::try_from(unfinished).unwrap_or(0) * 2 {
@@ -121,7 +124,7 @@ fn with_gaps(unfinished: usize) -> Offsets {
     offsets
 }
 
-/// A call waits and ends, while so many others wait.
+/// A call is registered and completed, while the given number of other calls wait.
 #[divan::bench(args = AT_WORK)]
 fn pending_insert_and_complete(bencher: Bencher<'_, '_>, others: usize) {
     let pending = Pending::new();

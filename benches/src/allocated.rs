@@ -1,4 +1,5 @@
-//! What Rust code allocates. librdkafka's own memory comes from C and is not in it, on either side.
+//! Counts the allocations of Rust code. librdkafka allocates through C, so its memory is not counted, on
+//! either side.
 
 use std::{
     alloc::System,
@@ -7,14 +8,14 @@ use std::{
 
 use alloc_tracker::{Allocator, Operation, ProcessSpan, ReportOperation, Session};
 
-/// Each thread counts for itself. With counters that all threads share, a side that uses more threads waits more for the
-/// counting.
+/// Counts per thread. With counters shared by all threads, a side that uses more threads would wait longer to
+/// count.
 #[global_allocator]
 static ALLOCATOR: Allocator<System> = Allocator::system();
 
 static COUNTING: LazyLock<Mutex<Counting>> = LazyLock::new(|| Mutex::new(Counting::begin()));
 
-/// What was allocated up to a moment, since the first that was asked for.
+/// The allocations up to a moment, since the first call of [`Allocated::now`].
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Allocated {
     pub(crate) times: u64,
@@ -34,7 +35,7 @@ impl Allocated {
     }
 }
 
-/// A span says what it has counted when it ends: so one follows the other.
+/// Counts in consecutive spans, because a span reports its counts only when it ends.
 struct Counting {
     session: Session,
     everything: Operation,

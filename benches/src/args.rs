@@ -1,4 +1,4 @@
-//! What can be asked for.
+//! The command line.
 
 use clap::{Args, Parser, ValueEnum};
 
@@ -6,8 +6,8 @@ use crate::only::Only;
 
 /// Measures kafka-rpc beside the plainest correct loop over librdkafka, interleaved in one run.
 ///
-/// Starts brokers of its own (a JDK is needed), or uses those that `KAFKA_BROKERS` names. Without an option it measures
-/// calls over the whole table, events, and the consuming side alone, within 40 minutes.
+/// Starts its own brokers (which needs a JDK), or uses those that `KAFKA_BROKERS` names. Without options it
+/// measures calls over the whole table, events, and the consuming side alone, within 40 minutes.
 #[derive(Debug, Clone, Parser)]
 #[command(version)]
 pub(crate) struct Arguments {
@@ -17,40 +17,41 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     pub(crate) only: Only,
 
-    /// Measure on the broker in the process, and not on a real Kafka.
+    /// Measure on the embedded broker instead of a real Kafka.
     #[arg(long)]
     pub(crate) embedded: bool,
 
-    /// How long it may take, in minutes.
+    /// How long the run may take, in minutes.
     #[arg(long, default_value_t = 38.0, value_name = "MINUTES")]
     pub(crate) within: f64,
 
-    /// How often each cell of the table is measured on each side [default: 5, with --quick 3].
+    /// How often each cell of the table is measured on each side [default: 5; 3 with --quick or --tuning, 10
+    /// with --startup, 1 with --replies].
     #[arg(long, value_name = "TIMES")]
     pub(crate) repetitions: Option<usize>,
 
-    /// The sides to measure: all of them unless said otherwise.
+    /// The sides to measure [default: all that the table compares].
     #[arg(long, value_enum, value_delimiter = ',')]
     pub(crate) sides: Vec<SideName>,
 
-    /// How many calls the memory run makes, and lets time out.
+    /// How many calls the memory run makes, first answered and then timing out.
     #[arg(long, default_value_t = 1_000_000, value_name = "CALLS")]
     pub(crate) calls: u64,
 
-    /// Be a proxy before so many brokers, for the run that has started this.
+    /// Be the proxy in front of this many brokers, for the run that started this process.
     #[arg(long, hide = true, value_name = "BROKERS")]
     pub(crate) proxy: Option<usize>,
 
-    /// By how much that proxy delays each way, in milliseconds.
+    /// How long that proxy delays each direction, in milliseconds.
     #[arg(long, hide = true, default_value_t = 0)]
     pub(crate) delay: u64,
 
-    /// With --caller: read one partition of the reply topic, and not all.
+    /// With --caller: read one partition of the reply topic instead of all.
     #[arg(long, hide = true)]
     pub(crate) own_partition: bool,
 }
 
-/// One of these, or the whole table.
+/// At most one of these; without one, the whole table is measured.
 #[derive(Debug, Clone, Args)]
 #[group(multiple = false)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
@@ -63,7 +64,7 @@ pub(crate) struct What {
     #[arg(long)]
     pub(crate) tuning: bool,
 
-    /// Events alone: one way, and consumed from a full topic.
+    /// Events alone: sent one way, and consumed from a full topic.
     #[arg(long)]
     pub(crate) events: bool,
 
@@ -71,7 +72,7 @@ pub(crate) struct What {
     #[arg(long)]
     pub(crate) consuming: bool,
 
-    /// Resident memory over calls, calls that time out, and connections that break.
+    /// Resident memory over answered calls, calls that time out, and broken connections.
     #[arg(long)]
     pub(crate) memory: bool,
 
@@ -79,31 +80,32 @@ pub(crate) struct What {
     #[arg(long)]
     pub(crate) startup: bool,
 
-    /// What 1, 4 and 16 instances that call one service read of each other's replies, by `ReplyReading`.
+    /// What 1, 4 and 16 instances that call one service read of each other's replies, for each
+    /// `ReplyReading`.
     #[arg(long)]
     pub(crate) replies: bool,
 
-    /// Start a service and a caller, make a call, print when each part was done, and end: for --startup.
+    /// Start a service and a caller, make a call, print when each part was done, and exit: for --startup.
     #[arg(long, hide = true, value_name = "PREFIX")]
     pub(crate) first_call: Option<String>,
 
-    /// Call the service whose topics have this prefix, as told on standard input: for --replies.
+    /// Call the service whose topics have this prefix, on commands from standard input: for --replies.
     #[arg(long, hide = true, value_name = "PREFIX")]
     pub(crate) caller: Option<String>,
 }
 
-/// Who is measured.
+/// A side that can be measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub(crate) enum SideName {
-    /// The plain loop, whose records go to the partition of their key.
+    /// The plain loop, with each record on the partition of its key.
     Raw,
-    /// The plain loop, whose records go to a partition that moves on every few milliseconds.
+    /// The plain loop, with all records on one partition, which changes every few milliseconds.
     RawSticky,
-    /// The framework: a generated client, and an annotated handler.
+    /// The framework: a generated client and an annotated handler.
     Framework,
-    /// The same with `Tuning::Throughput`.
+    /// The framework with `Tuning::Throughput`.
     Throughput,
-    /// The same with `Tuning::NearBroker`.
+    /// The framework with `Tuning::NearBroker`.
     NearBroker,
 }
 

@@ -1,7 +1,8 @@
-//! An instance that calls, as a process of its own: what it does when it is told, and who tells it.
+//! An instance that calls, as a separate process: the code that it runs, and the handle through which the
+//! main process controls it.
 //!
-//! It says [`READY`] when it has made its first calls, makes those that count after [`GO`], says [`CALLED`], goes on
-//! reading what others are sent, and says what it has [`Seen`] after [`END`].
+//! The instance prints [`READY`] after its first calls, makes the measured calls after [`GO`], prints
+//! [`CALLED`], keeps reading the replies to others, and prints what it has [`Seen`] after [`END`].
 
 use std::{env, process::Stdio, sync::atomic::AtomicU64};
 
@@ -20,11 +21,11 @@ use crate::{
     memory::{answered, calls_with},
 };
 
-/// How many calls an instance makes that count, and how many at once.
+/// The measured calls of an instance, and how many of them are in flight at a time.
 pub(crate) const CALLS: u64 = 2_000;
 pub(crate) const IN_FLIGHT: u64 = 16;
 
-/// Connections are made and the reply topic is positioned before it counts.
+/// The calls before the measured ones: they open the connections and position the reply consumer.
 const WARM_UP: u64 = 64;
 
 pub(crate) const READY: &str = "ready";
@@ -32,16 +33,16 @@ pub(crate) const GO: &str = "go";
 pub(crate) const CALLED: &str = "called";
 pub(crate) const END: &str = "end";
 
-/// What an instance has seen and used from [`GO`] to [`END`].
+/// What an instance has read and used from [`GO`] to [`END`].
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Seen {
-    /// Records of the reply topic that it has read, its own and those of others.
+    /// The records that the instance has read from the reply topic, its own and those of others.
     pub(crate) records: u64,
-    /// For each call of its own.
+    /// Processor time for each call that the instance makes.
     pub(crate) cpu_micros_per_call: f64,
 }
 
-/// The process that calls.
+/// Runs the calling process.
 pub(crate) async fn call_as_told(prefix: String, own_partition: bool) -> anyhow::Result<()> {
     counted::record();
     let reading = if own_partition { ReplyReading::OwnPartition } else { ReplyReading::AllPartitions };
@@ -68,20 +69,20 @@ pub(crate) async fn call_as_told(prefix: String, own_partition: bool) -> anyhow:
     Ok(running.shutdown().await?)
 }
 
-/// Each reply that is read either ends a call of this process or is dropped.
+/// Returns the number of replies read: each one either ends a call of this process or is dropped.
 fn replies_read() -> u64 {
     counted("kafka_rpc_calls_total", &[("outcome", "replied")])
         + counted("kafka_rpc_replies_dropped_total", &[])
 }
 
-/// Waits for a line, which must be this one.
+/// Reads a line, which must be the expected one.
 async fn expect<R: AsyncRead + Unpin>(lines: &mut Lines<BufReader<R>>, expected: &str) -> anyhow::Result<()> {
     let line = lines.next_line().await?;
     ensure!(line.as_deref() == Some(expected), "`{expected}` was expected, and {line:?} came");
     Ok(())
 }
 
-/// An instance that was started. It is killed where it is not waited for.
+/// A started instance. Its process is killed on drop.
 #[derive(Debug)]
 pub(crate) struct Caller {
     client_id: String,
@@ -117,7 +118,7 @@ impl Caller {
         &self.client_id
     }
 
-    /// Waits until it says this.
+    /// Waits until the instance prints `line`.
     pub(crate) async fn says(&mut self, line: &str) -> anyhow::Result<()> {
         time::timeout(BOUND, expect(&mut self.answers, line))
             .await
@@ -130,7 +131,7 @@ impl Caller {
         told.with_context(|| format!("{} has gone", self.client_id))
     }
 
-    /// Ends it; what it has seen.
+    /// Ends the instance, and returns what it has seen.
     pub(crate) async fn end(mut self) -> anyhow::Result<Seen> {
         self.tell(END).await?;
         let line = self.answers.next_line().await?;

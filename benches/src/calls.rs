@@ -1,4 +1,4 @@
-//! Calls and events over the table: every side on the same Kafka, in turns.
+//! Measures calls and events over the table: every side on the same Kafka, in turns.
 
 use std::{
     collections::BTreeMap,
@@ -19,10 +19,10 @@ use crate::{
     side::{Act, Side},
 };
 
-/// How it is measured.
+/// The settings of a measurement.
 #[derive(Debug)]
 pub(crate) struct How {
-    /// What the results are called.
+    /// The name of the result files.
     pub(crate) name: &'static str,
     pub(crate) act: Act,
     pub(crate) sides: Vec<SideName>,
@@ -31,9 +31,9 @@ pub(crate) struct How {
     pub(crate) longest: Duration,
 }
 
-/// Measures these tables, on the Kafka that was found or on brokers that are started for them; returns the last.
+/// Measures the tables on the Kafka that was found, or on brokers started for them. Returns the last Kafka.
 ///
-/// What was measured stays so when the next cannot be.
+/// If a later table fails, `measured` keeps what was measured before.
 pub(crate) async fn measure(
     mut found: Option<Kafka>,
     tables: Vec<Table>,
@@ -49,14 +49,14 @@ pub(crate) async fn measure(
             .as_ref()
             .is_none_or(|kafka| matches!(kafka, Kafka::Own { .. }) && kafka.brokers() != table.brokers);
         if brokers_differ {
-            // The old ones go first: there is no room for both.
+            // Stops the old brokers first: the machine has no room for both.
             drop(found.take());
             bar.set_message(format!("starting brokers: {}", table.brokers));
             found = Some(Kafka::start(table.brokers, Some(table.round_trip_millis.max(10)))?);
         }
         let kafka = found.as_ref().context("there is no Kafka")?;
         one_table(kafka, &table, how, &mut budget, &bar, measured).await?;
-        // A run that is ended leaves what it has seen.
+        // Written after each table, so that an interrupted run leaves its results.
         report::write_json(how.name, &report::rows(measured)?)?;
     }
     bar.finish_and_clear();
@@ -98,7 +98,7 @@ async fn one_table(
                     .with_context(|| format!("{} on {place}: {cell:?}", side.name().label()))?;
                 budget.took(began.elapsed(), window);
                 if sample.completed == 0 {
-                    // A bar that is not shown prints nothing.
+                    // Not `bar.println`, which prints nothing if the bar is hidden.
                     bar.suspend(|| {
                         eprintln!(
                             "{} on {place}, {}, {} in flight: no call has ended within {:?}",
@@ -128,7 +128,7 @@ async fn one_table(
     Ok(())
 }
 
-/// A bar that shows how far it is, and on what.
+/// A progress bar that also shows the time left and what is being measured.
 pub(crate) fn bar(runs: usize) -> ProgressBar {
     let bar = ProgressBar::new(runs as u64);
     let style = ProgressStyle::with_template("{elapsed_precise} [{bar:30}] {pos}/{len}, {eta} left  {msg}");

@@ -1,5 +1,5 @@
-//! The consuming side alone: a full topic, read in a new group by an empty handler, by an empty loop, and by one that reads
-//! headers too, in turns.
+//! Measures the consuming side alone: a full topic, read in a new group by an empty handler, by an empty
+//! loop, and by a loop that reads headers too, in turns.
 
 use std::{
     fmt::Write as _,
@@ -28,16 +28,16 @@ use crate::{
     threads::Threads,
 };
 
-/// How many events wait to be read. The embedded broker keeps 5 MB of a partition.
+/// The number of events in the topic. The embedded broker keeps 5 MB of each partition.
 const EVENTS_IN_ALL: u64 = 1_000_000;
 const EVENTS_IN_ALL_EMBEDDED: u64 = 15_000;
 
 const PARTITIONS: u16 = 3;
 
-/// How many of them are on their way to the broker at once while the topic is filled.
+/// The number of events in flight while the topic is filled.
 const FILLING: usize = 10_000;
 
-/// Who reads.
+/// The side that reads.
 #[derive(Debug, Clone, Copy)]
 enum Side {
     Raw(Reading),
@@ -46,37 +46,37 @@ enum Side {
 
 const SIDES: [Side; 3] = [Side::Raw(Reading::Value), Side::Raw(Reading::ValueAndHeaders), Side::Framework];
 
-/// One side, over all repetitions.
+/// The results of one side, over all repetitions.
 #[derive(Debug, Serialize)]
 pub(crate) struct Consumed {
     pub(crate) side: &'static str,
     pub(crate) events: u64,
     pub(crate) events_per_second: f64,
     pub(crate) cpu_micros_per_event: f64,
-    /// Of the thread that used the most, which limits where there are processors for all.
+    /// The processor time of the busiest thread, which limits a side that has processors for all its threads.
     pub(crate) busiest_thread_micros_per_event: f64,
     pub(crate) allocations_per_event: f64,
     pub(crate) over_raw: Option<EventsOver>,
     pub(crate) over_raw_headers: Option<EventsOver>,
 }
 
-/// One side over another.
+/// The ratios of one side to another.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(crate) struct EventsOver {
     pub(crate) events_per_second: Ratio,
     pub(crate) cpu: Ratio,
-    /// Where the system tells what a thread uses.
+    /// `None` if the system does not report the processor time of threads.
     pub(crate) busiest_thread: Option<Ratio>,
 }
 
-/// One side, once.
+/// One run of one side.
 struct Run {
     sample: Sample,
     busiest_thread_micros: f64,
 }
 
 impl Run {
-    /// Between two moments.
+    /// Returns the run between two moments.
     fn between(from: &Moment, to: &Moment, count: u64) -> anyhow::Result<Self> {
         let busiest = to.threads.busiest_since(&from.threads);
         Ok(Self {
@@ -87,7 +87,7 @@ impl Run {
     }
 }
 
-/// What was used up to a moment.
+/// What the process and its threads have used up to a moment.
 #[derive(Debug)]
 struct Moment {
     used: Used,
@@ -100,7 +100,7 @@ impl Moment {
     }
 }
 
-/// Counts, and does nothing.
+/// A service whose handler only counts.
 #[derive(Debug, Clone)]
 struct Counting(Arc<Counted>);
 
@@ -125,7 +125,7 @@ impl BenchEvents for Counting {
     }
 }
 
-/// Fills a topic, and reads it so often on each side.
+/// Fills a topic, and reads it `repetitions` times on each side.
 pub(crate) async fn measure(kafka: &Kafka, repetitions: usize) -> anyhow::Result<Vec<Consumed>> {
     let cluster = kafka.cluster(false);
     let count = if cluster.is_embedded() { EVENTS_IN_ALL_EMBEDDED } else { EVENTS_IN_ALL };
@@ -229,7 +229,7 @@ async fn by_framework(cluster: &Cluster, count: u64) -> anyhow::Result<Run> {
     Run::between(counted.first.get().context("no event came")?, &ended, count)
 }
 
-/// For the eye.
+/// Formats the results for the terminal.
 pub(crate) fn table(rows: &[Consumed]) -> String {
     let mut text = format!(
         "\nevents consumed, 256 B, {PARTITIONS} partitions\n{:<12} {:>9} {:>7} {:>11} {:>7}\n",

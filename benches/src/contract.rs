@@ -1,17 +1,17 @@
-//! What both sides say to each other.
+//! What both sides exchange.
 
 use std::str::FromStr;
 
 use kafka_rpc::{RpcError, kafka_handler};
 use serde::{Deserialize, Serialize};
 
-/// All of a side's topics, before the prefix of a run.
+/// All topics of a side, before the prefix of a run.
 pub(crate) const TOPICS: [&str; 3] = [COMMANDS, REPLIES, EVENTS];
 /// The topic of the commands, before the prefix of a run.
 pub(crate) const COMMANDS: &str = "bench-commands";
-/// The topic of the replies.
+/// The topic of the replies, before the prefix of a run.
 pub(crate) const REPLIES: &str = "bench-responses";
-/// The topic of events.
+/// The topic of the events, before the prefix of a run.
 pub(crate) const EVENTS: &str = "bench-events";
 /// The group of the handlers.
 pub(crate) const GROUP: &str = "bench";
@@ -22,7 +22,7 @@ pub(crate) const FORGET: &str = "FORGET";
 /// The name of the event on the wire.
 pub(crate) const PLACED: &str = "PLACED";
 
-/// An order; its answer is the same order.
+/// An order, also used as its own reply.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Order {
     pub(crate) number: u64,
@@ -30,12 +30,12 @@ pub(crate) struct Order {
     pub(crate) note: String,
 }
 
-/// How large the payloads of a cell are.
+/// The size of the payloads in a cell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Payload {
-    /// Each has so many bytes.
+    /// This number of bytes each.
     Of(usize),
-    /// 256 bytes, but for one in 16, which has 900,000.
+    /// 256 bytes, except for one in 16, which has 900,000.
     Mixed,
 }
 
@@ -48,7 +48,7 @@ impl Payload {
         }
     }
 
-    /// How many bytes a payload has on average.
+    /// Returns the average number of bytes of a payload.
     pub(crate) fn mean(self) -> usize {
         match self {
             Self::Of(bytes) => bytes,
@@ -56,7 +56,7 @@ impl Payload {
         }
     }
 
-    /// The order of a number, of as many bytes as it should have on the wire.
+    /// Returns the order with this number, of about the payload's size on the wire.
     pub(crate) fn order(self, number: u64) -> Order {
         const AROUND_THE_NOTE: usize = 64;
         let bytes = match self {
@@ -89,16 +89,16 @@ impl FromStr for Payload {
 /// The service that is measured.
 #[kafka_handler(topic = COMMANDS, group = GROUP, replies = REPLIES)]
 pub(crate) trait Bench {
-    /// Answers with the order.
+    /// Replies with the order.
     #[command(PLACE)]
     async fn place(&self, order: Order) -> Result<Order, RpcError>;
 }
 
-/// What waits for answers that do not come.
+/// The command whose reply never comes.
 #[allow(dead_code, reason = "it is called through the client that is made of it")]
 #[kafka_handler(topic = COMMANDS, group = GROUP, replies = REPLIES)]
 pub(crate) trait Unanswered {
-    /// Is not answered.
+    /// Gets no reply.
     #[command(FORGET)]
     async fn forget(&self, order: Order) -> Result<Order, RpcError>;
 }
@@ -106,7 +106,7 @@ pub(crate) trait Unanswered {
 /// The events that are measured.
 #[kafka_handler(topic = EVENTS, group = GROUP, replies = none, dead_letter = none)]
 pub(crate) trait BenchEvents {
-    /// Takes note of an order.
+    /// Receives an order.
     #[command(PLACED)]
     async fn placed(&self, order: Order) -> Result<(), RpcError>;
 }

@@ -1,4 +1,4 @@
-//! The framework: a generated client, and the handler that it calls.
+//! The framework's side: a generated client and the handler that it calls.
 
 use kafka_rpc::{Client, NoReply, RpcError, Running, RuntimeBuilder, Tuning, kafka_handler};
 use tests::Cluster;
@@ -8,7 +8,7 @@ use crate::{
     kafka::{Topology, delete_topics},
 };
 
-/// The handler.
+/// The service with the measured handler.
 #[derive(Debug)]
 struct Service;
 
@@ -26,7 +26,7 @@ async fn forget(order: Order) -> Result<NoReply, RpcError> {
     Ok(NoReply)
 }
 
-/// The handlers and what they need, without anything else that is linked.
+/// Adds the measured handlers and their state, without any other handler linked into this binary.
 pub(crate) fn served(builder: RuntimeBuilder) -> RuntimeBuilder {
     builder
         .without_registry()
@@ -50,7 +50,7 @@ impl Framework {
         Ok(Self { client: running.client(), running, cluster })
     }
 
-    /// A client of the runtime.
+    /// Returns a client of the runtime.
     pub(crate) fn client(&self) -> Client {
         self.client.clone()
     }

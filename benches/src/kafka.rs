@@ -1,4 +1,4 @@
-//! The Kafka that is measured on.
+//! The Kafka to measure on.
 
 use std::{env, fmt};
 
@@ -10,18 +10,18 @@ use tests::{
 
 use crate::{contract::TOPICS, proxied::Proxy};
 
-/// Where brokers are.
+/// Where the brokers run.
 #[derive(Debug)]
 pub(crate) enum Kafka {
     /// In this process.
     Embedded,
-    /// Where `KAFKA_BROKERS` says.
+    /// At the addresses in `KAFKA_BROKERS`.
     Given(String),
     /// Started by this run, and reached directly or through a proxy that delays.
     Own { brokers: Brokers, count: usize, proxy: Option<Proxy> },
 }
 
-/// What a side runs on.
+/// The Kafka and topics that a side runs on.
 #[derive(Debug)]
 pub(crate) struct Topology<'a> {
     pub(crate) kafka: &'a Kafka,
@@ -30,19 +30,21 @@ pub(crate) struct Topology<'a> {
 }
 
 impl Kafka {
-    /// The one that was given or is in the process, if either is asked for.
+    /// Returns the given Kafka or the embedded broker, if either was requested.
     pub(crate) fn found(embedded: bool) -> anyhow::Result<Option<Self>> {
         let given = env::var("KAFKA_BROKERS").ok();
         ensure!(!embedded || given.is_none(), "--embedded and KAFKA_BROKERS ask for two things; unset one");
         Ok(given.map(Self::Given).or(embedded.then_some(Self::Embedded)))
     }
 
-    /// Starts so many brokers, with a proxy before them that makes a round trip take so much longer.
+    /// Starts `count` brokers, behind a proxy if a round trip is given, which adds that time to each round
+    /// trip.
     pub(crate) fn start(count: usize, round_trip_millis: Option<u64>) -> anyhow::Result<Self> {
         let mut proxy = round_trip_millis.map(|millis| Proxy::start(count, millis / 2)).transpose()?;
         let extras = Extras {
             properties: vec![
-                // Old records go while the run goes on: the disk holds this much of a partition, and not all of it.
+                // Deletes old records during the run: the disk has room for this much of each partition, not
+                // for all of it.
                 ("log.retention.bytes", (256 << 20).to_string()),
                 ("log.segment.bytes", (64 << 20).to_string()),
                 ("log.retention.check.interval.ms", "5000".to_owned()),
@@ -65,7 +67,7 @@ impl Kafka {
         }
     }
 
-    /// The proxy before the brokers, if there is one.
+    /// Returns the proxy in front of the brokers, if there is one.
     pub(crate) fn proxy(&mut self) -> Option<&mut Proxy> {
         match self {
             Self::Own { proxy, .. } => proxy.as_mut(),
@@ -73,7 +75,7 @@ impl Kafka {
         }
     }
 
-    /// Topics and groups that nobody else has, reached directly or through the proxy.
+    /// Returns a cluster whose topics and groups nobody else uses, reached directly or through the proxy.
     pub(crate) fn cluster(&self, through_proxy: bool) -> Cluster {
         match self {
             Self::Embedded => Cluster::embedded(),
@@ -87,7 +89,7 @@ impl Kafka {
 }
 
 impl Topology<'_> {
-    /// A side's topics, which nobody else has.
+    /// Creates topics for a side, which nobody else uses.
     pub(crate) async fn with_topics(&self) -> Cluster {
         let cluster = self.kafka.cluster(self.round_trip_millis > 0);
         for topic in TOPICS {

@@ -1,4 +1,4 @@
-//! The load: so many callers, each of whom makes one call after the other.
+//! The load: a number of callers, each of which makes one call after the other.
 
 use std::{
     sync::{
@@ -18,22 +18,22 @@ use crate::{
     side::{Act, Side},
 };
 
-/// How long callers call before it counts.
+/// How long callers call before the measurement begins.
 const WARM_UP: Duration = Duration::from_millis(100);
 
-/// For how long a run may be made longer until it has seen enough calls.
+/// The longest that a run goes on until it has seen enough calls.
 const AT_MOST: Duration = Duration::from_secs(10);
 
-/// For how long a run waits for its first call, where brokers stand still.
+/// How long a run waits for its first call to end if brokers stand still.
 pub(crate) const FIRST_WITHIN: Duration = Duration::from_secs(30);
 
-/// How many bytes of payload a run may send: without a bound, large payloads would fill the brokers' disks.
+/// The bytes of payload that a run may send: without a bound, large payloads would fill the brokers' disks.
 const BYTES: usize = 128 << 20;
 
-/// How many calls a run is to see.
+/// The number of calls that a run should see.
 const ENOUGH: u64 = 20;
 
-/// What the callers of a run share.
+/// The state that the callers of a run share.
 #[derive(Debug, Default)]
 struct Shared {
     counting: AtomicBool,
@@ -42,28 +42,28 @@ struct Shared {
     number: AtomicU64,
 }
 
-/// How many calls at a time, and how many in all, a side makes before it is measured. A new topic is slow: brokers make
-/// the files of a partition when its first record comes, and clients connect to a leader when they first need it.
+/// The calls at a time, and in total, that a side makes before it is measured. A new topic is slow: brokers
+/// create a partition's files with its first record, and clients connect to a leader when they first need it.
 const SETTLING: usize = 256;
 const SETTLED: u64 = 2_048;
 
-/// Uses the partitions of the topics that `act` needs, so that whoever comes first in its turn does not pay for their
-/// newness.
+/// Uses the partitions of the topics that `act` needs, so that the side that is measured first does not pay
+/// for their newness.
 ///
-/// One after the other first, so often that the framework, which takes the next partition each time, comes to all of them;
-/// many at once would go to a few.
+/// The first calls run one at a time, enough of them that the framework, which takes the next partition for
+/// each, reaches all partitions. Concurrent calls would share a few.
 pub(crate) async fn settle(side: &Side, act: Act, partitions: u16) -> anyhow::Result<()> {
     let order = |number| Payload::Of(256).order(number);
     for number in 0..2 * u64::from(partitions) {
         side.act(act, order(number)).await?;
     }
     let calls = stream::iter(0..SETTLED).map(|number| side.act(act, order(number)));
-    // Whether one fails is seen where they count.
+    // Failures show in the measured runs.
     calls.buffer_unordered(SETTLING).for_each(|_ended| future::ready(())).await;
     Ok(())
 }
 
-/// Runs one side for about so long.
+/// Runs one side for about `window`.
 pub(crate) async fn run(
     side: &Arc<Side>,
     act: Act,
@@ -107,14 +107,14 @@ pub(crate) async fn run(
     Ok(sample)
 }
 
-/// The latencies of what has ended while it counted, and how many calls have failed.
+/// Returns the latencies of the calls that ended while counting, and the number of failed calls.
 async fn call_until_stopped(
     side: Arc<Side>,
     shared: Arc<Shared>,
     act: Act,
     payload: Payload,
 ) -> anyhow::Result<(Vec<u32>, u64)> {
-    // Room for a run, so that it is not the measuring that allocates.
+    // Allocated up front, so that measuring does not allocate.
     let mut calls = Vec::with_capacity(1_024);
     let mut errors = 0;
     while !shared.stop.load(Ordering::Relaxed) {
@@ -144,7 +144,7 @@ async fn call_until_stopped(
     Ok((calls, errors))
 }
 
-/// The histogram of all runs together.
+/// Returns the histogram of all samples together.
 pub(crate) fn merged<'a>(
     samples: impl Iterator<Item = &'a Sample>,
 ) -> anyhow::Result<hdrhistogram::Histogram<u64>> {

@@ -1,17 +1,17 @@
-//! What kafka-rpc costs, beside the plainest correct loop over librdkafka, interleaved in one run.
+//! Measures what kafka-rpc costs beside the plainest correct loop over librdkafka, interleaved in one run.
 //!
-//! - [`args`]: what can be asked for
-//! - [`plan`], [`only`]: what is measured then, and for how long
-//! - [`kafka`], [`proxied`], [`proxy`]: the Kafka that is measured on, near or far
-//! - [`contract`]: what both sides say to each other
+//! - [`args`]: the command line
+//! - [`plan`], [`only`]: which cells are measured, and for how long
+//! - [`kafka`], [`proxied`], [`proxy`]: the Kafka to measure on, near or far
+//! - [`contract`]: what both sides exchange
 //! - [`raw`], [`framework`], [`side`]: the sides
-//! - [`load`], [`mod@measure`], [`allocated`]: the load, and what it has cost
+//! - [`load`], [`mod@measure`], [`allocated`]: the load, and its cost
 //! - [`calls`]: calls and events over the table
-//! - [`consuming`]: events, consumed
+//! - [`consuming`]: the consuming side of events
 //! - [`memory`]: resident memory over a long run
-//! - [`startup`]: how long a process takes to its first reply
+//! - [`startup`]: the time from a process's start to its first reply
 //! - [`replies`], [`caller`], [`traffic`]: what many instances read of each other's replies
-//! - [`report`], [`plot`]: what was seen
+//! - [`report`], [`plot`]: the results
 
 mod allocated;
 mod args;
@@ -53,10 +53,10 @@ use self::{
     side::Act,
 };
 
-/// How long a run may count at most: more calls do not tell more.
+/// The longest that a run is measured: more calls add no information.
 const LONGEST: Duration = Duration::from_secs(2);
 
-/// How long `--quick` may take once the brokers are asked for.
+/// How long `--quick` may take, including the start of the brokers.
 const QUICK: Duration = Duration::from_secs(35);
 
 #[tokio::main]
@@ -73,7 +73,7 @@ async fn main() -> anyhow::Result<()> {
     }
     let quiet = EnvFilter::builder().with_default_directive(LevelFilter::OFF.into()).from_env()?;
     tracing_subscriber::fmt().with_env_filter(quiet).with_writer(std::io::stderr).init();
-    // The brokers that were started are stopped in every case.
+    // Returns on a signal too, so that `Drop` stops the brokers that this run started.
     let mut terminated = signal(SignalKind::terminate())?;
     tokio::select! {
         measured = measure(&arguments) => measured,
@@ -127,14 +127,14 @@ async fn measure(arguments: &Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Events one way, and consumed.
+/// Measures events one way, and consumed.
 async fn events(kafka: Option<Kafka>, is_own: bool, how: &How) -> anyhow::Result<()> {
     let (_rows, kafka) = over_table(kafka, plan::events(is_own), how).await?;
     let kafka = kafka.context("there is no Kafka")?;
     consuming_alone(&kafka, how.repetitions).await
 }
 
-/// A full topic, consumed.
+/// Measures the consumption of a full topic.
 async fn consuming_alone(kafka: &Kafka, repetitions: usize) -> anyhow::Result<()> {
     let consumed = consuming::measure(kafka, repetitions).await?;
     let json = report::write_json("consumed", &consumed)?;
@@ -142,7 +142,7 @@ async fn consuming_alone(kafka: &Kafka, repetitions: usize) -> anyhow::Result<()
     Ok(())
 }
 
-/// Measures each cell of the tables, and says what was seen.
+/// Measures each cell of the tables, and prints the results.
 async fn over_table(
     kafka: Option<Kafka>,
     tables: Vec<Table>,

@@ -1,4 +1,4 @@
-//! What one run of one side has cost.
+//! The cost of one run of one side.
 
 use std::time::{Duration, Instant};
 
@@ -25,7 +25,7 @@ impl Used {
     }
 }
 
-/// One run.
+/// The measurements of one run.
 #[derive(Debug, Clone)]
 pub(crate) struct Sample {
     /// In microseconds.
@@ -33,14 +33,14 @@ pub(crate) struct Sample {
     pub(crate) completed: u64,
     pub(crate) errors: u64,
     pub(crate) seconds: f64,
-    /// Of the whole process: caller and service together. Nothing finite where no call has ended.
+    /// The processor time of the whole process, caller and service together. Not finite if no call ended.
     pub(crate) cpu_micros_per_call: f64,
     pub(crate) allocations_per_call: f64,
     pub(crate) bytes_per_call: f64,
 }
 
 impl Sample {
-    /// The run between two moments.
+    /// Returns the sample of a run between two moments.
     pub(crate) fn between(from: &Used, to: &Used, completed: u64) -> anyhow::Result<Self> {
         let allocated = to.allocated.since(from.allocated);
         Ok(Self {
@@ -58,7 +58,7 @@ impl Sample {
         as_float(self.completed) / self.seconds
     }
 
-    /// In microseconds; no number where no call has ended.
+    /// Returns a quantile of the latencies in microseconds; NaN if no call ended.
     pub(crate) fn latency(&self, quantile: f64) -> f64 {
         if self.latencies.is_empty() {
             f64::NAN
@@ -68,18 +68,19 @@ impl Sample {
     }
 }
 
-/// Latencies in microseconds, up to two minutes, with three digits.
+/// An empty histogram of latencies in microseconds, up to two minutes, with three digits.
 pub(crate) fn latencies() -> anyhow::Result<Histogram<u64>> {
     Ok(Histogram::new_with_bounds(1, 120_000_000, 3)?)
 }
 
-/// Counts here are far below 2^53.
+/// Converts a count; all counts are far below 2^53.
 #[expect(clippy::cast_precision_loss, reason = "see above")]
 pub(crate) fn as_float(count: u64) -> f64 {
     count as f64
 }
 
-/// The one in the middle; the mean of the two where the number is even. What is no number is left out.
+/// Returns the middle value, or the mean of the two middle ones if their number is even. Ignores values that
+/// are not finite.
 pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> f64 {
     let mut sorted: Vec<f64> = values.into_iter().filter(|value| value.is_finite()).collect();
     sorted.sort_by(f64::total_cmp);
@@ -91,8 +92,9 @@ pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> f64 {
     }
 }
 
-/// What is measured, in its order in a repetition: every second time the other way round, so that none is always the first, or
-/// always after the same. What comes before a side, and what that leaves, is worth a tenth.
+/// Returns the sides in their order for a repetition, reversed in every second one, so that no side is always
+/// first or always after the same one. What ran before a side, and what it left behind, can matter by a
+/// tenth.
 pub(crate) fn in_turn<T>(sides: impl IntoIterator<Item = T>, repetition: usize) -> Vec<T> {
     let mut order: Vec<T> = sides.into_iter().collect();
     if repetition % 2 == 1 {

@@ -1,4 +1,4 @@
-//! Resident memory over calls that are answered, calls that time out, and connections that break.
+//! Measures resident memory over answered calls, calls that time out, and connections that break.
 
 use std::{
     fs,
@@ -25,34 +25,34 @@ use crate::{
 
 const SAMPLE_EVERY: Duration = Duration::from_millis(100);
 
-/// How many calls are in flight while each is answered, and while none is.
+/// The calls in flight in the phase that is answered, and in the one that is not.
 const IN_FLIGHT: u64 = 256;
 const IN_FLIGHT_WITHOUT_ANSWER: u64 = 2_048;
 
-/// How long a call waits for the answer that does not come.
+/// The timeout of calls that nobody answers.
 const TIMEOUT: Duration = Duration::from_millis(100);
 
-/// How many connections are broken, all that there are at a time.
+/// How many connections are broken in total. Each cut breaks all that are open.
 const CONNECTIONS: u64 = 1_000;
 
 pub(crate) const PAYLOAD: Payload = Payload::Of(256);
 
-/// Memory while one thing was done.
+/// Memory during one phase.
 #[derive(Debug, Serialize)]
 struct Phase {
     name: &'static str,
-    /// How often it was done.
+    /// The number of calls, or of broken connections.
     done: u64,
     seconds: f64,
     first_mib: f64,
     last_mib: f64,
-    /// By how much memory grew in the second half, for each 1,000 times.
+    /// The growth of memory in the second half, per 1,000 calls or connections.
     kib_per_thousand: f64,
     /// Seconds from the start, and MiB.
     samples: Vec<(f64, f64)>,
 }
 
-/// Measures on a Kafka behind a proxy, which breaks the connections; without one that part is left out.
+/// Measures on a Kafka behind a proxy, which breaks the connections. Without a proxy, that phase is left out.
 pub(crate) async fn measure(found: Option<Kafka>, calls: u64) -> anyhow::Result<()> {
     let mut kafka = match found {
         Some(kafka) => kafka,
@@ -62,7 +62,7 @@ pub(crate) async fn measure(found: Option<Kafka>, calls: u64) -> anyhow::Result<
     let topology = Topology { kafka: &kafka, partitions: 3, round_trip_millis: u64::from(through_proxy) };
     let framework = Framework::start(&topology, Tuning::Latency).await?;
     let client = framework.client();
-    // Queues and caches take their room before it counts.
+    // Lets queues and caches grow to their size before the first sample.
     calls_with(&client, calls / 20, IN_FLIGHT, answered, &AtomicU64::new(0)).await?;
 
     let began = Instant::now();
@@ -94,7 +94,7 @@ pub(crate) async fn measure(found: Option<Kafka>, calls: u64) -> anyhow::Result<
 
 pub(crate) type CallOnce = fn(Client, u64) -> futures_util::future::BoxFuture<'static, anyhow::Result<()>>;
 
-/// A call of 256 bytes that is answered.
+/// Makes a call of 256 bytes that is answered.
 pub(crate) fn answered(
     client: Client,
     number: u64,
@@ -114,7 +114,7 @@ fn timed_out(client: Client, number: u64) -> futures_util::future::BoxFuture<'st
     })
 }
 
-/// Makes so many calls, so many at once.
+/// Makes `calls` calls, `in_flight` of them at a time.
 pub(crate) async fn calls_with(
     client: &Client,
     calls: u64,
@@ -146,7 +146,7 @@ pub(crate) async fn calls_with(
     }
 }
 
-/// Calls until one is answered: those before it may have lost their connection.
+/// Calls until a call is answered: earlier ones may have lost their connection.
 async fn until_answered(client: &Client) -> anyhow::Result<()> {
     let began = Instant::now();
     loop {
@@ -154,14 +154,14 @@ async fn until_answered(client: &Client) -> anyhow::Result<()> {
             Ok(_) => return Ok(()),
             Err(error) => {
                 ensure!(began.elapsed() < ::tests::BOUND, "no call is answered any more: {error}");
-                // Where no broker can be reached a call ends at once.
+                // A call fails at once while no broker can be reached.
                 time::sleep(Duration::from_millis(5)).await;
             }
         }
     }
 }
 
-/// Samples memory while something is done.
+/// Samples memory during a phase.
 struct Watch {
     name: &'static str,
     end: oneshot::Sender<()>,
@@ -189,7 +189,7 @@ impl Watch {
     }
 
     async fn end(self, done: u64) -> anyhow::Result<Phase> {
-        // The task ends only with this.
+        // The task runs until this signal, so a receiver exists.
         let _listens = self.end.send(());
         let samples = self.samples.await??;
         let (first, last) = samples.first().zip(samples.last()).context("no sample of memory")?;
@@ -208,7 +208,7 @@ impl Watch {
     }
 }
 
-/// The slope of the line that fits best.
+/// Returns the slope of the best-fitting line.
 fn slope(points: &[(f64, f64)]) -> f64 {
     let count = as_float(points.len() as u64).max(1.0);
     let mean_x = points.iter().map(|(x, _)| x).sum::<f64>() / count;
@@ -218,7 +218,8 @@ fn slope(points: &[(f64, f64)]) -> f64 {
     if variance > 0.0 { covariance / variance } else { 0.0 }
 }
 
-/// What this process has in memory; the brokers and the proxy are others.
+/// Returns the resident memory of this process, which excludes the brokers and the proxy unless the broker is
+/// embedded.
 fn resident_mib() -> anyhow::Result<f64> {
     let status = fs::read_to_string("/proc/self/status")?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;

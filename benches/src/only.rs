@@ -1,30 +1,31 @@
-//! A part of a table: a doubtful cell is measured again for longer, without the others.
+//! Selects a part of the tables, so that a doubtful cell can be measured again for longer, without the
+//! others.
 
 use clap::Args;
 
 use crate::{contract::Payload, plan::Table};
 
-/// Which cells are measured; all of what is not said.
+/// The cells to measure. An option that is not given leaves its dimension whole.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Cells of a table")]
 pub(crate) struct Only {
-    /// With so many brokers: 1, 3.
+    /// Numbers of brokers: 1, 3.
     #[arg(long, value_delimiter = ',', value_name = "COUNT")]
     pub(crate) brokers: Vec<usize>,
 
-    /// So far away, in milliseconds: 0, 10.
+    /// Round trips to the brokers, in milliseconds: 0, 10.
     #[arg(long, value_delimiter = ',', value_name = "MILLIS")]
     pub(crate) round_trip: Vec<u64>,
 
-    /// With so many partitions: 3, 30.
+    /// Numbers of partitions: 3, 30.
     #[arg(long, value_delimiter = ',', value_name = "COUNT")]
     pub(crate) partitions: Vec<u16>,
 
-    /// Of so many bytes: 256, 4096, 65536, or `mix`.
+    /// Payloads in bytes: 256, 4096, 65536, or `mix`.
     #[arg(long, value_delimiter = ',', value_name = "BYTES")]
     pub(crate) payload: Vec<Payload>,
 
-    /// With so many calls in flight: 1, 16, 256, 4096.
+    /// Numbers of calls in flight: 1, 16, 256, 4096.
     #[arg(long, value_delimiter = ',', value_name = "CALLS")]
     pub(crate) in_flight: Vec<usize>,
 }
@@ -34,7 +35,7 @@ fn asked_for<T: PartialEq>(asked: &[T], own: &T) -> bool {
 }
 
 impl Only {
-    /// Whether anything is said.
+    /// Returns whether no option is given.
     pub(crate) fn is_everything(&self) -> bool {
         let Self { brokers, round_trip, partitions, payload, in_flight } = self;
         brokers.is_empty()
@@ -44,7 +45,7 @@ impl Only {
             && in_flight.is_empty()
     }
 
-    /// What is asked for of these tables.
+    /// Reduces the tables to the selected cells.
     pub(crate) fn of(&self, mut tables: Vec<Table>) -> Vec<Table> {
         tables.retain_mut(|table| {
             table.cells.retain(|cell| {

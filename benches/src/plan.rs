@@ -1,17 +1,17 @@
-//! What is measured, and how long each run may take.
+//! Which cells are measured, and how long each run may take.
 
 use std::time::{Duration, Instant};
 
 use crate::contract::Payload;
 
-/// A place in the table.
+/// A cell of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Cell {
     pub(crate) payload: Payload,
     pub(crate) in_flight: usize,
 }
 
-/// Cells that run on one set of topics.
+/// The cells that run on one set of topics.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Table {
     pub(crate) brokers: usize,
@@ -27,23 +27,24 @@ const PARTITIONS: [u16; 2] = [3, 30];
 const ROUND_TRIPS: [u64; 2] = [0, 10];
 const BROKERS: [usize; 2] = [1, 3];
 
-/// The two cells that tell the most in the least time.
+/// Returns the two cells that say the most in the least time.
 pub(crate) fn quick() -> Vec<Table> {
     let cells = [1, 256].map(|in_flight| Cell { payload: SMALL, in_flight }).to_vec();
     vec![Table { brokers: 1, round_trip_millis: 0, partitions: 3, cells }]
 }
 
-/// Every cell that a Kafka can be asked for; one that was not started here has the brokers and the distance it has.
+/// Returns every cell. A Kafka that this run did not start is measured only as it is: its number of brokers
+/// and its distance cannot be varied.
 pub(crate) fn whole(is_own: bool) -> Vec<Table> {
     tables(is_own, &PAYLOADS, &IN_FLIGHT)
 }
 
-/// The cells in which presets differ.
+/// Returns the cells in which presets differ.
 pub(crate) fn tuning(is_own: bool) -> Vec<Table> {
     tables(is_own, &[SMALL, Payload::Of(4 << 10), Payload::Of(64 << 10)], &[1, 256])
 }
 
-/// The cells of events one way.
+/// Returns the cells of events sent one way.
 pub(crate) fn events(is_own: bool) -> Vec<Table> {
     let mut tables = tables(is_own, &[SMALL, Payload::Of(4 << 10)], &[1, 256, 4_096]);
     tables.retain(|table| table.brokers == 1);
@@ -74,13 +75,13 @@ fn tables(is_own: bool, payloads: &[Payload], in_flight: &[usize]) -> Vec<Table>
     tables
 }
 
-/// The time that is left, shared out among the runs that are left.
+/// The time left, shared out among the runs left.
 #[derive(Debug)]
 pub(crate) struct Budget {
     until: Instant,
     longest: Duration,
     runs_left: u32,
-    /// What a run takes beyond its window: warming up, and waiting for the last replies.
+    /// The time that a run takes beyond its window: warming up, and waiting for the last replies.
     beyond: Duration,
 }
 
@@ -96,7 +97,7 @@ impl Budget {
         }
     }
 
-    /// How long the next run may count.
+    /// Returns how long the next run is measured.
     pub(crate) fn window(&mut self) -> Duration {
         let left = self.until.saturating_duration_since(Instant::now());
         let share = left / self.runs_left.max(1);
@@ -104,12 +105,12 @@ impl Budget {
         share.saturating_sub(self.beyond).clamp(SHORTEST, self.longest.max(SHORTEST))
     }
 
-    /// Whether the time is up: what is still to be measured is measured once.
+    /// Returns whether the time is up. Cells still to be measured are then measured once each.
     pub(crate) fn is_spent(&self) -> bool {
         Instant::now() >= self.until
     }
 
-    /// Notes what a run took in all.
+    /// Records how long a run took in total.
     pub(crate) fn took(&mut self, in_all: Duration, window: Duration) {
         self.beyond = (self.beyond * 7 + in_all.saturating_sub(window)) / 8;
     }

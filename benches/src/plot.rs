@@ -1,4 +1,4 @@
-//! What was seen, as pictures.
+//! Draws the results.
 
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -18,10 +18,10 @@ const COLOURS: [RGBColor; 5] = [
     RGBColor(0xaa, 0x33, 0x77),
 ];
 
-/// Points of one line, by its name.
+/// The points of each line, by its name.
 pub(crate) type Lines = BTreeMap<&'static str, Vec<(f64, f64)>>;
 
-/// One of several, with both axes logarithmic.
+/// A chart with both axes logarithmic.
 #[derive(Debug)]
 pub(crate) struct Chart {
     pub(crate) title: String,
@@ -30,7 +30,7 @@ pub(crate) struct Chart {
     pub(crate) lines: Lines,
 }
 
-/// Calls per second over calls in flight, a chart for each place and payload.
+/// Draws calls per second over calls in flight, a chart for each place and payload.
 pub(crate) fn calls(name: &str, rows: &[Row]) -> anyhow::Result<PathBuf> {
     let mut charts: Vec<Chart> = Vec::new();
     for row in rows {
@@ -49,7 +49,7 @@ pub(crate) fn calls(name: &str, rows: &[Row]) -> anyhow::Result<PathBuf> {
     side_by_side(name, &charts)
 }
 
-/// Charts beside and below each other.
+/// Draws the charts in a grid.
 pub(crate) fn side_by_side(name: &str, charts: &[Chart]) -> anyhow::Result<PathBuf> {
     let columns = charts.len().clamp(1, 4);
     let rows_of_charts = charts.len().div_ceil(columns).max(1);
@@ -98,7 +98,7 @@ fn chart(
     Ok(())
 }
 
-/// A value over time, with what happened when.
+/// Draws a value over time, with a line for each phase.
 pub(crate) fn over_time(
     name: &str,
     title: &str,
@@ -142,7 +142,7 @@ fn count(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(1)
 }
 
-/// The errors of a drawing borrow what was drawn on.
+/// Turns a drawing error, which borrows the drawing area, into an owned error.
 fn drawing(error: &dyn std::error::Error) -> anyhow::Error {
     anyhow!("the plot could not be drawn: {error}")
 }

@@ -1,4 +1,4 @@
-//! The proxy before the brokers, as a process of its own: what it costs is not what is measured.
+//! The proxy in front of the brokers, run as a separate process so that its cost is not measured.
 
 use std::{
     collections::BTreeMap,
@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context as _, ensure};
 
-/// A running proxy. It ends with its standard input.
+/// A running proxy. Its process exits when its standard input closes.
 #[derive(Debug)]
 pub(crate) struct Proxy {
     process: Child,
@@ -19,7 +19,7 @@ pub(crate) struct Proxy {
 }
 
 impl Proxy {
-    /// Starts a proxy before so many brokers, which delays each way.
+    /// Starts a proxy in front of `brokers` brokers, which delays each direction.
     pub(crate) fn start(brokers: usize, delay_millis: u64) -> anyhow::Result<Self> {
         let mut process = Command::new(env::current_exe()?)
             .args(["--proxy", &brokers.to_string(), "--delay", &delay_millis.to_string()])
@@ -36,29 +36,29 @@ impl Proxy {
         Ok(proxy)
     }
 
-    /// Where it listens: a port for each broker.
+    /// Returns the ports that the proxy listens on, one for each broker.
     pub(crate) fn ports(&self) -> &[u16] {
         &self.ports
     }
 
-    /// The bootstrap list of those who come through it.
+    /// Returns the bootstrap list of clients that connect through the proxy.
     pub(crate) fn addresses(&self) -> String {
         let addresses: Vec<String> = self.ports.iter().map(|port| format!("127.0.0.1:{port}")).collect();
         addresses.join(",")
     }
 
-    /// Says where the brokers are.
+    /// Sends the addresses of the brokers to the proxy.
     pub(crate) fn forward_to(&mut self, brokers: &[String]) -> anyhow::Result<()> {
         self.say(&brokers.join(" "))
     }
 
-    /// Breaks every connection; returns how many there were.
+    /// Breaks every connection, and returns how many there were.
     pub(crate) fn cut(&mut self) -> anyhow::Result<u64> {
         self.say("cut")?;
         Ok(self.answer()?.trim().parse()?)
     }
 
-    /// How many bytes have come from the brokers so far, by the `client.id` of those who asked.
+    /// Returns the bytes that brokers have sent so far, by the `client.id` of the requests.
     pub(crate) fn traffic(&mut self) -> anyhow::Result<BTreeMap<String, u64>> {
         self.say("traffic")?;
         Ok(serde_json::from_str(&self.answer()?)?)
@@ -77,7 +77,7 @@ impl Proxy {
 
 impl Drop for Proxy {
     fn drop(&mut self) {
-        // It may have ended already.
+        // The process may have exited already.
         let _ended = self.process.kill();
         let _status = self.process.wait();
     }

@@ -1,4 +1,4 @@
-//! A proxy that brings every byte later, in order, counts what brokers send, and can break connections.
+//! A proxy that delays every byte, in order, counts what brokers send, and can break connections.
 
 use std::{
     sync::{
@@ -18,9 +18,9 @@ use tokio::{
 
 use crate::traffic::{FirstRequest, Traffic};
 
-/// Tells its ports on standard output; reads where the brokers are from standard input, and then, as often as they
-/// come, `cut` to break every connection and tell how many did, and `traffic` to tell the bytes that brokers have sent.
-/// Ends with its input.
+/// Runs the proxy. Prints its ports to standard output, then reads from standard input: first the addresses
+/// of the brokers, then any number of commands. `cut` breaks every connection and prints how many there were;
+/// `traffic` prints the bytes that brokers have sent. Returns when the input ends.
 pub(crate) async fn run(brokers: usize, delay: Duration) -> anyhow::Result<()> {
     let mut listeners = Vec::new();
     let mut ports = Vec::new();
@@ -65,7 +65,7 @@ async fn accept(
     traffic: Traffic,
 ) {
     while let Ok((client, _)) = listener.accept().await {
-        // A broker that is not there ends the connection, as it would without a proxy.
+        // A broker that is down ends the connection, as it would without a proxy.
         let Ok(broker) = TcpStream::connect(&target).await else { continue };
         let _best_effort = (client.set_nodelay(true), broker.set_nodelay(true));
         let (mut cuts, (from_client, to_client), (from_broker, to_broker)) =
@@ -83,14 +83,15 @@ async fn accept(
                 }
                 delay
             };
-            // A broker speaks only when it is asked, and who asks is known before the broker is.
+            // A broker sends only replies, so the client is known by now: its first request passed `asked`
+            // before it reached the broker.
             let answered = |chunk: &[u8]| {
                 if let Some(bytes) = whose.get() {
                     bytes.fetch_add(chunk.len() as u64, Ordering::Relaxed);
                 }
                 delay
             };
-            // Whatever ends first drops both connections.
+            // Whichever ends first drops both connections.
             tokio::select! {
                 () = carry(from_client, to_broker, asked) => {}
                 () = carry(from_broker, to_client, answered) => {}

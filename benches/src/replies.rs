@@ -1,6 +1,8 @@
-//! What each of many instances reads when all of them have their replies on one topic, in both ways of reading it.
+//! Measures what each of many instances reads if all have their replies on one topic, in both ways of reading
+//! it.
 //!
-//! Each instance is a process and makes its calls at the same time as the others. The service is this process.
+//! Each instance is a process of its own, and all make their calls at the same time. This process is the
+//! service.
 
 use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
 
@@ -28,13 +30,14 @@ const INSTANCES: [u64; 3] = [1, 4, 16];
 const PARTITIONS: [u16; 2] = [3, 16];
 const READINGS: [ReplyReading; 2] = [ReplyReading::AllPartitions, ReplyReading::OwnPartition];
 
-/// Of the topic of the commands: only the replies' are varied.
+/// The partitions of the command topic: only those of the reply topic vary.
 const PARTITIONS_OF_COMMANDS: u16 = 3;
 
-/// How many instances call before it counts: a broker that has just started is slow.
+/// How many instances call before measuring: a broker that has just started is slow.
 const WARM_UP: u64 = 4;
 
-/// How long instances go on reading what others were sent: before what counts, and before it is counted.
+/// How long instances keep reading replies to others: before the measured calls, and before the counts are
+/// taken.
 const SETTLE: Duration = Duration::from_millis(500);
 
 /// Where callers find the service.
@@ -44,41 +47,43 @@ struct Place {
     partitions: u16,
 }
 
-/// Instances that have called at the same time.
+/// One run of instances that call at the same time.
 #[derive(Debug)]
 struct Run {
     whole: Sample,
     seen: Vec<Seen>,
-    /// What brokers have sent to each, where a proxy has counted it.
+    /// The bytes that brokers sent to each instance; empty without a proxy to count them.
     bytes: Vec<u64>,
 }
 
-/// One way of reading, with so many instances and partitions, over all repetitions.
+/// One way of reading, with one number of instances and of partitions, over all repetitions.
 #[derive(Debug, Serialize)]
 struct Row {
     partitions: u16,
     instances: u64,
     reading: &'static str,
     payload: String,
-    /// Of each instance.
+    /// The calls in flight at each instance.
     in_flight: u64,
     repetitions: usize,
-    /// Of all instances, in one repetition.
+    /// The calls of all instances, in one repetition.
     calls: u64,
-    /// Of all instances together.
+    /// The calls of all instances together.
     calls_per_second: f64,
-    /// What an instance reads, its own and those of others, for each call that it makes.
+    /// The replies that an instance reads, its own and those of others, per call that it makes.
     records_read_per_call: Spread,
-    /// All that brokers send to an instance, for each call that it makes: fetched records, empty fetches, and what
-    /// acknowledges its requests. Metadata and connections are from before, but for what is refreshed on the way.
+    /// All bytes that brokers send to an instance, per call that it makes: fetched records, empty fetches and
+    /// acknowledgements of its requests. Connecting and the first metadata come before; only metadata
+    /// refreshed meanwhile counts.
     bytes_from_brokers_per_call: Option<Spread>,
-    /// Of an instance, for each call that it makes, with what it reads of others after its own last call.
+    /// The processor time of an instance, per call that it makes. Includes reading the replies to others
+    /// after its last call.
     cpu_micros_per_call: Spread,
-    /// Of the service, for each call of any instance.
+    /// The processor time of the service, per call of any instance.
     service_cpu_micros_per_call: f64,
 }
 
-/// Over instances.
+/// The mean and the extremes over instances.
 #[derive(Debug, Clone, Copy, Serialize)]
 struct Spread {
     mean: f64,
@@ -87,7 +92,7 @@ struct Spread {
 }
 
 impl Spread {
-    /// None of nobody.
+    /// Returns `None` without values.
     fn of(values: &[f64]) -> Option<Self> {
         let each = || values.iter().copied();
         let (min, max) = (each().reduce(f64::min)?, each().reduce(f64::max)?);
@@ -99,7 +104,7 @@ impl Spread {
     }
 }
 
-/// Measures on a Kafka behind a proxy, which counts the bytes; without one they are left out.
+/// Measures on a Kafka behind a proxy, which counts the bytes. Without a proxy, bytes are left out.
 pub(crate) async fn measure(found: Option<Kafka>, repetitions: usize) -> anyhow::Result<()> {
     let mut kafka = match found {
         Some(kafka) => kafka,
@@ -109,7 +114,7 @@ pub(crate) async fn measure(found: Option<Kafka>, repetitions: usize) -> anyhow:
     let bar = bar(PARTITIONS.len() * INSTANCES.len() * READINGS.len() * repetitions);
     let (mut rows, mut callers) = (Vec::new(), 0);
     for partitions in PARTITIONS {
-        // The service takes the short way: the proxy counts and carries for those who are measured.
+        // The service bypasses the proxy, which counts and carries only for the measured instances.
         let cluster = kafka.cluster(false);
         ensure!(
             !cluster.is_embedded(),
@@ -122,7 +127,7 @@ pub(crate) async fn measure(found: Option<Kafka>, repetitions: usize) -> anyhow:
         let place = Place { brokers, prefix: cluster.name(""), partitions };
         bar.set_message(format!("{partitions} partitions: warming up"));
         one_run(&mut kafka, &place, WARM_UP, ReplyReading::AllPartitions, &mut callers).await?;
-        // The many first: by the time of the one, whose calls are few, the broker has seen enough of them.
+        // The most instances first: a single instance makes few calls, and by then the broker is warm.
         for instances in INSTANCES.into_iter().rev() {
             let runs = in_turns(&mut kafka, &place, instances, repetitions, &mut callers, &bar).await?;
             for (reading, runs) in READINGS.into_iter().zip(&runs) {
@@ -136,7 +141,7 @@ pub(crate) async fn measure(found: Option<Kafka>, repetitions: usize) -> anyhow:
     say(&rows)
 }
 
-/// The runs of each way of reading.
+/// Returns the runs of each way of reading.
 async fn in_turns(
     kafka: &mut Kafka,
     place: &Place,
@@ -167,7 +172,7 @@ async fn one_run(
 ) -> anyhow::Result<Run> {
     let mut callers = Vec::new();
     for _ in 0..instances {
-        // So that each has a `client.id` of its own.
+        // Gives each instance a `client.id` of its own.
         *started += 1;
         callers.push(Caller::start(format!("caller-{started}"), &place.brokers, &place.prefix, reading)?);
     }
@@ -201,12 +206,13 @@ async fn one_run(
     Ok(Run { whole, seen, bytes })
 }
 
-/// What the proxy has counted, if there is one.
+/// Returns the proxy's counts, if there is a proxy.
 fn traffic(kafka: &mut Kafka) -> anyhow::Result<Option<BTreeMap<String, u64>>> {
     kafka.proxy().map(Proxy::traffic).transpose()
 }
 
-/// How many bytes a client was sent between two counts. Whoever has called was sent some before both.
+/// Returns the bytes sent to a client between two counts. A client that has called is in both: its warm-up
+/// came before.
 fn sent_to(
     client: &str,
     before: &BTreeMap<String, u64>,
@@ -283,7 +289,7 @@ fn table(rows: &[Row]) -> String {
     text
 }
 
-/// Records and bytes over instances, a chart for each number of partitions.
+/// Charts records and bytes over instances, one chart each for each number of partitions.
 fn charts(rows: &[Row]) -> Vec<Chart> {
     let mut charts = Vec::new();
     for partitions in PARTITIONS {
@@ -296,7 +302,7 @@ fn charts(rows: &[Row]) -> Vec<Chart> {
                 let point = value(row).map(|spread| (as_float(row.instances), spread.mean));
                 lines.entry(row.reading).or_default().extend(point);
             }
-            // An axis needs a point.
+            // The axes of a chart need at least one point.
             if lines.values().all(Vec::is_empty) {
                 continue;
             }

@@ -1,4 +1,4 @@
-//! What was seen, as a table and as JSON.
+//! The results, as a table and as JSON.
 
 use std::{
     collections::BTreeMap,
@@ -16,15 +16,15 @@ use crate::{
     plan::Cell,
 };
 
-/// A percentile is told only where so many calls lie beyond it.
+/// The number of calls that must lie beyond a percentile for it to be reported.
 const BEYOND: f64 = 2.0;
 
-/// Whether enough of so many calls lie beyond a percentile.
+/// Returns whether enough of `calls` calls lie beyond a percentile.
 fn is_told(calls: u64, quantile: f64) -> bool {
     as_float(calls) * (1.0 - quantile) >= BEYOND
 }
 
-/// What was seen in one cell: the runs of each side, in the order of the repetitions.
+/// The measurements of one cell: the runs of each side, in the order of the repetitions.
 #[derive(Debug)]
 pub(crate) struct Measured {
     pub(crate) brokers: usize,
@@ -34,7 +34,7 @@ pub(crate) struct Measured {
     pub(crate) runs: BTreeMap<SideName, Vec<Sample>>,
 }
 
-/// One side of one cell, over all repetitions.
+/// The results of one side in one cell, over all repetitions.
 #[derive(Debug, Serialize)]
 pub(crate) struct Row {
     pub(crate) brokers: usize,
@@ -53,22 +53,22 @@ pub(crate) struct Row {
     pub(crate) cpu_micros_per_call: f64,
     pub(crate) allocations_per_call: f64,
     pub(crate) allocated_bytes_per_call: f64,
-    /// Beside the plain loop.
+    /// Compared to the plain loop.
     pub(crate) over_raw: Option<Over>,
-    /// Beside the plain loop whose records go to the same partitions as the framework's.
+    /// Compared to the plain loop whose records go to the same partitions as the framework's.
     pub(crate) over_raw_sticky: Option<Over>,
 }
 
-/// A side beside another: what it did over what the other did in the same repetition.
+/// A side compared to another: its value over the other's in the same repetition.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(crate) struct Over {
     /// Above 1 is better.
     pub(crate) calls_per_second: Ratio,
-    /// Of the median latency: below 1 is better.
+    /// The ratio of median latencies: below 1 is better.
     pub(crate) p50: Ratio,
-    /// Of the latency that one call in a hundred exceeds, where enough calls do: below 1 is better.
+    /// The ratio of the latencies that one call in a hundred exceeds, if enough calls do: below 1 is better.
     pub(crate) p99: Option<Ratio>,
-    /// Of the processor time of a call: below 1 is better.
+    /// The ratio of processor time per call: below 1 is better.
     pub(crate) cpu: Ratio,
 }
 
@@ -98,7 +98,7 @@ impl Over {
     }
 }
 
-/// The median of what was seen, and how far it spread.
+/// The median of ratios, and their range.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(crate) struct Ratio {
     pub(crate) median: f64,
@@ -107,7 +107,7 @@ pub(crate) struct Ratio {
 }
 
 impl Ratio {
-    /// Of pairs that were seen one after the other.
+    /// Compares pairs of runs that were measured one after the other. Ignores ratios that are not finite.
     pub(crate) fn of<T>(own: &[T], base: &[T], value: impl Fn(&T) -> f64) -> Option<Self> {
         let ratios: Vec<f64> = own.iter().zip(base).map(|(own, base)| value(own) / value(base)).collect();
         let finite = ratios.iter().copied().filter(|ratio| ratio.is_finite());
@@ -120,7 +120,7 @@ impl Ratio {
     }
 }
 
-/// The rows of what was measured.
+/// Summarises the measurements: a row for each side of each cell.
 pub(crate) fn rows(measured: &[Measured]) -> anyhow::Result<Vec<Row>> {
     let mut rows = Vec::new();
     for cell in measured {
@@ -160,7 +160,7 @@ fn row(cell: &Measured, side: SideName, runs: &[Sample]) -> anyhow::Result<Row> 
 
 const OVER: &str = "calls/s over raw     p50 over raw         p99 over raw         cpu over raw";
 
-/// The rows as a table for the eye.
+/// Formats the rows as a table for the terminal.
 pub(crate) fn table(rows: &[Row]) -> String {
     let mut text = String::new();
     let mut place = String::new();
@@ -201,7 +201,7 @@ pub(crate) fn table(rows: &[Row]) -> String {
     text
 }
 
-/// The ratios of the framework, a line each.
+/// Formats the ratios of the framework, a line each.
 pub(crate) fn ratios(rows: &[Row]) -> String {
     let mut text = String::new();
     for row in rows.iter().filter(|row| row.side == SideName::Framework.label()) {
@@ -221,14 +221,14 @@ pub(crate) fn ratios(rows: &[Row]) -> String {
     text
 }
 
-/// Where results go: `bench` in the target folder.
+/// Returns the folder of the results: `bench` in the target folder, created if needed.
 pub(crate) fn folder() -> anyhow::Result<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/bench");
     fs::create_dir_all(&folder)?;
     Ok(folder.canonicalize()?)
 }
 
-/// Writes results as JSON; returns where.
+/// Writes results as JSON, and returns the path of the file.
 pub(crate) fn write_json<T: Serialize + ?Sized>(name: &str, results: &T) -> anyhow::Result<PathBuf> {
     let path = folder()?.join(format!("{name}.json"));
     fs::write(&path, serde_json::to_vec_pretty(results)?)?;

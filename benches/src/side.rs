@@ -5,16 +5,16 @@ use kafka_rpc::Tuning;
 
 use crate::{args::SideName, contract::Order, framework::Framework, kafka::Topology, raw::Raw};
 
-/// What is done again and again.
+/// The operation that a side repeats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Act {
-    /// A command, which ends with its answer.
+    /// A command, complete when its reply arrives.
     Call,
-    /// An event, which ends once the broker has it. Nobody consumes it.
+    /// An event, complete when the broker has it. Nobody consumes it.
     Event,
 }
 
-/// A caller and a service, running.
+/// A running caller and service.
 #[derive(Debug)]
 pub(crate) struct Side {
     name: SideName,
@@ -28,7 +28,7 @@ enum Kind {
 }
 
 impl Side {
-    /// Starts both, on topics of their own, and waits for a first answer.
+    /// Starts caller and service on topics of their own, and waits for a first reply.
     pub(crate) async fn start(name: SideName, topology: &Topology<'_>) -> anyhow::Result<Self> {
         let kind = match name {
             SideName::Raw => Kind::Raw(Raw::start(topology, false).await?),
@@ -48,7 +48,7 @@ impl Side {
         self.name
     }
 
-    /// Does it once; the answer, where there is one.
+    /// Performs one operation. Returns the reply of a call.
     pub(crate) async fn act(&self, act: Act, order: Order) -> anyhow::Result<Option<Order>> {
         match (&self.kind, act) {
             (Kind::Raw(raw), Act::Call) => raw.place(&order).await.map(Some),
@@ -58,7 +58,7 @@ impl Side {
         }
     }
 
-    /// Ends the caller and the service.
+    /// Stops the caller and the service.
     pub(crate) async fn stop(self) -> anyhow::Result<()> {
         match self.kind {
             Kind::Raw(raw) => raw.stop().await,

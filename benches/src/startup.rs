@@ -1,4 +1,5 @@
-//! How long a process that serves and calls takes from its start to its first reply, and each part of that.
+//! Measures the time from the start of a process that serves and calls to its first reply, and each step on
+//! the way.
 
 use std::{
     env,
@@ -30,12 +31,12 @@ use crate::{
     report,
 };
 
-/// What a process says of its own accord, beside what the runtime logs.
+/// The lines that a process prints itself, beside the messages that the runtime logs.
 const IN_MAIN: &str = "in main";
 const REPLIED: &str = "the first reply";
 const ENDED: &str = "shut down";
 
-/// When something was done, in milliseconds from the start of the process.
+/// When a step was done, in milliseconds from the start of the process.
 #[derive(Debug, Serialize)]
 struct Part {
     what: String,
@@ -45,7 +46,7 @@ struct Part {
     max: f64,
 }
 
-/// Starts processes one after the other: the first makes the topics, the others find them.
+/// Starts processes one after the other: the first creates the topics, the others find them.
 pub(crate) async fn measure(found: Option<Kafka>, repetitions: usize) -> anyhow::Result<()> {
     let kafka = match found {
         Some(kafka) => kafka,
@@ -66,7 +67,7 @@ pub(crate) async fn measure(found: Option<Kafka>, repetitions: usize) -> anyhow:
     say(&parts(first, others))
 }
 
-/// When each thing was said.
+/// Each line that a process printed, and when.
 type Said = Vec<(String, f64)>;
 
 fn one_process(brokers: &str, prefix: &str) -> anyhow::Result<Said> {
@@ -84,7 +85,7 @@ fn one_process(brokers: &str, prefix: &str) -> anyhow::Result<Said> {
     Ok(said)
 }
 
-/// In the order of the medians.
+/// Returns the steps, ordered by their medians.
 fn parts(first: &Said, others: &[Said]) -> Vec<Part> {
     let at = |said: &Said, what: &str| said.iter().find(|(own, _)| own == what).map(|(_, millis)| *millis);
     let mut parts: Vec<Part> = Vec::new();
@@ -121,7 +122,7 @@ fn say(parts: &[Part]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The process that is measured: serves, makes a call, and tells on standard output what was done as it is done.
+/// Runs the measured process: serves, makes a call, and prints each step to standard output as it is done.
 pub(crate) async fn first_call(prefix: String) -> anyhow::Result<()> {
     println!("{IN_MAIN}");
     let ours = Targets::new().with_target("kafka_rpc", LevelFilter::DEBUG);

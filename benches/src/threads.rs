@@ -1,8 +1,9 @@
-//! What each thread has used: the busiest limits a side as soon as there are processors for all of them.
+//! The processor time of each thread: the busiest thread limits a side once there are processors for all of
+//! them.
 
 use std::{collections::HashMap, fs, time::Duration};
 
-/// The processor time of each thread of this process up to a moment. Linux tells it; elsewhere there is none.
+/// The processor time that each thread of this process has used up to a moment. Empty except on Linux.
 #[derive(Debug, Default)]
 pub(crate) struct Threads(HashMap<String, Duration>);
 
@@ -10,7 +11,8 @@ impl Threads {
     pub(crate) fn now() -> Self {
         let threads = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
         let used = threads.filter_map(|thread| {
-            // The first number is nanoseconds on a processor (Documentation/scheduler/sched-stats.rst of the kernel).
+            // The first number is nanoseconds on a processor (the kernel's
+            // Documentation/scheduler/sched-stats.rst).
             let told = fs::read_to_string(thread.path().join("schedstat")).ok()?;
             let nanos = told.split_ascii_whitespace().next()?.parse().ok()?;
             Some((thread.file_name().into_string().ok()?, Duration::from_nanos(nanos)))
@@ -18,7 +20,7 @@ impl Threads {
         Self(used.collect())
     }
 
-    /// How much the thread that used the most has used since then.
+    /// Returns the time that the busiest thread has used since `before`.
     pub(crate) fn busiest_since(&self, before: &Self) -> Option<Duration> {
         let used = |(id, now): (&String, &Duration)| {
             now.saturating_sub(before.0.get(id).copied().unwrap_or_default())

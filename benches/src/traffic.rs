@@ -1,4 +1,5 @@
-//! How many bytes brokers have sent, by who has asked for them: every request of Kafka's protocol says its `client.id`.
+//! Counts the bytes that brokers send, by the client that requested them: every request of Kafka's protocol
+//! carries its `client.id`.
 
 use std::{
     collections::BTreeMap,
@@ -8,52 +9,56 @@ use std::{
     },
 };
 
-/// The bytes of each client over all of its connections. Whoever gives no `client.id`, or speaks something else, is "".
+/// The bytes of each client over all of its connections. The name "" stands for clients that send no
+/// `client.id` or speak another protocol.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Traffic(Arc<Mutex<BTreeMap<String, Arc<AtomicU64>>>>);
 
 impl Traffic {
-    /// What one client has been sent, to be added to.
+    /// Returns the counter of the bytes sent to a client.
     pub(crate) fn of(&self, client: String) -> Arc<AtomicU64> {
         let mut clients = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(clients.entry(client).or_default())
     }
 
-    /// What each has been sent so far.
+    /// Returns the number of bytes sent to each client so far.
     pub(crate) fn totals(&self) -> BTreeMap<String, u64> {
         let clients = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         clients.iter().map(|(client, bytes)| (client.clone(), bytes.load(Ordering::Relaxed))).collect()
     }
 }
 
-/// What a client has sent until it has said who it is: its first request, which can come in pieces.
+/// The start of a client's first request, which names the client and can arrive in pieces.
 #[derive(Debug, Default)]
 pub(crate) struct FirstRequest(Vec<u8>);
 
 impl FirstRequest {
-    /// Who it is, once that is known. The name's length has 15 bits: so much is kept at most, and a last read.
+    /// Returns the client's name once it has arrived. The name's length has 15 bits, so at most that much is
+    /// buffered, plus the last chunk.
     pub(crate) fn read(&mut self, chunk: &[u8]) -> Option<String> {
         self.0.extend_from_slice(chunk);
         client_id(&self.0).map(str::to_owned)
     }
 }
 
-/// What lies between the size of a request and the length of its `client.id`: the key and the version of what is asked,
-/// and a correlation id.
+/// The bytes between the size of a request and the length of its `client.id`: the API key, the API version
+/// and the correlation id.
 const BEFORE_LENGTH: usize = 2 + 2 + 4;
 const LENGTH: usize = 2;
 
-/// The largest request that a broker takes unless it is told otherwise. What begins with more is another protocol.
+/// The largest request that a broker accepts by default. Anything that begins with a larger size is another
+/// protocol.
 const LARGEST: usize = 100 << 20;
 
-/// The `client.id` in a request's header, which is there in every version of it; "" where it is null, does not fit into
-/// the request, or is not UTF-8; none before enough of it has come.
+/// Returns the `client.id` of a request's header, which every version of the header has. Returns "" if the id
+/// is null, does not fit into the request or is not UTF-8, and `None` until enough of the request has
+/// arrived.
 fn client_id(start: &[u8]) -> Option<&str> {
     let (size, rest) = start.split_first_chunk()?;
     let (_asked, rest) = rest.split_first_chunk::<BEFORE_LENGTH>()?;
     let (length, rest) = rest.split_first_chunk::<LENGTH>()?;
     let size = usize::try_from(i32::from_be_bytes(*size)).unwrap_or(0);
-    // A null has the length -1.
+    // A null string has the length -1.
     let Ok(length) = usize::try_from(i16::from_be_bytes(*length)) else { return Some("") };
     if !(BEFORE_LENGTH + LENGTH + length..=LARGEST).contains(&size) {
         return Some("");
@@ -65,7 +70,7 @@ fn client_id(start: &[u8]) -> Option<&str> {
 mod tests {
     use super::*;
 
-    /// `ApiVersions`, version 3, as a client begins; its body is left out.
+    /// An `ApiVersions` request, version 3, as a client sends first; without its body.
     fn request(size: i32, length: i16, client: &[u8]) -> Vec<u8> {
         let mut request = size.to_be_bytes().to_vec();
         request.extend([0, 18, 0, 3, 0, 0, 0, 1]);

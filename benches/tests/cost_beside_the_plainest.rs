@@ -1,5 +1,5 @@
-//! What each stage of a record's way takes beside the plainest code that does its work, in turns on the same machine: one that
-//! becomes twice as slow fails, on a fast machine and on a slow one.
+//! Times each stage of a record's path beside the plainest code that does the same work, in turns on the same
+//! machine. A stage that becomes twice as slow fails its test, on fast machines and on slow ones.
 
 use std::{
     collections::{BTreeSet, HashMap, VecDeque},
@@ -21,7 +21,7 @@ use uuid::Uuid;
 const REQUEST: &str =
     r#"{"id":"1","type":"COMMAND-0","payload":{"note":"n"},"userId":"7","timestamp":1700000000000}"#;
 
-// As measured, without optimisation and with.
+// The measured ratios, without and with optimisation.
 const ENVELOPE: [f64; 2] = [1.1, 1.0];
 const DISPATCH: [f64; 2] = [0.65, 0.26];
 const WRITE_REPLY: [f64; 2] = [0.2, 1.2];
@@ -32,14 +32,15 @@ const LANE: [f64; 2] = [0.58, 0.53];
 const OFFSET: [f64; 2] = [0.25, 0.3];
 const PENDING: [f64; 2] = [1.8, 1.9];
 
-/// How much more than that may be: what this machine and another, or two compilers, differ by.
+/// The factor by which a ratio may exceed its measured value: two machines or two compilers may differ by
+/// this much.
 const MORE: f64 = 1.4;
 
-/// How many steps are taken at a time, and how often: the fastest time counts, which nothing else has disturbed.
+/// The steps in a measurement, and the number of measurements. The fastest counts: nothing else disturbed it.
 const STEPS: u32 = 500;
 const TIMES: usize = 60;
 
-/// How many times as long a stage takes as the plainest code.
+/// Returns how many times as long a stage takes as the plainest code.
 fn over_the_plainest(mut stage: impl FnMut(), mut plainest: impl FnMut()) -> f64 {
     let time = |step: &mut dyn FnMut()| {
         let began = Instant::now();

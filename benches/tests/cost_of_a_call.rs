@@ -1,4 +1,4 @@
-//! What a whole call costs in allocations: its caller, the way to the broker, the service, and the way back.
+//! The allocations of a whole call: its caller, the way to the broker, the service, and the way back.
 
 #[path = "../src/allocated.rs"]
 mod allocated;
@@ -11,14 +11,14 @@ use tests::{
     orders::{OrderService, Orders, OrdersClient as _},
 };
 
-/// How many allocations a call may take; if it takes fewer now, write it here, so that it stays so.
+/// The most allocations that a call may take. If a call takes fewer, lower this number, so that it stays low.
 const AT_MOST: u64 = 47;
 
 const AT_ONCE: u64 = 16;
 const ROUNDS: u64 = 100;
 const TIMES: usize = 10;
 
-/// Of the whole process, and so the only test that runs in it.
+/// The only test in its process: it counts the allocations of the whole process.
 #[tokio::test]
 async fn the_cost_of_a_call_in_allocations_does_not_grow() {
     let cluster = Cluster::embedded();
@@ -32,11 +32,12 @@ async fn the_cost_of_a_call_in_allocations_does_not_grow() {
             answer.expect("an answer");
         }
     };
-    // The first calls make room that stays.
+    // The first calls allocate buffers that stay.
     for _ in 0..ROUNDS {
         round().await;
     }
-    // On a busy machine a runner comes to fewer calls at a time, and each runner allocates: what the code costs is the least.
+    // On a busy machine a runner gets fewer calls at a time, and each runner allocates. The least count is
+    // the cost of the code.
     let mut least = u64::MAX;
     for _ in 0..TIMES {
         let before = Allocated::now();

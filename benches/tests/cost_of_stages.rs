@@ -1,4 +1,5 @@
-//! What the stages of a record's way cost does not grow: counted, or compared with itself, never by the clock alone.
+//! Checks that the cost of the stages of a record's path does not grow. Each cost is counted or compared with
+//! itself, never judged by the clock alone.
 
 use std::time::{Duration, Instant};
 
@@ -12,16 +13,16 @@ use uuid::Uuid;
 
 const REQUEST: &str = r#"{"id":"1","type":"COMMAND-0","payload":{"note":"n"},"timestamp":1700000000000}"#;
 
-/// With a thousand times as much at work, a step may take so many times as long: a processor's caches allow for
-/// some, and anything that looks at all that is at work would take a thousand times as long.
+/// How many times as long a step may take with a thousand times as much at work. A processor's caches account
+/// for some growth; code that visits everything at work would take a thousand times as long.
 const GROWTH: f64 = 10.0;
 
-/// How many steps are taken at a time, and how often: the fastest time counts, which nothing else has disturbed.
+/// The steps in a measurement, and the number of measurements. The fastest counts: nothing else disturbed it.
 const STEPS: u32 = 2_000;
 const TIMES: usize = 15;
 
 fn allocations(what: &str, expected: u64, mut step: impl FnMut()) {
-    // The first may make room that stays.
+    // The first step may allocate buffers that stay.
     step();
     let counted = measure(step).count_total;
     assert_eq!(
@@ -69,7 +70,7 @@ fn the_cost_of_each_stage_in_allocations_does_not_grow() {
     });
 }
 
-/// How many times as long a step takes with a million at work as with a thousand.
+/// Returns how many times as long a step takes with a million at work as with a thousand.
 fn growth(mut step_with: impl FnMut(usize) -> Box<dyn FnMut()>) -> f64 {
     let mut fastest = |at_work| {
         let mut step = step_with(at_work);
@@ -119,7 +120,7 @@ fn a_million_unfinished_records_do_not_slow_down_the_watermark() {
     let growth = growth(|unfinished| {
         let mut offsets = Offsets::default();
         let mut next = 0;
-        // Every second record is unfinished, which is the most ranges that there can be.
+        // Every second record is unfinished: the most ranges possible.
         for _ in 0..unfinished {
             assert!(offsets.take(next) && offsets.take(next + 1));
             offsets.finish(next + 1);

@@ -1,13 +1,13 @@
-//! A small deployment: five services on one Kafka, and whoever calls them.
+//! A small deployment: five services on one Kafka, and their callers.
 //!
 //! Read it in this order:
 //!
-//! - [`contract`]: what crosses the wire. In a deployment this is a crate of its own, which services and callers
-//!   depend on.
-//! - [`services`]: the five services, each written in another of the forms that a handler can have.
-//! - `bin/service.rs`: serves all five until a signal.
-//! - `bin/caller.rs`: another process, which calls every command once, and then as many as you like.
-//! - `bin/dashboard.rs`: both in one process, with a story to tell. Start here:
+//! - [`contract`]: what crosses the wire. In a real deployment this is a separate crate, which services and
+//!   callers depend on.
+//! - [`services`]: the five services, each written in a different form of handler.
+//! - `bin/service.rs`: serves all five until a signal stops it.
+//! - `bin/caller.rs`: a separate process that calls every command once, and then makes any number of calls.
+//! - `bin/dashboard.rs`: services and caller in one process, which prints what they do. Start here:
 //!   `cargo run -p examples --bin dashboard`
 //! - [`terminal`]: how the binaries print.
 

@@ -1,4 +1,4 @@
-//! How the binaries print: one line for each thing that happened, in columns.
+//! Output of the binaries: one line for each thing that happened, in columns.
 
 use std::{
     fmt::Display,
@@ -9,41 +9,41 @@ use std::{
 use kafka_rpc::{Call, CallError, FromReply};
 use tracing_subscriber::EnvFilter;
 
-/// How wide the column is that says what was done.
+/// The width of the column with what was done.
 const WHAT: usize = 24;
 
-/// How wide the column is that says what came of it.
+/// The width of the column with the outcome.
 const OUTCOME: usize = 70;
 
-/// Prints what the next lines are about.
+/// Prints a heading for the lines that follow.
 pub fn heading(text: impl Display) {
     println!("\n{text}");
 }
 
-/// Prints what was done and what came of it.
+/// Prints what was done and its outcome.
 pub fn line(what: impl Display, outcome: impl Display) {
     println!("  {what:<WHAT$}  {outcome}");
 }
 
-/// Prints what was done, what came of it, and how long that took.
+/// Prints what was done, its outcome, and how long it took.
 pub fn timed(what: impl Display, outcome: impl Display, took: Duration) {
-    // Made a text first: a width is for texts, and many a `Display` ignores it.
+    // Converted to a string first: many `Display` implementations ignore a width, strings honour it.
     let outcome = outcome.to_string();
     println!("  {what:<WHAT$}  {outcome:<OUTCOME$}  {:>9}", millis(took));
 }
 
-/// A time in milliseconds, with as many digits as anybody reads.
+/// Formats a time in milliseconds, with one decimal below 100.
 pub fn millis(time: Duration) -> String {
     let millis = time.as_secs_f64() * 1_000.0;
     if millis < 100.0 { format!("{millis:.1} ms") } else { format!("{millis:.0} ms") }
 }
 
-/// Cents as an amount: `1234.50`.
+/// Formats cents as an amount: `1234.50`.
 pub fn amount(cents: u64) -> String {
     format!("{}.{:02}", cents / 100, cents % 100)
 }
 
-/// Writes the log to stderr. `RUST_LOG` says what of it; without, it is `default`.
+/// Writes the log to stderr, filtered by `RUST_LOG` or, if that is unset, by `default`.
 pub fn log(default: &str) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
     tracing_subscriber::fmt()
@@ -53,7 +53,7 @@ pub fn log(default: &str) {
         .init();
 }
 
-/// Makes a call and prints what came of it: what `say` makes of the reply, or the error.
+/// Makes a call and prints the outcome: the reply as formatted by `say`, or the error.
 pub async fn told<T: FromReply>(
     what: &str,
     call: Call<T>,
@@ -69,7 +69,8 @@ pub async fn told<T: FromReply>(
     answer
 }
 
-/// An error in a line: the other side's has a status and perhaps a code, the rest is what this side knows.
+/// Formats an error as one line. A remote error has a status and perhaps a code; other errors come from this
+/// side.
 fn failure(error: &CallError) -> String {
     match error {
         CallError::Remote(remote) => match remote.code() {

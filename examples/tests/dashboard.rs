@@ -1,4 +1,4 @@
-//! The dashboard checks what it is told, and ends with an error where something is wrong.
+//! Runs the dashboard, which checks the replies it gets and exits with an error if one is wrong.
 
 use std::process::Command;
 

@@ -1,4 +1,5 @@
-//! The deployment as processes of its own: a service, and two callers at the same time, each of which gets its own replies.
+//! Runs the deployment as separate processes: a service and two concurrent callers, each of which gets its
+//! own replies.
 
 use std::{
     env,
@@ -8,7 +9,7 @@ use std::{
 
 use kafka_rpc::testing::EmbeddedBroker;
 
-/// Ends a process that the test leaves behind when it fails.
+/// Kills a process that a failing test leaves behind.
 struct Running(Child);
 
 impl Drop for Running {
@@ -32,10 +33,11 @@ fn callers_and_service() -> Result<(), Box<dyn Error>> {
         }
         command
     };
-    // The embedded broker holds a fetch that finds nothing for as long as it may wait, whatever comes in meanwhile.
+    // Fewer calls on the embedded broker: it answers an empty fetch only after the full wait, even if a
+    // record arrives meanwhile.
     let calls = if embedded.is_some() { "200" } else { "10000" };
     let mut service = Running(run(env!("CARGO_BIN_EXE_service")).spawn()?);
-    // Once before there is load: the first calls wait for topics to be made.
+    // Run a caller once before the load: the first calls wait for topics to be created.
     said(&run(env!("CARGO_BIN_EXE_caller")).output()?);
     let callers = [(); 2].map(|()| {
         let mut caller = run(env!("CARGO_BIN_EXE_caller"));
@@ -54,7 +56,7 @@ fn callers_and_service() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// What a process that has ended well has said.
+/// Returns the output of a process, which must have succeeded.
 fn said(output: &Output) -> String {
     let all = [&*output.stdout, &output.stderr].concat();
     let said = String::from_utf8_lossy(&all).into_owned();

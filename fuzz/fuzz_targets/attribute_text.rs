@@ -1,4 +1,4 @@
-//! An attribute on an item, as source text.
+//! Fuzzes an attribute on an item, as source text.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! An attribute on an item, each word of it chosen by a byte from those that mean something.
+//! Fuzzes an attribute on an item. Each byte chooses one word from those that mean something to the macros.
 
 #![no_main]
 

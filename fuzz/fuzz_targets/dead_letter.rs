@@ -1,4 +1,4 @@
-//! A record on a dead-letter topic, as `kafka_rpc::fuzzing` writes records.
+//! Fuzzes a record on a dead-letter topic, encoded as `kafka_rpc::fuzzing` writes records.
 
 #![no_main]
 

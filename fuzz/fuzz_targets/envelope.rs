@@ -1,4 +1,4 @@
-//! The value of a command, as its bytes.
+//! Fuzzes the value of a command, given as its bytes.
 
 #![no_main]
 

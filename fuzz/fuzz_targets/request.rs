@@ -1,4 +1,4 @@
-//! A record on a topic of commands, as `kafka_rpc::fuzzing` writes records.
+//! Fuzzes a record on a command topic, encoded as `kafka_rpc::fuzzing` writes records.
 
 #![no_main]
 

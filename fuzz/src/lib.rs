@@ -1,4 +1,5 @@
-//! The macros of kafka-rpc, expanded by functions: a crate of macros cannot be linked, so its modules are among these.
+//! The macros of kafka-rpc, expanded through ordinary functions. A proc-macro crate cannot be linked, so its
+//! modules are included as source.
 
 #![allow(dead_code, reason = "the macros themselves are elsewhere")]
 
@@ -38,7 +39,7 @@ pub fn attribute_text(text: &[u8]) {
     fuzzing::source(&String::from_utf8_lossy(text));
 }
 
-/// Checks the expansion of the source text that is made of the words that bytes choose.
+/// Checks the expansion of source text made of the words that the bytes choose.
 pub fn attribute_words(bytes: &[u8]) {
     fuzzing::words(bytes);
 }

@@ -1,4 +1,4 @@
-//! The user's own attributes, on the item and inside of it.
+//! Tests the user's attributes, on an item and inside it.
 
 #![deny(warnings)]
 

@@ -1,4 +1,4 @@
-//! What stands beside an item with `#[kafka_handler]`, whatever it is called.
+//! Tests that other items beside one with `#[kafka_handler]` may have any name.
 
 #![deny(warnings)]
 

@@ -1,4 +1,4 @@
-//! What a block, or a module, holds beside its commands, and what it may say of itself.
+//! Tests what a block or a module may contain beside its commands, and what its options may refer to.
 
 #![deny(warnings, unused_lifetimes)]
 

@@ -1,4 +1,4 @@
-//! Handlers that a `macro_rules!` writes, from tokens of its own and of its caller's.
+//! Tests handlers that a `macro_rules!` macro writes, from its own tokens and its caller's.
 
 use kafka_rpc::{RpcError, Runtime, RuntimeBuilder, kafka_handler};
 

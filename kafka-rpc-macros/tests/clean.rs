@@ -1,4 +1,5 @@
-//! Generated code is clean under the strictest lints and needs no prelude: every form, with them on.
+//! Checks that generated code is clean under the strictest lints and needs no prelude: every form, with those
+//! lints on.
 
 #![no_implicit_prelude]
 #![deny(warnings, missing_docs, unreachable_pub, unused_lifetimes, rust_2018_idioms, clippy::pedantic)]
@@ -203,7 +204,7 @@ mod own {
     pub(crate) struct DeadLetter;
 }
 
-/// Functions nobody else sees.
+/// Private functions.
 #[kafka_handler(topic = "private", group = "private", register = false, client = none)]
 mod private {
     #[derive(::serde::Deserialize)]
@@ -215,7 +216,7 @@ mod private {
     }
 }
 
-/// A contract that somebody else serves, so that nothing here uses more of it than its client.
+/// A contract that another process serves, so that only its client is used in this crate.
 #[kafka_handler(topic = "elsewhere", group = "elsewhere")]
 trait Elsewhere {
     #[command("far")]
@@ -242,7 +243,7 @@ fn handlers_can_be_taken_explicitly() {
     );
 }
 
-/// What is allowed of an item is allowed of its client, and of each method.
+/// A lint allowed on an item is allowed on its client too, and likewise for each method.
 #[kafka_handler(topic = "wallet-commands", group = "wallet")]
 #[allow(non_snake_case)]
 pub trait Wallet {
@@ -265,13 +266,13 @@ impl Exchange {
     }
 }
 
-/// What goes to another thread, and is not shared with one.
+/// A payload that is `Send` but not `Sync`.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Unshared {
     count: ::std::cell::Cell<u64>,
 }
 
-/// A default method owns its payload.
+/// A contract whose default method owns a payload that is not `Sync`, across an await.
 #[kafka_handler(topic = "unshared-commands", group = "unshared")]
 pub trait TakesUnshared {
     /// A command.

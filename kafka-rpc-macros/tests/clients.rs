@@ -1,4 +1,4 @@
-//! What can be done with a client trait and its calls.
+//! Tests uses of a client trait and its calls.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ struct Ping {
     number: u64,
 }
 
-/// Nobody sends it from here.
+/// A payload that implements no `Serialize`, because this crate never sends it.
 #[derive(Deserialize)]
 struct ServerOnly;
 
@@ -44,7 +44,7 @@ async fn on_event(event: Ping) -> Result<(), RpcError> {
 
 use ping::PingClient;
 
-/// A fake, as a test of a caller has it.
+/// A fake client, as the tests of a caller would write it.
 struct Fake;
 
 impl PingClient for Fake {

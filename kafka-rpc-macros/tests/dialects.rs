@@ -1,4 +1,4 @@
-//! The dialects, in every form that has them.
+//! Tests the dialects, in every form that has them.
 
 use kafka_rpc::{CallError, Client, Dialect, Error, Loopback, RpcError, Runtime, UserId, kafka_handler};
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! The options about failures, in every form that has them.
+//! Tests the options about failures, in every form that has them.
 
 use std::{
     sync::atomic::{AtomicU32, Ordering},
@@ -7,10 +7,11 @@ use std::{
 
 use kafka_rpc::{CallError, Client, Loopback, Retry, RetryPolicy, RpcError, Runtime, UserId, kafka_handler};
 
-/// Another, so that it shows which one is meant.
+/// A policy with the same name as others but another limit, so that the number of runs shows which one is
+/// used.
 static POLICY: OnceMore = OnceMore(1);
 
-/// Tries so often, whatever the error.
+/// Retries this many times, whatever the error.
 struct OnceMore(u32);
 
 impl RetryPolicy for OnceMore {
@@ -19,7 +20,7 @@ impl RetryPolicy for OnceMore {
     }
 }
 
-/// How often each handler has run.
+/// The number of runs of each handler.
 static RUNS: [AtomicU32; 12] = [const { AtomicU32::new(0) }; 12];
 
 /// Counts a run, and fails.
@@ -36,7 +37,7 @@ fn runs(test: usize) -> u32 {
 mod functions {
     use super::{OnceMore, RpcError, fail};
 
-    /// Not the one in the attribute of the module, which is outside.
+    /// Not the policy in the module's attribute, which resolves outside of the module.
     static POLICY: OnceMore = OnceMore(5);
 
     #[command("TWICE", retry(max = 2, base = "1ms"))]
@@ -145,7 +146,7 @@ one_command!(POLICY, 4, "1s");
 
 #[kafka_handler(
     dead_letters_of = "module-failures",
-    // Before the group of the records: a call of one of them must not come here.
+    // Sorts before the group of the records: a call to one of their commands must not reach this handler.
     group = "a-undertaker",
     ordering = "none",
     concurrency = 2,
@@ -157,7 +158,7 @@ async fn on_dead_letter(letter: kafka_rpc::DeadLetter, user: Option<UserId>) -> 
     Ok(())
 }
 
-/// A type of that name may be the user's own.
+/// The user's own type with the name of one of ours.
 #[derive(serde::Serialize, serde::Deserialize)]
 struct DeadLetter(String);
 
@@ -178,7 +179,7 @@ fn status(answer: &Result<(), CallError>) -> u16 {
     }
 }
 
-/// The status of the answer to a call.
+/// Makes a call and returns the status of its reply.
 macro_rules! status_of {
     ($command:ident) => {{
         let loopback = loopback();

@@ -1,11 +1,11 @@
-//! Every form, called through its client.
+//! Tests every form of handler through its generated client.
 
 use kafka_rpc::{
     Client, Headers, RpcError, Runtime, State, UserId, command, kafka_handler, kafka_handler as handler,
 };
 use serde::{Deserialize, Serialize};
 
-/// An alias as many crates have it.
+/// An alias of `Result`, as many crates define one.
 type Result<T> = std::result::Result<T, RpcError>;
 
 #[derive(Serialize)]
@@ -47,7 +47,7 @@ trait Contract {
         Ok(id)
     }
 
-    /// Only elsewhere.
+    /// Compiled out; its reply type does not exist.
     #[cfg(any())]
     #[command("ELSEWHERE")]
     async fn elsewhere(&self) -> Result<Missing>;
@@ -105,7 +105,7 @@ mod tools {
         Ok(help(account.id, add))
     }
 
-    // The client that is an extractor reaches the other handlers of the process.
+    // The `Client` extractor reaches the other handlers of the process.
     #[command("FORWARD")]
     async fn forward(Account { id }: Account, client: Client) -> Result<u64> {
         Ok(client.get_balance(Account { id }).user_id("forward").await?)
@@ -169,7 +169,7 @@ macro_rules! service {
 
 service!(Generated, "generated-commands", Name::Connect, Account);
 
-/// Whose types are its own.
+/// A service whose payload and error types are associated types.
 struct Own;
 
 trait Types {
@@ -306,7 +306,7 @@ fn what_the_functions_of_a_contracts_impl_ask_for_is_required() {
         .expect_err("nothing is provided")
         .to_string();
     assert!(error.contains("Service") && error.contains("u64"), "{error}");
-    // The second handler of the impl, and not of the contract.
+    // The line of the impl's second handler, not of the contract's method.
     let line = line_of("async fn connect(&self, _: (), user: Option<UserId>) -> Result<String> {");
     assert!(error.contains(&format!("{}:{line}", file!())), "{error}");
 }

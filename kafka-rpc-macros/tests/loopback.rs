@@ -1,4 +1,4 @@
-//! What a loopback and a stub do as Kafka does it.
+//! Tests where a loopback and a stub must behave as Kafka does.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ async fn mail(parcel: u64, State(told): State<Told>) -> Result<u64, RpcError> {
     Ok(parcel + 1)
 }
 
-/// Both groups have heard of this parcel.
+/// Asserts that both groups have received this parcel.
 async fn heard(heard: &mut mpsc::UnboundedReceiver<(&'static str, u64)>, parcel: u64) {
     let mut both = [heard.recv().await, heard.recv().await];
     both.sort_unstable();

@@ -1,8 +1,8 @@
-//! kafka-rpc under another name.
+//! Tests every form with kafka-rpc under another name.
 
 extern crate kafka_rpc as renamed;
 
-/// A crate's own prelude.
+/// A crate's own prelude, which re-exports what the macros need.
 mod prelude {
     pub(crate) use renamed::{__private, RpcError, kafka_handler};
 }

@@ -1,4 +1,4 @@
-//! Values of any type can be provided, and asked for by any extractor.
+//! Tests that values of any type can be provided, and taken by any extractor.
 
 use std::{any::type_name, sync::Arc};
 
@@ -19,7 +19,7 @@ impl Repository for InMemory {
 
 type Named = Arc<dyn Fn(&str) -> String + Send + Sync>;
 
-/// Generic, bound to `'static`, and there only after a while.
+/// A generic extractor, bound to `'static`, whose value is ready only after a yield.
 struct Slowly<T>(T);
 
 impl<T: Clone + Send + Sync + 'static> FromRecord for Slowly<T> {

@@ -1,4 +1,4 @@
-//! What the compiler says to mistakes: one file for each.
+//! Tests the compiler's messages about mistakes, one file each.
 
 #[test]
 fn mistakes_are_explained() {

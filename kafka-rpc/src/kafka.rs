@@ -13,7 +13,12 @@ use rdkafka::{
     message::{BorrowedMessage, Headers as _},
 };
 
-use crate::{Config, Error, properties, unpoisoned::Unpoisoned as _, wire::received::UnreadableHeaders};
+use crate::{
+    Config, Error,
+    properties::{self, Purpose},
+    unpoisoned::Unpoisoned as _,
+    wire::received::UnreadableHeaders,
+};
 
 /// The properties of every client: who we are and how we talk to brokers.
 pub(crate) fn client_config(config: &Config) -> ClientConfig {
@@ -35,8 +40,12 @@ pub(crate) fn client_config(config: &Config) -> ClientConfig {
 }
 
 /// Adds the user's properties, which override the runtime's.
-pub(crate) fn with_user_properties(mut properties: ClientConfig, config: &Config) -> ClientConfig {
-    for (name, value) in &config.properties {
+pub(crate) fn with_user_properties(
+    mut properties: ClientConfig,
+    config: &Config,
+    purpose: Purpose,
+) -> ClientConfig {
+    for (name, value) in config.properties.iter().filter(|(name, _)| properties::is_of(name, purpose)) {
         // If a property is set under two names, librdkafka takes the one that is set last, and rust-rdkafka
         // sets them in no particular order.
         if let Some(ours) = properties::other_name(name) {
@@ -70,7 +79,7 @@ pub(crate) fn consumer_config(config: &Config, group: &str) -> ClientConfig {
         // How long fetching pauses while the local queue is full: the default of a second is a second without
         // records.
         .set("fetch.queue.backoff.ms", "10");
-    with_user_properties(properties, config)
+    with_user_properties(properties, config, Purpose::Consume)
 }
 
 /// The text of a consumer's last error, from librdkafka's error callback. The consumer's `poll` returns the

@@ -36,6 +36,77 @@ pub(crate) fn other_name(name: &str) -> Option<&'static str> {
 const CLASSIC_ONLY: [&str; 3] =
     ["session.timeout.ms", "heartbeat.interval.ms", "partition.assignment.strategy"];
 
+/// What a client of librdkafka's is for. Each warns of the other's properties in its log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    Consume,
+    Produce,
+}
+
+/// The properties of consumers alone, by librdkafka's `CONFIGURATION.md`.
+const CONSUMERS: [&str; 27] = [
+    "allow.auto.create.topics",
+    "auto.commit.enable",
+    "auto.commit.interval.ms",
+    "auto.offset.reset",
+    "check.crcs",
+    "consume.callback.max.messages",
+    "coordinator.query.interval.ms",
+    "fetch.error.backoff.ms",
+    "fetch.max.bytes",
+    "fetch.message.max.bytes",
+    "fetch.min.bytes",
+    "fetch.queue.backoff.ms",
+    "fetch.wait.max.ms",
+    "group.instance.id",
+    "group.protocol",
+    "group.protocol.type",
+    "group.remote.assignor",
+    "heartbeat.interval.ms",
+    "isolation.level",
+    "max.partition.fetch.bytes",
+    "max.poll.interval.ms",
+    "offset.store.method",
+    "offset.store.path",
+    "partition.assignment.strategy",
+    "queued.max.messages.kbytes",
+    "queued.min.messages",
+    "session.timeout.ms",
+];
+
+/// The properties of producers alone.
+const PRODUCERS: [&str; 21] = [
+    "batch.num.messages",
+    "batch.size",
+    "compression.codec",
+    "compression.level",
+    "compression.type",
+    "delivery.timeout.ms",
+    "enable.gapless.guarantee",
+    "linger.ms",
+    "message.send.max.retries",
+    "message.timeout.ms",
+    "msg_order_cmp",
+    "partitioner",
+    "queue.buffering.backpressure.threshold",
+    "queue.buffering.max.kbytes",
+    "queue.buffering.max.messages",
+    "queue.buffering.max.ms",
+    "queuing.strategy",
+    "request.timeout.ms",
+    "retries",
+    "sticky.partitioning.linger.ms",
+    "transaction.timeout.ms",
+];
+
+/// Whether a property means something to a client of this purpose.
+pub(crate) fn is_of(name: &str, purpose: Purpose) -> bool {
+    match purpose {
+        Purpose::Consume => !PRODUCERS.contains(&name),
+        Purpose::Produce => !CONSUMERS.contains(&name),
+    }
+}
+
 /// librdkafka's default for `max.poll.interval.ms`.
 const MAX_POLL_INTERVAL_MILLIS: u64 = 300_000;
 
@@ -84,6 +155,21 @@ mod tests {
             let [mistake] = &*mistakes(&set(&[(name, "1")])) else { panic!("`{name}` is the runtime's") };
             let said = mistake.to_string();
             assert!(said.contains(&format!("`{name}` cannot be `1`: the runtime owns it")), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_property_of_consumers_or_of_producers_is_given_to_no_other() {
+        for (names, purpose, other) in [
+            (&CONSUMERS[..], Purpose::Consume, Purpose::Produce),
+            (&PRODUCERS[..], Purpose::Produce, Purpose::Consume),
+        ] {
+            for name in names {
+                assert!(is_of(name, purpose) && !is_of(name, other), "{name}");
+            }
+        }
+        for purpose in [Purpose::Consume, Purpose::Produce] {
+            assert!(is_of("security.protocol", purpose));
         }
     }
 

@@ -14,7 +14,7 @@ use rdkafka::{
 };
 use tokio::task;
 
-use crate::{Config, Error, kafka, producer::Producer, server::Served};
+use crate::{Config, Error, kafka, producer::Producer, properties::Purpose, server::Served};
 
 /// Timeout of one request to the brokers. Nothing cancels a request that is under way, and a process that
 /// shuts down waits for it.
@@ -182,7 +182,7 @@ async fn create(
         return Ok(missing);
     }
     let admin: AdminClient<DefaultClientContext> =
-        kafka::with_user_properties(kafka::client_config(config), config)
+        kafka::with_user_properties(kafka::client_config(config), config, Purpose::Produce)
             .create()
             .map_err(|error| kafka::creation_error("the admin client", &error))?;
     // -1: as many replicas as the cluster's default.

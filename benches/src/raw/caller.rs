@@ -1,4 +1,4 @@
-//! Sends requests, and reads replies on a thread of its own.
+//! Sends requests, and reads replies on a dedicated thread.
 
 use std::{
     collections::HashMap,
@@ -61,7 +61,7 @@ impl Caller {
         let consumer: BaseConsumer = properties::reply_consumer(cluster, &group).create()?;
         let mut list = TopicPartitionList::new();
         for partition in 0..i32::from(partitions) {
-            // Who leads a new topic is not known to every broker at once.
+            // Not every broker knows the leaders of a new topic at once.
             let (_, end) = eventually("the reply topic has leaders", || {
                 consumer.fetch_watermarks(&replies, partition, Duration::from_secs(10)).ok()
             })

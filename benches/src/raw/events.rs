@@ -1,6 +1,7 @@
-//! Reads events in one loop, and stores what is read for librdkafka to commit: the least that consuming can cost.
+//! Reads events in one loop, and stores their offsets for librdkafka to commit: the least that consuming can
+//! cost.
 //!
-//! With headers or without: librdkafka parses them only when asked, and copies each.
+//! Reads the headers or leaves them: librdkafka parses them only on request, and copies each.
 
 use std::time::{Duration, Instant};
 
@@ -17,19 +18,19 @@ use super::{
 };
 use crate::contract::{Order, PLACED};
 
-/// As often as the framework at this rate: after a thousand records, and ten milliseconds at least.
+/// As often as the framework commits at this rate: after a thousand records, and ten milliseconds at least.
 const COMMIT_EVERY_MILLIS: &str = "10";
 
-/// What a loop looks at in each record.
+/// What a loop reads of each record.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Reading {
     Value,
-    /// Its headers too, for whether it has expired.
+    /// The headers too, to check the deadline.
     ValueAndHeaders,
 }
 
-/// Reads so many events in a new group; `began` hears of the first. Returns the consumer, which commits the rest when it is
-/// closed.
+/// Reads `count` events in a new group, and calls `began` at the first. Returns the consumer, which commits
+/// the remaining offsets when it is dropped.
 pub(crate) fn read(
     cluster: &Cluster,
     topic: &str,

@@ -2,12 +2,12 @@
 //! properties and the same wire format as the framework.
 //!
 //! - [`wire`]: the records
-//! - [`properties`]: what librdkafka is told
-//! - [`caller`]: sends requests, and reads replies
+//! - [`properties`]: the properties of librdkafka
+//! - [`caller`]: sends requests and reads replies
 //! - [`service`]: reads requests, and sends replies before it commits
-//! - [`offsets`]: what may be committed
-//! - [`events`]: reads events, and stores what is read
-//! - [`sticky`]: which partition is filled just now
+//! - [`offsets`]: the offsets that may be committed
+//! - [`events`]: reads events and stores their offsets
+//! - [`sticky`]: the partition that records go to at the moment
 
 mod caller;
 pub(crate) mod events;
@@ -27,7 +27,7 @@ use crate::{
     kafka::{Topology, delete_topics},
 };
 
-/// A caller and a service. As in the framework they share a producer.
+/// A caller and a service, which share a producer, as in the framework.
 #[derive(Debug)]
 pub(crate) struct Raw {
     caller: Caller,

@@ -1,4 +1,4 @@
-//! What may be committed: nothing past a record that is not finished.
+//! The offsets that may be committed: none past an unfinished record.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -29,7 +29,7 @@ impl Offsets {
         }
     }
 
-    /// The offsets that have moved since they were asked for.
+    /// Returns the offsets that have moved since the last call.
     pub(super) fn due_commits(&mut self, topic: &str) -> KafkaResult<TopicPartitionList> {
         let mut list = TopicPartitionList::new();
         for (id, partition) in &mut self.partitions {

@@ -1,4 +1,5 @@
-//! What librdkafka is told: the same as the framework tells it, whose producer of batches these loops do not have.
+//! The properties of librdkafka, the same as the framework sets. The framework's batch producers have no
+//! counterpart in these loops.
 
 use rdkafka::ClientConfig;
 use tests::Cluster;
@@ -12,7 +13,7 @@ fn client(cluster: &Cluster) -> ClientConfig {
         .set("socket.nagle.disable", "true")
         .set("reconnect.backoff.max.ms", "1000");
     if cluster.is_embedded() {
-        // As `EmbeddedBroker::config`.
+        // As in `EmbeddedBroker::config`.
         properties
             .set("fetch.wait.max.ms", "1")
             .set("session.timeout.ms", "2000")

@@ -1,4 +1,4 @@
-//! Reads requests on a thread of its own, handles each in a task, and commits what is answered.
+//! Reads requests on a dedicated thread, handles each in a task, and commits those that are answered.
 
 use std::{
     fmt,
@@ -29,7 +29,7 @@ use super::{
 };
 use crate::contract::{Order, PLACE};
 
-/// As many handlers at once as the framework runs.
+/// As many concurrent handlers as the framework runs.
 const CONCURRENCY: usize = 256;
 
 const COMMIT_EVERY: Duration = Duration::from_millis(100);
@@ -103,7 +103,7 @@ fn read(consumer: &BaseConsumer<Rebalances>, shared: &Arc<Shared>, stop: &Atomic
             shared.commit(consumer, CommitMode::Async);
         }
     }
-    // What runs may end, and is committed.
+    // Running handlers may finish, and their records are committed.
     let all = u32::try_from(CONCURRENCY).unwrap_or(u32::MAX);
     let _ended = runtime.block_on(places.acquire_many(all));
     shared.commit(consumer, CommitMode::Sync);
@@ -113,7 +113,7 @@ impl Shared {
     async fn handle(&self, message: &OwnedMessage) {
         match self.answer(message).await {
             Ok(()) => self.offsets().finish(message.partition(), message.offset()),
-            // It stays uncommitted, and is delivered again.
+            // Its offset stays uncommitted, so the record is redelivered.
             Err(error) => tracing::warn!(%error, "a record was not handled"),
         }
     }

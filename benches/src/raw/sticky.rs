@@ -1,8 +1,8 @@
-//! Which partition is filled just now.
+//! The partition that records go to at the moment.
 
 use std::time::Instant;
 
-/// The same partition for every record of a few milliseconds.
+/// Chooses the same partition for all records within a few milliseconds.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sticky {
     partitions: i32,

@@ -1,4 +1,4 @@
-//! The records, typed by hand.
+//! The records, written by hand.
 
 use std::{
     borrow::Cow,
@@ -75,12 +75,12 @@ fn header<'a>(key: &'a str, value: &'a str) -> Header<'a, &'a [u8]> {
     Header { key, value: Some(value.as_bytes()) }
 }
 
-/// The first header of this name.
+/// Returns the value of the first header with this name, in any case.
 pub(crate) fn get<'a, M: Message>(message: &'a M, name: &str) -> Option<&'a [u8]> {
     message.headers()?.iter().find(|header| header.key.eq_ignore_ascii_case(name))?.value
 }
 
-/// Whether nobody waits any more, with a second for clocks that differ.
+/// Returns whether the deadline has passed, with a second of tolerance for clocks that differ.
 pub(crate) fn has_expired<M: Message>(message: &M) -> bool {
     get(message, "deadline")
         .and_then(|value| std::str::from_utf8(value).ok()?.parse::<u64>().ok())

@@ -1,11 +1,11 @@
-//! Calls the services of another process: every command once, and then, if told to, many calls at once.
+//! Calls the services of another process: every command once and then, if requested, many calls at once.
 //!
 //! ```text
 //! KAFKA_BROKERS=localhost:9092 cargo run -p examples --bin caller
 //! KAFKA_BROKERS=localhost:9092 cargo run --release -p examples --bin caller -- --calls 10000 --in-flight 64
 //! ```
 //!
-//! Ends with an error if a call failed, or if an answer belonged to another request.
+//! Exits with an error if a call failed, or if an answer belonged to another request.
 
 use std::{
     env,
@@ -40,7 +40,8 @@ use tokio::task::JoinSet;
 async fn main() -> Result<(), Box<dyn Error>> {
     terminal::log("warn,librdkafka=error");
     let load = Load::from_arguments(env::args().skip(1))?;
-    // The handlers of `examples` are linked along with their clients: this process serves none of them.
+    // Linking the clients of `examples` also links its handlers; `client_only` keeps this process from
+    // serving them.
     let running = Runtime::builder().config(Config::from_env()?).client_only().build()?.start().await?;
 
     let called = every_command_once(&running.client()).await;
@@ -53,9 +54,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
     ran
 }
 
-/// Calls each command, and prints a line for each. Ends at the first that fails: the later ones build on it.
+/// Calls each command and prints a line for each. Stops at the first failure, because later commands build on
+/// earlier ones.
 async fn every_command_once(client: &Client) -> Result<(), CallError> {
-    // Names of its own, so that callers can run at the same time and again.
+    // The process id keeps callers apart that run at the same time or on the same Kafka later.
     let own = &format!("caller-{}", process::id());
     let user = &format!("user-{}", process::id());
 
@@ -98,7 +100,7 @@ async fn every_command_once(client: &Client) -> Result<(), CallError> {
     Ok(())
 }
 
-/// How many calls to make, and how many of them at once.
+/// The number of calls to make, and of calls in flight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Load {
     calls: u32,
@@ -148,10 +150,10 @@ impl Load {
     }
 }
 
-/// One call after the other, until `calls` have been made by all workers together.
+/// Makes one call after the other until all workers together have made `calls`.
 async fn call_until(calls: u32, next: Arc<AtomicU32>, client: Client) -> Tally {
     let mut tally = Tally::default();
-    // What another caller sends at the same time must not look the same.
+    // The process id tells this caller's arguments from those of callers that run at the same time.
     let caller = process::id();
     loop {
         let number = next.fetch_add(1, Ordering::Relaxed);
@@ -172,11 +174,11 @@ async fn call_until(calls: u32, next: Arc<AtomicU32>, client: Client) -> Tally {
     }
 }
 
-/// How calls went.
+/// The outcomes of calls.
 #[derive(Debug, Default)]
 struct Tally {
     answered: Vec<Duration>,
-    /// Answers that belonged to another request.
+    /// The number of answers that belonged to another request.
     mixed_up: usize,
     failed: usize,
     last_error: Option<CallError>,

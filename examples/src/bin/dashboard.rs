@@ -1,9 +1,10 @@
-//! All five services and their caller in one process, and what happens between them on the terminal.
+//! All five services and their caller in one process, with what happens between them on the terminal.
 //!
-//! - `cargo run -p examples --bin dashboard` brings its own broker, in the process.
-//! - `KAFKA_BROKERS=localhost:9092 cargo run -p examples --bin dashboard` takes that Kafka, and makes the topics.
+//! - `cargo run -p examples --bin dashboard` starts an embedded broker in the process.
+//! - `KAFKA_BROKERS=localhost:9092 cargo run -p examples --bin dashboard` uses that Kafka, and creates the
+//!   topics.
 //!
-//! `RUST_LOG=info` shows the log along with it.
+//! `RUST_LOG=info` also shows the log.
 
 use std::{
     error::Error,
@@ -28,7 +29,7 @@ use kafka_rpc::{Call, Client, Config, FromReply, RpcError, Runtime, kafka_handle
 use serde_json::json;
 use tokio::{sync::broadcast, time};
 
-/// A contract that is ahead of its service: it has a command that nobody has implemented yet.
+/// A contract that is ahead of its service: its command has no handler yet.
 #[kafka_handler(
     topic = "dashboard-bybit-commands",
     group = "dashboard-service-bybit-consumer",
@@ -44,7 +45,7 @@ pub trait BybitNext {
 async fn main() -> Result<(), Box<dyn Error>> {
     let started = Instant::now();
     terminal::log("off");
-    // Kept until the end: an embedded broker lives as long as this.
+    // Kept until the end: the embedded broker stops when this value is dropped.
     let (config, _broker) = cluster()?;
 
     let feed = AlertFeed::default();
@@ -64,7 +65,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     told
 }
 
-/// The Kafka of the environment, or one of our own.
+/// Returns the Kafka of the environment, or an embedded broker.
 fn cluster() -> Result<(Config, Option<EmbeddedBroker>), Box<dyn Error>> {
     if std::env::var_os("KAFKA_BROKERS").is_some() {
         heading("A dashboard on the Kafka of KAFKA_BROKERS");
@@ -80,7 +81,7 @@ async fn story(
     alerts: &mut broadcast::Receiver<AlertEvent>,
     started: Instant,
 ) -> Result<(), Box<dyn Error>> {
-    // On a Kafka that is kept, what was opened and set by the last run is still on the topics.
+    // A persistent Kafka still holds records of earlier runs, so each run uses names of its own.
     let own = &format!("dashboard-{}", process::id());
 
     heading("Commands, and their answers");
@@ -143,7 +144,7 @@ async fn story(
     Ok(())
 }
 
-/// The next event that is ours: a Kafka that is kept may still have older ones.
+/// Waits for this run's event: a persistent Kafka may still deliver older ones.
 async fn event_of(
     symbol: &str,
     alerts: &mut broadcast::Receiver<AlertEvent>,
@@ -156,7 +157,7 @@ async fn event_of(
     }
 }
 
-/// Makes a call that is meant to fail; that it is answered would be the failure.
+/// Makes a call that is meant to fail, and returns an error if it is answered.
 async fn fails<T: FromReply>(what: &str, call: Call<T>) -> Result<(), String> {
     match told(what, call, |_| "answered, and should not have been".to_owned()).await {
         Ok(_) => Err(format!("{what} was answered, and should not have been")),

@@ -2,8 +2,8 @@
 //!
 //! `KAFKA_BROKERS=localhost:9092 cargo run -p examples --bin service`
 //!
-//! Run as many of it as you like: Kafka shares the partitions out among them. What one of them is told it keeps in its memory, where
-//! the others do not find it: a service of yours has a database for that.
+//! Run any number of these processes: Kafka shares the partitions out among them. Each keeps its state in
+//! memory, where the others do not see it, so a real service would use a database.
 
 use std::error::Error;
 
@@ -16,7 +16,8 @@ use kafka_rpc::{Config, Runtime};
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     terminal::log("info,librdkafka=warn");
-    // In production topics are made by whoever runs the cluster; here a bare Kafka is enough.
+    // Creating topics at startup lets this example run on a bare Kafka. In production, operators create the
+    // topics.
     let config = Config::from_env()?.create_topics(true);
     services::provide(Runtime::builder(), AlertFeed::default()).config(config).build()?.run().await?;
     Ok(())

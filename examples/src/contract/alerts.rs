@@ -1,4 +1,4 @@
-//! Price alerts: set one, report prices, and hear of those that go off.
+//! Price alerts: set one, report prices, and receive an event when an alert goes off.
 
 use kafka_rpc::{RpcError, kafka_handler};
 use serde::{Deserialize, Serialize};
@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 pub enum AlertsCommandType {
     /// Sets an alert.
     CreateAlert,
-    /// Asks for the alerts that are set.
+    /// Lists the active alerts.
     ListAlerts,
-    /// Says what something costs now.
+    /// Reports a current price.
     ReportPrice,
 }
 
@@ -19,29 +19,29 @@ pub enum AlertsCommandType {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CreateAlert {
-    /// What is watched, such as `BTC`.
+    /// The watched symbol, such as `BTC`.
     pub symbol: String,
-    /// The price from which on it goes off, in cents.
+    /// The lowest price that sets off the alert, in cents.
     pub above_cents: u64,
 }
 
-/// An alert that is set.
+/// An active alert.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Alert {
-    /// Which one it is.
+    /// The id of the alert.
     pub id: u64,
-    /// What is watched.
+    /// The watched symbol.
     pub symbol: String,
-    /// The price from which on it goes off, in cents.
+    /// The lowest price that sets off the alert, in cents.
     pub above_cents: u64,
 }
 
-/// Says what something costs now.
+/// Reports a current price.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ReportPrice {
-    /// What has the price.
+    /// The symbol with this price.
     pub symbol: String,
     /// The price, in cents.
     pub cents: u64,
@@ -55,7 +55,8 @@ pub struct PriceReported {
     pub triggered: usize,
 }
 
-/// An alert has gone off: a record of `dashboard-alerts-events`, whole, without an envelope.
+/// The event that an alert has gone off: a record of `dashboard-alerts-events`, which consists of this value
+/// alone, without an envelope.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AlertEvent {
@@ -65,7 +66,7 @@ pub struct AlertEvent {
     pub cents: u64,
 }
 
-/// Price alerts. What goes off is an event on `dashboard-alerts-events`.
+/// The price-alert service. Alerts that go off become events on `dashboard-alerts-events`.
 #[kafka_handler(
     topic = "dashboard-alerts-commands",
     group = "dashboard-service-alerts-consumer",
@@ -77,11 +78,11 @@ pub trait Alerts {
     #[command(AlertsCommandType::CreateAlert)]
     async fn create_alert(&self, request: CreateAlert) -> Result<Alert, RpcError>;
 
-    /// Asks for the alerts that are set.
+    /// Lists the active alerts.
     #[command(AlertsCommandType::ListAlerts)]
     async fn list_alerts(&self) -> Result<Vec<Alert>, RpcError>;
 
-    /// Says what something costs now. Prices of one symbol stay in order.
+    /// Reports a current price. The record key is the symbol, so reports of one symbol stay in order.
     #[command(AlertsCommandType::ReportPrice, key = symbol)]
     async fn report_price(&self, request: ReportPrice) -> Result<PriceReported, RpcError>;
 }

@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 pub enum BybitCommandType {
     /// Opens an account with an API key.
     Connect,
-    /// Asks what an account holds.
+    /// Returns the balance of an account.
     GetBalance,
-    /// Buys.
+    /// Places a buy order.
     PlaceOrder,
 }
 
@@ -19,23 +19,23 @@ pub enum BybitCommandType {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Connect {
-    /// What the account is called from now on.
+    /// The name of the new account.
     pub account: String,
     /// The key that the exchange gave out.
     pub api_key: String,
 }
 
-/// An account is open.
+/// The reply to [`Connect`]: the account is open.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Connected {
     /// The account.
     pub account: String,
-    /// Whose it is.
+    /// The user who owns the account.
     pub owner: String,
 }
 
-/// Asks what an account holds.
+/// Returns the balance of an account.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GetBalance {
@@ -43,44 +43,44 @@ pub struct GetBalance {
     pub account: String,
 }
 
-/// What an account holds.
+/// The balance of an account.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Balance {
     /// The account.
     pub account: String,
-    /// Its money, in cents.
+    /// The balance, in cents.
     pub cents: u64,
 }
 
-/// Buys for an account.
+/// Places a buy order for an account.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PlaceOrder {
-    /// Which order of the account it is, by whoever places it: one that comes again is placed once.
+    /// An id chosen by the caller, unique within the account: an order that arrives twice is placed once.
     pub id: String,
-    /// Who pays.
+    /// The account that pays.
     pub account: String,
-    /// What is bought, such as `BTC`.
+    /// The symbol to buy, such as `BTC`.
     pub symbol: String,
-    /// For how much, in cents.
+    /// The amount to spend, in cents.
     pub cents: u64,
 }
 
-/// An order that the exchange has taken.
+/// An order that the exchange has accepted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OrderPlaced {
-    /// Which order of the account it is: 1 for the first.
+    /// The number of the order within its account, starting at 1.
     pub number: usize,
-    /// What is left in the account, in cents.
+    /// The remaining balance of the account, in cents.
     pub cents_left: u64,
 }
 
-/// Accounts at the exchange.
+/// The exchange service.
 ///
-/// The account is the record key of every command, so the commands of one account are handled one at a time and in
-/// order, and those of different accounts at once.
+/// The record key of every command is the account. Records with the same key are handled one at a time and in
+/// order, those with different keys concurrently.
 #[kafka_handler(
     topic = "dashboard-bybit-commands",
     group = "dashboard-service-bybit-consumer",
@@ -88,15 +88,15 @@ pub struct OrderPlaced {
     dead_letter = "dashboard-bybit-dlq"
 )]
 pub trait Bybit {
-    /// Opens an account for the user of the call.
+    /// Opens an account for the calling user.
     #[command(BybitCommandType::Connect, key = account)]
     async fn connect(&self, request: Connect) -> Result<Connected, RpcError>;
 
-    /// Asks what an account holds.
+    /// Returns the balance of an account.
     #[command(BybitCommandType::GetBalance, key = account)]
     async fn get_balance(&self, request: GetBalance) -> Result<Balance, RpcError>;
 
-    /// Buys for an account.
+    /// Places a buy order for an account.
     #[command(BybitCommandType::PlaceOrder, key = account)]
     async fn place_order(&self, request: PlaceOrder) -> Result<OrderPlaced, RpcError>;
 }

@@ -7,23 +7,23 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum ChatCommandType {
-    /// Says something, and asks for an answer.
+    /// Sends a message, and returns the assistant's answer.
     SendMessage,
-    /// Asks what was said so far.
+    /// Returns the messages of a conversation.
     GetHistory,
 }
 
-/// Says something in a conversation.
+/// Sends a message in a conversation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SendMessage {
     /// The conversation.
     pub conversation: String,
-    /// What is said. `/balance ACCOUNT` asks the exchange, `/sum 1 2 3` a tool.
+    /// The message. `/balance ACCOUNT` asks the exchange, `/sum 1 2 3` uses a tool.
     pub text: String,
 }
 
-/// Asks what was said in a conversation.
+/// Returns the messages of a conversation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GetHistory {
@@ -31,17 +31,17 @@ pub struct GetHistory {
     pub conversation: String,
 }
 
-/// What somebody said.
+/// A message of the user or the assistant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Message {
     /// `user` or `assistant`.
     pub role: String,
-    /// What was said.
+    /// The text of the message.
     pub text: String,
 }
 
-/// The assistant. Messages of one conversation stay in order.
+/// The chat service. The record key is the conversation, so messages of one conversation stay in order.
 #[kafka_handler(
     topic = "chat-service-commands",
     group = "chat-service-consumer",
@@ -49,11 +49,11 @@ pub struct Message {
     dead_letter = "chat-service-dlq"
 )]
 pub trait Chat {
-    /// Says something, and gets the assistant's answer.
+    /// Sends a message, and returns the assistant's answer.
     #[command(ChatCommandType::SendMessage, key = conversation)]
     async fn send_message(&self, request: SendMessage) -> Result<Message, RpcError>;
 
-    /// Asks what was said so far.
+    /// Returns the messages of a conversation.
     #[command(ChatCommandType::GetHistory, key = conversation)]
     async fn get_history(&self, request: GetHistory) -> Result<Vec<Message>, RpcError>;
 }

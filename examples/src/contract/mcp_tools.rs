@@ -1,7 +1,7 @@
 //! Tools that an assistant can use.
 //!
-//! No trait here: the [`tools`](crate::services::mcp_tools::tools) are functions of a module, which is the whole
-//! description, and their client comes from there.
+//! There is no contract trait: the module [`tools`](crate::services::mcp_tools::tools) and its functions
+//! describe the service completely, and the client is generated from them.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -10,9 +10,9 @@ use serde_json::Value;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum McpToolsCommandType {
-    /// Asks which tools there are.
+    /// Lists the tools.
     ListTools,
-    /// Uses one.
+    /// Uses a tool.
     CallTool,
 }
 
@@ -20,9 +20,9 @@ pub enum McpToolsCommandType {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Tool {
-    /// What it is called.
+    /// The name of the tool.
     pub name: String,
-    /// What it does, in a sentence.
+    /// A one-sentence description of the tool.
     pub description: String,
 }
 
@@ -30,18 +30,18 @@ pub struct Tool {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CallTool {
-    /// Which one.
+    /// The name of the tool.
     pub name: String,
-    /// What it works on, of a shape that depends on the tool.
+    /// The arguments, whose shape depends on the tool.
     pub arguments: Value,
 }
 
-/// What a tool has made.
+/// The result of a tool.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ToolResult {
-    /// Which tool it was.
+    /// The name of the tool.
     pub name: String,
-    /// What it made, of a shape that depends on the tool.
+    /// The result, whose shape depends on the tool.
     pub content: Value,
 }

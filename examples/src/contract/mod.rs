@@ -8,12 +8,13 @@
 //! | [`chat`] | `chat-service-commands` | `chat-service-responses` | `chat-service-dlq` |
 //! | [`mcp_tools`] | `mcp-tools-commands` | `mcp-tools-responses` | `mcp-tools-dlq` |
 //!
-//! Commands are named as serde names the variants of their enum, in `SCREAMING_SNAKE_CASE`, and fields are written
-//! in `camelCase`: a peer in another language sees what it is used to.
+//! Commands have the names that serde gives the variants of their enum, in `SCREAMING_SNAKE_CASE`, and fields
+//! are in `camelCase`, which peers in other languages are used to.
 //!
-//! Three of the services have a contract here, a trait that the service implements. The other two are described by
-//! their handlers alone ([`services::settings`](crate::services::settings) and
-//! [`services::mcp_tools`](crate::services::mcp_tools)): their commands and payloads are here all the same.
+//! Three of the services have a contract in this module: a trait that the service implements. The other two
+//! are described by their handlers alone ([`services::settings`](crate::services::settings) and
+//! [`services::mcp_tools`](crate::services::mcp_tools)), so only their commands and payloads are in this
+//! module.
 
 pub mod alerts;
 pub mod bybit;

@@ -1,36 +1,36 @@
 //! The settings of each user's dashboard.
 //!
-//! No trait here: [`SettingsService`](crate::services::settings::SettingsService) has no other implementors, so its
-//! `impl` block is the whole description, and its client comes from there.
+//! There is no contract trait: [`SettingsService`](crate::services::settings::SettingsService) is the only
+//! implementor, so its `impl` block describes the service, and the client is generated from that block.
 
 use serde::{Deserialize, Serialize};
 
-/// Where the commands go. A constant, because more than one item serves them.
+/// The topic of the commands. A constant, because more than one item serves it.
 pub const COMMANDS: &str = "dashboard-settings-commands";
 
-/// The consumer group that serves them.
+/// The consumer group of the service.
 pub const GROUP: &str = "dashboard-service-settings-consumer";
 
 /// The commands of `dashboard-settings-commands`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum SettingsCommandType {
-    /// Asks for the settings.
+    /// Returns the settings.
     GetSettings,
-    /// Changes some of them.
+    /// Changes some settings.
     UpdateSettings,
-    /// Puts all of them back.
+    /// Resets all settings.
     ResetSettings,
 }
 
-/// Changes the settings that are given, and leaves the others.
+/// Changes the given settings, and keeps the others.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct UpdateSettings {
     /// `light` or `dark`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub theme: Option<String>,
-    /// The currency that amounts are shown in.
+    /// The currency in which amounts are shown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub currency: Option<String>,
 }
@@ -41,7 +41,7 @@ pub struct UpdateSettings {
 pub struct Settings {
     /// `light` or `dark`.
     pub theme: String,
-    /// The currency that amounts are shown in.
+    /// The currency in which amounts are shown.
     pub currency: String,
 }
 

@@ -1,4 +1,5 @@
-//! The impl of a contract that sends events, and the free function that takes every one of them.
+//! The impl of a contract whose handlers send events, and a free function that handles every one of those
+//! events.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -7,7 +8,7 @@ use tokio::sync::broadcast;
 
 use crate::contract::alerts::{Alert, AlertEvent, Alerts, CreateAlert, PriceReported, ReportPrice};
 
-/// The alerts that are set.
+/// The service, which keeps the active alerts in memory.
 #[derive(Debug, Default)]
 pub struct AlertsService {
     alerts: Mutex<Book>,
@@ -36,14 +37,16 @@ impl Alerts for AlertsService {
         Ok(self.book().set.clone())
     }
 
-    /// The caller has its answer once Kafka has the events, not once somebody has handled them.
+    /// `notify()` completes once Kafka has the event. The caller's reply waits for that, not for any handler
+    /// of the event.
     async fn report_price(&self, price: ReportPrice, client: Client) -> Result<PriceReported, RpcError> {
         let gone_off = self.gone_off(&price);
         for alert in gone_off.clone() {
             client.on_alert(AlertEvent { alert, cents: price.cents }).notify().await?;
         }
-        // After that: where an event cannot be sent, this is tried again, and finds its alert. One that was sent may be sent again.
-        // Reports of one symbol come one at a time.
+        // Removed only after all events are sent. If an event cannot be delivered, the command is retried and
+        // finds its alerts again; an event that was sent before may be sent twice. Reports of one symbol
+        // share a record key, so they run one at a time.
         self.take_off(&gone_off);
         Ok(PriceReported { triggered: gone_off.len() })
     }
@@ -54,7 +57,7 @@ impl AlertsService {
         self.alerts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The alerts on the book that a price sets off.
+    /// Returns the active alerts that a price sets off.
     fn gone_off(&self, price: &ReportPrice) -> Vec<Alert> {
         let goes_off = |alert: &&Alert| alert.symbol == price.symbol && alert.above_cents <= price.cents;
         self.book().set.iter().filter(goes_off).cloned().collect()
@@ -65,7 +68,7 @@ impl AlertsService {
     }
 }
 
-/// Whoever in this process wants to hear of alerts, such as the web sockets of a dashboard.
+/// Passes alerts on to listeners in this process, such as the web sockets of a dashboard.
 #[derive(Debug, Clone)]
 pub struct AlertFeed(broadcast::Sender<AlertEvent>);
 
@@ -76,15 +79,15 @@ impl Default for AlertFeed {
 }
 
 impl AlertFeed {
-    /// Hears of every alert from now on.
+    /// Returns a receiver of every alert from now on.
     pub fn listen(&self) -> broadcast::Receiver<AlertEvent> {
         self.0.subscribe()
     }
 }
 
-/// Takes every alert that goes off, wherever it was set off, and tells whoever listens here.
+/// Handles every alert that goes off, whichever process set it off, and passes it on to local listeners.
 ///
-/// An event has no reply: `replies = none` turns its client method into one that can only be notified.
+/// Events have no reply: with `replies = none`, calls of the client's method can only be sent by `notify()`.
 #[kafka_handler(
     topic = "dashboard-alerts-events",
     group = "dashboard-service-alert-events-consumer",
@@ -93,7 +96,7 @@ impl AlertFeed {
 )]
 pub async fn on_alert(event: AlertEvent, State(feed): State<AlertFeed>) -> Result<(), RpcError> {
     tracing::info!(alert = event.alert.id, symbol = event.alert.symbol, "an alert has gone off");
-    // It is no failure that nobody listens right now.
+    // An error here only means that nobody is listening right now, which is fine.
     let _listening = feed.0.send(event);
     Ok(())
 }

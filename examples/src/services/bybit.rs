@@ -1,4 +1,4 @@
-//! The impl of a contract, with an extractor that the contract knows nothing of and an error type of its own.
+//! The impl of a contract, with an extractor that the contract does not mention and an error type of its own.
 
 use std::{
     collections::HashMap,
@@ -9,10 +9,10 @@ use kafka_rpc::{RpcError, UserId, kafka_handler};
 
 use crate::contract::bybit::{Balance, Bybit, Connect, Connected, GetBalance, OrderPlaced, PlaceOrder};
 
-/// What the exchange gives everybody to begin with: 1,000.00.
+/// The opening balance of every account: 1,000.00.
 const OPENING_CENTS: u64 = 100_000;
 
-/// Accounts at an exchange that lives in memory.
+/// An exchange that keeps its accounts in memory.
 #[derive(Debug, Default)]
 pub struct BybitService {
     accounts: Mutex<HashMap<String, Account>>,
@@ -21,20 +21,21 @@ pub struct BybitService {
 #[derive(Debug)]
 struct Account {
     cents: u64,
-    /// By their ids.
+    /// The orders placed, by their ids.
     orders: HashMap<String, OrderPlaced>,
 }
 
-/// What goes wrong at the exchange. The handlers speak of it in these terms; callers see what `From` makes of them.
+/// The errors of the exchange. Handlers return these; callers receive the [`RpcError`] that `From` converts
+/// them to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ExchangeError {
     /// The exchange does not know the key.
     InvalidApiKey,
-    /// Nobody has opened the account.
+    /// No such account has been opened.
     NoSuchAccount(String),
     /// The account holds less than the order costs.
     InsufficientBalance {
-        /// What it holds, in cents.
+        /// The account's balance, in cents.
         cents: u64,
     },
 }
@@ -59,7 +60,8 @@ impl Bybit for BybitService {
         if request.api_key.is_empty() {
             return Err(ExchangeError::InvalidApiKey);
         }
-        // Opening it twice is opening it once: a command can be delivered again.
+        // Kafka may deliver a command again, so handlers must be idempotent: connecting twice opens one
+        // account.
         self.accounts()
             .entry(request.account.clone())
             .or_insert(Account { cents: OPENING_CENTS, orders: HashMap::new() });
@@ -78,7 +80,8 @@ impl Bybit for BybitService {
         let Some(account) = accounts.get_mut(&request.account) else {
             return Err(ExchangeError::NoSuchAccount(request.account));
         };
-        // A command can be delivered again: what it asks for is done once, and answered as it was.
+        // Kafka may deliver a command again. An order with a known id was placed before and gets the same
+        // reply.
         if let Some(placed) = account.orders.get(&request.id) {
             return Ok(placed.clone());
         }
@@ -102,7 +105,8 @@ impl BybitService {
 mod tests {
     use super::*;
 
-    /// The handlers are still methods: a unit test calls them with their extractors as arguments.
+    /// The attribute leaves handlers as ordinary methods, so a unit test calls them with their extractors as
+    /// arguments.
     #[tokio::test]
     async fn an_order_is_paid_for_once_and_only_with_money_that_is_there() {
         let bybit = BybitService::default();

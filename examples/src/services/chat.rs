@@ -1,4 +1,4 @@
-//! The impl of a contract by a service that calls others.
+//! The impl of a contract by a service that calls other services.
 
 use std::{
     collections::HashMap,
@@ -14,10 +14,10 @@ use crate::contract::{
     mcp_tools::CallTool,
 };
 
-/// An assistant that knows whom to ask.
+/// An assistant that asks other services.
 ///
-/// Its client comes from `.provide_with(ChatService::new)`. A handler can also take a `Client` as an argument, as
-/// those of [`alerts`](super::alerts) do; which one is a matter of taste.
+/// Its client comes from `.provide_with(ChatService::new)`. A handler can also take a `Client` as an
+/// argument, as [`alerts`](super::alerts) does. Which of the two to use is a matter of taste.
 #[derive(Debug)]
 pub struct ChatService {
     client: Client,
@@ -44,24 +44,26 @@ impl Chat for ChatService {
 }
 
 impl ChatService {
-    /// An assistant that asks others through this client.
+    /// Creates an assistant that asks other services through this client.
     pub fn new(client: Client) -> Self {
         Self { client, conversations: Mutex::default() }
     }
 
-    /// The calls in here inherit the deadline of the command that is being handled: when its caller has gone, nobody
-    /// works for it any more.
+    /// Answers a message. Calls made here inherit the deadline of the command being handled, so no service
+    /// keeps working once the caller has stopped waiting.
     async fn answer(&self, text: &str) -> Result<String, RpcError> {
         if let Some(account) = text.strip_prefix("/balance ") {
             let request = GetBalance { account: account.to_owned() };
-            // Passed on as it is: whoever asks for an unknown account gets the exchange's own 404.
+            // `propagate` passes the error on unchanged: asking for an unknown account yields the exchange's
+            // own 404.
             let balance = self.client.get_balance(request).await.map_err(CallError::propagate)?;
             return Ok(format!("{} holds {} cents", balance.account, balance.cents));
         }
         if let Some(numbers) = text.strip_prefix("/sum ") {
             let numbers: Vec<&str> = numbers.split_whitespace().collect();
             let request = CallTool { name: "sum".to_owned(), arguments: numbers.into() };
-            // With a bare `?` an error of the tools becomes a 502: the chat's caller did nothing wrong.
+            // A bare `?` turns an error of the tools into a 502, because it is not the fault of the chat's
+            // caller.
             let sum = self.client.call_tool(request).await?;
             return Ok(format!("that makes {}", sum.content));
         }
@@ -85,7 +87,7 @@ mod tests {
         SendMessage { conversation: "c".to_owned(), text: text.to_owned() }
     }
 
-    /// A service that calls others is tested with canned answers in their place.
+    /// A [`Stub`] stands in for the services that this one calls, with canned replies.
     #[tokio::test]
     async fn a_balance_is_asked_for_at_the_exchange() {
         let exchange = Stub::new()

@@ -1,4 +1,4 @@
-//! Handlers as functions of a module, which take all their state as arguments.
+//! Handlers as functions of a module, which take all of their state as arguments.
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::contract::mcp_tools::Tool;
 
-/// The handlers. Their client is [`tools::ToolsClient`].
+/// The handlers. Their generated client is [`tools::ToolsClient`].
 #[kafka_handler(
     topic = "mcp-tools-commands",
     group = "mcp-tools-consumer",
@@ -22,13 +22,13 @@ pub mod tools {
     use super::{ToolError, Toolbox};
     use crate::contract::mcp_tools::{CallTool, McpToolsCommandType, Tool, ToolResult};
 
-    /// Asks which tools there are.
+    /// Lists the tools.
     #[command(McpToolsCommandType::ListTools)]
     pub async fn list_tools(_: (), State(toolbox): State<Toolbox>) -> Result<Vec<Tool>, RpcError> {
         Ok(toolbox.tools().to_vec())
     }
 
-    /// Uses one.
+    /// Uses a tool.
     #[command(McpToolsCommandType::CallTool)]
     pub async fn call_tool(
         request: CallTool,
@@ -39,20 +39,21 @@ pub mod tools {
     }
 }
 
-/// The tools there are. State that handlers take is cloned for each record, so this clones cheaply.
+/// The available tools. Handlers get a clone of their state for each record, so state should be cheap to
+/// clone.
 #[derive(Debug, Clone)]
 pub struct Toolbox {
     tools: Arc<[Tool]>,
 }
 
-/// Why a tool has made nothing.
+/// Why a tool produced nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ToolError {
-    /// There is none of this name.
+    /// There is no tool of this name.
     NoSuchTool(String),
-    /// It cannot work on this.
+    /// The tool cannot use these arguments.
     Arguments {
-        /// What it works on.
+        /// What the tool takes instead.
         expected: &'static str,
     },
 }
@@ -85,7 +86,7 @@ impl Default for Toolbox {
 }
 
 impl Toolbox {
-    /// All of them.
+    /// Returns all tools.
     pub fn tools(&self) -> &[Tool] {
         &self.tools
     }

@@ -1,15 +1,16 @@
-//! The five services, each in another form.
+//! The five services, each written in a different form.
 //!
 //! | service | form | state |
 //! | --- | --- | --- |
-//! | [`bybit`] | the impl of a contract, with extractors and an error type of its own | `&self` |
-//! | [`alerts`] | the impl of a contract, and a free function for every record of an event topic | `&self`, `State` |
+//! | [`bybit`] | the impl of a contract, with extractors and its own error type | `&self` |
+//! | [`alerts`] | the impl of a contract, and a free function that handles every record of an event topic | `&self`, `State` |
 //! | [`settings`] | an inherent `impl` block, and a free function with `#[command]` | `&self`, `State` |
-//! | [`chat`] | the impl of a contract, by a service that calls others | `&self`, with a client inside |
+//! | [`chat`] | the impl of a contract, by a service that calls other services | `&self`, which holds a client |
 //! | [`mcp_tools`] | an inline module of free functions | `State` |
 //!
-//! They register themselves wherever this crate is linked, so a binary that serves them has to name it:
-//! `use examples::services as _;`, or a call of [`provide`], which says as much.
+//! Handlers register themselves in every binary that links this crate, and Rust only links a crate that is
+//! named. So a binary that serves them names it: by `use examples::services as _;`, or by calling
+//! [`provide`].
 
 pub mod alerts;
 pub mod bybit;
@@ -27,8 +28,8 @@ use self::{
     settings::SettingsService,
 };
 
-/// Provides what the handlers of all five services take. Leave one out, and `build()` names the handlers that
-/// miss it.
+/// Provides the state that the handlers of all five services take. Leave one value out, and `build()` names
+/// the handlers that lack it.
 #[must_use]
 pub fn provide(runtime: RuntimeBuilder, feed: AlertFeed) -> RuntimeBuilder {
     runtime
@@ -37,6 +38,6 @@ pub fn provide(runtime: RuntimeBuilder, feed: AlertFeed) -> RuntimeBuilder {
         .provide(feed)
         .provide(SettingsService::default())
         .provide(Toolbox::default())
-        // It calls others, and there is no client before the runtime has started.
+        // The chat needs a client, and a client exists only once the runtime has started.
         .provide_with(ChatService::new)
 }

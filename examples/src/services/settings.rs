@@ -9,13 +9,13 @@ use kafka_rpc::{RpcError, State, UserId, kafka_handler};
 
 use crate::contract::settings::{self, Settings, SettingsCommandType, UpdateSettings};
 
-/// The settings of every user. A clone is the same settings.
+/// The settings of every user. Clones share the same settings.
 #[derive(Debug, Clone, Default)]
 pub struct SettingsService {
     users: Arc<Mutex<HashMap<String, Settings>>>,
 }
 
-/// The visible commands are the methods of `SettingsServiceClient`.
+/// Each method with `#[command]` is also a method of the generated client, `SettingsServiceClient`.
 #[kafka_handler(
     topic = settings::COMMANDS,
     group = settings::GROUP,
@@ -23,13 +23,13 @@ pub struct SettingsService {
     dead_letter = "dashboard-settings-dlq"
 )]
 impl SettingsService {
-    /// Asks for the settings of the user of the call. The payload is empty, so `()` stands in its place.
+    /// Returns the settings of the calling user. The command has no payload, so `()` takes its place.
     #[command(SettingsCommandType::GetSettings)]
     pub async fn get_settings(&self, _: (), UserId(user): UserId) -> Result<Settings, RpcError> {
         Ok(self.users().get(&user).cloned().unwrap_or_default())
     }
 
-    /// Changes settings of the user of the call.
+    /// Changes settings of the calling user.
     #[command(SettingsCommandType::UpdateSettings)]
     pub async fn update_settings(
         &self,
@@ -57,10 +57,10 @@ impl SettingsService {
     }
 }
 
-/// Puts the settings of the user of the call back.
+/// Resets the settings of the calling user.
 ///
-/// It could stand anywhere: what ties it to the others is that it names the same topic and group. The options that
-/// belong to the two, such as `dead_letter`, are stated above and hold here too.
+/// This function could be in any module: naming the same topic and group is what ties it to the block above.
+/// Options of that topic and group, such as `dead_letter`, need stating only once and apply here too.
 #[kafka_handler(topic = settings::COMMANDS, group = settings::GROUP)]
 #[command(SettingsCommandType::ResetSettings)]
 pub async fn reset_settings(

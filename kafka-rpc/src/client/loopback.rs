@@ -24,8 +24,13 @@ use crate::{
     moment,
     rename::{Rename, renamed},
     server::{
-        Served, dedupe::Dedupe, handle::Handling, limits::Limits, outcome::Outcome,
-        reply_topics::ReplyTopics, watch::Watch,
+        Served,
+        dedupe::Dedupe,
+        handle::Handling,
+        limits::Limits,
+        outcome::{Failed, Outcome},
+        reply_topics::ReplyTopics,
+        watch::Watch,
     },
     wire::{Encoded, OutgoingRecord, ReceivedRecord, ReceivedReply, ReplyTo, clock},
 };
@@ -138,16 +143,17 @@ impl Handlers {
             match self.handling.handle(served, &input, retries).await {
                 Outcome::Handled | Outcome::Expired => return None,
                 Outcome::Reply(reply) | Outcome::ErrorReply { reply, .. } => return Some(reply),
-                Outcome::Retry { after, .. } => {
+                Outcome::Retry { after, failed } => {
+                    log(record, &failed, &format!("a record failed, and is tried again after {after:?}"));
                     retries += 1;
                     time::sleep(after).await;
                 }
                 Outcome::DeadLetter { failed, reply, .. } => {
-                    tracing::warn!(topic = %record.topic, name = failed.error.name_to_log(), "a dead letter, which a loopback drops");
+                    log(record, &failed, "a record failed for good; a loopback drops its dead letter");
                     return reply;
                 }
                 Outcome::RetryLater { failed, .. } | Outcome::Discarded(failed) => {
-                    tracing::warn!(topic = %record.topic, name = failed.error.name_to_log(), "a record failed for good");
+                    log(record, &failed, "a record failed for good");
                     return None;
                 }
             }
@@ -183,6 +189,14 @@ impl Handlers {
             headers: Ok(headers.clone()),
         }
     }
+}
+
+/// Logs a failure, by its place, its handler and its status.
+fn log(record: &ReceivedRecord, Failed { error, handler }: &Failed, what: &str) {
+    tracing::warn!(
+        topic = %record.topic, offset = record.offset, handler = handler.map(tracing::field::display),
+        status = error.status().as_u16(), name = error.name_to_log(), "{what}"
+    );
 }
 
 impl Carrier {

@@ -51,7 +51,9 @@ pub enum CallError {
     },
 
     /// The runtime of this process is shutting down, or has shut down.
-    #[error("the call was ended: this process is shutting down")]
+    #[error(
+        "the call was ended: this process is shutting down, or the `Running` or `Loopback` of its client was dropped"
+    )]
     ShuttingDown,
 
     /// The request was wrong on this side, so nothing was sent.
@@ -99,7 +101,7 @@ impl CallError {
     }
 
     pub(crate) fn late(topic: &str, started: Instant, progress: Progress) -> Self {
-        Self::DeadlineExceeded { topic: topic.to_owned(), waited: started.elapsed(), progress }
+        Self::DeadlineExceeded { topic: topic.to_owned(), waited: in_millis(started.elapsed()), progress }
     }
 
     /// Returns the error of the other side, if this is one.
@@ -127,6 +129,11 @@ impl CallError {
             other => other.into(),
         }
     }
+}
+
+/// Cut to whole milliseconds: nobody reads the rest of `10.000871735s`.
+fn in_millis(waited: Duration) -> Duration {
+    Duration::from_millis(u64::try_from(waited.as_millis()).unwrap_or(u64::MAX))
 }
 
 impl From<RpcError> for CallError {

@@ -68,7 +68,7 @@ impl<T, E> HandlerReturn for Result<T, E> {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the error of a handler",
     label = "this does not become an `RpcError`",
-    note = "write `impl From<{Self}> for RpcError`, or return `RpcError`"
+    note = "for a type of your own write `impl From<{Self}> for RpcError`; return `RpcError` for another, and `.map_err(|error| RpcError::internal(\"..\").with_source(error))?` where it comes from"
 )]
 pub trait HandlerError {
     #[doc(hidden)]

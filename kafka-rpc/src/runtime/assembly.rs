@@ -81,7 +81,7 @@ pub(super) fn assemble(
             merged.add(handler, problems);
         }
     }
-    problems.extend(missing.problems());
+    problems.extend(missing.problems(provided));
     let mut served: Vec<Served> = Vec::new();
     for merged in merged.into_values() {
         if !merged.of_dead_letters {
@@ -303,14 +303,53 @@ impl MissingStates {
         }
     }
 
-    fn problems(self) -> impl Iterator<Item = Problem> {
-        self.handlers.into_iter().map(|(name, mut handlers)| {
+    fn problems(self, provided: &Provisions) -> impl Iterator<Item = Problem> {
+        let mut names: Vec<&str> = provided.values().map(|(name, _)| *name).collect();
+        names.sort_unstable();
+        self.handlers.into_iter().map(move |(name, mut handlers)| {
             handlers.sort_unstable();
             handlers.dedup();
-            Problem {
-                message: format!("no `{name}` was provided; call `.provide(..)` with one, or `.provide_shared(..)` with an `Arc` of it"),
-                places: handlers,
-            }
+            Problem { message: nobody_provided(name, &names), places: handlers }
         })
+    }
+}
+
+/// Says that a type was not provided, and what to do. `provided` are the names of the types that were.
+fn nobody_provided(name: &str, provided: &[&str]) -> String {
+    const ARC: &str = "alloc::sync::Arc<";
+    let inner = name.strip_prefix(ARC).and_then(|inner| inner.strip_suffix('>'));
+    let instead = if let Some(inner) = inner.filter(|inner| provided.contains(inner)) {
+        return format!(
+            "no `{name}` was provided, but a `{inner}` was: take `State<{inner}>`, which is shared already, or call \
+             `.provide(Arc::new(..))`"
+        );
+    } else if provided.contains(&&*format!("{ARC}{name}>")) {
+        return format!(
+            "no `{name}` was provided, but an `Arc` of it was: call `.provide_shared(..)` with that instead of `.provide(..)`"
+        );
+    } else if inner.is_some() {
+        "call `.provide(..)` with one"
+    } else {
+        "call `.provide(..)` with one, or `.provide_shared(..)` with an `Arc` of it"
+    };
+    let list: Vec<String> = provided.iter().map(|name| format!("`{name}`")).collect();
+    let list = if list.is_empty() { String::new() } else { format!("; provided are {}", list.join(", ")) };
+    format!("no `{name}` was provided; {instead}{list}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nobody_provided_is_named_with_what_comes_close_to_it() {
+        let said = nobody_provided("alloc::sync::Arc<a::Db>", &["a::Db"]);
+        assert!(said.contains("take `State<a::Db>`"), "{said}");
+        let said = nobody_provided("a::Db", &["alloc::sync::Arc<a::Db>"]);
+        assert!(said.contains("`.provide_shared(..)` with that"), "{said}");
+        let said = nobody_provided("u32", &["i64", "str"]);
+        assert!(said.ends_with("with an `Arc` of it; provided are `i64`, `str`"), "{said}");
+        let said = nobody_provided("alloc::sync::Arc<str>", &[]);
+        assert!(said.ends_with("was provided; call `.provide(..)` with one"), "{said}");
     }
 }

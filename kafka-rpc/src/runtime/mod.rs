@@ -7,6 +7,7 @@
 //! - [`start`]: connects, positions, serves
 //! - [`running`]: the handle of a started runtime, and its shutdown
 //! - [`signals`]: the signals that end a process
+//! - `without_kafka`: what a build without Kafka says of the methods that need one
 
 mod assembly;
 mod builder;
@@ -18,6 +19,8 @@ mod signals;
 mod sources;
 #[cfg(feature = "kafka")]
 mod start;
+#[cfg(not(feature = "kafka"))]
+mod without_kafka;
 
 use std::fmt;
 

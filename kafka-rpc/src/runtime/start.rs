@@ -1,6 +1,6 @@
 //! Starts a built runtime: connects, positions, makes the values that need a client, serves.
 
-use std::{iter, sync::Arc};
+use std::{collections::BTreeMap, iter, sync::Arc};
 
 use tokio::{runtime::Handle, sync::mpsc};
 use tokio_util::task::TaskTracker;
@@ -129,8 +129,20 @@ fn log_what_is_served(served: &[Served]) {
             dead_letter = served.dead_letter_topic.as_deref().unwrap_or("none"),
             retry_topic = served.retry_topic.as_deref().unwrap_or("none"),
             dialect = %served.dialect, ordering = %served.ordering, concurrency = served.concurrency,
-            handlers = ?served.dispatch, places = places.join(", "),
+            handlers = %served.dispatch, places = places.join(", "),
             "serving"
+        );
+    }
+    let mut groups: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for served in served {
+        groups.entry(&served.group).or_default().push(&served.topic);
+    }
+    for (group, topics) in groups.into_iter().filter(|(_, topics)| topics.len() > 1) {
+        // Nothing to warn of: who replaces a service that has one group for all must keep it for its offsets.
+        tracing::info!(
+            group,
+            topics = topics.join(", "),
+            "one group reads several topics: all of them pause whenever a consumer of one joins or leaves"
         );
     }
 }

@@ -120,6 +120,18 @@ impl fmt::Debug for Dispatch {
     }
 }
 
+/// The commands, and what is beside them: for the log.
+impl fmt::Display for Dispatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut commands: Vec<&str> = self.commands.keys().map(String::as_str).collect();
+        commands.sort_unstable();
+        if self.fallback.is_some() {
+            commands.push(if commands.is_empty() { "every record" } else { "every other record" });
+        }
+        f.write_str(&commands.join(", "))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;

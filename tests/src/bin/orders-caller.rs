@@ -1,6 +1,6 @@
 //! A caller as a process of its own, which can be stopped and killed: `orders-caller BROKERS PREFIX`.
 //!
-//! It makes one call and prints the answer.
+//! Makes one call and prints the answer.
 
 use std::env;
 

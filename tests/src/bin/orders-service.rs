@@ -1,8 +1,10 @@
-//! A service as a process of its own, which can be killed: `orders-service BROKERS PREFIX JOURNAL [PROPERTY=VALUE]..`.
+//! A service as a process of its own, which can be killed:
+//! `orders-service BROKERS PREFIX JOURNAL [PROPERTY=VALUE]..`.
 //!
-//! It appends a line `NUMBER PARTITION OFFSET` to the journal for each order that it has placed. Orders of the account
-//! [`FAILING`] fail, and are tried again for as long as the process lives; those of [`HELD`] are placed, and do not end; those of
-//! [`RELEASED`] end once they are released, with a second line.
+//! The service appends a line `NUMBER PARTITION OFFSET` to the journal for each order that it places. Orders
+//! of the account [`FAILING`] fail, and are retried while the process lives. Handlers of [`HELD`] orders
+//! write their line and never end; those of [`RELEASED`] orders end once the journal is released, and then
+//! write a second line.
 
 use std::{
     env,
@@ -19,7 +21,7 @@ use tests::{
     service::release_of,
 };
 
-/// How often it is looked whether orders are released.
+/// How often handlers check whether their orders are released.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 #[derive(Clone)]
@@ -30,7 +32,7 @@ struct Journal {
 
 impl Journal {
     fn note(&self, number: u64, record: &RecordInfo) -> Result<(), RpcError> {
-        // One write a line, to a file that is open for appending: lines of two processes never mix.
+        // One write per line to a file open for appending: the lines of two processes never mix.
         let line = format!("{number} {} {}\n", record.partition, record.offset);
         (&*self.file)
             .write_all(line.as_bytes())

@@ -1,7 +1,7 @@
 //! Runs a command with a real Kafka of its own: `with-kafka [--brokers N] COMMAND [ARGUMENT]..`
 //!
-//! The command finds the bootstrap list in `KAFKA_BROKERS`, and this ends as the command does. Told to end by a signal, it ends
-//! what the command has started, and the brokers.
+//! The command finds the bootstrap list in `KAFKA_BROKERS`, and its exit code becomes this program's. On
+//! SIGINT or SIGTERM, this program ends everything that the command has started, and the brokers.
 
 use std::{
     env, io,

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-/// Kills, freezes and stops brokers and services under load, and proves that nothing was lost and nothing hung.
+/// Kills, freezes and stops brokers and services under load, and proves that nothing was lost and nothing
+/// hung.
 #[derive(Debug, Parser)]
 #[command(name = "chaos", args_conflicts_with_subcommands = true)]
 pub struct Arguments {
@@ -17,7 +18,7 @@ pub struct Arguments {
 /// A whole run.
 #[derive(Debug, Clone, Args)]
 pub(super) struct RunArguments {
-    /// For how long there are faults.
+    /// How long faults occur, in minutes.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
     pub(super) minutes: u64,
     /// Decides the faults and the commands: the same seed, the same schedule.
@@ -38,10 +39,11 @@ pub(super) struct RunArguments {
     /// Partitions of the commands' topic.
     #[arg(long, default_value_t = 6)]
     pub(super) partitions: u16,
-    /// Commands that a caller has in flight at most; beyond, it falls behind its rate until answers come.
+    /// The most commands that a caller has in flight; at this limit it falls behind its rate until answers
+    /// arrive.
     #[arg(long, default_value_t = 1_024)]
     pub(super) in_flight: usize,
-    /// Where the ledger goes: a folder that is made. By default a new one in the temporary folder.
+    /// The folder to create for the ledger; by default a new one in the temporary folder.
     #[arg(long)]
     pub(super) ledger: Option<PathBuf>,
 }
@@ -57,13 +59,13 @@ pub(super) enum Protocol {
     Consumer,
 }
 
-/// The processes of a run, started by it.
+/// The processes that a run starts.
 #[derive(Debug, Subcommand)]
 pub(super) enum Process {
-    /// An instance of the service; until SIGTERM.
+    /// Runs an instance of the service until SIGTERM.
     #[command(hide = true)]
     Service(ServiceArguments),
-    /// A caller; until SIGTERM.
+    /// Runs a caller until SIGTERM.
     #[command(hide = true)]
     Caller(CallerArguments),
 }
@@ -84,7 +86,7 @@ pub(super) struct CallerArguments {
     pub(super) brokers: String,
     #[arg(long)]
     pub(super) ledger: PathBuf,
-    /// Which caller this is: its keys and the ids of its commands are its own.
+    /// Which caller this is; its keys and the ids of its commands derive from this number.
     #[arg(long)]
     pub(super) index: u16,
     #[arg(long)]
@@ -96,7 +98,8 @@ pub(super) struct CallerArguments {
 }
 
 impl Protocol {
-    /// The properties of librdkafka that choose it, with times that let a killed member go soon.
+    /// The librdkafka properties that select the protocol, with timeouts that soon remove a killed member
+    /// from the group.
     pub(super) fn properties(self) -> &'static [(&'static str, &'static str)] {
         match self {
             Self::Range => &[
@@ -109,7 +112,7 @@ impl Protocol {
                 ("session.timeout.ms", "6000"),
                 ("heartbeat.interval.ms", "500"),
             ],
-            // The session is the brokers' to decide: see `cluster::Brokers`.
+            // The brokers decide on the session timeout: see `cluster::properties`.
             Self::Consumer => &[("group.protocol", "consumer")],
         }
     }

@@ -30,17 +30,17 @@ use super::{
 };
 use crate::process::end_with_parent;
 
-/// How many keys a caller has. Each is in order by itself.
+/// The number of keys that a caller uses. Each key is ordered independently.
 const KEYS: usize = 500;
 
-/// How long most calls wait, and how long a few that are in a hurry do.
+/// The timeout of most calls, and below it that of the few that are in a hurry.
 const PATIENCE: Duration = Duration::from_secs(30);
 const HURRY: Duration = Duration::from_secs(2);
 
-/// How often commands are sent: as many at once as the rate asks for.
+/// The interval at which commands are sent: each tick sends as many as the rate asks for.
 const EVERY: Duration = Duration::from_millis(10);
 
-/// What a caller tells while it runs, a line of JSON a second.
+/// What a caller reports while it runs: one line of JSON a second.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub(super) struct Tally {
     pub(super) sent: u64,
@@ -112,7 +112,7 @@ impl Load {
     async fn send(mut self) -> Result<(), Box<dyn Error>> {
         let mut stop = signal(SignalKind::terminate())?;
         let mut ticks = time::interval(EVERY);
-        // What was not sent while the cluster stood still is sent afterwards.
+        // Commands that could not be sent while the cluster stood still are sent afterwards.
         ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
         let mut told = time::interval(Duration::from_secs(1));
         let mut due = 0.0;
@@ -175,7 +175,8 @@ impl Load {
         let at = Moment::now();
         self.ledger.append(&CallerEntry::Sent { at, deadline: at.plus(patience), notify, work })?;
         self.counters.sent.fetch_add(1, Ordering::Relaxed);
-        // A call is sent at its first poll: here, so that commands of one key are sent in order.
+        // The first poll of a call sends it. Polling here, one call after another, sends the commands of one
+        // key in order.
         let first = poll_fn(|context| Poll::Ready(call.as_mut().poll(context))).await;
         let (ledger, counters) = (Arc::clone(&self.ledger), Arc::clone(&self.counters));
         let end = move |outcome: Outcome| {
@@ -191,7 +192,7 @@ impl Load {
             Poll::Pending => {
                 tokio::spawn(async move {
                     if let Err(error) = end(call.await) {
-                        // What follows could not be judged.
+                        // Without this entry the rest of the run could not be judged.
                         tracing::error!(%error, "the ledger cannot be written");
                         std::process::abort();
                     }
@@ -228,7 +229,7 @@ fn reached(progress: Progress) -> Reached {
     }
 }
 
-/// The commands of a caller, without end.
+/// The endless sequence of a caller's commands.
 struct Commands {
     random: fastrand::Rng,
     caller: u16,

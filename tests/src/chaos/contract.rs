@@ -1,4 +1,4 @@
-//! The commands, and what the answer to each must be.
+//! The commands, and the answer that each must get.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ pub(super) const REPLIES: &str = "chaos-responses";
 pub(super) const DEAD_LETTERS: &str = "chaos-commands.dlq";
 pub(super) const GROUP: &str = "chaos";
 
-/// The status of a command that is refused, and of one that fails.
+/// The statuses of commands that are refused, that fail and that panic.
 pub(super) const REFUSED: u16 = 422;
 pub(super) const FAILED: u16 = 503;
 pub(super) const PANICKED: u16 = 500;
@@ -23,28 +23,28 @@ pub(super) enum ChaosCommand {
 /// One command.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Work {
-    /// No other command of the run has it.
+    /// Unique within the run.
     pub(super) id: u64,
     pub(super) key: String,
-    /// Its place among the commands of its key.
+    /// The position of the command among those of its key, from 1.
     pub(super) number: u64,
     pub(super) task: Task,
 }
 
-/// What its handler does.
+/// What the handler of a command does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Task {
     Quick,
-    /// Takes so long.
+    /// Takes `millis` milliseconds.
     Slow {
         millis: u16,
     },
-    /// Fails the first time in a process, and works when it is tried again there.
+    /// Fails on its first attempt in a process, and succeeds on the next one there.
     Flaky,
     /// Fails always.
     Fail,
-    /// Is the caller's fault.
+    /// Fails with an error that is the caller's fault.
     Refuse,
     Panic,
 }
@@ -62,9 +62,9 @@ pub(super) trait Chaos {
 }
 
 impl Work {
-    /// What only this command is answered with.
+    /// The answer that only this command may get.
     pub(super) fn answer(&self) -> u64 {
-        // FNV-1a over all that makes the command.
+        // FNV-1a over the id, the number and the key.
         let mut sum = 0xcbf2_9ce4_8422_2325_u64;
         let parts = [self.id.to_le_bytes(), self.number.to_le_bytes()];
         for byte in parts.as_flattened().iter().chain(self.key.as_bytes()) {
@@ -73,14 +73,14 @@ impl Work {
         sum
     }
 
-    /// What ties an error to its command.
+    /// The error code that ties an error to its command.
     pub(super) fn code(&self) -> String {
         format!("C{}", self.id)
     }
 }
 
 impl Task {
-    /// A task as the load has it: mostly quick ones.
+    /// A random task in the proportions of the load: most are quick.
     pub(super) fn random(rng: &mut fastrand::Rng) -> Self {
         match rng.u16(..1_000) {
             0..=899 => Self::Quick,

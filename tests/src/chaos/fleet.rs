@@ -19,17 +19,18 @@ use super::{
 };
 use crate::{interrupt, process::signal};
 
-/// How long an instance may take to shut down: `drain_timeout`, closing, and a machine that is busy.
+/// How long an instance may take to shut down: `drain_timeout`, time to close, and slack for a busy machine.
 const STOP_WITHIN: Duration = Duration::from_mins(1);
 
-/// How long a caller may take to see all its calls end: the longest deadline, and a machine that is busy.
+/// How long a caller may take to see all its calls end: the longest deadline, and slack for a busy machine.
 const CALLS_END_WITHIN: Duration = Duration::from_mins(1);
 
-/// How long an instance is left alone after its start: until it listens for signals, its end would be no stop in good order.
+/// The least age of an instance that is asked to stop. Before an instance listens for SIGTERM, the signal
+/// would kill it instead of shutting it down.
 const SETTLES: Duration = Duration::from_secs(3);
 
-/// A process of the run. It is killed with it, and ends by itself where the run is killed, unless it is frozen just then: it
-/// reads the other end of its input.
+/// A process of the run. Dropping the member kills it. If the run itself is killed, the process exits when
+/// its standard input closes, unless it is frozen at that moment.
 #[derive(Debug)]
 struct Member {
     name: String,
@@ -41,12 +42,12 @@ impl Member {
     fn start(command: &mut Command, ledger: &Path) -> io::Result<Self> {
         let name = ledger.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let log = File::create(ledger.with_extension("log"))?;
-        // The panics on purpose would spend most of the machine's time on looking up where they come from.
+        // With backtraces, the deliberate panics would spend most of the machine's time on symbol lookup.
         let process = command.env("RUST_BACKTRACE", "0").stdin(Stdio::piped()).stderr(log).spawn()?;
         Ok(Self { name, process, started: Instant::now() })
     }
 
-    /// Waits until it has ended by itself; how, if not in good order.
+    /// Waits until the process has ended, and returns how unless it ended cleanly.
     fn ended(mut self, within: Duration) -> io::Result<Option<String>> {
         let until = Instant::now() + within;
         loop {
@@ -63,7 +64,7 @@ impl Member {
 
 impl Drop for Member {
     fn drop(&mut self) {
-        // It may have ended before.
+        // The process may have ended already.
         let _ended = self.process.kill().and_then(|()| self.process.wait());
     }
 }
@@ -83,12 +84,12 @@ pub(super) struct Fleet {
 enum Slot {
     Empty,
     Runs(Member),
-    /// It was asked to stop.
+    /// An instance that was asked to stop.
     Stops(Member),
 }
 
 impl Fleet {
-    /// One slot more than there are instances at the start.
+    /// Creates one slot more than there are instances at the start: the schedule adds one.
     pub(super) fn new(brokers: String, arguments: RunArguments, ledgers: Ledgers, run: Arc<Writer>) -> Self {
         let slots = (0..=arguments.services).map(|_| Slot::Empty).collect();
         Self { brokers, arguments, ledgers, run, slots, started: 0 }
@@ -98,7 +99,7 @@ impl Fleet {
         self.slots.len()
     }
 
-    /// Starts a new instance in a slot, once the last one has gone.
+    /// Starts a new instance in a slot, once the previous one has gone.
     pub(super) fn start(&mut self, slot: usize) -> io::Result<()> {
         self.clear(slot)?;
         let ledger = self.ledgers.of_service(self.started);
@@ -113,7 +114,7 @@ impl Fleet {
         Ok(())
     }
 
-    /// Waits for an instance that was asked to stop, and looks whether one has died.
+    /// Waits for the slot's instance if it was asked to stop, and notes it if it has died.
     fn clear(&mut self, slot: usize) -> io::Result<()> {
         match std::mem::replace(&mut self.slots[slot], Slot::Empty) {
             Slot::Empty => Ok(()),
@@ -142,7 +143,7 @@ impl Fleet {
         self.clear(slot)?;
         if let Slot::Runs(member) = std::mem::replace(&mut self.slots[slot], Slot::Empty) {
             let name = member.name.clone();
-            // As `kill -9` does.
+            // Dropping the member kills the process as `kill -9` does.
             drop(member);
             self.run.append(&RunEntry::InstanceKilled { at: Moment::now(), name })?;
         }
@@ -157,7 +158,7 @@ impl Fleet {
         self.signal(slot, "CONT")
     }
 
-    /// Asks an instance to shut down. The next start in its slot waits for it.
+    /// Asks an instance to shut down. The next start in its slot waits for its end.
     pub(super) fn stop(&mut self, slot: usize) -> io::Result<()> {
         if let Slot::Runs(member) = &self.slots[slot] {
             interrupt::sleep(SETTLES.saturating_sub(member.started.elapsed()))?;
@@ -178,7 +179,7 @@ impl Fleet {
         }
     }
 
-    /// Starts whatever does not run, so that all slots do.
+    /// Lets frozen instances continue, and starts one in every slot without a running instance.
     pub(super) fn heal(&mut self) -> io::Result<()> {
         for slot in 0..self.slots.len() {
             self.thaw(slot)?;
@@ -201,7 +202,7 @@ impl Fleet {
     }
 }
 
-/// A process that calls.
+/// A caller process.
 #[derive(Debug)]
 pub(super) struct Caller {
     member: Member,
@@ -240,12 +241,12 @@ impl Caller {
         *self.tally.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets it send no more. It ends once its calls have.
+    /// Asks the caller to send no more commands. It exits once its calls have ended.
     pub(super) fn stop(&self) -> io::Result<()> {
         signal(&self.member.process, "TERM")
     }
 
-    /// Waits until it has ended; notes it in the ledger of the run if not in good order.
+    /// Waits for the caller's end, and notes it in the run's ledger unless it was clean.
     pub(super) fn ended(self, run: &Writer) -> io::Result<()> {
         let name = self.member.name.clone();
         match self.member.ended(CALLS_END_WITHIN)? {

@@ -1,7 +1,7 @@
-//! What every process writes down, outside of Kafka.
+//! The ledgers: what every process of a run writes down, outside of Kafka.
 //!
-//! A file a process, a line an entry, each line one write to a file that is open for appending: what a handler has
-//! noted is in the file before it goes on, and a kill -9 can tear only the last line.
+//! Each process has a file, and each entry is a line, written at once to a file open for appending. So an
+//! entry is in the file before its handler continues, and a `kill -9` can tear only the last line.
 
 use std::{
     collections::BTreeMap,
@@ -15,7 +15,8 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{contract::Work, schedule::Fault};
 
-/// A moment, in microseconds of the wall clock: all processes of a run are on one machine.
+/// A moment, in microseconds of the wall clock. All processes of a run are on one machine and share that
+/// clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(super) struct Moment(pub(super) u64);
@@ -30,26 +31,26 @@ impl Moment {
         Self(self.0.saturating_add(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)))
     }
 
-    /// How long after `earlier` it is; zero if it is not.
+    /// The time since `earlier`; zero if this moment is before it.
     pub(super) fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(self.0.saturating_sub(earlier.0))
     }
 }
 
-/// A record in a topic: that of commands, unless another is said.
+/// The place of a record in a topic: the topic of commands, unless stated otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub(super) struct Place {
     pub(super) partition: i32,
     pub(super) offset: i64,
 }
 
-/// A line of a caller.
+/// An entry in the ledger of a caller.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum CallerEntry {
-    /// It is about to be sent.
+    /// A command is about to be sent.
     Sent { at: Moment, deadline: Moment, notify: bool, work: Work },
-    /// The caller has seen its end.
+    /// A call has ended for the caller.
     Ended { at: Moment, id: u64, outcome: Outcome },
     /// Every call has ended, and nothing more is sent.
     Stopped { at: Moment },
@@ -62,7 +63,7 @@ pub(super) enum Outcome {
     Answered {
         sum: u64,
     },
-    /// Without waiting for an answer: the broker has it.
+    /// The broker has acknowledged a call that waits for no answer.
     Taken,
     Remote {
         status: u16,
@@ -95,23 +96,23 @@ pub(super) enum Reached {
     Unknown,
 }
 
-/// A line of an instance of the service.
+/// An entry in the ledger of an instance of the service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum ServiceEntry {
     /// An assignment of each of these partitions begins.
     Assigned { at: Moment, partitions: Vec<i32> },
-    /// It ends: lost, or given up in good order.
+    /// The assignments of these partitions end: lost, or given up cleanly.
     Revoked { at: Moment, partitions: Vec<i32>, lost: bool },
-    /// What was finished in it could not be committed.
+    /// Records that were finished in these partitions could not be committed.
     NotCommitted { at: Moment, partitions: Vec<i32> },
     /// A handler starts.
     Started { at: Moment, place: Place, id: u64, key: String, number: u64 },
     /// A handler has ended.
     Ended { at: Moment, place: Place, id: u64, how: HandlerEnd },
-    /// A record was dropped: nobody waits for it any more.
+    /// A record, or the reply to it, was dropped because its deadline had passed.
     Expired { at: Moment, place: Place },
-    /// The instance has shut down in good order.
+    /// The instance has shut down cleanly.
     Stopped { at: Moment },
 }
 
@@ -125,7 +126,7 @@ pub(super) enum HandlerEnd {
     Panicked,
 }
 
-/// A line of the run itself.
+/// An entry in the ledger of the run itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum RunEntry {
@@ -134,12 +135,12 @@ pub(super) enum RunEntry {
         seed: u64,
         protocol: String,
     },
-    /// Something is done to a broker or a service.
+    /// A fault of a broker or a service begins.
     Fault {
         at: Moment,
         fault: Fault,
     },
-    /// It is over.
+    /// The fault is over.
     Healed {
         at: Moment,
         fault: Fault,
@@ -152,19 +153,19 @@ pub(super) enum RunEntry {
         at: Moment,
         name: String,
     },
-    /// It ended although nobody had ended it, or badly when it was asked to.
+    /// A process ended unasked, or failed when asked to stop.
     InstanceDied {
         at: Moment,
         name: String,
         how: String,
     },
-    /// No more faults and no more commands.
+    /// The time of faults is over.
     Over {
         at: Moment,
     },
 }
 
-/// A line of what Kafka held in the end.
+/// An entry of what Kafka held at the end of the run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum LogEntry {
@@ -172,18 +173,19 @@ pub(super) enum LogEntry {
         place: Place,
         id: u64,
     },
-    /// `place` is that of the command.
+    /// A dead letter; `place` is the place of its command.
     DeadLetter {
         place: Place,
         id: u64,
         status: String,
     },
-    /// `place` is its own, in the topic of replies; `id` is that of the command that it answers, if it answers any.
+    /// A reply; `place` is in the topic of replies, and `id` names the command that the reply answers, if
+    /// any.
     Reply {
         place: Place,
         id: Option<u64>,
     },
-    /// Up to where a partition is committed, and how many records it has held.
+    /// The committed offset of a partition, and its end offset.
     Committed {
         partition: i32,
         committed: i64,
@@ -201,7 +203,7 @@ const RUN: &str = "run";
 const LOG: &str = "log";
 
 impl Ledgers {
-    /// A folder that is there is an error: it may hold another run's, and two would be judged as one.
+    /// Creates the folder, which must not exist yet: the ledgers of two runs would be judged as one.
     pub(super) fn create(folder: &Path) -> io::Result<Self> {
         if let Some(parent) = folder.parent() {
             fs::create_dir_all(parent)?;
@@ -218,7 +220,7 @@ impl Ledgers {
         self.file(&format!("{CALLER}{index}"))
     }
 
-    /// Of the so-manieth instance that is started in the run.
+    /// The ledger of an instance of the service; instances are numbered in the order of their starts.
     pub(super) fn of_service(&self, instance: usize) -> PathBuf {
         self.file(&format!("{SERVICE}{instance:03}"))
     }
@@ -235,7 +237,7 @@ impl Ledgers {
         self.0.join(format!("{name}.jsonl"))
     }
 
-    /// Everything that was written.
+    /// Reads all ledgers of the run.
     pub(super) fn read(&self) -> io::Result<Evidence> {
         let mut evidence =
             Evidence { run: read(&self.of_run())?, log: read(&self.of_log())?, ..Evidence::default() };
@@ -254,7 +256,7 @@ impl Ledgers {
     }
 }
 
-/// All ledgers of a run, by the names of the processes.
+/// All ledgers of a run, by process name.
 #[derive(Debug, Default)]
 pub(super) struct Evidence {
     pub(super) run: Vec<RunEntry>,
@@ -264,7 +266,8 @@ pub(super) struct Evidence {
 }
 
 impl Evidence {
-    /// An error where an overlap could not be found to be one: the ledgers of the services lack what it takes.
+    /// Fails if instances have stopped cleanly and yet no ledger has a clean revocation: then no overlap
+    /// could be recognised as a violation.
     pub(super) fn proves_something(&self) -> io::Result<()> {
         let any = |told: fn(&ServiceEntry) -> bool| self.services.values().flatten().any(told);
         let has_stopped = any(|entry| matches!(entry, ServiceEntry::Stopped { .. }));
@@ -279,7 +282,7 @@ impl Evidence {
     }
 }
 
-/// The ledger of a process.
+/// The ledger of a process, open for appending.
 #[derive(Debug)]
 pub(super) struct Writer(File);
 
@@ -288,7 +291,7 @@ impl Writer {
         File::options().create(true).append(true).open(path).map(Self)
     }
 
-    /// Writes an entry: it is in the file when this returns.
+    /// Appends an entry, which is in the file when this returns.
     pub(super) fn append(&self, entry: &impl Serialize) -> io::Result<()> {
         let mut line = serde_json::to_vec(entry)?;
         line.push(b'\n');
@@ -296,7 +299,7 @@ impl Writer {
     }
 }
 
-/// Reads a ledger. A last line that was torn by a kill is left out.
+/// Reads a ledger, without a last line that a kill has torn.
 fn read<T: DeserializeOwned>(path: &Path) -> io::Result<Vec<T>> {
     let text = fs::read_to_string(path)?;
     let whole = text.rfind('\n').map_or("", |end| &text[..end]);
@@ -323,7 +326,7 @@ mod tests {
             ServiceEntry::Expired { at: Moment(2), place: Place { partition: 0, offset: 7 } },
         ];
         for entry in &entries {
-            // As two processes would.
+            // Each entry is appended by a writer of its own, as two processes would do.
             Writer::append_to(&path).and_then(|ledger| ledger.append(entry)).expect("it is written");
         }
         File::options()

@@ -1,4 +1,5 @@
-//! What Kafka holds in the end: every command, every reply, every dead letter, and how far each partition is committed.
+//! What Kafka holds at the end: every command, every reply, every dead letter, and how far each partition is
+//! committed.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -19,13 +20,13 @@ use super::{
     ledger::{LogEntry, Place, Writer},
 };
 
-/// How long one question may take: brokers that have just come back are slow.
+/// Timeout of one request: brokers that have just come back are slow.
 const ASK_FOR: Duration = Duration::from_secs(10);
 
-/// How long a topic may give nothing before its end.
+/// How long a topic may return no record before its end is reached.
 const SILENT_FOR: Duration = Duration::from_mins(1);
 
-/// Reads the cluster as the group sees it. It never joins it.
+/// Reads the cluster under the name of the group, without joining it.
 pub(super) struct Log {
     consumer: BaseConsumer,
 }
@@ -43,7 +44,7 @@ impl Log {
         Ok(Self { consumer })
     }
 
-    /// Up to where the partitions of the commands are committed, and their ends.
+    /// The committed offset and the end offset of each partition of the commands' topic.
     pub(super) fn committed(&self, partitions: u16) -> Result<BTreeMap<i32, (i64, i64)>, KafkaError> {
         let mut asked = TopicPartitionList::new();
         for partition in 0..i32::from(partitions) {
@@ -58,7 +59,7 @@ impl Log {
         committed.elements().iter().map(of).collect()
     }
 
-    /// Writes down all of it.
+    /// Writes everything that Kafka holds to the ledger.
     pub(super) fn write(&self, partitions: u16, ledger: &Writer) -> io::Result<()> {
         for (partition, (committed, end)) in self.committed(partitions).map_err(io::Error::other)? {
             ledger.append(&LogEntry::Committed { partition, committed, end })?;
@@ -133,7 +134,7 @@ fn header<'a>(message: &'a BorrowedMessage<'_>, name: &str) -> Option<&'a str> {
     std::str::from_utf8(value).ok()
 }
 
-/// The command in a record.
+/// The id of the command in a record.
 fn id(message: &BorrowedMessage<'_>) -> io::Result<u64> {
     #[derive(Deserialize)]
     struct Envelope {

@@ -1,19 +1,19 @@
 //! The chaos run: proof on a real cluster that nothing is lost and nothing hangs.
 //!
-//! Callers and instances of a service, each a process, on three brokers; a seeded schedule kills, freezes and stops
-//! them; every process keeps a ledger outside of Kafka; at the end the ledgers and the log must agree.
-//! `docs/chaos.md` tells how to run it and how to read what it leaves.
+//! Callers and instances of a service, each a process, run on three brokers. A seeded schedule kills, freezes
+//! and stops brokers and instances. Every process keeps a ledger outside of Kafka; at the end the ledgers and
+//! Kafka's log must agree. `docs/chaos.md` describes how to run it and how to read its results.
 //!
 //! In the order in which a run meets them:
 //! - [`args`]: the command line
-//! - [`contract`]: the commands, and what the answer to each must be
+//! - [`contract`]: the commands, and the answer that each must get
 //! - [`ledger`]: what every process writes down
 //! - [`caller`], [`service`]: the processes
-//! - [`observe`]: what the runtime of a service says, for its ledger
+//! - [`observe`]: what the runtime of a service logs, for its ledger
 //! - [`schedule`]: which fault comes when
 //! - [`fleet`]: the processes as they are started, killed and frozen
 //! - [`run`]: all of it, from the first broker to the verdict
-//! - [`log`]: what Kafka holds in the end
+//! - [`log`]: what Kafka holds at the end
 //! - [`reconcile`]: from the ledgers to a verdict
 //! - [`report`]: the verdict as a table
 

@@ -1,7 +1,8 @@
-//! What the runtime of a service says, for its ledger: assignments as they come and go, and records that expire.
+//! Copies what the runtime of a service logs into its ledger: assignments that come and go, and records that
+//! expire.
 //!
-//! These are events on the thread they happen on: an assignment is in the ledger before its first record is taken,
-//! and an expired record before it can be committed.
+//! Events are observed on the threads that emit them. So an assignment is in the ledger before its first
+//! record is taken, and an expired record before its offset can be committed.
 
 use std::{fmt, sync::Arc};
 
@@ -13,7 +14,8 @@ use tracing_subscriber::{EnvFilter, Layer, filter::LevelFilter, layer::Context, 
 
 use super::ledger::{Moment, Place, ServiceEntry, Writer};
 
-/// Sends events to the ledger, and to stderr what `RUST_LOG` asks for: by default what the runtime tells of itself.
+/// Sends the runtime's events to the ledger, and to stderr the events that `RUST_LOG` selects: by default
+/// `info` and above.
 pub(super) fn install(ledger: Option<Arc<Writer>>) {
     let shown = EnvFilter::try_from_default_env().unwrap_or_else(|_unset| EnvFilter::new("info"));
     let noted = ledger.map(|ledger| Observer(ledger).with_filter(LevelFilter::DEBUG));
@@ -37,14 +39,14 @@ impl<S: Subscriber> Layer<S> for Observer {
         if let Some(entry) = fields.entry(Moment::now())
             && let Err(error) = self.0.append(&entry)
         {
-            // What follows could not be judged.
+            // Without this entry the rest of the run could not be judged.
             tracing::error!(%error, "the ledger cannot be written");
             std::process::abort();
         }
     }
 }
 
-/// The fields of an event that tell something.
+/// The fields of an event that the ledger needs.
 #[derive(Debug, Default)]
 struct Fields {
     message: String,
@@ -74,7 +76,7 @@ impl Visit for Fields {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         match field.name() {
             "message" => self.message = format!("{value:?}"),
-            // Numbers in a list look the same in Rust and in JSON.
+            // A list of numbers looks the same in Rust's debug output and in JSON.
             "partitions" => self.partitions = serde_json::from_str(&format!("{value:?}")).unwrap_or_default(),
             _ => {}
         }

@@ -8,14 +8,14 @@ use std::{
 
 use super::reconcile::{AfterFault, KINDS, Verdict};
 
-/// How many violations are shown of each kind; the file has all.
+/// How many violations of each kind are printed; the file lists all.
 const SHOWN: usize = 10;
 
 /// The tables of a run, in Markdown.
 pub(super) struct Report<'a> {
     pub(super) title: String,
     pub(super) verdict: &'a Verdict,
-    /// Whether every violation is told.
+    /// Whether every violation is listed.
     pub(super) in_full: bool,
 }
 
@@ -59,7 +59,7 @@ impl Report<'_> {
         let mut kinds: BTreeMap<String, Vec<AfterFault>> = BTreeMap::new();
         for fault in &self.verdict.faults {
             let text = fault.fault.to_string();
-            // The number at the end says which.
+            // The number at the end names the broker or the slot.
             let kind = text.trim_end_matches(|last: char| last.is_ascii_digit()).trim_end();
             kinds.entry(kind.to_owned()).or_default().push(*fault);
         }
@@ -130,7 +130,7 @@ fn table<const N: usize>(
     let rule = widths.map(|width| "-".repeat(width));
     for row in [heads.map(str::to_owned), rule].into_iter().chain(rows) {
         for (index, (width, cell)) in widths.iter().zip(&row).enumerate() {
-            // Numbers to the right, below each other.
+            // Numbers are right-aligned.
             if index == 0 {
                 write!(f, "| {cell:<width$} |")?;
             } else {

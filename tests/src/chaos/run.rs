@@ -1,4 +1,5 @@
-//! A whole run: brokers, services and callers start; faults come; all heals and drains; the ledgers are reconciled.
+//! A whole run: brokers, services and callers start; faults occur; everything heals and drains; the ledgers
+//! are reconciled.
 
 use std::{
     error::Error,
@@ -30,16 +31,16 @@ use crate::{BOUND, Cluster, cluster::Brokers, interrupt};
 
 const BROKERS: usize = 3;
 
-/// How often a line tells how far the run is.
+/// How often the progress of the run is printed.
 const TELL_EVERY: Duration = Duration::from_secs(5);
 
-/// How many answers each caller must have once the faults are over: seconds of load.
+/// How many answers each caller must get after the last fault: seconds of load.
 const ANSWERED_AFTERWARDS: u64 = 1_000;
 
-/// How long the group may take to finish what is left once all is well.
+/// How long the group may take to finish the remaining records once everything has healed.
 const DRAIN_WITHIN: Duration = Duration::from_mins(3);
 
-/// Does what the command line says. The exit code is not zero where anything was violated.
+/// Does what the command line says. The exit code is non-zero if the run found a violation.
 pub fn main(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
     match &arguments.process {
         Some(Process::Service(arguments)) => service::run(arguments).map(|()| ExitCode::SUCCESS),
@@ -84,7 +85,7 @@ fn run(arguments: &RunArguments) -> io::Result<ExitCode> {
     println!("faults are over; draining");
     brokers.wait_until_in_sync()?;
     fleet.heal()?;
-    // What no fault has broken for good must work again, and not only end.
+    // Calls must succeed again after the faults, not only end.
     board.wait_for_answers(ANSWERED_AFTERWARDS)?;
     board.finish_calls()?;
     let log = Log::of(&addresses)?;
@@ -119,7 +120,8 @@ fn make_topics(brokers: &Brokers, partitions: u16) -> io::Result<()> {
     Ok(())
 }
 
-/// Waits until all that is in the log is committed. What is not in time shows in the verdict.
+/// Waits until every record in the log is committed. Records that are not committed in time show in the
+/// verdict.
 fn wait_until_drained(log: &Log, partitions: u16) -> io::Result<()> {
     let until = Instant::now() + DRAIN_WITHIN;
     while Instant::now() < until {
@@ -136,7 +138,7 @@ fn wait_until_drained(log: &Log, partitions: u16) -> io::Result<()> {
     Ok(())
 }
 
-/// What is going on: told every few seconds.
+/// The progress of a run, printed every few seconds.
 struct Board<'a> {
     callers: Vec<Caller>,
     ledger: &'a Writer,
@@ -172,7 +174,8 @@ impl<'a> Board<'a> {
         );
     }
 
-    /// Waits until each caller has had so many more answers: faults begin, and calls end, when all works.
+    /// Waits until each caller has had `more` further answers. Faults begin, and callers stop, only while
+    /// calls succeed.
     fn wait_for_answers(&self, more: u64) -> io::Result<()> {
         let until = Instant::now() + BOUND;
         let answered = || self.callers.iter().map(|caller| caller.tally().answered);
@@ -188,7 +191,8 @@ impl<'a> Board<'a> {
         Ok(())
     }
 
-    /// Brokers and services each have a thread of faults, until the time is up and the last is over.
+    /// Runs the faults of brokers and those of services, each on a thread, until the time is up and the last
+    /// fault of a broker is over.
     fn faults(&self, arguments: &RunArguments, brokers: &mut Brokers, fleet: &mut Fleet) -> io::Result<()> {
         let started = Instant::now();
         let lasts = Duration::from_mins(arguments.minutes);
@@ -285,7 +289,7 @@ impl<'a> Board<'a> {
         self.ledger.append(&RunEntry::Healed { at: Moment::now(), fault })
     }
 
-    /// Lets the callers send no more, and waits until their calls have ended.
+    /// Stops the callers, and waits until their calls have ended.
     fn finish_calls(self) -> io::Result<()> {
         for caller in &self.callers {
             caller.stop()?;

@@ -16,20 +16,20 @@ pub(super) struct Fault {
 #[serde(rename_all = "snake_case")]
 pub(super) enum Target {
     Broker(usize),
-    /// A slot: the instance in it is another after each start.
+    /// A slot; each start puts a new instance into it.
     Service(usize),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum How {
-    /// As `kill -9` does; it is started again afterwards.
+    /// `kill -9`; started again afterwards.
     Kill,
-    /// SIGSTOP; it goes on afterwards.
+    /// SIGSTOP; continued afterwards.
     Freeze,
-    /// SIGTERM, in good order; it is started again afterwards.
+    /// SIGTERM, a clean stop; started again afterwards.
     Stop,
-    /// An instance that was not there yet is started.
+    /// A further instance is started.
     Add,
 }
 
@@ -48,20 +48,21 @@ impl fmt::Display for Fault {
     }
 }
 
-/// A fault of a broker. The next begins when this is over and all replicas are in sync again.
+/// A fault of a broker. The pause before the next one begins when this one is over and all replicas are in
+/// sync again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct BrokerFault {
-    /// How long all is well before.
+    /// How long all brokers are well before the fault.
     pub(super) pause: Duration,
     pub(super) broker: usize,
     pub(super) how: How,
     pub(super) lasts: Duration,
 }
 
-/// A step in the life of the instances.
+/// The beginning or the end of a fault of an instance.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Step {
-    /// Since the beginning.
+    /// Time since the first fault could begin.
     pub(super) at: Duration,
     pub(super) slot: usize,
     pub(super) act: Act,
@@ -70,13 +71,14 @@ pub(super) struct Step {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Act {
     Begin(How),
-    /// Ends what was begun: starts it again, or lets it go on.
+    /// Ends the fault: starts the instance again, or lets it continue.
     End(How),
 }
 
-/// What is done to brokers: each bag of five in a random order, so that every run has some of each.
+/// The faults of brokers, drawn in random order from one bag of five after another, so that every run has
+/// some of each.
 const BROKER_BAG: [How; 5] = [How::Kill, How::Kill, How::Freeze, How::Freeze, How::Stop];
-/// What is done to services.
+/// The faults of services, drawn likewise.
 const SERVICE_BAG: [How; 6] = [How::Kill, How::Kill, How::Kill, How::Freeze, How::Freeze, How::Stop];
 
 const SECOND: u64 = 1_000;
@@ -84,10 +86,11 @@ const SECOND: u64 = 1_000;
 const BROKER_PAUSE: Range<u64> = 3 * SECOND..6 * SECOND;
 /// How long after a fault of a service the next begins.
 const SERVICE_PAUSE: Range<u64> = 7 * SECOND..13 * SECOND;
-/// When the instance that is not there at the start is added.
+/// When the further instance is added.
 const ADD_AFTER: Duration = Duration::from_secs(20);
 
-/// How long a fault lasts. Freezes are both shorter and longer than the sessions of group members and brokers.
+/// How long a fault lasts. Freezes are both shorter and longer than the sessions of group members and
+/// brokers.
 fn lasts(how: How) -> Range<u64> {
     match how {
         How::Kill => SECOND..6 * SECOND,
@@ -96,7 +99,7 @@ fn lasts(how: How) -> Range<u64> {
     }
 }
 
-/// The faults of so many brokers, without end.
+/// An endless sequence of faults of `count` brokers.
 pub(super) fn brokers(seed: u64, count: usize) -> impl Iterator<Item = BrokerFault> {
     let mut random = Random::new(seed, 1);
     let mut bag = Vec::new();
@@ -111,9 +114,9 @@ pub(super) fn brokers(seed: u64, count: usize) -> impl Iterator<Item = BrokerFau
     })
 }
 
-/// The steps of the services, without end and in order of time. The last of the slots is empty at the start.
+/// An endless sequence of steps of the services, ordered by time. The last slot is empty at the start.
 ///
-/// One instance at least is always well.
+/// At least one instance is always well.
 pub(super) fn services(seed: u64, slots: usize) -> impl Iterator<Item = Step> {
     let mut random = Random::new(seed, 2);
     let mut bag = Vec::new();
@@ -149,7 +152,8 @@ pub(super) fn services(seed: u64, slots: usize) -> impl Iterator<Item = Step> {
     })
 }
 
-/// A source of choices of its own for each part of a run, so that one part does not change another.
+/// A source of random choices. Each part of a run has a separate one, so that no part changes the choices of
+/// another.
 struct Random(fastrand::Rng);
 
 impl Random {

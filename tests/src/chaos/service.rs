@@ -22,7 +22,7 @@ use crate::process::end_with_parent;
 #[derive(Debug)]
 struct ChaosService {
     ledger: Arc<Writer>,
-    /// The flaky commands that have failed once here.
+    /// The flaky commands that have failed once in this process.
     failed: Mutex<HashSet<Place>>,
 }
 
@@ -55,7 +55,7 @@ impl ChaosService {
         noted.map_err(|error| RpcError::internal(format!("the ledger cannot be written: {error}")))
     }
 
-    /// Whether a record has failed here before; from now on it has.
+    /// Returns whether a record has failed in this process before, and notes that it has now.
     fn has_failed(&self, place: Place) -> bool {
         !self.failed.lock().unwrap_or_else(PoisonError::into_inner).insert(place)
     }
@@ -73,7 +73,7 @@ pub(super) fn run(arguments: &ServiceArguments) -> Result<(), Box<dyn Error>> {
     observe::install(Some(Arc::clone(&ledger)));
     let config = Config::new(&arguments.brokers)
         .client_id("chaos-service")
-        // A broker that is frozen just now may be the first that is asked.
+        // The first broker that is contacted may be frozen at that moment.
         .connection_timeout(Duration::from_secs(30));
     let config = arguments
         .protocol

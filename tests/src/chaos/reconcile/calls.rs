@@ -15,13 +15,13 @@ use super::{
     replies::Replies,
 };
 
-/// By how much a call may end after its deadline: the machine is busy.
+/// How far past its deadline a call may end, because the machine is busy.
 const LATE: Duration = Duration::from_secs(3);
 
-/// By how much something may have come before it by the clock of another process of this machine.
+/// How early an event may appear by the clock of another process on this machine.
 const EARLY: Duration = Duration::from_millis(50);
 
-/// The status of a command whose deadline passed before it could be tried again.
+/// The status of a command whose deadline passed before it could be retried.
 const TOO_LATE: u16 = 504;
 
 /// The commands of a run, by id.
@@ -29,7 +29,7 @@ pub(super) struct Calls<'a>(HashMap<u64, Call<'a>>);
 
 #[derive(Debug)]
 struct Call<'a> {
-    /// Whose it is: which of the callers.
+    /// The index of the caller that sent the command.
     caller: usize,
     work: &'a Work,
     at: Moment,
@@ -37,7 +37,7 @@ struct Call<'a> {
     notify: bool,
     ended: Option<(Moment, &'a Outcome)>,
     places: Vec<Place>,
-    /// How handlers of it have ended.
+    /// Whether a handler has succeeded with the command, and whether one has refused it.
     done: bool,
     refused: bool,
 }
@@ -127,7 +127,7 @@ impl<'a> Calls<'a> {
         verdict.longest_answered = answered.last().copied().unwrap_or_default();
     }
 
-    /// Commands of one key are stored in the order they were sent in.
+    /// Checks that the commands of one key are stored in the order in which they were sent.
     fn judge_stored_order(&self, verdict: &mut Verdict) {
         let mut last: HashMap<(&str, i32), u64> = HashMap::new();
         let stored =
@@ -150,7 +150,7 @@ impl Call<'_> {
         *verdict.outcomes.entry(kind(outcome)).or_default() += 1;
     }
 
-    /// Whether the caller knows that the broker has it.
+    /// Whether the caller knows that the broker has the command.
     fn is_acknowledged(&self) -> bool {
         let acknowledged = |outcome: &Outcome| {
             matches!(
@@ -166,7 +166,7 @@ impl Call<'_> {
         self.ended.is_some_and(|(_, outcome)| acknowledged(outcome))
     }
 
-    /// Whether its caller was told that it never went off.
+    /// Whether the call ended with the statement that the command was never sent.
     fn was_told_of_nothing_sent(&self) -> bool {
         let not_sent = |outcome: &Outcome| {
             matches!(
@@ -179,7 +179,7 @@ impl Call<'_> {
         self.ended.is_some_and(|(_, outcome)| not_sent(outcome))
     }
 
-    /// What its caller saw.
+    /// Judges what the caller saw.
     fn judge_end(&self, verdict: &mut Verdict) {
         let id = self.work.id;
         let Some((at, outcome)) = self.ended else {
@@ -203,7 +203,7 @@ impl Call<'_> {
         }
     }
 
-    /// Whether it is not yet this call's deadline.
+    /// Whether `at` is before the call's deadline, by more than clocks may differ.
     fn is_early(&self, at: Moment) -> bool {
         self.deadline.since(at) > EARLY
     }
@@ -237,7 +237,7 @@ impl Call<'_> {
         }
     }
 
-    /// What became of it where it was handled.
+    /// Judges what the services did with the command.
     fn judge_handling(&self, handling: &Handling<'_>, verdict: &mut Verdict) {
         let id = self.work.id;
         let mut lost = |place, why| verdict.violations.push(Violation::Lost { id, place, why });
@@ -254,7 +254,7 @@ impl Call<'_> {
                     lost(Some(*place), "it expired before its deadline");
                 }
                 let letter = handling.letters.get(place);
-                // With nobody to tell, a refusal is dead-lettered too.
+                // Without a caller that waits, a refusal is dead-lettered too.
                 let is_handled = self.done || (self.refused && !self.notify);
                 if !(letter.is_some() || is_handled || expired.is_some()) {
                     lost(Some(*place), "it was neither handled to its end, nor dead-lettered, nor expired");
@@ -267,7 +267,7 @@ impl Call<'_> {
         }
     }
 
-    /// Why a dead letter is not the one of this command.
+    /// Returns why a dead letter cannot belong to this command.
     fn wrong_letter(&self, letter: &Letter<'_>) -> Option<String> {
         if letter.id != self.work.id {
             return Some(format!("its dead letter is of command {}", letter.id));
@@ -283,7 +283,7 @@ impl Call<'_> {
             .then(|| format!("it ({:?}) is a dead letter of status {}", self.work.task, letter.status))
     }
 
-    /// What became of its reply.
+    /// Judges what became of the reply.
     fn judge_reply(&self, handling: &Handling<'_>, replies: &Replies, verdict: &mut Verdict) {
         let id = self.work.id;
         let [place] = self.places.as_slice() else { return };

@@ -11,7 +11,7 @@ use super::{
 #[derive(Debug)]
 pub(super) struct Run<'a> {
     pub(super) service: &'a str,
-    /// Which assignment of the run it belongs to.
+    /// The index of its assignment in `Handling::assignments`.
     assignment: usize,
     pub(super) place: Place,
     pub(super) id: u64,
@@ -24,15 +24,15 @@ pub(super) struct Run<'a> {
 /// How an assignment of a partition to an instance ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum AssignmentEnd {
-    /// Nothing says that it has.
+    /// No ledger records an end.
     Kept,
-    /// With its instance, which was killed.
+    /// The instance was killed.
     Killed,
     Lost,
     GivenUp,
 }
 
-/// A dead letter: of which command, and of which status.
+/// A dead letter: the id of its command, and its status.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Letter<'a> {
     pub(super) id: u64,
@@ -44,13 +44,14 @@ pub(super) struct Letter<'a> {
 pub(super) struct Handling<'a> {
     pub(super) runs: Vec<Run<'a>>,
     pub(super) expired: HashMap<Place, Moment>,
-    /// By the places of the commands that they are of.
+    /// The dead letters, by the places of their commands.
     pub(super) letters: HashMap<Place, Letter<'a>>,
     assignments: Vec<AssignmentEnd>,
 }
 
 impl<'a> Handling<'a> {
-    /// Reads it from the ledgers. What cannot be within one assignment is found here, in the order of the lines.
+    /// Reads the ledgers. Violations within one assignment are found here, because they depend on the order
+    /// of the lines.
     pub(super) fn of(evidence: &'a Evidence, verdict: &mut Verdict) -> Self {
         let letter = |entry: &'a LogEntry| match entry {
             LogEntry::DeadLetter { place, id, status } => Some((*place, Letter { id: *id, status })),
@@ -68,7 +69,7 @@ impl<'a> Handling<'a> {
         handling
     }
 
-    /// `unsaid` is how those assignments have ended of which that is not written.
+    /// Reads the ledger of one instance. `unsaid` is the end of assignments whose end the ledger lacks.
     fn read(
         &mut self,
         service: &'a str,
@@ -88,14 +89,15 @@ impl<'a> Handling<'a> {
                     }
                 }
                 ServiceEntry::Revoked { partitions, lost, .. } => {
-                    // What still runs goes on to belong to it.
+                    // Handlers that still run keep belonging to the assignment.
                     for assignment in partitions.iter().filter_map(|partition| current.get(partition)) {
                         self.assignments[*assignment] =
                             if *lost { AssignmentEnd::Lost } else { AssignmentEnd::GivenUp };
                     }
                 }
                 ServiceEntry::NotCommitted { partitions, .. } => {
-                    // It was not ours any more, whether that was known or not.
+                    // A failed last commit counts as a loss: the partition was no longer this instance's,
+                    // whether or not it knew.
                     for assignment in partitions.iter().filter_map(|partition| current.get(partition)) {
                         self.assignments[*assignment] = AssignmentEnd::Lost;
                     }
@@ -130,7 +132,7 @@ impl<'a> Handling<'a> {
                     }
                 }
                 ServiceEntry::Expired { at, place } => {
-                    // Once expired it stays so: the first counts.
+                    // An expired record stays expired: the earliest moment counts.
                     let first = self.expired.entry(*place).or_insert(*at);
                     *first = (*first).min(*at);
                 }
@@ -139,7 +141,7 @@ impl<'a> Handling<'a> {
         }
     }
 
-    /// Why `next` may not have started after `previous`, of the same key in the same assignment.
+    /// Returns why `next` must not have started after `previous`, both of one key in one assignment.
     fn out_of_order(&self, previous: &Run<'_>, next: &Run<'_>) -> Option<&'static str> {
         let Some((_, how)) = previous.ended else {
             return Some("started while the handler of another record of its key ran");
@@ -156,7 +158,7 @@ impl<'a> Handling<'a> {
         }
     }
 
-    /// Judges what happened between assignments, and counts what may happen.
+    /// Judges overlaps between assignments, and counts the repetitions that are allowed.
     pub(super) fn judge(&self, evidence: &Evidence, verdict: &mut Verdict) {
         verdict.handlers = self.runs.len() as u64;
         self.count_repetitions(verdict);
@@ -211,13 +213,13 @@ impl<'a> Handling<'a> {
 }
 
 impl Run<'_> {
-    /// Whether it has ended with an answer that is final.
+    /// Whether the handler ended with a final answer.
     pub(super) fn is_final(&self) -> bool {
         matches!(self.ended, Some((_, HandlerEnd::Done | HandlerEnd::Refused)))
     }
 }
 
-/// When each instance had gone, at the latest.
+/// By when each instance was gone.
 fn gone(evidence: &Evidence) -> HashMap<&str, Moment> {
     let mut gone = HashMap::new();
     for (service, entries) in &evidence.services {

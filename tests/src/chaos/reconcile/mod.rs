@@ -1,10 +1,10 @@
-//! From the ledgers to a verdict: pure.
+//! From the ledgers to a verdict, without side effects.
 //!
-//! - [`violation`]: what may not be
+//! - [`violation`]: what must not happen
 //! - [`handling`]: what the handlers did: order, overlaps, repetitions
 //! - [`calls`]: what became of every command
-//! - [`replies`]: whether every reply is there, and was seen
-//! - [`progress`]: how long things stood still after a fault
+//! - [`replies`]: whether every reply exists and was seen
+//! - [`progress`]: how long progress stopped after a fault
 
 mod calls;
 mod handling;
@@ -23,28 +23,29 @@ pub(super) use self::{
 };
 use super::ledger::{CallerEntry, Evidence, LogEntry, RunEntry};
 
-/// What the ledgers of a run say when they are laid side by side.
+/// The result of comparing all ledgers of a run.
 #[derive(Debug, Default)]
 pub(super) struct Verdict {
     pub(super) commands: u64,
-    /// How calls ended, by kind.
+    /// The number of calls, by how they ended.
     pub(super) outcomes: BTreeMap<String, u64>,
     /// Commands that are in Kafka's log.
     pub(super) stored: u64,
-    /// Of these, those whose callers could not know it.
+    /// Stored commands whose callers could not know that they were stored.
     pub(super) stored_unknown: u64,
     /// Replies that are in Kafka's log.
     pub(super) replies: u64,
     pub(super) dead_lettered: u64,
     pub(super) expired: u64,
     pub(super) handlers: u64,
-    /// Records that were handled again, by how the assignment of the first time ended.
+    /// Records that were handled again, by how the assignment of the earlier run ended.
     pub(super) again_after_kill: u64,
     pub(super) again_after_loss: u64,
     pub(super) again_after_revocation: u64,
-    /// Handlers of one key that ran at once after an assignment was lost.
+    /// Concurrent handlers of one key after an assignment was lost.
     pub(super) overlaps_after_loss: u64,
-    /// How long answered calls took: the middle one, the 99th of a hundred, and the longest; and the longest of all.
+    /// Durations of answered calls (the median, the 99th percentile and the longest), and of the longest
+    /// call, answered or not.
     pub(super) median_call: Duration,
     pub(super) slow_call: Duration,
     pub(super) longest_answered: Duration,
@@ -53,7 +54,7 @@ pub(super) struct Verdict {
     pub(super) violations: Vec<Violation>,
 }
 
-/// Lays the ledgers side by side.
+/// Compares all ledgers of a run.
 pub(super) fn reconcile(evidence: &Evidence) -> Verdict {
     let mut verdict = Verdict::default();
     let handling = Handling::of(evidence, &mut verdict);

@@ -1,4 +1,4 @@
-//! How long things stood still after a fault.
+//! How long progress stopped after a fault.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -10,13 +10,13 @@ use super::{
     handling::Handling,
 };
 
-/// A fault, and for how long there was no progress between it and the next.
+/// A fault, and the longest times without progress between it and the next one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct AfterFault {
     pub(crate) fault: Fault,
-    /// Without any answer to any caller.
+    /// The longest time without an answer to any caller.
     pub(crate) silent: Duration,
-    /// Without any handler that worked, of the partition that stood still for longest.
+    /// The longest time without a final answer of a handler, of the partition that stood still longest.
     pub(crate) still: Duration,
 }
 
@@ -61,7 +61,7 @@ pub(super) fn after_faults(evidence: &Evidence, handling: &Handling<'_>) -> Vec<
     faults.iter().zip(next).map(after).collect()
 }
 
-/// The longest time between two of these that begins between `from` and `to`; `from` counts as one.
+/// The longest gap between two of `times` that begins between `from` and `to`; `from` counts as one of them.
 fn longest_gap(times: &[Moment], from: Moment, to: Moment) -> Duration {
     let mut longest = Duration::ZERO;
     let mut last = from;

@@ -1,4 +1,4 @@
-//! Whether every reply that is owed is there, and every one that is there was seen.
+//! Whether every reply that is owed exists, and every reply that exists was seen.
 
 use std::collections::HashMap;
 
@@ -7,18 +7,19 @@ use super::{
     Verdict, Violation,
 };
 
-/// By how much the clocks of two threads of a caller may disagree on what came first: each writes when it gets to it.
+/// How far the entries of two threads of a caller may be out of order, in microseconds: each thread writes
+/// its entry when it gets to run.
 const UNSURE: u64 = 50_000;
 
 /// The replies in the log, by command.
 #[derive(Debug, Default)]
 pub(super) struct Replies {
     of: HashMap<u64, Vec<Place>>,
-    /// Of each caller, and each partition that it reads: by when it had certainly read on beyond an offset.
+    /// For each caller and each partition that it reads: by when it had certainly read past an offset.
     read_beyond: HashMap<(usize, i32), ReadBeyond>,
 }
 
-/// Offsets in order, each with the earliest moment at which a reply from there on was seen.
+/// Offsets in order, each with the earliest moment at which a reply at or after it was seen.
 #[derive(Debug, Default)]
 struct ReadBeyond(Vec<(i64, Moment)>);
 
@@ -35,14 +36,15 @@ impl Replies {
         replies
     }
 
-    /// Notes that a caller has seen the reply to a command. With several, nobody knows which.
+    /// Notes that a caller has seen the reply to a command. If the log has several replies, which one the
+    /// caller saw is unknown, and none is noted.
     pub(super) fn seen(&mut self, caller: usize, id: u64, at: Moment) {
         if let Some([place]) = self.of.get(&id).map(Vec::as_slice) {
             self.read_beyond.entry((caller, place.partition)).or_default().0.push((place.offset, at));
         }
     }
 
-    /// To be called once all that was seen is noted.
+    /// Completes the notes. Must be called after the last [`seen`](Self::seen).
     pub(super) fn all_seen(&mut self) {
         for ReadBeyond(seen) in self.read_beyond.values_mut() {
             seen.sort_unstable();
@@ -62,7 +64,8 @@ impl Replies {
         self.of.contains_key(&id)
     }
 
-    /// Whether a caller had read on beyond a reply to this command before a moment: replies of a partition come in order.
+    /// Whether a caller had read past a reply to this command before a moment. The replies of a partition are
+    /// read in order.
     pub(super) fn was_passed_over(&self, caller: usize, id: u64, before: Moment) -> bool {
         self.of.get(&id).into_iter().flatten().any(|place| {
             let read_beyond = self.read_beyond.get(&(caller, place.partition));
@@ -74,7 +77,7 @@ impl Replies {
 }
 
 impl ReadBeyond {
-    /// The earliest moment at which a reply behind this offset was seen.
+    /// The earliest moment at which a reply after this offset was seen.
     fn later_than(&self, offset: i64) -> Option<Moment> {
         let next = self.0.partition_point(|(seen, _)| *seen <= offset);
         self.0.get(next).map(|(_, at)| *at)

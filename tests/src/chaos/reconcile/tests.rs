@@ -1,4 +1,4 @@
-//! Ledgers made by hand: each violation is found, and what may happen is none.
+//! Hand-written ledgers: each violation is found, and what is allowed is not reported as one.
 
 mod ledgers;
 

@@ -1,4 +1,4 @@
-//! What may not be.
+//! What must not happen in a run.
 
 use std::{fmt, time::Duration};
 
@@ -7,27 +7,28 @@ use super::super::ledger::Place;
 /// Something that the promises exclude.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Violation {
-    /// The broker had it, and it was neither handled to its end, nor dead-lettered, nor expired.
+    /// A command that the broker had, and that was neither handled to its end, nor dead-lettered, nor
+    /// expired.
     Lost { id: u64, place: Option<Place>, why: &'static str },
-    /// Its reply is in no topic, or its caller passed it over.
+    /// A command whose reply is in no topic, or was passed over by its caller.
     ReplyLost { id: u64, why: &'static str },
-    /// A call that ended later than its deadline and a small bound, or not at all.
+    /// A call that ended more than a small bound after its deadline, or not at all.
     Hung { id: u64, late: Option<Duration> },
-    /// Not the answer to this command.
+    /// A command whose outcome does not fit it, such as the answer to another command.
     Wrong { id: u64, why: String },
     /// A reply that answers no command.
     Stray { place: Place },
-    /// Handlers of one key that ran out of order, or at once, within one assignment.
+    /// Handlers of one key that ran out of order, or concurrently, within one assignment.
     Order { service: String, key: String, place: Place, why: &'static str },
-    /// Handlers of one key that ran at once in two assignments that were given up in good order.
+    /// Handlers of one key that ran concurrently in two assignments, although the first was given up cleanly.
     Overlap { service: String, key: String, place: Place },
     /// A command that is stored behind a later one of its key.
     Misplaced { id: u64, place: Place },
-    /// One command at two places of the log.
+    /// One command at two places in the log.
     StoredTwice { id: u64, places: Vec<Place> },
-    /// What is finished was not committed in the end.
+    /// A partition that was not committed to its end.
     NotCommitted { partition: i32, committed: i64, end: i64 },
-    /// A process that ended although nobody had ended it, or badly when it was asked to.
+    /// A process that ended unasked, or failed when asked to stop.
     Died { name: String, how: String },
 }
 
@@ -46,7 +47,7 @@ pub(crate) const KINDS: [&str; 10] = [
 ];
 
 impl Violation {
-    /// Which of [`KINDS`] it is.
+    /// The kind of violation, one of [`KINDS`].
     pub(crate) fn kind(&self) -> &'static str {
         KINDS[match self {
             Self::Lost { .. } => 0,

@@ -1,4 +1,4 @@
-//! A run, written down by hand.
+//! The hand-written ledgers of a run.
 
 use super::super::{
     super::{
@@ -30,13 +30,13 @@ pub(super) fn place(offset: i64) -> Place {
 }
 
 impl Ledgers {
-    /// Every entry is a microsecond after the one before.
+    /// The next moment: each entry is a microsecond after the one before.
     pub(super) fn at(&mut self) -> Moment {
         self.clock += 1;
         Moment(self.clock)
     }
 
-    /// When what is sent now is late, while all else goes on.
+    /// A moment at which a command sent just now is past its deadline; the clock does not advance to it.
     pub(super) fn deadline(&mut self) -> Moment {
         Moment(self.at().0 + 30 * SECOND)
     }
@@ -49,7 +49,7 @@ impl Ledgers {
         self.evidence.services.entry(name.to_owned()).or_default().push(entry);
     }
 
-    /// A command is sent and stored: its number is its id, and its offset unless another is said.
+    /// Notes a command as sent and stored. Its number is also its id and its offset.
     pub(super) fn sent(&mut self, number: u64, task: Task) {
         self.sent_to(number, task, i64::try_from(number).expect("a small number"));
     }
@@ -70,7 +70,7 @@ impl Ledgers {
         self.caller(CallerEntry::Ended { at, id: number, outcome });
     }
 
-    /// The reply to a command is stored; at the offset of its number.
+    /// Notes the reply to a command as stored, at the offset of its number.
     pub(super) fn replied(&mut self, number: u64) {
         self.replied_at(number, i64::try_from(number).expect("a small number"));
     }
@@ -113,7 +113,7 @@ impl Ledgers {
         self.letter_of(number, number);
     }
 
-    /// A dead letter that says it is of a place, and has a command.
+    /// Notes a dead letter that names the place of command `number`, and contains command `id`.
     pub(super) fn letter_of(&mut self, number: u64, id: u64) {
         let place = place(i64::try_from(number).expect("a small number"));
         self.evidence.log.push(LogEntry::DeadLetter { place, id, status: "503".to_owned() });
@@ -133,14 +133,14 @@ impl Ledgers {
         reconcile(&self.evidence)
     }
 
-    /// The one violation, or none.
+    /// The kind of the only violation, if there is one.
     pub(super) fn violation(self) -> Option<&'static str> {
         let verdict = self.verdict();
         assert!(verdict.violations.len() <= 1, "{:?}", verdict.violations);
         verdict.violations.first().map(Violation::kind)
     }
 
-    /// Three commands of a key, answered.
+    /// A run of three commands of one key, all answered.
     pub(super) fn well() -> Self {
         let mut ledgers = Self::default();
         ledgers.assigned("a");
