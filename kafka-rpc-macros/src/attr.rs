@@ -39,6 +39,8 @@ pub(crate) struct HandlerOptions {
     stated: Vec<Ident>,
     /// The options that the unknown ones probably meant.
     meant: Vec<&'static str>,
+    /// Whether a value was written without the name of its option, which has been reported.
+    has_unnamed: bool,
 }
 
 impl HandlerOptions {
@@ -47,9 +49,9 @@ impl HandlerOptions {
         self.stated.iter().find(|stated| *stated == name)
     }
 
-    /// Whether an option is missing, even under a misspelt name, which has been reported.
+    /// Whether an option is missing, even under a misspelt name or without one, which has been reported.
     pub(crate) fn lacks(&self, name: &str) -> bool {
-        self.stated(name).is_none() && !self.meant.contains(&name)
+        self.stated(name).is_none() && !self.meant.contains(&name) && !self.has_unnamed
     }
 }
 
@@ -188,6 +190,8 @@ pub(crate) fn handler_options(
     let (mut options, known) = (HandlerOptions::default(), position.known());
     for part in split(tokens) {
         let Some(written) = errors.take(written(&part)) else {
+            // Whatever it was to be is not missing.
+            options.has_unnamed = true;
             continue;
         };
         let name = written.name.to_string();
@@ -213,13 +217,17 @@ pub(crate) fn command_options(
 ) -> CommandOptions {
     const KNOWN: &[&str] = &["key", "retry", "timeout", "dedupe"];
     let mut parts = split(tokens).into_iter().filter(|part| !is_marker(part)).peekable();
-    let name = if let Some(first) = parts.next_if(|part| !is_option(part)) {
+    let first = parts.next_if(|part| !is_option(part));
+    let is_named = first.is_some();
+    let name = if let Some(first) = first {
         of_options.take(command_name(&first))
     } else {
-        of_options.push(syn::Error::new(
-            attribute,
-            "name the command first: `#[command(Enum::Variant)]` or `#[command(\"NAME\")]`",
-        ));
+        const FIRST: &str = "name the command first: `#[command(Enum::Variant)]` or `#[command(\"NAME\")]`";
+        let by_option = parts.clone().find(|part| written(part).is_ok_and(|option| option.name == "name"));
+        of_options.push(match by_option {
+            Some(option) => syn::Error::new_spanned(option, format!("{FIRST}, without `name =`")),
+            None => syn::Error::new(attribute, FIRST),
+        });
         None
     };
     let mut key = None;
@@ -230,8 +238,8 @@ pub(crate) fn command_options(
             continue;
         };
         let option = written.name.to_string();
-        if option == "name" && name.is_none() {
-            // The error that asks for the name first covers `name = ..` too.
+        if option == "name" && !is_named {
+            // Reported above.
             continue;
         }
         if !KNOWN.contains(&option.as_str()) {

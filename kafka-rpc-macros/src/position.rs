@@ -97,8 +97,27 @@ pub(crate) fn unknown_value(option: &str, value: &str, known: &[&str]) -> String
     }
 }
 
+/// What other frameworks call an option.
+const ELSEWHERE: [(&str, &str); 11] = [
+    ("group_id", "group"),
+    ("groupId", "group"),
+    ("consumer_group", "group"),
+    ("reply_to", "replies"),
+    ("reply_topic", "replies"),
+    ("dlq", "dead_letter"),
+    ("dead_letter_topic", "dead_letter"),
+    ("max_retries", "max"),
+    ("max_attempts", "max"),
+    ("attempts", "max"),
+    ("retries", "retry"),
+];
+
 /// The known word that was probably meant.
 pub(crate) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
+    let elsewhere = ELSEWHERE.iter().find(|(other, _)| *other == word).map(|(_, ours)| *ours);
+    if let Some(ours) = known.iter().find(|known| Some(**known) == elsewhere) {
+        return Some(ours);
+    }
     let near = known.iter().map(|known| (distance(word, known), *known));
     near.filter(|(distance, known)| *distance <= 2 && *distance < known.len()).min().map(|(_, known)| known)
 }
@@ -127,6 +146,8 @@ mod tests {
         let known = Position::Commands.known();
         assert!(unknown("topics", "it", &known).contains("did you mean `topic`"));
         assert!(unknown("deadletter", "it", &known).contains("did you mean `dead_letter`"));
+        assert!(unknown("group_id", "it", &known).contains("did you mean `group`"));
+        assert!(unknown("max_attempts", "it", &["max", "base"]).contains("did you mean `max`"));
         assert!(!unknown("partitions", "it", &known).contains("did you mean"));
     }
 

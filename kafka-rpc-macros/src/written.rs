@@ -69,7 +69,8 @@ pub(crate) fn split(tokens: TokenStream) -> Vec<TokenStream> {
 /// Reads one option.
 pub(crate) fn written(part: &TokenStream) -> syn::Result<Written> {
     let mut tokens = part.clone().into_iter();
-    let error = || syn::Error::new_spanned(part, "expected an option, as `name = value`");
+    let error =
+        || syn::Error::new_spanned(part, "expected an option, as `name = value`: write which option this is");
     let Some(TokenTree::Ident(name)) = tokens.next() else {
         return Err(error());
     };

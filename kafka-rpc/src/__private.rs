@@ -32,7 +32,7 @@ pub use crate::{
 #[diagnostic::on_unimplemented(
     message = "this cannot name a command",
     label = "not a unit variant of an enum that derives `serde::Serialize`",
-    note = "name it by the path of such a variant, or by a string literal; what a command carries is the first argument of its handler"
+    note = "derive `serde::Serialize` for the enum and name the command by the path of a unit variant, or by a string literal; what a command carries is the first argument of its handler"
 )]
 pub trait CommandName: Serialize {}
 

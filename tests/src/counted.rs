@@ -7,7 +7,7 @@ use tokio::sync::{Mutex, MutexGuard};
 
 static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
 
-/// Records metrics from now on: first thing in a test that reads them.
+/// Records metrics from now on. A test that reads metrics calls this first.
 ///
 /// # Panics
 ///
@@ -18,7 +18,8 @@ pub fn record() {
     });
 }
 
-/// Records metrics for a test of what the whole process does: one such test at a time.
+/// Records metrics for a test that counts what the whole process does. Other such tests wait while the guard
+/// lives.
 pub async fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::const_new(());
     record();
@@ -29,7 +30,7 @@ pub async fn alone() -> MutexGuard<'static, ()> {
 ///
 /// # Panics
 ///
-/// If nothing is recorded, and if one of them is no whole number from 0 on: a gauge that has gone below it counts
+/// If nothing is recorded, or if a value is not a whole number from 0 on: a gauge below 0 has counted
 /// something twice.
 pub fn counted(metric: &str, labels: &[(&str, &str)]) -> u64 {
     let pairs: Vec<String> = labels.iter().map(|(name, value)| format!("{name}=\"{value}\"")).collect();
@@ -41,7 +42,7 @@ pub fn counted(metric: &str, labels: &[(&str, &str)]) -> u64 {
     lines.map(|line| value(line).unwrap_or_else(|| panic!("no count: {line}"))).sum()
 }
 
-/// What a metric is, whatever it counts.
+/// The name, kind and labels of a metric, without its values.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 #[expect(missing_docs, reason = "named after what they are")]
 pub struct Metric {
@@ -50,7 +51,7 @@ pub struct Metric {
     pub labels: BTreeSet<String>,
 }
 
-/// Every metric that is recorded; twice where series of it differ in their labels.
+/// Every recorded metric; more than once if its series differ in their labels.
 ///
 /// # Panics
 ///
@@ -63,7 +64,7 @@ pub fn metrics() -> BTreeSet<Metric> {
     let metric = |line: &str| {
         let series = line.rsplit_once(' ').map_or(line, |(series, _)| series);
         let (name, labels) = series.split_once('{').unwrap_or((series, ""));
-        // What is odd in a text is where it is between quotes, and even where it is not.
+        // Splitting at quotes puts the label names at even indices, and the label values at odd ones.
         let names =
             labels.split('"').step_by(2).filter_map(|name| name.trim_start_matches(',').strip_suffix('='));
         Metric {

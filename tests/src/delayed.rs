@@ -1,4 +1,4 @@
-//! A way to a broker on which bytes come later, in order.
+//! A proxy in front of a broker that delays bytes and keeps their order.
 
 use std::{
     io,
@@ -22,21 +22,22 @@ use tokio::{
 
 use crate::cluster::{Brokers, Extras, real_brokers_with};
 
-/// How many reads of a connection may be on their way.
+/// How many reads of one connection may be delayed at once.
 const ON_THE_WAY: usize = 4_096;
 
-/// What one read takes at most.
+/// The most bytes of one read.
 const CHUNK: usize = 64 << 10;
 
-/// A port before a broker, which may not be there yet.
+/// A port in front of a broker that may not run yet.
 #[derive(Debug)]
 pub struct Delayed {
     listener: TcpListener,
     port: u16,
 }
 
-/// Starts a real broker that is reached only on a way which takes this time, as [`Delayed::carry_to`] says; with the settings for that.
-/// `None`, with a line that says so, where there are no real brokers.
+/// Starts a real broker behind a proxy with this delay, as [`Delayed::carry_to`] describes, and returns
+/// settings that connect through the proxy. Without real brokers, prints that tests are skipped and returns
+/// `None`.
 ///
 /// # Panics
 ///
@@ -49,12 +50,12 @@ pub async fn real_broker_behind(delay: Duration) -> Option<(Brokers, Way, Config
     Some((brokers, way, Config::new(format!("127.0.0.1:{port}")).create_topics(true)))
 }
 
-/// A way that carries.
+/// A running proxy.
 #[derive(Debug, Clone)]
 pub struct Way(Arc<Notify>);
 
 impl Way {
-    /// Cuts every connection. Others are made at once by whoever wants to.
+    /// Cuts every connection. Clients may connect again at once.
     pub fn cut(&self) {
         self.0.notify_waiters();
     }
@@ -68,19 +69,19 @@ impl Delayed {
         Ok(Self { listener, port })
     }
 
-    /// Where it listens.
+    /// The port on which the proxy listens.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// Carries what comes to a broker and back as long as the tokio runtime lives, and each way later by this on connections
-    /// to a coordinator: that is where members of a group say what they have to say of it, and commit.
+    /// Forwards bytes to a broker and back while the tokio runtime lives. On connections to a group
+    /// coordinator, to which members send their joins and commits, adds `delay` in each direction.
     pub fn carry_to(self, broker: String, delay: Duration) -> Way {
         let way = Way(Arc::default());
         let cuts = Arc::clone(&way.0);
         tokio::spawn(async move {
             while let Ok((client, _)) = self.listener.accept().await {
-                // A broker that is not there ends the connection.
+                // Without a broker, the client's connection is closed.
                 let Ok(broker) = TcpStream::connect(&broker).await else { continue };
                 let _best_effort = (client.set_nodelay(true), broker.set_nodelay(true));
                 let ((from_client, to_client), (from_broker, to_broker)) =
@@ -109,7 +110,7 @@ impl Delayed {
     }
 }
 
-/// Whether this begins with a request of a member of a group: a length, and the number of what is asked for.
+/// Whether `chunk` begins with a request of a group member: a length, then the API key.
 fn is_of_group(chunk: &[u8]) -> bool {
     const OFFSET_COMMIT: i16 = 8;
     const JOIN_GROUP: i16 = 11;
@@ -117,7 +118,8 @@ fn is_of_group(chunk: &[u8]) -> bool {
     key.is_some_and(|key| [OFFSET_COMMIT, JOIN_GROUP].contains(&key))
 }
 
-/// Brings what is read later, in order, whatever is on its way already. Of each read it is asked by how much.
+/// Forwards what is read after a delay, in order, and reads on meanwhile. `delay_of` returns the delay of
+/// each read.
 pub async fn carry(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
@@ -136,7 +138,7 @@ pub async fn carry(
     };
     let write = async move {
         while let Some((due, chunk)) = on_the_way.recv().await {
-            // Even a sleep until now takes a millisecond.
+            // Even a sleep that is already due takes a millisecond.
             if due > Instant::now() {
                 time::sleep_until(due).await;
             }

@@ -1,5 +1,6 @@
-//! SIGINT and SIGTERM, for a program that sleeps a lot: whoever sleeps here wakes with an error, so that what was started is
-//! dropped, and ends. A second one ends the program.
+//! SIGINT and SIGTERM, for a program that sleeps a lot: a signal makes [`sleep`] return an error, so that the
+//! program returns and drops, and thereby ends, what it has started. A second signal ends the program at
+//! once.
 
 use std::{
     io,
@@ -17,13 +18,13 @@ use tokio::{
 
 use crate::process::signal_group;
 
-/// How long what a command has started may take to end when it is told to.
+/// How long the processes of a command may take to end after SIGTERM.
 const ENDS_WITHIN: Duration = Duration::from_secs(5);
 
 static TOLD: Mutex<bool> = Mutex::new(false);
 static WAKE: Condvar = Condvar::new();
 
-/// Listens for the signals from now on, instead of ending by them.
+/// Handles the signals from now on, instead of being ended by them.
 pub fn listen() -> io::Result<()> {
     let tokio = runtime::Builder::new_current_thread().enable_all().build()?;
     let (mut terminated, mut interrupted) = {
@@ -48,14 +49,15 @@ pub fn listen() -> io::Result<()> {
     Ok(())
 }
 
-/// An error where a signal has come.
+/// Returns an error if a signal has arrived.
 pub fn check() -> io::Result<()> {
     sleep(Duration::ZERO)
 }
 
-/// Runs a command to its end. Where a signal comes, all that it has started is told to end too, and made to.
+/// Runs a command to its end. On a signal, sends SIGTERM to everything that the command has started, and
+/// SIGKILL to what is left of it.
 pub fn run_to_its_end(command: &mut Command) -> io::Result<ExitStatus> {
-    // A group of its own: `cargo test` ends by a signal and leaves its tests behind.
+    // A separate process group: a signal ends `cargo test`, which leaves its tests running.
     let mut child = command.process_group(0).spawn()?;
     loop {
         if let Some(status) = child.try_wait()? {
@@ -71,7 +73,7 @@ pub fn run_to_its_end(command: &mut Command) -> io::Result<ExitStatus> {
 fn end_all(child: &mut Child) -> io::Result<()> {
     signal_group(child, "TERM")?;
     let until = Instant::now() + ENDS_WITHIN;
-    // There is an error where the group is empty.
+    // Signal 0 fails once the group is empty.
     while Instant::now() < until && signal_group(child, "0").is_ok() {
         child.try_wait()?;
         thread::sleep(Duration::from_millis(20));
@@ -80,7 +82,7 @@ fn end_all(child: &mut Child) -> io::Result<()> {
     child.wait().map(drop)
 }
 
-/// Sleeps for so long; an error at once where a signal has come, or comes.
+/// Sleeps for `time`. Returns an error at once if a signal has arrived or arrives.
 pub fn sleep(time: Duration) -> io::Result<()> {
     let told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
     let woken = WAKE.wait_timeout_while(told, time, |told| !*told);

@@ -3,14 +3,14 @@
 //! - [`chaos`]: proof on a real cluster that nothing is lost and nothing hangs
 //! - [`cluster`]: the Kafka that a test runs on, with topics and groups of its own
 //! - [`mod@counted`]: what the runtime has counted
-//! - [`delayed`]: a way to a broker that takes time
+//! - [`delayed`]: a proxy that delays bytes to a broker
 //! - [`interop`]: programs of other languages on the other side
-//! - [`mod@interrupt`]: being told to end by a signal
-//! - [`load`]: calls without end
+//! - [`mod@interrupt`]: ending on a signal
+//! - [`load`]: an endless load of calls
 //! - [`log`]: what is logged, for tests that read it
-//! - [`mocked`]: callers and services on a broker that is told to fail
+//! - [`mocked`]: callers and services on a mocked broker that fails on demand
 //! - [`orders`]: a contract, and a service that notes what it does
-//! - [`peer`]: somebody on the other side, who speaks bytes
+//! - [`peer`]: a peer on the other side that speaks raw bytes
 //! - [`process`]: processes of this machine
 //! - [`service`]: the service as a process of its own, which can be killed
 //! - [`wait`]: waiting for a condition, with a bound
@@ -42,7 +42,7 @@ pub use wait::{BOUND, OpensAtLast, eventually};
 #[doc = include_str!("../../README.md")]
 mod readme {}
 
-/// And so do those about other peers.
+/// Every block about other peers compiles and runs too.
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/interoperability.md")]
 mod interoperability {}

@@ -1,4 +1,4 @@
-//! Calls without end, until they are told to stop.
+//! An endless load of calls, until it is stopped.
 
 use std::{
     sync::{
@@ -17,8 +17,8 @@ use crate::orders::{OrdersClient as _, order};
 /// How many calls are in flight.
 const IN_FLIGHT: usize = 32;
 
-/// Orders of a hundred accounts that are placed one after another, by their numbers from 0. Each must be answered, with its own
-/// answer.
+/// A load of orders of a hundred accounts, numbered from 0 in the order in which they are placed. Each must
+/// get its own answer.
 #[derive(Debug)]
 pub struct Load {
     stop: watch::Sender<bool>,
@@ -27,7 +27,7 @@ pub struct Load {
 }
 
 impl Load {
-    /// Begins, with this timeout of a call.
+    /// Starts the load, with this timeout per call.
     #[expect(clippy::missing_panics_doc, reason = "`stop` panics for the task")]
     pub fn start(client: Client, timeout: Duration) -> Self {
         let (stop, mut stopped) = watch::channel(false);
@@ -53,11 +53,11 @@ impl Load {
         self.answered.load(Ordering::Relaxed)
     }
 
-    /// Stops it; gives the number of calls, all of which were answered.
+    /// Stops the load, and returns the number of calls, all of which were answered.
     ///
     /// # Panics
     ///
-    /// If one was not, or with another's answer.
+    /// If a call was not answered, or got the answer to another call.
     pub async fn stop(self) -> u64 {
         self.stop.send_replace(true);
         self.calls

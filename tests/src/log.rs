@@ -15,11 +15,12 @@ static LOG: OnceLock<Log> = OnceLock::new();
 pub struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
-    /// Keeps what is logged from now on, up to this level: first thing in every test of a program of which one reads it.
+    /// Keeps what is logged from now on, up to this level. If one test of a program reads the log, every test
+    /// of the program calls this first.
     ///
     /// # Panics
     ///
-    /// If somebody else hears of it already.
+    /// If another subscriber is installed.
     pub fn kept(most: LevelFilter) -> &'static Self {
         LOG.get_or_init(|| {
             let log = Self::default();
@@ -33,12 +34,12 @@ impl Log {
         })
     }
 
-    /// All of it.
+    /// Everything that was logged.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.0.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
     }
 
-    /// How many lines have each of these in them.
+    /// The number of lines that contain all of these parts.
     pub fn lines_with(&self, parts: &[&str]) -> usize {
         self.text().lines().filter(|line| parts.iter().all(|part| line.contains(part))).count()
     }

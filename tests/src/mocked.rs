@@ -1,4 +1,4 @@
-//! Callers and services on a broker that is told to fail.
+//! Callers and services on a mocked broker that fails on demand.
 
 use std::env;
 
@@ -12,21 +12,22 @@ use crate::{
     skipped::skipped,
 };
 
-/// A broker in the process that a test can tell what to do.
+/// A mocked broker in this process, which a test controls.
 pub type Broker = MockCluster<'static, DefaultProducerContext>;
 
-/// The settings of a runtime on such a broker.
+/// The settings of a runtime on a mocked broker.
 pub fn config_on(broker: &Broker) -> Config {
     Config::new(broker.bootstrap_servers())
-        // It holds an empty fetch for the whole wait. See `EmbeddedBroker::config`.
+        // The broker holds an empty fetch for the whole wait. See `EmbeddedBroker::config`.
         .property("fetch.wait.max.ms", "1")
-        // It waits for 3 s for the first members of a group, and a second less than this whenever they join again.
+        // The broker waits 3 s for the first members of a group, and the session timeout less 1 s whenever
+        // they rejoin.
         .property("session.timeout.ms", "4000")
         .property("heartbeat.interval.ms", "200")
 }
 
-/// A caller whose reply topic, like the topic it calls, has one partition and is being read already: its first call, `first`,
-/// has been answered.
+/// Starts a caller. The topic it calls and its reply topic have one partition each, and the reply topic is
+/// already being read: the first call, `first`, has been answered.
 ///
 /// # Panics
 ///
@@ -35,7 +36,7 @@ pub async fn caller_on(broker: &Broker) -> Running {
     caller_with(broker, |config| config).await
 }
 
-/// The same, with settings of its own.
+/// Starts a caller as [`caller_on`] does, with changed settings.
 ///
 /// # Panics
 ///
@@ -57,7 +58,8 @@ pub async fn caller_with(broker: &Broker, config: impl FnOnce(Config) -> Config)
     running
 }
 
-/// Whether tests run here that take long and never meet a real Kafka: not where there is one, for which they have run before.
+/// Whether to run the tests that take long and never use a real Kafka. If there is one, they are skipped:
+/// they have already run without it.
 pub fn runs_here() -> bool {
     let is_real = env::var_os("KAFKA_BROKERS").is_some();
     if is_real {
@@ -66,11 +68,11 @@ pub fn runs_here() -> bool {
     !is_real
 }
 
-/// A broker with these topics, each with so many partitions.
+/// A broker with these topics and their numbers of partitions.
 ///
 /// # Panics
 ///
-/// If it cannot be made.
+/// If the broker or a topic cannot be created.
 pub fn broker_with(topics: &[(&str, i32)]) -> Broker {
     let broker = MockCluster::new(1).unwrap_or_else(|error| panic!("{error}"));
     for (topic, partitions) in topics {
@@ -79,12 +81,12 @@ pub fn broker_with(topics: &[(&str, i32)]) -> Broker {
     broker
 }
 
-/// A broker, and the Kafka that it is: with topics and groups of this test alone, and so metrics of its own. The topic of orders
-/// has so many partitions.
+/// A broker, and its [`Cluster`], whose topics and groups, and so the series of its metrics, are this test's
+/// alone. The topic of orders has `partitions` partitions.
 ///
 /// # Panics
 ///
-/// If it cannot be made.
+/// If the broker or a topic cannot be created.
 pub fn broker_of_orders(partitions: i32) -> (Broker, Cluster) {
     let broker = broker_with(&[]);
     let cluster = Cluster::at(&broker.bootstrap_servers());
@@ -93,7 +95,7 @@ pub fn broker_of_orders(partitions: i32) -> (Broker, Cluster) {
     (broker, cluster)
 }
 
-/// The service of orders on such a broker.
+/// Starts the service of orders on a mocked broker.
 ///
 /// # Panics
 ///
@@ -102,7 +104,7 @@ pub async fn serving_on(broker: &Broker, service: &OrderService) -> Running {
     serving_with(broker, service, |config| config).await
 }
 
-/// The same, with settings of its own.
+/// Serves orders as [`serving_on`] does, with changed settings.
 ///
 /// # Panics
 ///
@@ -116,7 +118,7 @@ pub async fn serving_with(
     started(runtime.handlers(OrderService::handlers())).await
 }
 
-/// A runtime on such a broker that serves only what it is given.
+/// A runtime on a mocked broker that serves only the handlers it is given.
 pub fn runtime_on(broker: &Broker, config: impl FnOnce(Config) -> Config) -> RuntimeBuilder {
     Runtime::builder().config(config(config_on(broker))).without_registry()
 }

@@ -15,18 +15,18 @@ use tokio::sync::watch;
 
 /// The topic of [`Orders`].
 pub const TOPIC: &str = "orders-commands";
-/// The topic of its replies.
+/// The reply topic of [`Orders`].
 pub const REPLIES: &str = "orders-responses";
-/// The topic of its dead letters.
+/// The dead-letter topic of [`Orders`].
 pub const DEAD_LETTERS: &str = "orders-commands.dlq";
-/// Its group.
+/// The consumer group of [`Orders`].
 pub const GROUP: &str = "orders";
 
-/// The account whose orders fail in the service that is a process of its own.
+/// The account whose orders fail in the program `orders-service`.
 pub const FAILING: &str = "failing";
-/// The account whose orders do not end there.
+/// The account whose orders never end in that program.
 pub const HELD: &str = "held";
-/// The account whose orders end there once they are released.
+/// The account whose orders end in that program once they are released.
 pub const RELEASED: &str = "released";
 
 /// The commands of [`Orders`].
@@ -46,9 +46,9 @@ pub enum OrderCommand {
 /// An order of an account. Orders of one account are placed one at a time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Order {
-    /// Whose it is.
+    /// The account.
     pub account: String,
-    /// Which it is.
+    /// The number of the order.
     pub number: u64,
 }
 
@@ -66,10 +66,10 @@ pub struct Failure {
 /// What the tests call.
 #[kafka_handler(topic = TOPIC, group = GROUP, retry(max = 2, base = "20ms"))]
 pub trait Orders {
-    /// Answers with what it is given.
+    /// Answers with `text`.
     #[command(OrderCommand::Echo)]
     async fn echo(&self, text: String) -> Result<String, RpcError>;
-    /// Fails as it is told.
+    /// Fails with `failure`.
     #[command(OrderCommand::Fail)]
     async fn fail(&self, failure: Failure) -> Result<(), RpcError>;
     /// Answers without data.
@@ -81,15 +81,15 @@ pub trait Orders {
     /// Panics.
     #[command(OrderCommand::Panic)]
     async fn panic(&self) -> Result<(), RpcError>;
-    /// Answers with so many bytes.
+    /// Answers with `bytes` bytes.
     #[command(OrderCommand::Large)]
     async fn large(&self, bytes: usize) -> Result<String, RpcError>;
-    /// Places an order, while its account is not held.
+    /// Places an order, once its account is not held.
     #[command(OrderCommand::Place, key = account)]
     async fn place(&self, order: Order) -> Result<u64, RpcError>;
 }
 
-/// The service. Clones share what they note.
+/// The service. Clones share their notes.
 #[derive(Debug, Clone)]
 pub struct OrderService {
     journal: Arc<Mutex<Vec<Note>>>,
@@ -118,12 +118,12 @@ impl OrderService {
         self.held.send_if_modified(|held| held.insert(account.to_owned()));
     }
 
-    /// Lets them end.
+    /// Lets the orders of an account end.
     pub fn release(&self, account: &str) {
         self.held.send_if_modified(|held| held.remove(account));
     }
 
-    /// Everything it did, in order.
+    /// Everything that the service did, in order.
     pub fn journal(&self) -> Vec<Note> {
         self.journal.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -144,7 +144,7 @@ impl OrderService {
         self.journal().into_iter().filter_map(ended).collect()
     }
 
-    /// How often it was asked to fail.
+    /// How often a handler has failed or panicked on demand.
     pub fn failures(&self) -> usize {
         self.failures.load(Ordering::Relaxed)
     }
@@ -169,7 +169,7 @@ impl Orders for OrderService {
         Ok(text)
     }
 
-    /// Fails as it is told.
+    /// Fails with `failure`.
     pub async fn fail(&self, failure: Failure) -> Result<(), RpcError> {
         self.failures.fetch_add(1, Ordering::Relaxed);
         let status = StatusCode::from_u16(failure.status).unwrap_or_default();
@@ -200,11 +200,11 @@ impl Orders for OrderService {
         Ok("x".repeat(bytes))
     }
 
-    /// Places an order, while its account is not held.
+    /// Places an order, once its account is not held.
     pub async fn place(&self, order: Order) -> Result<u64, RpcError> {
         self.note(Note::Started(order.clone()));
         let mut held = self.held.subscribe();
-        // The sender lives in `self`, so this ends only with the account released.
+        // The sender lives in `self`, so the wait ends only once the account is released.
         let _released = held.wait_for(|held| !held.contains(&order.account)).await;
         let number = order.number;
         self.note(Note::Ended(order));

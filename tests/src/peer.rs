@@ -1,4 +1,4 @@
-//! Somebody on the other side, who speaks bytes: what a service of another language would send and read.
+//! A peer on the other side that speaks raw bytes: what a service of another language would send and read.
 
 use std::{
     collections::BTreeMap,
@@ -26,11 +26,11 @@ pub struct Record {
     pub value: Option<Vec<u8>>,
     /// The headers, in order.
     pub headers: Vec<(String, Option<Vec<u8>>)>,
-    /// The partition it goes to, or came from.
+    /// The partition that the record goes to, or came from.
     pub partition: Option<i32>,
 }
 
-/// What a `deadline` says that is so many milliseconds from now, or was where that is negative.
+/// The value of a `deadline` that is `millis` milliseconds from now, or in the past if negative.
 ///
 /// # Panics
 ///
@@ -60,7 +60,7 @@ impl Record {
         self
     }
 
-    /// Asks for an answer: with this id, on this topic.
+    /// Asks for an answer with this correlation id, on this topic.
     #[must_use]
     pub fn answered_to(self, id: &str, topic: &str) -> Self {
         self.header("correlation-id", id).header("reply-to", topic)
@@ -84,7 +84,7 @@ impl Record {
         self.headers.iter().map(|(name, _)| name.as_str()).collect()
     }
 
-    /// The value as JSON; null where it is none.
+    /// The value as JSON; null if the value is not JSON.
     pub fn json(&self) -> serde_json::Value {
         self.value.as_deref().and_then(|value| serde_json::from_slice(value).ok()).unwrap_or_default()
     }
@@ -103,11 +103,11 @@ impl std::fmt::Debug for Peer {
 }
 
 impl Peer {
-    /// Somebody on the cluster of these brokers.
+    /// A peer on the cluster of these brokers.
     ///
     /// # Panics
     ///
-    /// If librdkafka makes no client.
+    /// If librdkafka cannot create a client.
     pub fn new(brokers: &str) -> Self {
         let producer = ClientConfig::new()
             .set("bootstrap.servers", brokers)
@@ -136,22 +136,24 @@ impl Peer {
         }
     }
 
-    /// Reads a topic from its beginning until there are so many records, in the order of their coming.
+    /// Reads the first `count` records of a topic, in the order of their arrival, and waits for those still
+    /// to come.
     ///
     /// # Panics
     ///
-    /// If they do not come.
+    /// If the records do not arrive within [`BOUND`].
     pub async fn read(&self, topic: &str, count: usize) -> Vec<Record> {
         let reader = Reader::of(&self.brokers, topic);
         on_a_thread(move || reader.first(count)).await
     }
 
-    /// Reads all that a topic has at this moment, be it nothing: by its partitions, each in order. Of what is on its way it knows
-    /// nothing, so whoever asserts with it that something has not come waits first for what would have come after it.
+    /// Reads all records that a topic has at this moment, if any, partition by partition and in order.
+    /// Records still on their way are missed: a test that asserts that a record has not arrived first waits
+    /// for something that would arrive after it.
     ///
     /// # Panics
     ///
-    /// If the topic is not there, or its records are not within [`BOUND`].
+    /// If the topic does not exist, or its records cannot be read within [`BOUND`].
     pub async fn all(&self, topic: &str) -> Vec<Record> {
         let reader = Reader::of(&self.brokers, topic);
         on_a_thread(move || reader.all()).await
@@ -195,7 +197,7 @@ impl Reader {
 
     fn all(&self) -> Vec<Record> {
         let ends = self.partitions().map(|partition| (partition, self.ends(partition)));
-        // What is at an end has come since.
+        // Records at or after an end have arrived since, and are left out.
         let mut unread: BTreeMap<i32, i64> = ends
             .filter(|(_, (begin, end))| begin < end)
             .map(|(partition, (_, end))| (partition, end))
@@ -217,7 +219,7 @@ impl Reader {
         found.into_values().flatten().collect()
     }
 
-    /// The partitions of the topic; one that was just made may not be known at once.
+    /// The partitions of the topic. Brokers may not know a new topic at once.
     fn partitions(&self) -> Range<i32> {
         self.again_and_again(|| {
             let metadata = self.consumer.fetch_metadata(Some(&self.topic), BOUND);
@@ -229,7 +231,7 @@ impl Reader {
         })
     }
 
-    /// The offsets of the first record of a partition, and of the one that comes next.
+    /// The offset of the first record of a partition, and that of the next one to come.
     fn ends(&self, partition: i32) -> (i64, i64) {
         self.again_and_again(|| {
             let ends = self.consumer.fetch_watermarks(&self.topic, partition, BOUND);
@@ -256,7 +258,7 @@ impl Reader {
         self.consumer.assign(&assigned).unwrap_or_else(|error| panic!("{error}"));
     }
 
-    /// The next record with its offset, if there is one soon.
+    /// The next record and its offset, if one comes soon.
     fn next(&self, missing: impl FnOnce() -> String) -> Option<(i64, Record)> {
         assert!(Instant::now() < self.until, "{}: {} within {BOUND:?}", self.topic, missing());
         let message = self.consumer.poll(Duration::from_millis(50))?.ok()?;
@@ -275,7 +277,7 @@ impl Reader {
 
 impl Drop for Peer {
     fn drop(&mut self) {
-        // Everything was awaited; this only lets the client close at once.
+        // Every send was awaited; flushing only lets the client close at once.
         let _flushed = self.producer.flush(Duration::from_secs(1));
     }
 }

@@ -1,4 +1,4 @@
-//! Processes of this machine, and what is done to them.
+//! Signals to processes of this machine, and running them to their end.
 
 use std::{
     fs, io,
@@ -15,7 +15,7 @@ pub fn signal(process: &Child, name: &str) -> io::Result<()> {
     kill(name, &process.id().to_string())
 }
 
-/// The same to a process and all that it has started, where it has a group of its own.
+/// Sends a signal to a process that leads a process group, and to everything it has started.
 pub fn signal_group(process: &Child, name: &str) -> io::Result<()> {
     kill(name, &format!("-{}", process.id()))
 }
@@ -24,7 +24,8 @@ fn kill(name: &str, whom: &str) -> io::Result<()> {
     run(Command::new("kill").args([&format!("-{name}"), "--", whom]))
 }
 
-/// Freezes a process, and returns once it is frozen: when `kill` ends, a thread may still run for a moment, and answer.
+/// Freezes a process, and returns once every thread is stopped: when `kill` ends, a thread may still run for
+/// a moment, and answer.
 pub fn freeze(process: &Child) -> io::Result<()> {
     signal(process, "STOP")?;
     let until = Instant::now() + FREEZE_WITHIN;
@@ -37,13 +38,13 @@ pub fn freeze(process: &Child) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether every thread of a process is stopped, as far as this system tells.
+/// Whether every thread of a process is stopped. Without `/proc`, the answer is always yes.
 fn is_frozen(id: u32) -> io::Result<bool> {
     let Ok(threads) = fs::read_dir(format!("/proc/{id}/task")) else { return Ok(true) };
     for thread in threads {
-        // One that has just ended has no state; it is looked again.
+        // A thread that has just ended has no state; the caller checks again.
         let Ok(stat) = fs::read_to_string(thread?.path().join("stat")) else { return Ok(false) };
-        // The state stands after the name, which may hold anything, in parentheses.
+        // The state follows the name, which is in parentheses and may contain anything.
         let is_stopped = stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with(['T', 't']));
         if !is_stopped {
             return Ok(false);
@@ -52,7 +53,7 @@ fn is_frozen(id: u32) -> io::Result<bool> {
     Ok(true)
 }
 
-/// Runs a command to its end; an error holds what it said.
+/// Runs a command to its end. An error has the command's output.
 pub fn run(command: &mut Command) -> io::Result<()> {
     let output = command.output()?;
     if output.status.success() {
@@ -66,7 +67,8 @@ pub fn run(command: &mut Command) -> io::Result<()> {
     )))
 }
 
-/// Ends this process once the one that has started it has gone, however that ended: it holds the other end of this one's input.
+/// Ends this process once its parent has gone, however the parent ended: the parent holds the other end of
+/// standard input.
 pub fn end_with_parent() {
     thread::spawn(|| {
         let _gone = io::copy(&mut io::stdin(), &mut io::sink());

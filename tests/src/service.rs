@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::{Cluster, process};
 
-/// A service that is killed with its test.
+/// A service process, killed when dropped.
 #[derive(Debug)]
 pub struct Service(Child);
 
@@ -24,7 +24,7 @@ impl Service {
         Self::start_with(program, cluster, journal, &[])
     }
 
-    /// The same, with properties `NAME=VALUE` of its own.
+    /// Starts the program with further properties `NAME=VALUE`.
     ///
     /// # Panics
     ///
@@ -32,32 +32,32 @@ impl Service {
     pub fn start_with(program: &str, cluster: &Cluster, journal: &Journal, properties: &[&str]) -> Self {
         let mut service = Command::new(program);
         service.arg(cluster.brokers()).arg(cluster.name("")).arg(&journal.0);
-        // The group waits for this long for a member that was killed.
+        // The group keeps a killed member until its session times out.
         service.args(["session.timeout.ms=6000", "heartbeat.interval.ms=500"]);
         if cluster.is_embedded() {
-            // It holds an empty fetch for the whole wait. See `EmbeddedBroker::config`.
+            // The embedded broker holds an empty fetch for the whole wait. See `EmbeddedBroker::config`.
             service.args(["fetch.wait.max.ms=1"]);
         }
         service.args(properties);
         Self(service.spawn().unwrap_or_else(|error| panic!("{program}: {error}")))
     }
 
-    /// Kills it as `kill -9` does.
+    /// Kills the process as `kill -9` does.
     pub fn kill(&mut self) {
-        // It may have been killed before.
+        // The process may have ended already.
         let _ended = self.0.kill().and_then(|()| self.0.wait());
     }
 
-    /// Sends it a signal by its name, such as `TERM`.
+    /// Sends the process a signal by its name, such as `TERM`.
     ///
     /// # Panics
     ///
-    /// If it cannot be sent.
+    /// If the signal cannot be sent.
     pub fn signal(&self, name: &str) {
         process::signal(&self.0, name).unwrap_or_else(|error| panic!("{error}"));
     }
 
-    /// Whether it listens for SIGTERM itself, and does not leave that to the system.
+    /// Whether the process handles SIGTERM itself, instead of leaving it to the system.
     pub fn listens(&self) -> bool {
         const SIGTERM: u32 = 15;
         let Ok(status) = fs::read_to_string(format!("/proc/{}/status", self.0.id())) else { return false };
@@ -66,16 +66,16 @@ impl Service {
         caught & (1 << (SIGTERM - 1)) != 0
     }
 
-    /// How it has ended, if it has.
+    /// How the process ended, if it has.
     ///
     /// # Panics
     ///
-    /// If the system does not tell.
+    /// If the system does not report it.
     pub fn ended(&mut self) -> Option<ExitStatus> {
         self.0.try_wait().unwrap_or_else(|error| panic!("{error}"))
     }
 
-    /// What it holds of the machine's memory, in bytes.
+    /// The resident memory of the process, in bytes.
     pub fn resident(&self) -> io::Result<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.0.id()))?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
@@ -90,7 +90,8 @@ impl Drop for Service {
     }
 }
 
-/// Where services write what they have done. It outlives them, and goes with its test.
+/// The file in which services note the orders they have placed. It outlives the services, and is removed when
+/// dropped.
 #[derive(Debug)]
 pub struct Journal(PathBuf);
 
@@ -110,7 +111,7 @@ impl Default for Journal {
 }
 
 impl Journal {
-    /// An empty one.
+    /// An empty journal.
     pub fn new() -> Self {
         Self(env::temp_dir().join(format!("orders-{}", Uuid::new_v4().simple())))
     }
@@ -119,12 +120,12 @@ impl Journal {
     ///
     /// # Panics
     ///
-    /// If it cannot be written.
+    /// If the release file cannot be written.
     pub fn release(&self) {
         fs::write(release_of(&self.0), "").unwrap_or_else(|error| panic!("{error}"));
     }
 
-    /// The orders that were placed, in order; one that was placed twice is there twice.
+    /// The orders that were placed, in order. An order placed twice is listed twice.
     pub fn placed(&self) -> Vec<Placed> {
         let text = fs::read_to_string(&self.0).unwrap_or_default();
         let line = |line: &str| {
@@ -141,12 +142,12 @@ impl Journal {
 
 impl Drop for Journal {
     fn drop(&mut self) {
-        // It is in the temporary folder, which is the system's to clean.
+        // Files that cannot be removed stay in the temporary folder, which the system cleans.
         let _left = (fs::remove_file(&self.0), fs::remove_file(release_of(&self.0)));
     }
 }
 
-/// The file beside a journal that lets orders end once it is there.
+/// The file beside a journal that lets orders end once it exists.
 pub fn release_of(journal: &Path) -> PathBuf {
     journal.with_extension("release")
 }

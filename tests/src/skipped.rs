@@ -1,4 +1,4 @@
-//! A test that cannot run here says so.
+//! Reports tests that cannot run here.
 
 use std::{
     collections::BTreeSet,
@@ -6,8 +6,8 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-/// Says why tests of this program are skipped, once for each reason: past the harness, which shows no word of a test
-/// that passes.
+/// Prints why tests of this program are skipped, once for each reason. Bypasses the test harness, which hides
+/// the output of tests that pass.
 pub(crate) fn skipped(why: &str) {
     static SAID: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
     if SAID.lock().unwrap_or_else(PoisonError::into_inner).insert(why.to_owned()) {

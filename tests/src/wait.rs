@@ -8,14 +8,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long anything may take: far more than it does, so that only a hang reaches it.
+/// How long anything may take: far longer than it does, so that only a hang reaches this bound.
 pub const BOUND: Duration = Duration::from_mins(1);
 
-/// Waits until `condition` gives a value.
+/// Waits until `condition` returns a value.
 ///
 /// # Panics
 ///
-/// If it has not within [`BOUND`].
+/// If `condition` returns none within [`BOUND`].
 pub async fn eventually<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
     let started = Instant::now();
     loop {
@@ -27,8 +27,8 @@ pub async fn eventually<T>(what: &str, mut condition: impl FnMut() -> Option<T>)
     }
 }
 
-/// Opens a gate when it goes, also where the test fails: a handler that blocks its thread at one would keep the runtime
-/// from ending, and the test from being told.
+/// Opens a gate when dropped, also if the test fails. A handler that blocks its thread at the gate would
+/// otherwise keep the runtime from ending, and the failure from being reported.
 #[derive(Debug)]
 pub struct OpensAtLast(pub Arc<AtomicBool>);
 

@@ -1,4 +1,4 @@
-//! The dialects of NestJS and of Spring Kafka, byte for byte, against somebody who speaks bytes.
+//! The dialects of NestJS and of Spring Kafka, byte for byte, against a peer that speaks raw bytes.
 
 use kafka_rpc::{CallError, DeadLetter, Handlers, RpcError, State, kafka_handler};
 use serde::{Deserialize, Serialize};
@@ -177,7 +177,7 @@ async fn a_reply_goes_only_where_it_may_in_every_dialect() {
     assert!(peer.all(&victim).await.is_empty());
 }
 
-/// A partition that no topic has is a stranger's number, as `reply-to` is a stranger's text.
+/// The partition of a reply is an untrusted number, as `reply-to` is untrusted text.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reply_to_a_partition_that_is_not_there_is_a_dead_letter_and_holds_nothing() {
     let cluster = Cluster::start();
@@ -207,7 +207,7 @@ async fn the_dead_letter_of_a_request_that_was_answered_and_has_expired_is_handl
         cluster.create_topic(topic, 3).await;
     }
     let (peer, replies) = (cluster.peer(), cluster.name("spring-orders-responses"));
-    // As it lies there long after its caller has gone.
+    // A dead letter as it is found long after its caller has gone.
     let dead = spring(NO_ORDER, &replies)
         .header("deadline", "1000")
         .header("retry-count", "9")

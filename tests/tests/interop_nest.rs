@@ -24,7 +24,7 @@ fn order(number: u64) -> Order {
     Order { account: "ada".to_owned(), number }
 }
 
-/// What Nest asks for.
+/// The handlers that Nest's clients call.
 mod asked {
     use super::{Headers, Order, RecordInfo, RpcError, State, UserId, Value, json, kafka_handler, mpsc};
 
@@ -78,12 +78,12 @@ mod asked {
 
 const ASKS: [&str; 5] = ["orders.place", "orders.count", "orders.echo", "orders.facts", "orders.commands"];
 
-/// A cluster and a program of Nest on it; nothing where one of them is missing.
+/// A cluster and a Nest program on it; `None` if either is missing.
 async fn nest(topics: &[&str], arguments: Value) -> Option<(Cluster, Program)> {
     let (cluster, folder) = (real_kafka()?, interop::node_project("nest")?);
     for topic in topics {
         cluster.create_topic(topic, 1).await;
-        // One for each of two clients, and one more.
+        // One partition for each of two clients, and one more.
         cluster.create_topic(&format!("{topic}.reply"), 3).await;
     }
     let mut arguments = arguments;
@@ -110,7 +110,7 @@ async fn serving(cluster: &Cluster) -> (Running, mpsc::UnboundedReceiver<(Order,
     (started(runtime).await, received)
 }
 
-/// What the `Observable` gave until it ended: one value, always.
+/// Returns what the `Observable` emitted until it ended: always one value.
 async fn ask(nest: &Program, client: u8, topic: &str, data: impl Serialize) -> Result<Value, Value> {
     let question = json!({"client": client, "topic": topic, "data": data});
     let mut answer = nest.ask(question).await?;
@@ -126,7 +126,7 @@ async fn a_client_of_nest_is_answered() {
     let (running, _events) = serving(&cluster).await;
     assert_eq!(ask(&nest, 0, "orders.place", order(7)).await, Ok(json!(order(8))));
     assert_eq!(ask(&nest, 0, "orders.place", order(1)).await, Ok(Value::Null));
-    // Nest has no other scalars than text.
+    // Nest has no scalars but text.
     assert_eq!(ask(&nest, 0, "orders.count", [1, 2, 3]).await, Ok(json!("3")));
     for text in ["plain text", "7", "\u{2713} \"q\""] {
         assert_eq!(ask(&nest, 1, "orders.echo", text).await, Ok(json!(text)));
@@ -188,7 +188,7 @@ async fn an_event_of_nest_is_handled() {
     running.shutdown().await.expect("a clean shutdown");
 }
 
-/// What is asked of Nest: there a topic is what names a handler.
+/// The contracts that Nest serves; in Nest the topic names the handler.
 mod asks {
     use super::{Order, RpcError, Value, kafka_handler};
 
@@ -232,7 +232,8 @@ async fn a_message_pattern_of_nest_answers_a_call() {
     assert_eq!(client.greet("Ada".to_owned()).await.as_deref(), Ok("hello Ada, you are a string"));
     assert_eq!(client.greet("7".to_owned()).await.as_deref(), Ok("hello 7, you are a string"));
     assert_eq!(client.nothing(String::new()).await, Ok(()));
-    // An Observable of three values is three replies, on any partitions: a call has the one that comes first.
+    // An `Observable` of three values is three replies, on any partitions; the call gets whichever comes
+    // first.
     let one_of_three = client.several(String::new()).await;
     assert!(matches!(one_of_three, Ok(1..=3)), "{one_of_three:?}");
     running.shutdown().await.expect("a clean shutdown");

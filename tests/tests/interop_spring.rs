@@ -1,4 +1,5 @@
-//! Spring Kafka on the other side: `ReplyingKafkaTemplate`, `@KafkaListener` with `@SendTo`, and dead letters of both.
+//! Spring Kafka on the other side: `ReplyingKafkaTemplate`, `@KafkaListener` with `@SendTo`, and dead letters
+//! of both.
 
 use std::{process::Command, time::Duration};
 
@@ -22,7 +23,7 @@ fn order(number: u64) -> Order {
     Order { account: "ada".to_owned(), number }
 }
 
-/// What Spring asks for.
+/// The handlers that Spring's templates call.
 mod asked {
     use super::{Order, RecordInfo, RpcError, State, kafka_handler, mpsc};
 
@@ -59,7 +60,7 @@ mod asked {
     }
 }
 
-/// A cluster and a program of Spring on it; nothing where one of them is missing.
+/// A cluster and a Spring program on it; `None` if either is missing.
 async fn spring(topics: &[(&str, u16)], serve: bool) -> Option<(Cluster, Program)> {
     let (cluster, folder) = (real_kafka()?, interop::maven_project("spring")?);
     for (topic, partitions) in topics {
@@ -89,7 +90,7 @@ async fn serving(cluster: &Cluster) -> (Running, mpsc::UnboundedReceiver<(Order,
     let runtime = cluster
         .runtime(cluster.config())
         .provide(asked::Events(events))
-        // The templates have one reply topic each, whatever they ask for.
+        // Each template has one reply topic, whichever topic it calls.
         .allow_reply_to(cluster.name("orders-responses"))
         .handlers(asked::place_handlers())
         .handlers(asked::echo_handlers())
@@ -162,7 +163,7 @@ async fn an_event_of_a_template_is_handled() {
     running.shutdown().await.expect("a clean shutdown");
 }
 
-/// What is asked of Spring: there a topic is what names a listener.
+/// The contracts that Spring serves; in Spring the topic names the listener.
 mod asks {
     use super::{Order, RpcError, Value, kafka_handler};
 
@@ -214,7 +215,7 @@ async fn a_listener_with_send_to_answers_a_call() {
     let answer = client.order(order(7)).await;
     assert_eq!(answer, Ok(json!({"account": "ada", "number": 7, "key": null, "tenant": null})));
     assert_eq!(client.greet("Ada".to_owned()).await.as_deref(), Ok("hello Ada"));
-    // What a `StringSerializer` writes, and not JSON: it got our JSON as it is.
+    // A `StringSerializer` writes text, not JSON; the listener gets our JSON unparsed.
     assert_eq!(client.text("Ada".to_owned()).await.as_deref(), Ok("got \"Ada\""));
     running.shutdown().await.expect("a clean shutdown");
 }

@@ -1,4 +1,4 @@
-//! Promise 1, of partitions that are lost, and of those that must not be.
+//! Promise 1, for partitions that are lost, and for those that must not be lost.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ async fn a_partition_that_is_lost_is_neither_drained_nor_committed_and_is_read_a
     let running = cluster.serve_orders(config_on(&broker).drain_timeout(2 * BOUND), &service).await;
     peer.send(&topic, &Record::new(place("held", 1)).key("held")).await;
     eventually("it runs", || (service.started().len() == 1).then_some(())).await;
-    // The group has gone on without this member.
+    // The group has moved on without this member.
     broker.request_errors(RDKafkaApiKey::Heartbeat, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION]);
     eventually("it is lost while its record runs", || (redelivered() == 1).then_some(())).await;
     peer.send(&topic, &Record::new(place("next", 2)).key("next")).await;
@@ -34,7 +34,8 @@ async fn a_partition_that_is_lost_is_neither_drained_nor_committed_and_is_read_a
     assert_eq!(cluster.committed_sum(GROUP, TOPIC, 1), 0);
 
     service.release("held");
-    // Its first run counts for nothing, and the second was kept from its lane until then.
+    // The first run of the held record counts for nothing, and its second run had to wait in the lane for the
+    // first.
     let is_committed = || cluster.committed_sum(GROUP, TOPIC, 1) == 2;
     eventually("everything is committed", || is_committed().then_some(())).await;
     assert_eq!(service.started(), [order("held", 1), order("next", 2), order("held", 1)]);
@@ -44,7 +45,7 @@ async fn a_partition_that_is_lost_is_neither_drained_nor_committed_and_is_read_a
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_handler_that_takes_longer_than_a_consumer_may_go_without_a_poll_loses_no_partition() {
-    /// The least session that a broker takes, and no session is longer than this.
+    /// The shortest session timeout that a broker accepts. The session timeout may not exceed this interval.
     const MAX_POLL_INTERVAL: Duration = Duration::from_secs(6);
     let cluster = Cluster::start();
     counted::record();

@@ -44,7 +44,7 @@ async fn an_offset_is_committed_only_when_every_record_before_it_is_final() {
         peer.send(&topic, &Record::new(place(&account, number)).key(&account).partition(0)).await;
     }
     eventually("the others have ended", || (service.ended().len() == 50).then_some(())).await;
-    // A commit of the other partition shows that committing has come round since.
+    // A commit of the other partition shows that the service has committed since.
     peer.send(&topic, &Record::new(place("other", 1)).key("other").partition(1)).await;
     eventually("the other partition is committed", || {
         (cluster.committed(GROUP, TOPIC, 2).get(&1) == Some(&1)).then_some(())
@@ -152,7 +152,7 @@ async fn a_topic_that_is_made_anew_is_served_from_its_beginning() {
     eventually("the old ones are handled", || (service.ended().len() == 20).then_some(())).await;
 
     cluster.topics().recreate(&topic, 1).await;
-    // Fewer than there were: their offsets lie before those that were handled.
+    // Fewer than before: their offsets are below those that were handled.
     let peer = cluster.peer();
     for number in 0..10 {
         peer.send(&topic, &Record::new(place("new", number)).key("new")).await;
@@ -163,7 +163,7 @@ async fn a_topic_that_is_made_anew_is_served_from_its_beginning() {
     running.shutdown().await.expect("a clean shutdown");
 }
 
-/// A dependency that is down.
+/// Handlers whose dependency is down.
 #[kafka_handler(
     topic = "down-commands",
     group = "down",
@@ -178,7 +178,7 @@ mod down {
     #[command("PLACE")]
     pub(super) async fn place(_: (), State(Tries(tries)): State<Tries>) -> Result<(), RpcError> {
         tries.fetch_add(1, Ordering::Relaxed);
-        // Each its own, so that they never wait all at once.
+        // Each run takes a different time, so that never all records wait for their retries at once.
         let millis = 20 + u64::from(uuid::Uuid::new_v4().as_bytes()[0]) % 64;
         tokio::time::sleep(Duration::from_millis(millis)).await;
         Err(RpcError::unavailable("down"))
@@ -196,7 +196,7 @@ async fn a_shutdown_waits_for_what_runs_and_for_no_retry_that_would_start_meanwh
     let tries = Tries::default();
     let runtime = cluster.runtime(cluster.config().drain_timeout(2 * tests::BOUND));
     let running = started(runtime.provide(tries.clone()).handlers(down::handlers())).await;
-    // So many that one of them runs at any time.
+    // Enough records that one of them runs at any time.
     for key in 0..16 {
         peer.send(&topic, &Record::new(r#"{"type":"PLACE"}"#).key(key.to_string())).await;
     }
@@ -216,7 +216,7 @@ async fn what_runs_at_shutdown_is_waited_for_and_committed() {
     cluster.peer().send(&cluster.name(TOPIC), &Record::new(place("held", 1)).key("held")).await;
     eventually("it has started", || (service.started().len() == 1).then_some(())).await;
     let shutting_down = tokio::spawn(running.shutdown());
-    // A shutdown that does not wait has committed nothing, and has ended by then, or will with this.
+    // A shutdown that does not wait ends within this second, or else leaves the record uncommitted.
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert!(!shutting_down.is_finished(), "it has not waited");
     service.release("held");
@@ -230,7 +230,7 @@ async fn partitions_are_read_although_the_group_did_not_say_at_first_up_to_where
     for strategy in ["range", "cooperative-sticky"] {
         let broker = MockCluster::new(1).expect("an embedded broker");
         broker.create_topic(TOPIC, 1, 1).expect("a topic");
-        // As from a coordinator that has just moved: librdkafka asks no second time.
+        // As a coordinator answers that has just moved: librdkafka does not ask again.
         broker.request_errors(
             RDKafkaApiKey::OffsetFetch,
             &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_COORDINATOR; 2],

@@ -1,4 +1,5 @@
-//! Promise 1, where commits fail: what is finished is committed all the same, or is known to be delivered again.
+//! Promise 1, when commits fail: finished records are committed all the same, or are counted as delivered
+//! again.
 
 use std::pin::pin;
 
@@ -17,7 +18,7 @@ async fn send_one(cluster: &Cluster) {
     cluster.peer().send(&cluster.name(TOPIC), &Record::new(place("held", 1)).key("held")).await;
 }
 
-/// A service whose only record runs, and ends when it is told to.
+/// A service whose only record runs until it is released.
 async fn at_work(broker: &Broker, cluster: &Cluster, service: &OrderService) -> Running {
     counted::record();
     service.hold("held");
@@ -28,7 +29,7 @@ async fn at_work(broker: &Broker, cluster: &Cluster, service: &OrderService) -> 
     running
 }
 
-/// Shuts down, and has the record end once that has begun.
+/// Shuts down, and lets the record end once the shutdown has begun.
 async fn end_while_it_shuts_down(running: Running, service: &OrderService) {
     let mut shutting_down = pin!(running.shutdown());
     assert!(poll!(&mut shutting_down).is_pending(), "it waits for what runs");
@@ -54,8 +55,9 @@ async fn a_commit_that_fails_is_tried_again_although_nothing_comes_after_it() {
     running.shutdown().await.expect("a clean shutdown");
 }
 
-/// Has the last two commits of a service fail so, of which the first may be the one before the last: the consumer may just have been
-/// about to commit when it was told to stop. Gives what is committed of its record, and what is told of as delivered again.
+/// Makes the last two commits of a service fail with `error`. The first of them may be the one before the
+/// last: the consumer may just have been about to commit when the shutdown began. Returns the committed
+/// offset, and how many records are counted as delivered again.
 async fn last_commits_that_fail(error: RDKafkaRespErr) -> (i64, u64) {
     let (broker, cluster) = broker_of_orders(1);
     let service = OrderService::default();

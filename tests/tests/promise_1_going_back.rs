@@ -1,5 +1,5 @@
-//! Promise 1, where the log panics in the middle of what is done for a record: that is read again. Alone in its process, which has one
-//! log.
+//! Promise 1, when the log panics while a record is being finished: the record is read again. Alone in its
+//! process, which has one log.
 
 use std::{
     fmt::{self, Write as _},
@@ -19,10 +19,12 @@ use tracing_subscriber::{
     util::SubscriberInitExt as _,
 };
 
-/// How the line of the record's task begins. That of the consumer thread, which a panic ends, has this in its middle.
+/// The beginning of the line that the record's task logs. The consumer thread, which a panic would end, logs
+/// a line with this text in its middle.
 const UNDELIVERED: &str = "a reply, retry or dead letter cannot be delivered";
 
-/// Keeps what is said, and panics at a letter that cannot be delivered: as a log does that writes to a pipe which nobody reads.
+/// Keeps what is logged, and panics at a letter that cannot be delivered, as a log does that writes to a pipe
+/// without a reader.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<String>>>);
 
@@ -60,7 +62,7 @@ async fn a_record_in_whose_failure_the_log_panics_twice_is_read_again_with_what_
     for record in [Record::new("poison").key("a"), Record::new(place("b", 1)).key("b")] {
         peer.send(TOPIC, &record).await;
     }
-    // Of its letter, and of the one that says that something has panicked.
+    // The letter of the poison is refused, and so is the letter that reports the panic.
     let refused = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN; 2];
     broker.request_errors(RDKafkaApiKey::Produce, &refused);
     let running = serving_on(&broker, &service).await;

@@ -13,7 +13,7 @@ use tests::{
 
 const BINARY: &str = env!("CARGO_BIN_EXE_orders-service");
 
-/// How many calls there are at least: the service is killed in the middle of them.
+/// The least number of calls; the service is killed in the middle of them.
 const CALLS: usize = 10_000;
 
 #[tokio::test(flavor = "multi_thread")]

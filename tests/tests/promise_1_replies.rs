@@ -1,5 +1,5 @@
-//! Promise 1, of replies: a request is final once its reply is acknowledged, whatever the producer meets. Alone in its process, which
-//! counts producers.
+//! Promise 1, for replies: a request is final once its reply is acknowledged, whatever happens to the
+//! producer. Alone in its process, because it counts producers.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -13,7 +13,7 @@ use tests::{
     orders::{GROUP, OrderService, REPLIES, TOPIC, place},
 };
 
-/// A request to place an order of this account, whose answer has the id `c-NUMBER`.
+/// A request to place an order of this account. Its reply has the correlation id `c-NUMBER`.
 fn asks(account: &str, number: u64) -> Record {
     Record::new(place(account, number)).key(account).answered_to(&format!("c-{number}"), REPLIES)
 }
@@ -30,7 +30,7 @@ async fn a_reply_is_acknowledged_before_the_offset_of_its_request_is_committed()
     let peer = cluster.peer();
     peer.send(TOPIC, &asks("a", 1).partition(0)).await;
     eventually("its handler has ended", || (service.ended().len() == 1).then_some(())).await;
-    // A commit of the other partition shows that committing has come round since.
+    // A commit of the other partition shows that the service has committed since.
     peer.send(TOPIC, &Record::new(place("b", 1)).key("b").partition(1)).await;
     let committed = |partition| cluster.committed(GROUP, TOPIC, 2).get(&partition).copied().unwrap_or(0);
     eventually("the other partition is committed", || (committed(1) == 1).then_some(())).await;
@@ -57,10 +57,10 @@ async fn a_reply_that_a_fatal_error_of_the_producer_has_ended_is_sent_by_the_nex
         peer.send(TOPIC, &request).await;
     }
     let committed = || cluster.committed_sum(GROUP, TOPIC, 1);
-    // Without one that has arrived before, the producer survives the error.
+    // Unless a record of it has arrived before, the producer survives the error.
     eventually("the first is answered", || (committed() == 1).then_some(())).await;
     eventually("the second has started", || (service.started().len() == 2).then_some(())).await;
-    // What an idempotent producer cannot survive: it does not know any more what the broker has.
+    // An idempotent producer cannot survive this error: it no longer knows what the broker has.
     let fatal = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER];
     broker.request_errors(RDKafkaApiKey::Produce, &fatal);
     service.release("held");
@@ -82,13 +82,13 @@ async fn replies_that_the_queue_of_the_producer_has_no_room_for_wait_for_it() {
     let (cluster, service) = (Cluster::mocked(&broker), OrderService::default());
     let peer = cluster.peer();
     join_all((0..MANY).map(|number| {
-        // One that names its partition is not gathered.
+        // A reply to a named partition is not gathered into a batch.
         let request = asks(&format!("a{number}"), number).header("reply-partition", "0");
         let peer = &peer;
         async move { peer.send(TOPIC, &request).await }
     }))
     .await;
-    // Longer than handlers take by far.
+    // Far longer than handlers take.
     broker.broker_round_trip_time(1, Duration::from_millis(20)).expect("a delay");
     let config = |config: kafka_rpc::Config| config.property("queue.buffering.max.messages", "1");
     let running = serving_with(&broker, &service, config).await;

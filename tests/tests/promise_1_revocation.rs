@@ -1,4 +1,5 @@
-//! Promise 1, where partitions move: what runs is waited for and committed, and nobody else runs it.
+//! Promise 1, when partitions move: running handlers are awaited and their records committed, and no other
+//! instance runs these records.
 
 use kafka_rpc::Config;
 use tests::{
@@ -33,12 +34,12 @@ async fn what_runs_is_waited_for_and_committed_in_a_group_that_the_broker_runs()
     a_keeper_gives_up_what_it_has_finished(|config| config.property("group.protocol", "consumer")).await;
 }
 
-/// Each partition has a record that runs when another instance comes to take one of them.
+/// Moves a partition to another instance while each partition has a running record.
 async fn a_keeper_gives_up_what_it_has_finished(group: impl Fn(Config) -> Config) {
     let log = Log::kept(LevelFilter::INFO);
     counted::record();
-    // The embedded broker takes no commit while members join a group again, and has those do so that come a moment too late to
-    // hear what is theirs.
+    // The embedded broker accepts no commit while members rejoin a group, and makes members rejoin that ask
+    // for their assignment a moment too late.
     let Some(cluster) = real_kafka() else { return };
     cluster.create_topic(TOPIC, 2).await;
     let (peer, topic) = (cluster.peer(), cluster.name(TOPIC));
@@ -56,7 +57,8 @@ async fn a_keeper_gives_up_what_it_has_finished(group: impl Fn(Config) -> Config
     eventually("both run", || (keeper.started().len() == 2).then_some(())).await;
     let coming = cluster.serve_orders(config(), &newcomer).await;
     eventually("the keeper gives up", || (log.lines_with(&["revoked", &topic]) > 0).then_some(())).await;
-    // It polls nothing meanwhile: the newcomer has the one of the partition that it gets, behind what runs.
+    // The keeper polls nothing meanwhile: the newcomer gets the next record of its partition, behind the
+    // running one.
     send_each("next").await;
     keeper.release("held");
     eventually("the newcomer has a partition", || (!newcomer.ended().is_empty()).then_some(())).await;

@@ -1,4 +1,5 @@
-//! Promise 1, of static members of a group: one that comes back within its session has what it had, and nobody else notices.
+//! Promise 1, for static members of a group: one that comes back within its session has its partitions again,
+//! and nobody else notices.
 
 use kafka_rpc::{Running, kafka_handler};
 use tests::{
@@ -15,7 +16,7 @@ async fn member(cluster: &Cluster, id: &str, service: &OrderService) -> Running 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_static_member_that_comes_back_has_its_partitions_again_and_nobody_else_notices() {
-    // The embedded broker knows no static members.
+    // The embedded broker does not know static members.
     let Some(cluster) = real_kafka() else { return };
     cluster.create_topic(TOPIC, 2).await;
     let (peer, topic) = (cluster.peer(), cluster.name(TOPIC));
@@ -26,7 +27,7 @@ async fn a_static_member_that_comes_back_has_its_partitions_again_and_nobody_els
     let (stays, goes) = (OrderService::default(), OrderService::default());
     let staying = member(&cluster, "stays", &stays).await;
     let going = member(&cluster, "goes", &goes).await;
-    // One on each partition, again and again, until each member has had one of both.
+    // Sends one record to each partition, again and again, until each member has handled one of the two.
     let mut count = 0;
     let its = loop {
         let both = [count, count + 1];
@@ -55,7 +56,7 @@ async fn a_static_member_that_comes_back_has_its_partitions_again_and_nobody_els
     let coming_back = member(&cluster, "goes", &back).await;
     let meanwhile = [order("meanwhile", its)];
     eventually("its partition is its own", || (back.ended() == meanwhile).then_some(())).await;
-    // In a rebalance it would be waited for what runs, and nothing be read.
+    // A rebalance would wait for the running handler, and meanwhile nothing would be read.
     send("after", other).await;
     eventually("the other goes on", || stays.ended().contains(&order("after", other)).then_some(())).await;
     assert!(!stays.ended().contains(&order("held", other)));

@@ -1,4 +1,4 @@
-//! Promise 2, where handlers block their threads: everybody else goes on.
+//! Promise 2, when handlers block their threads: all others continue.
 
 use std::{
     sync::{
@@ -12,7 +12,7 @@ use std::{
 use kafka_rpc::{RpcError, State, kafka_handler};
 use tests::{Cluster, OpensAtLast, Record, cluster::started, eventually};
 
-/// How often a task of the process has run, and how often it had when each handler began.
+/// How often a task of the process has run so far, and how often it had run when each handler began.
 #[derive(Clone, Default)]
 struct Ticks {
     now: Arc<AtomicUsize>,
@@ -58,7 +58,7 @@ async fn handlers_that_block_their_threads_let_others_run_between_them() {
     assert!(longest.is_some_and(|longest| longest < 32), "{longest:?} handlers ran in a row");
 }
 
-/// Short handlers of two keys, and one that blocks its thread until it is let go.
+/// Short handlers of two keys, and one that blocks its thread until it is released.
 #[derive(Clone, Default)]
 struct Work {
     of_keys: Arc<[AtomicUsize; 2]>,

@@ -1,4 +1,5 @@
-//! Promise 2, while instances come and go: records of one key run one at a time, in order, and none is skipped.
+//! Promise 2, while instances come and go: records of one key run one at a time, in order, and none is
+//! skipped.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -17,7 +18,7 @@ use tests::{
     orders::{Order, OrderService, OrdersClient as _, REPLIES, TOPIC, order, place},
 };
 
-/// A service whose handlers take a random time and fail at random, and that notes each run in one journal.
+/// The journal of every run on every instance. Handlers take a random time and fail at random.
 #[derive(Clone, Default)]
 struct Journal(Arc<Mutex<Vec<Run>>>);
 
@@ -62,7 +63,7 @@ mod random {
         };
         note(What::Starts);
         tokio::time::sleep(Duration::from_millis(u64::from(uuid::Uuid::new_v4().as_bytes()[0]) % 8)).await;
-        // A third fails.
+        // A third of the runs fails.
         if uuid::Uuid::new_v4().as_bytes()[0].is_multiple_of(3) {
             note(What::Fails);
             Err(RpcError::unavailable("by chance"))
@@ -91,7 +92,7 @@ async fn keys_keep_their_order_when_partitions_move_one_by_one() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_keep_their_order_in_a_group_that_the_broker_runs() {
-    // The embedded broker assigns nothing by itself.
+    // The embedded broker does not assign partitions itself.
     let Some(cluster) = real_kafka() else { return };
     instances_come_and_go(&cluster, |config| config.property("group.protocol", "consumer")).await;
 }
@@ -140,7 +141,8 @@ async fn instances_come_and_go(cluster: &Cluster, group: impl Fn(Config) -> Conf
             continue;
         }
         assert_eq!(at_work.insert(key, run.number), None, "two records of one key overlap");
-        // A record may run again, here or elsewhere, but none runs for the first time before the one before it has worked.
+        // A record may run again, on this or another instance. But no record runs for the first time before
+        // its predecessor has succeeded.
         if started.insert(order)
             && let Some(before) = run.number.checked_sub(1)
         {
@@ -174,7 +176,7 @@ async fn an_instance_whose_place_another_has_taken_runs_nothing_more_of_what_it_
     let ended = || counted("kafka_rpc_consumers_ended_total", &[("topic", &topic)]);
     eventually("the first is fenced off", || (ended() == 1).then_some(())).await;
     fenced.release("a");
-    // It waits for what runs, and for what would run after that.
+    // The shutdown waits for the running handler, and for any that would run after it.
     first.shutdown().await.expect("a clean shutdown");
     assert_eq!(fenced.started(), [order("a", 0)]);
     second.shutdown().await.expect("a clean shutdown");
@@ -192,7 +194,7 @@ async fn partitions_move_although_their_keeper_is_busy_and_a_commit_takes_longer
     let calling = started(cluster.runtime(cluster.config()).client_only()).await;
     let client = calling.client();
     let busy = tokio::spawn(async move {
-        // Each of both partitions has something to commit all the time.
+        // Both partitions have something to commit all the time.
         for number in 0.. {
             let sent = (0..16).map(|key| client.place(order(&key.to_string(), number)).notify());
             for sent in join_all(sent).await {

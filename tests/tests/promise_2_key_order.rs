@@ -107,7 +107,8 @@ async fn a_partition_pauses_at_its_bound_and_goes_on() {
     }
     let running = serve(&cluster, cluster.config().max_uncommitted(20), &service).await;
     eventually("the bound is reached", || (service.started().len() == 20).then_some(())).await;
-    // The other partition goes on, and once its record is through the first had every chance to pass its bound.
+    // By the time the record of the other partition has been handled, the first partition has had every
+    // chance to exceed its bound.
     peer.send(&topic, &Record::new(place("other", 1)).key("other").partition(1)).await;
     eventually("the other partition goes on", || service.ended().contains(&order("other", 1)).then_some(()))
         .await;
@@ -125,7 +126,7 @@ async fn a_partition_pauses_for_the_bytes_that_wait_and_goes_on() {
     cluster.create_topic(TOPIC, 2).await;
     let (peer, topic) = (cluster.peer(), cluster.name(TOPIC));
     let service = OrderService::default();
-    // A tenth of the bound, and a little more.
+    // A little more than a tenth of the bound.
     let large = "x".repeat(10_000);
     service.hold(&large);
     for number in 0..50 {
@@ -135,7 +136,8 @@ async fn a_partition_pauses_for_the_bytes_that_wait_and_goes_on() {
     let paused = || counted("kafka_rpc_partitions_paused", &[("topic", &topic)]);
     eventually("it is paused", || (paused() == 1).then_some(())).await;
     eventually("what it took is at work", || (service.started().len() == 10).then_some(())).await;
-    // The other partition goes on, and once its record is through the first had every chance to pass its bound.
+    // By the time the record of the other partition has been handled, the first partition has had every
+    // chance to exceed its bound.
     peer.send(&topic, &Record::new(place("other", 1)).key("other").partition(1)).await;
     eventually("the other partition goes on", || service.ended().contains(&order("other", 1)).then_some(()))
         .await;
@@ -168,7 +170,7 @@ async fn a_partition_that_moves_while_it_is_paused_goes_on_when_it_comes_back() 
     eventually("it is paused", || (paused() == 1).then_some(())).await;
     let beside = serve(&cluster, config(), &other).await;
     eventually("it was revoked", || revoked().then_some(())).await;
-    // Whichever of the two has it now: its records start anew.
+    // Whichever instance has the partition now starts its records again.
     let started = || service.started().len() + other.started().len();
     eventually("it was assigned again", || (started() > 20).then_some(())).await;
     beside.shutdown().await.expect("a clean shutdown");
@@ -178,7 +180,7 @@ async fn a_partition_that_moves_while_it_is_paused_goes_on_when_it_comes_back() 
     running.shutdown().await.expect("a clean shutdown");
 }
 
-/// Handlers of which some keep their thread to themselves until they are let go.
+/// Handlers, some of which block their threads until the gate opens.
 #[derive(Clone, Default)]
 struct Gate {
     blocked: Arc<AtomicUsize>,
@@ -212,7 +214,7 @@ async fn a_handler_that_never_yields_holds_only_its_own_records() {
     let cluster = Cluster::start();
     cluster.create_topic("gate-commands", 1).await;
     let (peer, topic) = (cluster.peer(), cluster.name("gate-commands"));
-    // All are there before any is handled, so that they are taken together.
+    // All records are sent before any is handled, so that they are taken together.
     peer.send(&topic, &Record::new(place("blocking", 0)).key("blocking")).await;
     for number in 1..=100 {
         let account = format!("a{number}");
@@ -229,12 +231,12 @@ async fn a_handler_that_never_yields_holds_only_its_own_records() {
     running.shutdown().await.expect("a clean shutdown");
 }
 
-/// Begins calls of one key one after the other, without waiting for any, and lets all end.
+/// Begins calls of one key one after the other, without waiting for any, then waits for all.
 async fn begun_one_after_the_other(client: &Client, count: u64) {
     let mut calls: Vec<_> = (0..count)
         .map(|number| {
             let call = client.place(order("one", number));
-            // Every third is sent without waiting for an answer: it must not overtake those that do.
+            // Every third call does not wait for an answer: it must not overtake those that do.
             let call = if number % 3 == 2 { call.notify().boxed() } else { call.map_ok(|_own| ()).boxed() };
             Box::pin(maybe_done(call))
         })

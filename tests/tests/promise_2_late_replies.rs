@@ -1,4 +1,5 @@
-//! Promise 2, where replies come to nobody any more: alone in its process, since it looks at a gauge that others have too.
+//! Promise 2, when nobody waits for a reply any more. Alone in its process, because it reads a gauge that
+//! other tests change too.
 
 use tests::{
     Peer, Record,
@@ -22,7 +23,7 @@ async fn replies_that_nobody_waits_for_any_more_hold_no_partition() {
     let peer = Peer::new(&broker.bootstrap_servers());
     peer.send(TOPIC, &Record::new(place("b", 0)).key("b").partition(0)).await;
     eventually("it serves", || (!service.ended().is_empty()).then_some(())).await;
-    // Longer than it takes to be held, and much less than librdkafka tries.
+    // Longer than until the partition is held, and much shorter than librdkafka keeps trying.
     let deadline = millis_from_now(25_000);
     let asks = Record::new(place("b", 1))
         .key("b")
@@ -33,7 +34,7 @@ async fn replies_that_nobody_waits_for_any_more_hold_no_partition() {
     peer.send(TOPIC, &asks).await;
     let held = || counted("kafka_rpc_partitions_held", &[("topic", TOPIC)]);
     eventually("its partition is held", || (held() == 1).then_some(())).await;
-    // Of the same key: its lane is free again, too.
+    // A record of the same key: its lane is free again, too.
     peer.send(TOPIC, &Record::new(place("b", 2)).key("b").partition(0)).await;
     eventually("the partition goes on", || service.ended().contains(&order("b", 2)).then_some(())).await;
     assert_eq!(held(), 0);

@@ -1,4 +1,4 @@
-//! Promise 2, as a subscription asks for it: `ordering` and `concurrency`.
+//! Promise 2, as a subscription configures it: `ordering` and `concurrency`.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -9,7 +9,7 @@ use kafka_rpc::{Handlers, RpcError, Running, State, kafka_handler};
 use tests::{Cluster, Record, cluster::started, eventually};
 use tokio::sync::watch;
 
-/// What the handlers do, which are held until they are let go.
+/// The journal of the handlers, which are held until they are released.
 #[derive(Clone)]
 struct Work {
     journal: Arc<Mutex<Journal>>,
@@ -41,10 +41,10 @@ impl Work {
 
     async fn run(&self, number: u64) {
         self.begin(number);
-        // The sender lives in `self`, so this ends only with the handlers let go.
+        // The sender lives in `self`, so the wait ends only once the handlers are released.
         let mut held = self.held.subscribe();
         drop(held.wait_for(|held| !held).await);
-        // Whoever may run beside it has the time to.
+        // Leaves time for any handler that may run beside this one.
         tokio::time::sleep(Duration::from_millis(1)).await;
         self.journal().running -= 1;
     }
@@ -73,7 +73,7 @@ async fn in_no_order(number: u64, State(work): State<Work>) -> Result<(), RpcErr
 
 const MANY: u64 = 50;
 
-/// Serves, with so many records of one partition, each of the key that its number has.
+/// Sends `MANY` records to one partition, each with the key that `key` gives its number, and serves them.
 async fn serving(cluster: &Cluster, work: &Work, handlers: Handlers, key: fn(u64) -> u64) -> Running {
     cluster.create_topic("work-commands", 1).await;
     let peer = cluster.peer();
@@ -84,7 +84,7 @@ async fn serving(cluster: &Cluster, work: &Work, handlers: Handlers, key: fn(u64
     started(cluster.runtime(cluster.config()).provide(work.clone()).handlers(handlers)).await
 }
 
-/// Waits until so many run, lets all go, and waits for the end.
+/// Waits until `at_first` handlers run, releases all, and waits for the end.
 async fn ended(cluster: &Cluster, work: &Work, at_first: usize) {
     eventually("as many run as may", || (work.journal().running == at_first).then_some(())).await;
     work.held.send_replace(false);

@@ -1,4 +1,4 @@
-//! Promise 2 where a part of the cluster is away, or slow: the rest goes on.
+//! Promise 2, when a part of the cluster is away or slow: the rest continues.
 
 use futures_util::future::join_all;
 use kafka_rpc::{RpcError, State, kafka_handler};
@@ -12,11 +12,11 @@ use tests::{
 
 /// How many handlers may run at once by default.
 const AT_ONCE: usize = 256;
-/// More.
+/// More records than that.
 const MANY: usize = 300;
 
-/// Sends more to partition 0 than handlers may run at once, and once as many have run an order to partition 1; waits until
-/// that has been placed.
+/// Sends more records to partition 0 than handlers may run at once. Once as many handlers have run, sends an
+/// order to partition 1, and waits until it has been placed.
 async fn goes_on_beside(peer: &Peer, service: &OrderService, stuck: &Record) {
     let many = (0..MANY).map(|number| {
         let record = stuck.clone().key(number.to_string()).partition(0);
@@ -63,10 +63,10 @@ async fn replies_to_a_partition_without_a_leader_hold_their_own_partition_only()
     running.shutdown().await.expect("a clean shutdown");
 }
 
-/// The topic of retries of the two handlers below.
+/// The retry topic of the two handlers below.
 const RETRIES: &str = "orders-retries";
 
-/// As the service of orders does, but what fails is tried again from another topic, and later than a test takes.
+/// Fails as the service of orders does, but is retried through another topic, later than a test takes.
 #[kafka_handler(
     topic = TOPIC,
     group = GROUP,
@@ -80,7 +80,7 @@ async fn fail_for_now(failure: Failure, State(service): State<OrderService>) -> 
     service.fail(failure).await
 }
 
-/// The same of what does not fail.
+/// Places orders as the service of orders does.
 #[kafka_handler(topic = TOPIC, group = GROUP, client = none, register = false)]
 #[command("PLACE")]
 async fn place_at_once(order: Order, State(service): State<OrderService>) -> Result<u64, RpcError> {

@@ -1,5 +1,6 @@
-//! Promise 2, for a key that is tried again and again at full load: it holds its partition at the bound, and nothing
-//! else; memory stays flat, and no more than the bound is delivered again after a kill.
+//! Promise 2, for a key that is retried again and again at full load. The key holds its partition at the
+//! bound, and nothing else; memory stays flat; and after a kill no more records than the bound are delivered
+//! again.
 
 use std::{
     collections::HashMap,
@@ -19,7 +20,7 @@ use tokio::sync::watch;
 const BOUND: i64 = 10_000;
 const PARTITIONS: i32 = 3;
 const FOR: Duration = Duration::from_mins(1);
-/// After how long without a record it is believed that no more come.
+/// How long no record must come before no more are expected.
 const QUIET: Duration = Duration::from_secs(3);
 
 #[tokio::test(flavor = "multi_thread")]
@@ -46,7 +47,7 @@ async fn a_key_that_is_retried_for_a_minute_holds_its_partition_at_the_bound_and
         });
         sends.buffer_unordered(256).count().await
     });
-    // The failing record is the first of its partition, and counts as one.
+    // The failing record is the first of its partition, and counts towards the bound.
     let furthest = || {
         let placed = journal.placed().into_iter().filter(|placed| placed.partition == held);
         placed.map(|placed| placed.offset).max()
@@ -80,7 +81,7 @@ async fn a_key_that_is_retried_for_a_minute_holds_its_partition_at_the_bound_and
         (journal.placed().len() >= before.len() + 9_999).then_some(())
     })
     .await;
-    // One more than the bound would come right behind.
+    // A record beyond the bound would come right behind.
     let mut grown = (journal.placed().len(), Instant::now());
     eventually("no more of them come", || {
         let now = journal.placed().len();

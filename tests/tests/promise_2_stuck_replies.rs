@@ -1,5 +1,5 @@
-//! Promise 2, where replies to one partition do not arrive and their callers wait for a while only: alone in a process, since these
-//! tests look at counters that others have too.
+//! Promise 2, when replies to one partition do not arrive and their callers wait only for a while. Alone in a
+//! process, because these tests read counters that other tests change too.
 
 use std::time::Duration;
 
@@ -13,11 +13,11 @@ use tests::{
     peer::millis_from_now,
 };
 
-/// More than handlers run at once.
+/// More calls than handlers run at once.
 const CALLS: u64 = 300;
 
-/// Sends requests, each with a key of its own, that want their replies on the partition without a leader within so many
-/// milliseconds.
+/// Sends requests with different keys. Their replies are wanted within `wait` milliseconds, on the partition
+/// without a leader.
 async fn ask(peer: &Peer, name: &str, wait: i128, value: impl Fn(u64) -> String) {
     let deadline = millis_from_now(wait);
     let asked = (0..CALLS).map(|number| {
@@ -32,7 +32,8 @@ async fn ask(peer: &Peer, name: &str, wait: i128, value: impl Fn(u64) -> String)
     join_all(asked).await;
 }
 
-/// Places an order on the other partition, which waits for no reply. Those of the first were to have their places for 15 s.
+/// Places an order on the other partition, without a reply. A reply that does not arrive could keep its place
+/// for 15 s, longer than the timeout here.
 async fn place_other(peer: &Peer, service: &OrderService) {
     peer.send(TOPIC, &Record::new(place("other", 0)).key("other").partition(1)).await;
     let other = eventually("an order on another partition is placed", || {
@@ -55,7 +56,7 @@ async fn replies_that_do_not_arrive_take_no_places_from_others_although_their_ca
     let running = serving_on(&broker, &service).await;
     let peer = Peer::new(&broker.bootstrap_servers());
 
-    // Nobody knows yet that they do not arrive.
+    // The service does not know yet that the replies do not arrive.
     ask(&peer, "first", 5_000, |number| place("first", number)).await;
     let expired = || counted("kafka_rpc_records_total", &[("topic", TOPIC), ("outcome", "expired")]);
     eventually("nobody waits for them any more", || (expired() >= CALLS).then_some(())).await;

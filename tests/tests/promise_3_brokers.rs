@@ -14,7 +14,7 @@ use tests::{
     orders::{OrderService, OrdersClient, REPLIES, TOPIC, order},
 };
 
-/// How much later than it should a call may end on a machine that is busy.
+/// How late a call may end on a busy machine.
 const LATE: Duration = Duration::from_secs(10);
 
 #[tokio::test(flavor = "multi_thread")]
@@ -65,7 +65,7 @@ async fn a_killed_broker_ends_pending_calls_long_before_their_deadlines_and_they
 
     service.release("held");
     brokers.restart(0).expect("it starts again");
-    // While no broker can be reached a call may end early, and says so.
+    // While no broker can be reached, a call may end early, with an error that says so.
     let again = async || client.echo("again".to_owned()).timeout(Duration::from_secs(10)).await;
     let until = Instant::now() + BOUND;
     while again().await.is_err() {
@@ -101,7 +101,7 @@ async fn no_reply_is_lost_while_every_leader_changes() {
     }
     let running = cluster.serve_orders(cluster.config(), &OrderService::default()).await;
     let load = Load::start(running.client(), 2 * BOUND);
-    // Each broker in its turn, so that every partition has had another leader.
+    // Each broker in turn, so that every partition has had another leader.
     for index in 0..3 {
         brokers.stop(index).expect("it stops");
         brokers.restart(index).expect("it starts again");
@@ -125,7 +125,8 @@ async fn a_reply_topic_that_is_made_anew_after_its_leaders_have_moved_is_read_ag
         }
     };
     works("at first").await;
-    // Leaders are elected anew, and what librdkafka has heard of them is more than the first of another topic.
+    // Electing leaders again raises their epochs: librdkafka then remembers higher ones than a new topic
+    // starts with.
     brokers.kill(0).expect("it was alive");
     brokers.restart(0).expect("it starts again");
     works("after that").await;

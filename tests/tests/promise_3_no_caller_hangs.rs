@@ -20,7 +20,8 @@ use tests::{
     orders::{GROUP, OrderService, OrdersClient, REPLIES, TOPIC, order},
 };
 
-/// By when a call has ended that nothing can answer any more, on a machine that is busy: long before its deadline of 30 s.
+/// Within this time a call that nothing can answer any more has ended, even on a busy machine: long before
+/// its deadline of 30 s.
 const AT_ONCE: Duration = Duration::from_secs(10);
 
 async fn caller(cluster: &Cluster) -> Running {
@@ -44,7 +45,7 @@ async fn with_nobody_on_the_other_side_a_call_ends_at_its_deadline() {
     cluster.create_topic(TOPIC, 1).await;
     cluster.create_topic(REPLIES, 1).await;
     let running = caller(&cluster).await;
-    // Long enough for a slow machine to have the broker's acknowledgement by then.
+    // Long enough for the broker's acknowledgement to arrive on a slow machine.
     let call = running.client().echo("hello".to_owned()).timeout(Duration::from_secs(3));
     let Err(CallError::DeadlineExceeded { topic, waited, progress }) = call.await else {
         panic!("no deadline")
@@ -116,7 +117,7 @@ async fn shutdown_ends_pending_calls() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_without_a_reply_topic_ends_with_an_error_that_names_it() {
-    // The embedded broker makes a topic when it is asked for one, so none can be missing.
+    // The embedded broker creates every topic that a client asks for, so none can be missing.
     let Some(cluster) = real_kafka() else { return };
     let running = caller(&cluster).await;
     let Err(CallError::Undeliverable { topic, .. }) = running.client().echo("hello".to_owned()).await else {
@@ -174,7 +175,7 @@ async fn one_call_more_than_the_bound_waits_where_that_is_wanted() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn lost_brokers_end_pending_calls() {
-    // A broker of its own, which can be lost.
+    // A separate broker, which the test can lose.
     let broker = EmbeddedBroker::start().expect("an embedded broker");
     let runtime = Runtime::builder().config(broker.config()).without_registry().client_only().build();
     let running = runtime.expect("nothing is wrong").start().await.expect("the broker is there");
@@ -192,7 +193,7 @@ async fn lost_brokers_end_pending_calls() {
     assert!(lost.elapsed() < AT_ONCE, "it ended after {:?}", lost.elapsed());
 }
 
-/// How many threads of this process have a name.
+/// The number of threads of this process with this name.
 #[cfg(target_os = "linux")]
 fn threads(name: &str) -> usize {
     let tasks = std::fs::read_dir("/proc/self/task").expect("the threads").flatten();
@@ -223,7 +224,7 @@ fn calls_that_end_while_brokers_are_away_leave_no_threads_behind() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_that_is_refused_ends_its_call() {
-    // A broker of its own, which can be told to refuse.
+    // A separate broker, which refuses on demand.
     let broker = MockCluster::new(1).expect("an embedded broker");
     let running = caller_on(&broker).await;
     let client = running.client();
@@ -241,7 +242,7 @@ async fn a_fatal_error_of_the_producer_ends_its_calls_and_the_next_ones_are_sent
     let broker = MockCluster::new(1).expect("an embedded broker");
     let running = caller_on(&broker).await;
     let client = running.client();
-    // What an idempotent producer cannot survive: it does not know any more what the broker has.
+    // An idempotent producer cannot survive this error: it no longer knows what the broker has.
     let fatal = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER];
     broker.request_errors(RDKafkaApiKey::Produce, &fatal);
     let called = Instant::now();
@@ -282,7 +283,7 @@ async fn a_call_for_which_the_queue_of_the_producer_is_full_is_refused_at_once_a
     let config = |config: Config| config.property("queue.buffering.max.messages", "1");
     let running = caller_with(&broker, config).await;
     let client = running.client();
-    // So long is what is sent on its way.
+    // From now on, each request is on its way for this long.
     broker.broker_round_trip_time(1, Duration::from_secs(1)).expect("a delay");
     let (mut waiting, mut refused) = (Vec::new(), 0);
     for number in 0..20 {
@@ -310,7 +311,7 @@ async fn a_call_for_which_the_queue_of_the_producer_is_full_is_refused_at_once_a
     running.shutdown().await.expect("a clean shutdown");
 }
 
-/// Every call gets its own reply.
+/// Makes many calls, and asserts that each gets its own reply.
 async fn call_many(client: &Client, name: &str, count: usize) {
     let calls = (0..count).map(|number| {
         let text = format!("{name}-{number}");

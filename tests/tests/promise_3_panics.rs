@@ -1,4 +1,5 @@
-//! Promise 3, where what a user plugs in panics: a recorder of metrics runs on the threads that everything depends on.
+//! Promise 3, when something that a user plugs in panics: a metrics recorder runs on the threads that
+//! everything depends on.
 
 use std::{
     sync::Arc,
@@ -15,7 +16,7 @@ use tests::{
     orders::{GROUP, OrderService, OrdersClient as _, REPLIES, TOPIC, fail, order, place},
 };
 
-/// Panics at whatever is counted.
+/// A recorder that panics whenever something is counted.
 struct Panicking;
 
 struct Panics;
@@ -58,7 +59,7 @@ impl Recorder for Panicking {
     }
 }
 
-/// More than it takes by far.
+/// Far longer than a drain takes.
 const DRAIN: Duration = BOUND.checked_mul(2).expect("minutes");
 
 async fn both(cluster: &Cluster) -> Running {

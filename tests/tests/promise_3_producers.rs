@@ -1,4 +1,4 @@
-//! Promise 3, of the producers of batches: what they do is seen in metrics, which a process has but once.
+//! Promise 3, for the producers of batches. Their work is seen in metrics, which are global to a process.
 
 use std::time::{Duration, Instant};
 
@@ -15,15 +15,15 @@ use tests::{
     orders::{OrderService, OrdersClient as _, REPLIES, order},
 };
 
-/// More than go without a producer of their own.
+/// More records than a batch may have without a producer of batches.
 const MANY: usize = 20;
 
-/// How many producers for this were `made` or `replaced`.
+/// How many producers for `purpose` were `made` or `replaced`.
 fn producers(what: &str, purpose: &str) -> u64 {
     counted(&format!("kafka_rpc_producers_{what}_total"), &[("purpose", purpose)])
 }
 
-/// Sends one, and many while it is on its way.
+/// Sends one event, and many more while it is on its way.
 async fn send_many(client: &Client) {
     let sent = (0..=MANY).map(|_| client.echo("sent".to_owned()).notify());
     for sent in join_all(sent).await {
@@ -39,7 +39,8 @@ async fn send_until_made(client: &Client, purpose: &str) {
     }
 }
 
-/// A caller so far away that all that is sent while the first is on its way is gathered, and goes through another producer.
+/// A caller so far from its broker that everything sent while the first record is on its way is gathered, and
+/// goes through another producer.
 async fn far_caller_on(broker: &Broker) -> Running {
     broker.broker_round_trip_time(1, Duration::from_millis(50)).expect("a delay");
     let running = caller_on(broker).await;
@@ -47,8 +48,8 @@ async fn far_caller_on(broker: &Broker) -> Running {
     running
 }
 
-/// Has the producer of batches for this meet a fatal error, which only one that sends them meets: its calls end, and the next
-/// are sent.
+/// Makes the producer of batches for `purpose` meet a fatal error, which only a producer that sends batches
+/// meets: its calls end, and the next ones are sent.
 async fn goes_on_after_a_fatal_error(broker: &Broker, client: &Client, purpose: &str) {
     let after_the_first = [
         RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR,
@@ -56,7 +57,8 @@ async fn goes_on_after_a_fatal_error(broker: &Broker, client: &Client, purpose: 
     ];
     let (began, within) = (Instant::now(), Duration::from_secs(2));
     let before = producers("replaced", purpose);
-    // How many go with the first is a matter of moments: until those after it are a batch.
+    // How many calls go with the first is a matter of timing: the loop ends once the calls after the first
+    // are a batch.
     while producers("replaced", purpose) == before {
         assert!(began.elapsed() < BOUND, "no producer of batches has met the error");
         broker.clear_request_errors(RDKafkaApiKey::Produce);
@@ -64,7 +66,7 @@ async fn goes_on_after_a_fatal_error(broker: &Broker, client: &Client, purpose: 
         let called = Instant::now();
         let calls = (0..=MANY).map(|_| client.echo("lost".to_owned()).timeout(within));
         for ended in join_all(calls).await {
-            // Nobody answers what was not lost.
+            // Calls that were not lost end at their deadline, because nobody answers them.
             let is_told = matches!(
                 ended,
                 Err(CallError::Undeliverable { .. }
@@ -138,7 +140,7 @@ async fn whatever_the_preset_each_of_many_calls_gets_its_own_reply_through_one_p
         let running = cluster.serve_orders(cluster.config().tuning(tuning), &OrderService::default()).await;
         let client = running.client();
         let calls = (0..CALLS).map(|number| {
-            // With a key of their own, and without.
+            // Calls with a key of their own, and calls without.
             let (placed, text) =
                 (client.place(order(&format!("a{}", number % 10), number)), number.to_string());
             let echoed = client.echo(text.clone());

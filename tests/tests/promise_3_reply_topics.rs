@@ -18,13 +18,13 @@ use tests::{
     process,
 };
 
-/// By when a partition that was added is read.
+/// How soon an added partition must be read.
 const READ_WITHIN: Duration = Duration::from_secs(10);
 
-/// The topic of what only the test answers, on the reply topic that others use too.
+/// The topic of calls that only the test answers, on a reply topic that others use too.
 const ASKS: &str = "asks-commands";
 
-/// What nobody serves.
+/// A contract that nobody serves.
 #[kafka_handler(topic = ASKS, group = "asks", replies = REPLIES)]
 pub trait Asks {
     /// Asks for anything.
@@ -57,7 +57,7 @@ async fn partitions_that_are_added_under_load_are_read_within_ten_seconds_from_t
     let requests = peer.read(&cluster.name(ASKS), 3).await;
     topics.grow(&replies, 6).await;
     let grown = Instant::now();
-    // Before the new partitions are known to anybody who reads.
+    // Replies before any reader knows of the new partitions.
     for (request, partition) in requests.iter().zip(3..6) {
         answer(&peer, request, &replies, partition).await;
     }
@@ -80,7 +80,8 @@ async fn a_reply_topic_that_is_made_anew_is_read_again() {
     load.stop().await;
 
     cluster.topics().recreate(&cluster.name(REPLIES), 3).await;
-    // The replies that fall while nobody knows of the new topic are the topic's loss, not the reader's.
+    // Replies sent before anybody knows of the new topic are lost through the change of topics, not through
+    // the reader.
     let again = async || running.client().echo("again".to_owned()).timeout(Duration::from_secs(1)).await;
     let until = Instant::now() + BOUND;
     while again().await.is_err() {
@@ -92,7 +93,7 @@ async fn a_reply_topic_that_is_made_anew_is_read_again() {
     running.shutdown().await.expect("a clean shutdown");
 }
 
-/// A caller in a process of its own, which can be stopped from reading.
+/// A caller in a separate process, which the test can stop from reading.
 struct Caller(Child);
 
 impl Caller {
@@ -103,7 +104,7 @@ impl Caller {
 
 impl Drop for Caller {
     fn drop(&mut self) {
-        // It may have ended before.
+        // The process may have ended already.
         let _ended = self.0.kill();
     }
 }
@@ -143,7 +144,8 @@ async fn a_cluster_that_makes_topics_when_asked_makes_those_that_are_needed() {
     let Some(brokers) = real_brokers_with(1, &Extras { properties, ..Extras::default() }) else { return };
     let cluster = Cluster::of(&brokers);
     let until = Instant::now() + BOUND;
-    // Brokers that have much to do may take longer than is waited for: then the next start finds the topic, and the next call.
+    // Busy brokers may take longer than a start or a call waits. Then the next start, or the next call, finds
+    // the topic.
     let running = loop {
         let runtime = cluster.runtime(cluster.config().create_topics(false)).provide(OrderService::default());
         let runtime = runtime.handlers(<OrderService as Orders>::handlers()).build();
@@ -167,7 +169,7 @@ async fn where_the_only_partition_that_is_read_has_no_leader_any_more_the_next_c
         return;
     }
     let broker = broker_with(&[(TOPIC, 1), (REPLIES, 2)]);
-    // Whoever fetches by a later version is told who leads instead, and where nobody does the mock crashes.
+    // Responses to later versions of Fetch name the current leader, and without one the mock crashes.
     broker.apiversion(RDKafkaApiKey::Fetch, Some(0), Some(11)).expect("versions");
     let runtime = runtime_on(&broker, |config| config).client_only();
     let running = started(runtime.reply_reading(ReplyReading::OwnPartition)).await;
@@ -183,7 +185,7 @@ async fn where_the_only_partition_that_is_read_has_no_leader_any_more_the_next_c
     broker.partition_leader(REPLIES, own, None).expect("no leader");
     let (began, mut sent) = (Instant::now(), 1);
     loop {
-        // One that ends at its deadline has the partitions looked at.
+        // A call that ends at its deadline makes the client check the partitions.
         let late = client.echo("hi".to_owned()).timeout(Duration::from_secs(1)).await;
         let Err(CallError::DeadlineExceeded { progress, .. }) = late else { panic!("{late:?}") };
         sent += usize::from(progress != Progress::NotSent);

@@ -1,4 +1,5 @@
-//! Promise 3, of calls that cannot be sent yet: they are bounded, ended and answered as those that wait for a reply.
+//! Promise 3, for calls that cannot be sent yet: they are bounded, ended and answered like those that wait
+//! for a reply.
 
 use std::time::{Duration, Instant};
 
@@ -14,10 +15,10 @@ use tests::{
     orders::{OrdersClient as _, REPLIES, TOPIC},
 };
 
-/// How long a far broker takes to answer: what asks it has asked, and has no answer, for as long.
+/// How long a far broker takes to answer. Until then, requests to it are sent and have no answer.
 const FAR: Duration = Duration::from_secs(30);
 
-/// A broker with the topic that is called, and so many partitions for replies.
+/// A broker with the topic that is called, and a reply topic with `partitions` partitions.
 fn broker(partitions: i32) -> Broker {
     broker_with(&[(TOPIC, 1), (REPLIES, partitions)])
 }
@@ -28,7 +29,7 @@ async fn caller(broker: &Broker, config: impl FnOnce(Config) -> Config) -> Runni
     runtime.expect("nothing is wrong").start().await.expect("the broker is there")
 }
 
-/// A caller that has asked for its reply topic, and has no answer.
+/// A caller that has asked for its reply topic, and has no answer yet.
 async fn far_caller(broker: &Broker, config: impl FnOnce(Config) -> Config) -> Running {
     let running = caller(broker, config).await;
     broker.broker_round_trip_time(1, FAR).expect("a delay");
@@ -44,7 +45,7 @@ async fn a_call_that_is_not_polled_keeps_no_other_from_being_sent() {
     for when_full in [WhenFull::Refuse, WhenFull::Wait] {
         let running = caller(&broker, |config| config.when_full(when_full)).await;
         let client = running.client();
-        // The first to a topic: it waits for that of its replies.
+        // The first call to a topic waits for its reply topic.
         let mut lazy = client.echo("lazy".to_owned());
         assert!(poll!(&mut lazy).is_pending());
         let mut lazy_event = client.echo("lazy".to_owned()).notify();
@@ -53,7 +54,7 @@ async fn a_call_that_is_not_polled_keeps_no_other_from_being_sent() {
         sent += 3;
         let requests = Peer::new(&broker.bootstrap_servers()).read(TOPIC, sent).await;
         assert_eq!(requests.last().map(|request| request.json()["payload"].clone()), Some("next".into()));
-        // Nobody looks at the first, and its answer is taken before that of the last.
+        // Nobody polls the first call, and its answer is taken before that of the last.
         let peer = Peer::new(&broker.bootstrap_servers());
         for request in [&requests[requests.len() - 3], &requests[requests.len() - 1]] {
             let id = request.text("correlation-id").expect("an id");
@@ -166,7 +167,7 @@ async fn every_call_in_line_hears_that_its_reply_topic_is_missing_and_once_it_is
     broker.topic_error(REPLIES, RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART).expect("an error");
     let running = caller(&broker, |config| config).await;
     let client = running.client();
-    // One after the other they would take a minute.
+    // One after the other, the calls would take a minute.
     let calls = (0..200).map(|_| client.echo("hi".to_owned()).timeout(Duration::from_secs(20)));
     for ended in join_all(calls).await {
         let Err(CallError::Undeliverable { topic, progress: Progress::NotSent, reason }) = ended else {
@@ -179,7 +180,7 @@ async fn every_call_in_line_hears_that_its_reply_topic_is_missing_and_once_it_is
         let until = Instant::now() + BOUND;
         loop {
             match client.echo("hi".to_owned()).timeout(BOUND).await {
-                // For a moment the last answer is everybody's.
+                // For a moment, every call gets the last answer about the topic.
                 Err(CallError::Undeliverable { .. }) if Instant::now() < until => {
                     tokio::time::sleep(Duration::from_millis(5)).await;
                 }
@@ -218,7 +219,7 @@ async fn a_reply_topic_that_is_just_being_made_is_waited_for() {
     let running = caller(&broker, |config| config).await;
     let call = running.client().echo("hi".to_owned()).timeout(BOUND);
     let call = tokio::spawn(call);
-    // The call is in line, and has been told more than once.
+    // The call is in line, and has met the error more than once.
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert!(!call.is_finished());
     broker.topic_error(REPLIES, RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR).expect("no error");
@@ -226,7 +227,7 @@ async fn a_reply_topic_that_is_just_being_made_is_waited_for() {
     assert_eq!(call.await.expect("no panic"), Ok("answer".to_owned()));
 }
 
-/// Answers the last of so many requests, on a partition of the reply topic.
+/// Answers the last of `requests` requests, on a partition of the reply topic.
 async fn answer(broker: &Broker, requests: usize, partition: i32) {
     let peer = Peer::new(&broker.bootstrap_servers());
     let request = peer.read(TOPIC, requests).await.pop().expect("a request");

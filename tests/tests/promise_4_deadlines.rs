@@ -44,7 +44,7 @@ async fn a_request_that_expires_while_it_waits_for_its_key_is_dropped_before_its
     let deadline = millis_from_now(2_000);
     let sent = Instant::now();
     peer.send(&topic, &Record::new(place("a", 2)).key("a").header("deadline", deadline)).await;
-    // Behind it, so that it waits already once this has ended.
+    // A record behind the second: once it has ended, the second already waits for its key.
     peer.send(&topic, &Record::new(place("b", 3)).key("b")).await;
     eventually("it is taken", || service.ended().contains(&order("b", 3)).then_some(())).await;
     eventually("its deadline passes", || (sent.elapsed() > Duration::from_secs(2)).then_some(())).await;
@@ -88,7 +88,7 @@ async fn a_deadline_that_has_just_passed_is_forgiven_for_the_skew_of_clocks() {
     running.shutdown().await.expect("a clean shutdown");
 }
 
-/// A service that calls another, which does not exist, without a timeout of its own.
+/// A service that calls another without setting a timeout. Some tests serve the other, and some do not.
 struct Gateway {
     ended: mpsc::UnboundedSender<(Duration, CallError)>,
 }
@@ -113,7 +113,8 @@ impl Gateway {
         Ok(client.echo(text).await?)
     }
 
-    /// Tells once its caller has gone: a second later, since on a busy machine that goes late.
+    /// Sends an event once its caller has gone: a second after the deadline, because on a busy machine the
+    /// caller goes late.
     #[command("TELL_LATE")]
     async fn tell_late(&self, text: String, deadline: Deadline, client: Client) -> Result<(), RpcError> {
         tokio::time::sleep(deadline.remaining() + Duration::from_secs(1)).await;
@@ -175,7 +176,7 @@ async fn an_event_of_a_handler_is_sent_although_its_own_caller_has_gone() {
     running.shutdown().await.expect("a clean shutdown");
 }
 
-/// One that waits less for the other than its own caller waits.
+/// A service that waits less for its nested call than its own caller waits.
 struct Impatient;
 
 #[kafka_handler(topic = "impatient-commands", group = "impatient", register = false)]
@@ -194,7 +195,7 @@ async fn a_nested_call_ends_with_the_timeout_of_its_handler() {
     let runtime = cluster.runtime(cluster.config()).provide(Impatient).handlers(Impatient::handlers());
     let running = started(runtime).await;
     let (client, peer, topic) = (running.client(), cluster.peer(), cluster.name(TOPIC));
-    // The first call to a service takes long: it would take the second of its handler.
+    // The first call to a service takes long: it would use up the second that the handler has.
     let first = tokio::spawn(client.echo("first".to_owned()).timeout(BOUND));
     peer.read(&topic, 1).await;
     first.abort();
@@ -203,7 +204,7 @@ async fn a_nested_call_ends_with_the_timeout_of_its_handler() {
     let nested = peer.read(&topic, 2).await.remove(1);
     let deadline: u64 = nested.text("deadline").and_then(|text| text.parse().ok()).expect("a deadline");
     let sent: u64 = nested.text("timestamp").and_then(|text| text.parse().ok()).expect("a time");
-    // Less the time until it was sent.
+    // The handler's second, less the time until the call was sent.
     assert!(deadline - sent <= 1_001, "{} ms", deadline - sent);
     running.shutdown().await.expect("a clean shutdown");
 }

@@ -114,7 +114,7 @@ async fn dead_letters_of_a_topic_are_handled_wherever_its_groups_have_them() {
         .serve_groups(["returns"]);
     let running = started(runtime).await;
     let mut found = BTreeSet::new();
-    // One may come twice: the consumers of both topics join one group, one after the other.
+    // A letter may come twice: the consumers of both topics join one group, one after the other.
     while found.len() < 2 {
         let letter = tokio::time::timeout(tests::BOUND, received.recv()).await.expect("in time");
         found.insert(letter.expect("a letter").value.expect("a value"));
@@ -125,7 +125,7 @@ async fn dead_letters_of_a_topic_are_handled_wherever_its_groups_have_them() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_missing_dead_letter_topic_holds_the_partition_until_it_is_there() {
-    // The embedded broker makes a topic when it is asked for one, so none can be missing.
+    // The embedded broker creates every topic that a client asks for, so none can be missing.
     let Some(cluster) = real_kafka() else { return };
     counted::record();
     cluster.create_topic(TOPIC, 1).await;
@@ -134,7 +134,8 @@ async fn a_missing_dead_letter_topic_holds_the_partition_until_it_is_there() {
     peer.send(&topic, &Record::new("poison").key("a")).await;
     let service = OrderService::default();
     let running = cluster.serve_orders(cluster.config().create_topics(false), &service).await;
-    // What follows on the partition, taken before it pauses or after, does not let the poison be passed over.
+    // A record that follows on the partition, taken before it pauses or after, must not let the poison be
+    // passed over.
     peer.send(&topic, &Record::new(place("b", 1)).key("b")).await;
     let letters = cluster.name(DEAD_LETTERS);
     let refused = || counted("kafka_rpc_deliveries_refused_total", &[("to", &letters)]);
@@ -152,18 +153,18 @@ async fn a_missing_dead_letter_topic_holds_the_partition_until_it_is_there() {
     running.shutdown().await.expect("a clean shutdown");
 }
 
-/// Fails for good, or does not; two at a time.
+/// Fails for good, or succeeds; two at a time.
 #[kafka_handler(topic = "narrow-commands", group = "narrow", concurrency = 2, register = false)]
 async fn narrow(fails: bool) -> Result<(), RpcError> {
     if fails { Err(RpcError::bad_request("as it was told")) } else { Ok(()) }
 }
 
-/// More than are sent again and again at once.
+/// More records than may wait at once until their letters can be delivered.
 const POISONS: i64 = 40;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_dead_lettered_keeps_neither_other_partitions_nor_a_shutdown_waiting() {
-    // The embedded broker makes a topic when it is asked for one, so none can be missing.
+    // The embedded broker creates every topic that a client asks for, so none can be missing.
     let Some(cluster) = real_kafka() else { return };
     cluster.create_topic("narrow-commands", 2).await;
     let (peer, topic) = (cluster.peer(), cluster.name("narrow-commands"));
@@ -191,7 +192,7 @@ async fn what_cannot_be_dead_lettered_keeps_neither_other_partitions_nor_a_shutd
     eventually("it does again", || (committed(1) == 2).then_some(())).await;
     cluster.create_topic("narrow-commands.dlq", 1).await;
     eventually("all are dead letters", || (committed(0) == POISONS).then_some(())).await;
-    // Some may be there twice: they were sent again and again.
+    // Some letters may exist twice: they were sent repeatedly.
     let letters = peer.all(&cluster.name("narrow-commands.dlq")).await;
     let mut offsets: Vec<i64> =
         letters.iter().filter_map(|letter| letter.text("original-offset")?.parse().ok()).collect();
@@ -207,7 +208,7 @@ async fn a_letter_that_its_topic_refuses_for_good_is_counted_as_lost_and_stops_n
     let Some(cluster) = real_kafka() else { return };
     counted::record();
     cluster.create_topic(TOPIC, 1).await;
-    // It takes none without a key.
+    // A compacted topic takes no record without a key.
     cluster.topics().create_with(&cluster.name(DEAD_LETTERS), "cleanup.policy", "compact").await;
     let (peer, topic) = (cluster.peer(), cluster.name(TOPIC));
     peer.send(&topic, &Record::new("poison without a key")).await;
@@ -245,7 +246,8 @@ async fn a_record_of_more_headers_than_are_read_is_not_taken_for_one_without_and
         cluster.create_topic(topic, 1).await;
     }
     let (peer, topic) = (cluster.peer(), cluster.name(TOPIC));
-    // librdkafka gives none of more than 100,000; of a few less a letter would have more.
+    // librdkafka returns no headers of a record with more than 100,000. The letter of a record with slightly
+    // fewer would exceed that.
     for (number, headers) in [(1, 100_001), (2, 99_999)] {
         let mut record = Record::new(place("a", number)).key("a");
         record.headers = vec![("h".to_owned(), None); headers];
@@ -274,7 +276,7 @@ async fn a_dead_letter_topic_with_too_few_replicas_in_sync_holds_its_partition_u
     let running = cluster.serve_orders(cluster.config(), &service).await;
     brokers.kill(2).expect("it was alive");
     peer.send(TOPIC, &Record::new("poison").key("a").partition(0)).await;
-    // Whatever is behind it: nothing of it is handled before the letter has arrived.
+    // A record behind the poison: it is not handled before the letter has arrived.
     peer.send(TOPIC, &Record::new(place("a", 1)).key("a").partition(0)).await;
     peer.send(TOPIC, &Record::new(place("b", 1)).key("b").partition(1)).await;
     let committed = |partition| cluster.committed(GROUP, TOPIC, 2).get(&partition).copied().unwrap_or(0);

@@ -68,7 +68,7 @@ async fn poison_gets_a_400_and_never_stops_the_partition() {
         let waited = Record { value: value.map(<[u8]>::to_vec), ..Record::default() };
         let waited = waited.key("a").header("correlation-id", name).header("reply-to", &replies);
         peer.send(&topic, &waited).await;
-        // And once with nobody to tell.
+        // And once without a caller that waits.
         let unwaited = Record { value: value.map(<[u8]>::to_vec), ..Record::default() };
         peer.send(&topic, &unwaited.key("a")).await;
     }
@@ -97,7 +97,8 @@ async fn poison_gets_a_400_and_never_stops_the_partition() {
 async fn a_reply_larger_than_the_broker_takes_becomes_an_error_and_not_silence() {
     let cluster = Cluster::start();
     let running = cluster.serve_orders(cluster.config(), &OrderService::default()).await;
-    // More than a producer of ours takes, and more than only a broker refuses: the embedded one takes records of any size.
+    // 17 MiB is more than our producer takes. 2 MiB is refused only by a broker, and the embedded one takes
+    // records of any size.
     let refused = if cluster.is_embedded() { vec![17 << 20] } else { vec![17 << 20, 2 << 20] };
     for bytes in refused {
         let Err(CallError::Remote(error)) = running.client().large(bytes).await else {

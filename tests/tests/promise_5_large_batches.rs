@@ -1,4 +1,4 @@
-//! Promise 5, where a batch of dead letters is too large: alone in its process, which counts producers.
+//! Promise 5, when a batch of dead letters is too large. Alone in its process, because it counts producers.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! Promise 5: what may pass is tried again by policy, then dead-lettered and answered.
+//! Promise 5: failures that may pass are retried by policy, then dead-lettered and answered.
 
 use std::{
     sync::{
@@ -110,7 +110,7 @@ async fn a_record_that_was_retried_elsewhere_goes_on_from_there() {
     running.shutdown().await.expect("a clean shutdown");
 }
 
-/// Handlers that fail, each in its own way.
+/// Counts the attempts of handlers, each of which fails in a different way.
 #[derive(Clone, Default)]
 struct Attempts(Arc<AtomicUsize>);
 
@@ -228,7 +228,7 @@ async fn a_repeated_request_is_answered_with_the_first_answer() {
     running.shutdown().await.expect("a clean shutdown");
 }
 
-/// The numbers that came, each time.
+/// The numbers that the handler got, each time.
 #[derive(Clone, Default)]
 struct Came(Arc<Mutex<Vec<u64>>>);
 

@@ -34,7 +34,7 @@ mod later {
         if is_retry { Ok(name) } else { Err(RpcError::unavailable("not yet")) }
     }
 
-    /// The same, with time enough for a failure, a look and a shutdown on a machine that is busy.
+    /// Does the same, with a delay long enough for a failure, a check and a shutdown on a busy machine.
     #[command("SECOND_TIME_MUCH_LATER", retry(max = 2, base = "20s", factor = 1))]
     pub(super) async fn second_time_much_later(
         name: String,
@@ -46,7 +46,7 @@ mod later {
 }
 use later::LaterClient;
 
-/// The runs of the handler. A record that is delivered again fails again, and is one retry more.
+/// The runs of the handlers. A record that is delivered again fails again, and adds another retry.
 #[derive(Clone, Default)]
 struct Runs(Arc<Mutex<Vec<Run>>>);
 
@@ -63,7 +63,7 @@ impl Runs {
         runs.iter().filter(|run| run.is_retry).cloned().collect()
     }
 
-    /// The first retry did not run before the time that it has in its header; gives its record.
+    /// Asserts that the first retry did not run before the time in its header, and returns its record.
     async fn first_retry_was_due(&self, cluster: &Cluster) -> Record {
         let retry = cluster.peer().read(&cluster.name("later-retries"), 1).await.remove(0);
         let due = retry.text("retry-timestamp").and_then(|millis| millis.parse().ok()).expect("a time");
@@ -98,7 +98,7 @@ async fn a_retry_through_kafka_that_is_due_later_holds_none_that_is_behind_it() 
     let cluster = Cluster::start();
     cluster.create_topic("later-retries", 1).await;
     let (peer, retries) = (cluster.peer(), cluster.name("later-retries"));
-    // Without a key they would wait for each other, as those of one key.
+    // Without a key, both records share a lane: not even the lane may wait for the one that is due later.
     for (name, wait) in [("later", 50_000), ("sooner", 0)] {
         let retry = Record::new(format!(r#"{{"type":"SECOND_TIME","payload":"{name}"}}"#));
         let due =

@@ -1,4 +1,4 @@
-//! Promise 6: what a record may be at most is what the configuration says.
+//! Promise 6: how large a record may be is what the configuration says.
 
 use kafka_rpc::{Call, CallError, Client, Config};
 use tests::{
@@ -6,7 +6,7 @@ use tests::{
     orders::{OrderService, OrdersClient as _},
 };
 
-/// A call of each, on a service with these bounds: the first is answered, the other refused for just that.
+/// Makes two calls to a service with these bounds: the first is answered, the second refused for `reason`.
 async fn refuses_more(
     bounds: impl FnOnce(Config) -> Config,
     calls: impl FnOnce(&Client) -> [Call<String>; 2],
@@ -46,7 +46,7 @@ async fn headers_of_more_bytes_than_they_may_have_are_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn more_headers_than_there_may_be_are_refused() {
     refuses_more(
-        // Five are the protocol's.
+        // Five headers are the protocol's.
         |config| config.max_headers(6),
         |client| {
             let one = || client.echo("hi".to_owned()).header("x-one", "1");

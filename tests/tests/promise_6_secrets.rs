@@ -7,10 +7,10 @@ use tests::{Cluster, Log, Record, cluster::started, eventually};
 use tokio::sync::Notify;
 use tracing::level_filters::LevelFilter;
 
-/// What may be in no line.
+/// The text that no line of the log may contain.
 const SECRET: &str = "hunter2";
 
-/// Lets the handler end that takes long.
+/// Lets the slow handler end.
 #[derive(Clone, Default)]
 struct Enough(Arc<Notify>);
 
@@ -62,14 +62,14 @@ mod vault {
 }
 use vault::VaultClient as _;
 
-/// The same vault, by somebody who is wrong about it.
+/// The contract of the same vault, as somebody misunderstands it.
 #[kafka_handler(topic = "secret-commands", group = "secret")]
 trait Misread {
-    /// Expects a number for an answer.
+    /// Expects a number as the answer, which is a text.
     #[command("KEEP")]
     async fn misread(&self, secret: String) -> Result<u64, RpcError>;
 
-    /// Sends a text where a number is counted.
+    /// Sends a text to a command that takes a number.
     #[command("COUNT")]
     async fn miscount(&self, secret: String) -> Result<(), RpcError>;
 }
@@ -98,7 +98,7 @@ async fn refuse_anyone(secret: String) -> Result<(), RpcError> {
     Err(RpcError::conflict(secret).with_code(SECRET))
 }
 
-/// Everybody's calls, each with how it ends.
+/// Makes a call of every kind, and checks how each ends.
 async fn calls(client: &Client, log: &Log, enough: &Enough) {
     let secret = || SECRET.to_owned();
     let call = client.keep(secret()).key(SECRET).header("x-own", SECRET).user_id(SECRET);
@@ -163,7 +163,7 @@ async fn payloads_keys_headers_errors_and_passwords_are_in_no_line_of_the_log() 
     for (group, topic, records) in
         [("secret", "secret-commands", 12), ("later", "later-retries", 1), ("any", "any-commands", 3)]
     {
-        // More where a rebalance has had one fail twice.
+        // More if a rebalance made a record fail twice.
         eventually("all are final", || (cluster.committed_sum(group, topic, 1) >= records).then_some(()))
             .await;
     }

@@ -11,12 +11,12 @@ use tests::{
     eventually,
 };
 
-/// How many records there are: enough for every kind of each to meet every other.
+/// The number of records: enough for every kind of value, key and header to meet every other.
 const RECORDS: usize = 100_000;
 const PARTITIONS: i32 = 16;
-/// More than this a value may not be here: what a broker takes at most is less than the default.
+/// The largest value that is accepted in this test: the default is more than a broker takes.
 const MAX_VALUE_BYTES: usize = 32 << 10;
-/// Of how many records one is larger.
+/// One of this many records is larger.
 const HUGE_OF: u64 = 1_000;
 
 #[kafka_handler(
@@ -42,7 +42,7 @@ mod anything {
     }
 }
 
-/// A generator of numbers (an LCG of Knuth's), the same in every run: a failure can be looked at.
+/// A generator of numbers (an LCG of Knuth's), the same in every run, so that a failure can be reproduced.
 struct Random(u64);
 
 impl Random {
@@ -88,7 +88,7 @@ impl Random {
         (name.to_owned(), value)
     }
 
-    /// One whose value is refused unread, with somebody who waits or without.
+    /// A record whose value is refused unread, with or without a caller that waits.
     fn huge(&mut self, replies: &str) -> Record {
         let record = Record::new(vec![b'['; 2 * MAX_VALUE_BYTES]).key(self.bytes(4));
         let is_request = self.below(2) == 0;
@@ -151,7 +151,7 @@ async fn every_record_has_exactly_one_outcome_and_the_sums_agree() {
     let of = |is_so: fn(u64) -> bool| {
         answers.iter().filter(|answer| answer.json()["statusCode"].as_u64().is_some_and(is_so)).count()
     };
-    // An error of the service is a dead letter, and told to whoever waits.
+    // An error of the service becomes a dead letter, and also an error reply if a caller waits.
     assert_eq!(answers.len() as u64, outcomes["replied"] + of(|status| status >= 500) as u64, "{outcomes:?}");
     let is_huge = |record: &&Record| record.value.as_ref().is_some_and(|value| value.len() > MAX_VALUE_BYTES);
     let huge: Vec<&Record> = records.iter().filter(is_huge).collect();
@@ -161,7 +161,8 @@ async fn every_record_has_exactly_one_outcome_and_the_sums_agree() {
     let refused = counted("kafka_rpc_failures_total", &[("topic", topic.as_str()), ("status", "413")]);
     assert_eq!(refused, huge.len() as u64);
     if !cluster.is_embedded() {
-        // The embedded broker keeps only the last 5 MB of a partition, so these can be counted on a real one only.
+        // The embedded broker keeps only the last 5 MB of a partition, so these can be counted on a real one
+        // only.
         let letters = peer.all(&cluster.name("anything-commands.dlq")).await;
         assert_eq!(letters.len() as u64, outcomes["dead_lettered"]);
         let refused = letters.iter().filter(|letter| letter.text("status-code") == Some("413")).count();

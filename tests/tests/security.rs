@@ -32,7 +32,7 @@ async fn serving(config: Config, service: &OrderService) -> Result<Running, Erro
         .await
 }
 
-/// Topics are made, a command goes there, and its reply comes back, all through the secured listener.
+/// Creates topics, sends a command and gets its reply, all through the secured listener.
 async fn serves_and_calls(config: Config) {
     let running = start(config).await.expect("it is let in");
     let answer = running.client().echo("secret".to_owned()).timeout(tests::BOUND).await;
@@ -40,7 +40,7 @@ async fn serves_and_calls(config: Config) {
     running.shutdown().await.expect("a clean shutdown");
 }
 
-/// What a runtime says that is not let in.
+/// The error of a runtime that is not let in.
 async fn refused(config: Config) -> String {
     let error = start(config).await.expect_err("it is not let in").to_string();
     assert!(!error.contains("guess"), "a password is never told: {error}");
@@ -64,7 +64,7 @@ async fn tls() {
     let config = brokers.secured_config().expect("the listener is secured");
     serves_and_calls(config.clone()).await;
 
-    // Whom this machine trusts did not sign the broker's certificate.
+    // No authority that this machine trusts has signed the broker's certificate.
     let error = refused(config.property("ssl.ca.location", "probe")).await;
     assert!(error.contains("certificate"), "{error}");
 }
@@ -80,7 +80,7 @@ async fn tls_and_scram() {
     assert!(error.to_lowercase().contains("authentication"), "{error}");
 }
 
-/// Brokers that let nobody do anything on the secured listener without a right.
+/// Brokers that allow nothing on the secured listener without a right.
 fn brokers_that_ask_for_rights() -> Option<Brokers> {
     let authorizer = "org.apache.kafka.metadata.authorizer.StandardAuthorizer";
     let properties =
@@ -88,7 +88,7 @@ fn brokers_that_ask_for_rights() -> Option<Brokers> {
     real_brokers_with(1, &Extras { secured: Some(Secured::SaslPlain), properties, ..Extras::default() })
 }
 
-/// Gives the rights to the topics of commands and replies, and to the group.
+/// Grants the rights on the topics of commands and replies, and on the group.
 fn allow_to_serve_and_call(brokers: &Brokers) {
     let both = ["--operation", "Read", "--operation", "Write"];
     for topic in [TOPIC, REPLIES] {
@@ -133,7 +133,7 @@ async fn letters_that_may_not_be_written_hold_their_partition_until_they_may() {
     let running = serving(config, &service).await.expect("it is let in");
     let peer = cluster.peer();
     peer.send(TOPIC, &Record::new("poison").key("a").partition(0)).await;
-    // Behind it, whether that is a letter by then or not.
+    // A record behind the poison, whether or not the poison is a letter by then.
     peer.send(TOPIC, &Record::new(place("a", 1)).key("a").partition(0)).await;
     let refused = || counted("kafka_rpc_deliveries_refused_total", &[("to", DEAD_LETTERS)]);
     eventually("the letter was refused, and sent again", || (refused() >= 2).then_some(())).await;

@@ -1,4 +1,4 @@
-//! How a runtime ends: by itself, when it is told to, and where Kafka does not answer any more.
+//! How a runtime ends: on a fatal error, when asked to, and when Kafka does not answer any more.
 
 use std::{
     future::pending,
@@ -21,7 +21,7 @@ use tokio::time;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_orders-service");
 
-/// What no static member of a group survives: another has its place.
+/// The error that no static member of a group survives: another has taken its place.
 const FENCED: [RDKafkaRespErr; 1] = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -54,7 +54,7 @@ async fn a_consumer_that_cannot_go_on_ends_its_process() {
     assert_eq!(ended.code(), Some(1));
 }
 
-/// A service that asks another.
+/// A service that calls another.
 #[kafka_handler(topic = "gateway-commands", group = "gateway", register = false)]
 mod gateway {
     use kafka_rpc::{Client, RpcError};
@@ -96,7 +96,7 @@ async fn while_a_shutdown_waits_for_a_handler_the_calls_of_that_go_on_and_no_oth
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_shutdown_ends_in_an_error_within_its_bound_where_kafka_acknowledges_nothing() {
-    /// What it takes at most, beside the time of the drain.
+    /// The most time that a shutdown takes beside the drain.
     const REST: Duration = Duration::from_secs(20);
     const DRAIN: Duration = Duration::from_secs(1);
     if !runs_here() {

@@ -1,4 +1,4 @@
-//! A process that is told to end does, whatever it is doing.
+//! A process ends on a signal, whatever it is doing.
 #![cfg(unix)]
 
 use std::{net::TcpListener, time::Duration};
@@ -13,7 +13,7 @@ const BINARY: &str = env!("CARGO_BIN_EXE_orders-service");
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_signal_ends_a_process_that_waits_for_brokers_to_start() {
-    // It takes connections, and says nothing.
+    // A broker that accepts connections, and never answers.
     let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
     let cluster = Cluster::at(&silent.local_addr().expect("an address").to_string());
     let journal = Journal::new();
@@ -34,7 +34,7 @@ async fn a_signal_ends_a_process_once_its_handlers_have_ended_and_all_is_committ
         cluster.peer().send(&cluster.name(TOPIC), &Record::new(place(RELEASED, 7))).await;
         eventually("the handler runs", || (!journal.placed().is_empty()).then_some(())).await;
         service.signal(signal);
-        // A process that does not wait has ended by then, or will with an order that is not committed.
+        // A process that does not wait ends within this second, or else leaves the order uncommitted.
         tokio::time::sleep(Duration::from_secs(1)).await;
         assert!(service.ended().is_none(), "{signal}: it has not waited");
         journal.release();
@@ -54,7 +54,7 @@ async fn a_second_signal_ends_a_process_that_waits_for_its_handlers() {
     cluster.peer().send(&cluster.name(TOPIC), &Record::new(place(HELD, 0))).await;
     eventually("the handler runs", || (!journal.placed().is_empty()).then_some(())).await;
     let ended = eventually("it ends", || {
-        // Two that come at once are one.
+        // Two signals that come at once count as one.
         service.signal("TERM");
         service.ended()
     })

@@ -1,4 +1,4 @@
-//! What is found before the first record: when the runtime is built, and when it starts.
+//! What is reported before the first record: when the runtime is built, and when it starts.
 
 use std::{
     net::Ipv4Addr,
@@ -193,7 +193,7 @@ fn a_secret_whose_name_librdkafka_does_not_know_is_not_in_the_error() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn brokers_that_cannot_be_reached_are_an_error_that_names_them_and_not_a_hang() {
-    // Bound until the test ends, so that nobody else gets the port, and listened on by nobody.
+    // The socket is bound until the test ends, so that nobody else gets the port, and it never listens.
     let bound = TcpSocket::new_v4().expect("a socket");
     bound.bind((Ipv4Addr::LOCALHOST, 0).into()).expect("a port");
     let brokers = bound.local_addr().expect("its address").to_string();
@@ -209,7 +209,7 @@ async fn brokers_that_cannot_be_reached_are_an_error_that_names_them_and_not_a_h
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_missing_topic_is_an_error_that_names_it() {
-    // The embedded broker makes a topic when it is asked for one, so none can be missing.
+    // The embedded broker creates every topic that a client asks for, so none can be missing.
     let Some(cluster) = real_kafka() else { return };
     let runtime = cluster.runtime(cluster.config().create_topics(false));
     let runtime = runtime.provide(OrderService::default()).handlers(<OrderService as Orders>::handlers());

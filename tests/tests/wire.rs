@@ -1,4 +1,4 @@
-//! The protocol, byte for byte, against somebody who speaks bytes.
+//! The protocol, byte for byte, against a peer that speaks raw bytes.
 
 use std::time::Instant;
 
@@ -45,7 +45,7 @@ async fn a_request_is_what_the_reference_expects_and_its_reply_is_read() {
     assert_eq!(request.text("x-tenant"), Some("acme"));
     let timestamp: u64 = request.text("timestamp").and_then(|text| text.parse().ok()).expect("milliseconds");
     let deadline: u64 = request.text("deadline").and_then(|text| text.parse().ok()).expect("milliseconds");
-    // What was left when it was sent: finding the reply topic is a part of what the caller waits for.
+    // The request has the time left when it was sent: finding the reply topic is part of the caller's wait.
     let left = deadline - timestamp;
     assert!((29_999 - took..=30_000).contains(&left), "{deadline} - {timestamp}, {took} ms after the call");
     let expected =
@@ -106,7 +106,8 @@ async fn a_request_of_the_reference_is_answered_byte_for_byte() {
     peer.send(&topic, &request("ECHO", r#""hi""#)).await;
     peer.send(&topic, &request("NOTHING", "null")).await;
     peer.send(&topic, &request("FAIL", r#"{"status":409,"name":"Taken","message":"no"}"#)).await;
-    // Events and records without both ids are handled, and not answered.
+    // Another header changes nothing. Records without both a correlation id and a `reply-to` are handled, and
+    // not answered.
     peer.send(&topic, &request("ECHO", r#""hi""#).header("x", "y")).await;
     peer.send(&topic, &Record::new(r#"{"type":"ECHO","payload":"hi"}"#).header("correlation-id", "c")).await;
     peer.send(&topic, &Record::new(r#"{"type":"ECHO","payload":"hi"}"#).header("reply-to", &replies)).await;
@@ -171,7 +172,7 @@ async fn a_caller_with_a_partition_of_its_own_names_it_and_reads_no_other() {
     let reply = |text: &str| {
         Record::new(format!(r#"{{"success":true,"data":"{text}"}}"#)).header("correlation-id", id)
     };
-    // On every other partition first: none of these is read.
+    // Replies on every other partition first: none of these is read.
     for other in (0..8).filter(|partition| *partition != own) {
         peer.send(&replies, &reply("another's").partition(other)).await;
     }
@@ -180,7 +181,7 @@ async fn a_caller_with_a_partition_of_its_own_names_it_and_reads_no_other() {
     running.shutdown().await.expect("a clean shutdown");
 }
 
-/// Every record of a topic, whatever it is.
+/// Handles every record of a topic, whatever it is.
 #[kafka_handler(topic = "alerts-events", group = "alerts", replies = none)]
 async fn on_alert(alert: serde_json::Value) -> Result<(), RpcError> {
     let _ = alert;
@@ -256,7 +257,7 @@ async fn what_is_compressed_is_read_whatever_the_codec() {
     for (number, codec) in (0..).zip(["gzip", "snappy", "lz4", "zstd"]) {
         let runtime = cluster.runtime(cluster.config().property("compression.type", codec)).client_only();
         let caller = started(runtime).await;
-        // Compressible, or it would be sent as it is.
+        // Compressible, or librdkafka would send it as it is.
         let account = "a".repeat(10_000);
         assert_eq!(caller.client().place(order(&account, number)).await, Ok(number), "{codec}");
         caller.shutdown().await.expect("a clean shutdown");

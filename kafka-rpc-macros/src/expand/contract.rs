@@ -44,6 +44,14 @@ pub(crate) fn contract(item: &Item) -> TokenStream {
         {
         }
     });
+    // The compiler names it where an impl lacks the attribute, beside errors about arguments that the user has not
+    // written: an impl with the attribute has it.
+    contract.items.push(parse_quote! {
+        #[doc(hidden)]
+        fn put_kafka_handler_on_this_impl()
+        where
+            Self: #private::Sized;
+    });
     let (of, contracts) = (local("_of"), local("contracts"));
     contract.items.push(parse_quote! {
         /// Where the service's function of a command was written. An impl with `#[kafka_handler]` states it.
@@ -126,7 +134,7 @@ pub(crate) fn implementation(item: &Item) -> TokenStream {
     // With the user's own braces, so that the compiler's errors about the impl, such as a missing method,
     // point there.
     block.brace_token.surround(&mut tokens, |tokens| {
-        tokens.extend(quote!(#(#methods)* #requirements #locations));
+        tokens.extend(quote!(#(#methods)* #requirements #locations fn put_kafka_handler_on_this_impl() {}));
     });
     tokens
 }

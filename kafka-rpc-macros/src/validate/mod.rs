@@ -284,7 +284,7 @@ fn arguments(handler: &Handler, item: &Item, errors: &mut Errors) {
             errors.at(
                 &extractor.ty,
                 "a method of a contract has its payload only, since callers do not pass extractors: write this \
-                 argument in the impl of the contract",
+                 argument in the impl of the contract; if callers send it, put it into the payload, which is one type",
             );
         }
     }

@@ -35,7 +35,7 @@ use crate::{Client, RpcError, wire::Headers};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an extractor",
     label = "every argument after the payload must be an extractor",
-    note = "extractors are `State<T>`, `Headers`, `UserId`, `CorrelationId`, `Deadline`, `RecordInfo`, `Client`, `Option` of one, and your own `FromRecord` types; a handler has one payload, and it is the first argument"
+    note = "extractors are `State<T>`, `Headers`, `UserId`, `CorrelationId`, `Deadline`, `RecordInfo`, `Client`, `Option` of one, and your own `FromRecord` types; a handler has one payload, and it is the first argument: put all that callers send into one struct"
 )]
 pub trait FromRecord: Sized {
     /// The error of a failed extraction, which the caller receives as an [`RpcError`].

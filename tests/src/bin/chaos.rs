@@ -1,5 +1,6 @@
-//! Kills, freezes and stops brokers and services under load, and proves that nothing was lost and nothing hung:
-//! `chaos [--minutes N] [--seed N] [--protocol range|cooperative-sticky|consumer] ..`; see `docs/chaos.md`.
+//! Kills, freezes and stops brokers and services under load, and proves that nothing was lost and nothing
+//! hung: `chaos [--minutes N] [--seed N] [--protocol range|cooperative-sticky|consumer] ..`; see
+//! `docs/chaos.md`.
 
 use std::{error::Error, process::ExitCode};
 

@@ -4,7 +4,7 @@ use std::{fmt, ops::Range, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-/// What is done to one broker or one instance of the service.
+/// A fault of one broker, or of one instance of the service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) struct Fault {

@@ -1,4 +1,4 @@
-//! Real Apache Kafka brokers in `KRaft` mode, as processes of this machine: no Docker, no fixed port.
+//! Real Apache Kafka brokers in `KRaft` mode, as processes on this machine: no Docker, no fixed port.
 
 use std::{
     env, fs,
@@ -26,13 +26,13 @@ use crate::{interrupt, process};
 /// How long brokers may take to start: seconds on a quiet machine, a minute on a busy one.
 const START_WITHIN: Duration = Duration::from_mins(2);
 
-/// How long replicas must be seen in sync until it is believed.
+/// How long all replicas must be seen in sync before the cluster counts as in sync.
 const IN_SYNC_FOR: Duration = Duration::from_secs(2);
 
-/// How long a broker may take to stop in good order before it is killed.
+/// How long a broker may take to stop cleanly before it is killed.
 const STOP_WITHIN: Duration = Duration::from_secs(30);
 
-/// A cluster of real brokers. They end, and their data goes, when this is dropped.
+/// A cluster of real brokers. Dropping it kills them and deletes their data.
 #[derive(Debug)]
 pub struct Brokers {
     home: PathBuf,
@@ -49,19 +49,20 @@ struct Broker {
 }
 
 impl Brokers {
-    /// Starts so many brokers, each a controller too, and waits until all of them answer.
+    /// Starts `count` brokers, each also a controller, and waits until all of them answer.
     ///
-    /// Needs a JDK 17 or later; the jars come from Maven Central once, into the target folder.
+    /// Needs a JDK, 17 or later. The jars come from Maven Central once, into the target folder.
     pub fn start(count: usize) -> io::Result<Self> {
         Self::start_with(count, &Extras::default())
     }
 
-    /// Starts so many brokers with something of their own.
+    /// Starts `count` brokers with `extras`.
     pub fn start_with(count: usize, extras: &Extras) -> io::Result<Self> {
         let classpath = format!("{}/*", jars()?.display());
         let home = env::temp_dir().join(format!("kafka-rpc-{}", Uuid::new_v4().simple()));
         let (ports, held) = free_ports(count)?;
-        // Any 16 bytes in base64 will do; its last character holds only two bits.
+        // A cluster id is any 16 bytes in base64. The last character holds only two bits, so it cannot be
+        // arbitrary.
         let cluster_id = format!("{:.21}A", Uuid::new_v4().simple().to_string());
         let mut brokers = Self { home, classpath, secured: extras.secured, nodes: Vec::new() };
         for index in 0..count {
@@ -78,7 +79,7 @@ impl Brokers {
         for index in 0..count {
             brokers.format(index, &cluster_id)?;
         }
-        // Until now: formatting takes seconds, and other tests look for ports too.
+        // The ports are held until now: formatting takes seconds, and other tests look for free ports too.
         drop(held);
         for index in 0..count {
             brokers.restart(index)?;
@@ -92,7 +93,7 @@ impl Brokers {
         self.each(|ports| ports.clients).join(",")
     }
 
-    /// The settings of a runtime that comes in by the secured listener; none without one.
+    /// The settings of a runtime that connects to the secured listener; `None` without such a listener.
     pub fn secured_config(&self) -> Option<Config> {
         let secured = self.secured?;
         let properties = secured.client_properties(&self.home);
@@ -100,14 +101,15 @@ impl Brokers {
         Some(properties.into_iter().fold(config, |config, (name, value)| config.property(name, value)))
     }
 
-    /// Gives whoever comes in by the secured listener a right, in the words of Kafka's `kafka-acls`, on a cluster that asks.
+    /// Grants a right to the user of the secured listener, in the arguments of Kafka's `kafka-acls`. The
+    /// brokers must have an authorizer.
     pub fn allow(&self, right: &[&str]) -> io::Result<()> {
         let mut acls = self.java(&self.home);
         acls.args(["-Xmx256m", "org.apache.kafka.tools.AclCommand", "--bootstrap-server", &self.addresses()]);
         process::run(acls.args(["--add", "--force", "--allow-principal", Secured::PRINCIPAL]).args(right))
     }
 
-    /// Where a proxy finds the second listener of each broker.
+    /// The address of each broker's second listener, to which a proxy forwards.
     pub fn proxied(&self) -> Vec<String> {
         self.each(|ports| ports.proxied)
     }
@@ -116,7 +118,7 @@ impl Brokers {
         self.nodes.iter().map(|broker| format!("127.0.0.1:{}", port(broker.ports))).collect()
     }
 
-    /// Starts a broker again on its data.
+    /// Starts a broker on its existing data.
     pub fn restart(&mut self, index: usize) -> io::Result<()> {
         let broker = &self.nodes[index];
         let output = fs::File::create(broker.home.join("output.log"))?;
@@ -141,7 +143,7 @@ impl Brokers {
         process.wait().map(drop)
     }
 
-    /// Stops a broker in good order.
+    /// Stops a broker cleanly, and kills it if it takes too long.
     pub fn stop(&mut self, index: usize) -> io::Result<()> {
         self.signal(index, "TERM")?;
         let until = Instant::now() + STOP_WITHIN;
@@ -158,12 +160,12 @@ impl Brokers {
         self.kill(index)
     }
 
-    /// Freezes a broker: its connections stay, and nothing answers.
+    /// Freezes a broker: its connections stay open, and nothing answers.
     pub fn freeze(&self, index: usize) -> io::Result<()> {
         self.nodes[index].process.as_ref().map_or(Ok(()), process::freeze)
     }
 
-    /// Lets a frozen broker go on.
+    /// Lets a frozen broker continue.
     pub fn thaw(&self, index: usize) -> io::Result<()> {
         self.signal(index, "CONT")
     }
@@ -196,10 +198,10 @@ impl Brokers {
         self.wait_until(Duration::ZERO, |metadata| metadata.brokers().len() == all)
     }
 
-    /// Waits until every broker is there, and every replica of every topic in sync.
+    /// Waits until every broker is in the metadata, and every replica of every topic in sync.
     pub fn wait_until_in_sync(&mut self) -> io::Result<()> {
         let all = self.nodes.len();
-        // A broker that has just come back may tell what was true before it went.
+        // A broker that has just come back may report the state from before it went.
         self.wait_until(IN_SYNC_FOR, |metadata| {
             let partitions = metadata.topics().iter().flat_map(MetadataTopic::partitions);
             metadata.brokers().len() == all
@@ -209,7 +211,7 @@ impl Brokers {
         })
     }
 
-    /// Waits until the metadata that a client sees has been so for a while.
+    /// Waits until `is_so` has held for `lasts` on the metadata that a client sees.
     fn wait_until(&mut self, lasts: Duration, is_so: impl Fn(&Metadata) -> bool) -> io::Result<()> {
         let client: BaseConsumer = ClientConfig::new()
             .set("bootstrap.servers", self.addresses())
@@ -249,7 +251,7 @@ impl Drop for Brokers {
                 let _no_stderr = writeln!(io::stderr(), "broker {index} could not be killed: {error}");
             }
         }
-        // What cannot be removed lies in the temporary folder, and is the system's to clean.
+        // Files that cannot be removed stay in the temporary folder, which the system cleans.
         let _left = fs::remove_dir_all(&self.home);
     }
 }
@@ -259,7 +261,8 @@ fn jars() -> io::Result<PathBuf> {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folder = tests.join("../target/kafka");
     let (pom, done) = (fs::read_to_string(tests.join("kafka/pom.xml"))?, folder.join(".done"));
-    // Which jars these are: where that says others, none of these may be left among them.
+    // `.done` holds the pom that the jars come from. If the pom has changed, no old jar may remain among the
+    // new ones.
     if fs::read_to_string(&done).ok().as_ref() != Some(&pom) {
         match fs::remove_dir_all(&folder) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -282,7 +285,7 @@ fn jars() -> io::Result<PathBuf> {
     folder.canonicalize()
 }
 
-/// Ports for so many brokers that nobody listens on, and what holds them, so that nobody else does.
+/// Free ports for `count` brokers, and the listeners that keep other processes from taking these ports.
 fn free_ports(count: usize) -> io::Result<(Vec<Ports>, Vec<TcpListener>)> {
     let held: Vec<TcpListener> =
         (0..Ports::EACH * count).map(|_| TcpListener::bind("127.0.0.1:0")).collect::<io::Result<_>>()?;

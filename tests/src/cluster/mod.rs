@@ -23,7 +23,7 @@ use crate::{
     skipped::skipped,
 };
 
-/// A Kafka on which no other test has the same topics and groups.
+/// A Kafka on which no other test uses the same topics and groups.
 #[derive(Debug)]
 pub struct Cluster {
     embedded: Option<EmbeddedBroker>,
@@ -38,7 +38,7 @@ impl Default for Cluster {
 }
 
 impl Cluster {
-    /// Starts the embedded broker, or finds the Kafka that is there.
+    /// Uses the Kafka that `KAFKA_BROKERS` names, or starts the embedded broker.
     ///
     /// # Panics
     ///
@@ -68,19 +68,19 @@ impl Cluster {
         Self { embedded: None, brokers: brokers.to_owned(), prefix: prefix() }
     }
 
-    /// The Kafka of brokers that the test has to itself, to kill and freeze them.
+    /// The Kafka of `brokers`, which the test has to itself and may kill and freeze.
     pub fn of(brokers: &Brokers) -> Self {
         log();
         Self { embedded: None, brokers: brokers.addresses(), prefix: String::new() }
     }
 
-    /// The Kafka of a broker in the process that the test has to itself, and tells what to do.
+    /// The Kafka of a mocked broker in this process, which the test has to itself and controls.
     pub fn mocked(broker: &Broker) -> Self {
         log();
         Self { embedded: None, brokers: broker.bootstrap_servers(), prefix: String::new() }
     }
 
-    /// Whether this is the embedded broker, which lacks some of what a real one has.
+    /// Whether this is the embedded broker, which lacks some features of a real one.
     pub fn is_embedded(&self) -> bool {
         self.embedded.is_some()
     }
@@ -99,12 +99,12 @@ impl Cluster {
         config.client_id("tests").create_topics(true)
     }
 
-    /// What a topic or group of a handler's attribute is called here.
+    /// The name on this cluster of a topic or group from a handler's attribute.
     pub fn name(&self, name: &str) -> String {
         format!("{}{name}", self.prefix)
     }
 
-    /// A runtime on this cluster that serves only what it is given.
+    /// A runtime on this cluster that serves only the handlers it is given.
     pub fn runtime(&self, config: Config) -> RuntimeBuilder {
         let (topics, groups) = (self.prefix.clone(), self.prefix.clone());
         Runtime::builder()
@@ -123,7 +123,7 @@ impl Cluster {
         started(self.runtime(self.config()).handlers(handlers)).await
     }
 
-    /// The service of orders, running. Its clones share what they note.
+    /// Starts the service of orders. Clones of `service` share their notes.
     ///
     /// # Panics
     ///
@@ -133,16 +133,16 @@ impl Cluster {
         started(runtime.handlers(<OrderService as Orders>::handlers())).await
     }
 
-    /// Somebody on the other side.
+    /// A peer on this cluster.
     pub fn peer(&self) -> Peer {
         Peer::new(&self.brokers)
     }
 
-    /// Makes a topic with so many partitions, named as a handler's attribute names it.
+    /// Creates a topic with `partitions` partitions, named as in a handler's attribute.
     ///
     /// # Panics
     ///
-    /// If it cannot be made.
+    /// If the topic cannot be created.
     pub async fn create_topic(&self, topic: &str, partitions: u16) {
         let name = self.name(topic);
         match &self.embedded {
@@ -153,7 +153,8 @@ impl Cluster {
         }
     }
 
-    /// Deletes a topic that was made here, if the brokers let it be deleted. Those of the embedded broker go with it.
+    /// Deletes a topic of the test, if the brokers allow it. Topics of the embedded broker go with the
+    /// broker.
     pub async fn delete_topic(&self, topic: &str) {
         if !self.is_embedded() {
             self.topics().ask_to_delete(&self.name(topic)).await;
@@ -187,8 +188,8 @@ impl Cluster {
         committed.elements().into_iter().filter_map(offset).collect()
     }
 
-    /// Commits offset 0 of each partition for a group without members, both as the brokers name them: so a consumer
-    /// that starts at the end where nothing is committed starts at the beginning.
+    /// Commits offset 0 of each partition for a group without members, so that a consumer that would start at
+    /// the end starts at the beginning. `group` and `topic` are the names on the brokers.
     ///
     /// # Panics
     ///
@@ -214,8 +215,8 @@ impl Cluster {
     }
 }
 
-/// The Kafka that `KAFKA_BROKERS` names; `None`, with a line that says so, where the tests run on the embedded broker,
-/// which has no admin requests and keeps little.
+/// The Kafka that `KAFKA_BROKERS` names. On the embedded broker, which has no admin requests and keeps few
+/// records, prints that tests are skipped and returns `None`.
 pub fn real_kafka() -> Option<Cluster> {
     let cluster = Cluster::start();
     if cluster.is_embedded() {
@@ -225,8 +226,8 @@ pub fn real_kafka() -> Option<Cluster> {
     Some(cluster)
 }
 
-/// Starts so many real brokers for one test; `None`, with a line that says so, where the tests run on the embedded
-/// broker and no Java is asked for.
+/// Starts `count` real brokers for one test. Without `KAFKA_BROKERS`, or without `java`, prints that tests
+/// are skipped and returns `None`.
 ///
 /// # Panics
 ///
@@ -235,11 +236,11 @@ pub fn real_brokers(count: usize) -> Option<Brokers> {
     real_brokers_with(count, &Extras::default())
 }
 
-/// The same, with something of their own.
+/// Starts `count` real brokers with `extras`, as [`real_brokers`] does.
 ///
 /// # Panics
 ///
-/// If they do not start, and without `java` where `CI=true`.
+/// If the brokers do not start, or if `java` is missing and `CI=true`.
 pub fn real_brokers_with(count: usize, extras: &Extras) -> Option<Brokers> {
     if env::var_os("KAFKA_BROKERS").is_none() {
         skipped("they need real brokers of their own; `cargo run -p tests --bin with-kafka` runs them");
@@ -247,7 +248,7 @@ pub fn real_brokers_with(count: usize, extras: &Extras) -> Option<Brokers> {
     }
     if Command::new("java").arg("-version").output().is_err() {
         let why = "they need a JDK 17 or later for brokers of their own, and there is no `java`";
-        // Where nothing may be passed over.
+        // On CI no test may be skipped.
         assert!(env::var("CI").as_deref() != Ok("true"), "{why}");
         skipped(why);
         return None;
@@ -255,24 +256,24 @@ pub fn real_brokers_with(count: usize, extras: &Extras) -> Option<Brokers> {
     Some(Brokers::start_with(count, extras).unwrap_or_else(|error| panic!("{error}")))
 }
 
-/// Builds and starts.
+/// Builds and starts a runtime.
 ///
 /// # Panics
 ///
-/// If it does not.
+/// If the runtime cannot be built or does not start.
 pub async fn started(builder: RuntimeBuilder) -> Running {
     let runtime = builder.build().unwrap_or_else(|error| panic!("{error}"));
     runtime.start().await.unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// Nobody else's.
+/// A random prefix, so that no other test has the same names.
 fn prefix() -> String {
     format!("t{}.", Uuid::new_v4().simple())
 }
 
-/// Shows the runtime's own words where `RUST_LOG` asks for them.
+/// Shows the log lines that `RUST_LOG` selects.
 fn log() {
     let filter = tracing_subscriber::EnvFilter::from_default_env();
-    // Another test of the process was first.
+    // Fails if another test of the process was first.
     let _already = tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init();
 }

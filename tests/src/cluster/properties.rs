@@ -4,14 +4,14 @@ use std::path::Path;
 
 use super::Secured;
 
-/// What brokers are given beside what every cluster here has.
+/// Settings of brokers beyond those of every test cluster.
 #[derive(Debug, Clone, Default)]
 pub struct Extras {
-    /// More of `server.properties`, which go over what is there.
+    /// Further lines of `server.properties`, which override the default ones.
     pub properties: Vec<(&'static str, String)>,
-    /// The ports that a second listener of each broker advertises: those of a proxy before it.
+    /// The ports that a second listener of each broker advertises: those of the proxy in front of it.
     pub proxies: Vec<u16>,
-    /// A listener of each broker that asks who is there, or lets nobody listen in.
+    /// A further listener of each broker that authenticates or encrypts.
     pub secured: Option<Secured>,
 }
 
@@ -34,7 +34,8 @@ impl Ports {
     }
 }
 
-/// `server.properties` of one of the brokers of the cluster in this folder. Of two lines for one name the last counts.
+/// The `server.properties` of one broker of the cluster in this folder. If a name occurs twice, the last line
+/// counts.
 pub(super) fn server(index: usize, all: &[Ports], cluster: &Path, extras: &Extras) -> String {
     let id = index + 1;
     let home = cluster.join(index.to_string());

@@ -1,12 +1,12 @@
-//! A listener that asks who is there, or lets nobody listen in.
+//! A listener that authenticates or encrypts.
 
 use std::{io, path::Path, process::Command};
 
 use crate::process;
 
-/// Who may come in.
+/// The user that may connect.
 const USER: &str = "ada";
-/// Theirs, and that of the brokers' key, which lives no longer than its test.
+/// The password of the user and of the brokers' key, which lives no longer than its test.
 const PASSWORD: &str = "countess-of-lovelace";
 
 const KEYS: &str = "keys.p12";
@@ -15,19 +15,19 @@ const CERTIFICATE: &str = "certificate.pem";
 /// How a listener is secured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Secured {
-    /// A name and a password, and nothing is encrypted.
+    /// A name and a password, unencrypted.
     SaslPlain,
-    /// Encrypted; anybody may come in.
+    /// Encrypted, without authentication of clients.
     Tls,
     /// Encrypted; a name and the proof of a password.
     TlsAndScram,
 }
 
 impl Secured {
-    /// Who comes in, as rights are given to it.
+    /// The user as the target of ACLs.
     pub(super) const PRINCIPAL: &str = "User:ada";
 
-    /// What Kafka calls it.
+    /// Kafka's name of the security protocol.
     pub(super) fn protocol(self) -> &'static str {
         match self {
             Self::SaslPlain => "SASL_PLAINTEXT",
@@ -40,7 +40,8 @@ impl Secured {
         self != Self::SaslPlain
     }
 
-    /// Makes the key of all brokers, and the certificate that their clients trust, in the folder of the cluster.
+    /// Creates the key of all brokers, and the certificate that their clients trust, in the folder of the
+    /// cluster.
     pub(super) fn make_keys(self, cluster: &Path) -> io::Result<()> {
         if !self.is_encrypted() {
             return Ok(());
@@ -94,7 +95,7 @@ impl Secured {
         key + &who
     }
 
-    /// What a broker's storage is formatted with: users who prove themselves by SCRAM are part of the cluster's data.
+    /// Arguments for formatting a broker's storage: SCRAM users are part of the cluster's data.
     pub(super) fn format_arguments(self) -> Vec<String> {
         match self {
             Self::TlsAndScram => {
@@ -104,7 +105,7 @@ impl Secured {
         }
     }
 
-    /// The properties of a client that is let in.
+    /// The properties with which a client may connect.
     pub(super) fn client_properties(self, cluster: &Path) -> Vec<(&'static str, String)> {
         let mut properties = vec![("security.protocol", self.protocol().to_lowercase())];
         if self.is_encrypted() {

@@ -1,4 +1,4 @@
-//! Topics of a real Kafka that are made, grown, truncated and deleted while somebody uses them.
+//! Topics of a real Kafka, to be created, grown, truncated and deleted while clients use them.
 
 use rdkafka::{
     ClientConfig, Offset, TopicPartitionList,
@@ -9,9 +9,10 @@ use rdkafka::{
 
 use crate::{BOUND, eventually};
 
-/// The topics of a cluster, by the names that they have there.
+/// The topics of a cluster, by their names on the brokers.
 ///
-/// Every method that does not ask panics where the cluster refuses, and returns once the brokers know what has changed.
+/// Every method but [`ask_to_delete`](Self::ask_to_delete) panics if the cluster refuses, and returns once
+/// the brokers know of the change.
 pub struct Topics {
     admin: AdminClient<DefaultClientContext>,
 }
@@ -24,34 +25,34 @@ impl std::fmt::Debug for Topics {
 
 #[expect(clippy::missing_panics_doc, reason = "said of all of them, above")]
 impl Topics {
-    /// Those of the cluster of these brokers.
+    /// The topics of the cluster of these brokers.
     pub fn of(brokers: &str) -> Self {
         let admin = ClientConfig::new().set("bootstrap.servers", brokers).create();
         Self { admin: admin.unwrap_or_else(|error| panic!("{error}")) }
     }
 
-    /// Makes a topic with so many partitions.
+    /// Creates a topic with `partitions` partitions.
     pub async fn create(&self, name: &str, partitions: i32) {
         let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(-1));
         accepted(self.admin.create_topics([&topic], &options()).await);
         self.until(name, partitions).await;
     }
 
-    /// Makes a topic with one partition that has a property of its own.
+    /// Creates a topic with one partition and one topic property.
     pub async fn create_with(&self, name: &str, property: &str, value: &str) {
         let topic = NewTopic::new(name, 1, TopicReplication::Fixed(-1)).set(property, value);
         accepted(self.admin.create_topics([&topic], &options()).await);
         self.until(name, 1).await;
     }
 
-    /// Gives a topic more partitions, so many in all.
+    /// Grows a topic to `partitions` partitions.
     pub async fn grow(&self, name: &str, partitions: i32) {
         let grown = NewPartitions::new(name, usize::try_from(partitions).unwrap_or(0));
         accepted(self.admin.create_partitions([&grown], &options()).await);
         self.until(name, partitions).await;
     }
 
-    /// Asks for a topic to be deleted; brokers may refuse, and may know it for a while yet.
+    /// Asks for a topic to be deleted. Brokers may refuse, and may know the topic for a while.
     pub async fn ask_to_delete(&self, name: &str) {
         let asked = self.admin.delete_topics(&[name], &options()).await;
         let refused = asked.map(|topics| topics.into_iter().find_map(Result::err));
@@ -60,7 +61,7 @@ impl Topics {
         }
     }
 
-    /// Deletes a topic, and makes it anew.
+    /// Deletes a topic, and creates it again.
     pub async fn recreate(&self, name: &str, partitions: i32) {
         accepted(self.admin.delete_topics(&[name], &options()).await);
         self.until(name, 0).await;
@@ -79,7 +80,7 @@ impl Topics {
         }
     }
 
-    /// How many records a partition has held in its time: the offset of the next one.
+    /// The end offset of a partition: the offset of its next record.
     pub fn end(&self, name: &str, partition: i32) -> i64 {
         let ends = self.admin.inner().fetch_watermarks(name, partition, BOUND);
         ends.unwrap_or_else(|error| panic!("{error}")).1

@@ -1,6 +1,6 @@
 //! Programs of other languages on the other side, with the published packages that their services use.
 //!
-//! - [`program`]: one that runs: it is asked and answers in lines of JSON
+//! - [`program`]: a running program, which takes questions and answers in lines of JSON
 //! - [`project`]: a folder of `tests/interop`, prepared once in the target folder
 
 pub mod program;

@@ -1,9 +1,9 @@
-//! A program of another language that runs: it is asked and answers in lines of JSON.
+//! A running program of another language, which takes questions and answers in lines of JSON.
 //!
-//! Its standard output is `{"ready": true}` once it can be asked, then an answer to each question:
-//! `{"id": 1, "result": ..}` or `{"id": 1, "error": ..}`, in any order. Other objects are its own words, such as
-//! what its handlers have seen. Lines that are no JSON are kept for the message of a failure, as is its standard
-//! error. It ends when its standard input does.
+//! The program writes `{"ready": true}` to its standard output once it takes questions, then an answer to
+//! each question: `{"id": 1, "result": ..}` or `{"id": 1, "error": ..}`, in any order. Other objects are
+//! events, such as what its handlers have seen. Lines that are not JSON, and the standard error, are kept for
+//! the message of a failure. The program ends when its standard input does.
 
 use std::{
     collections::HashMap,
@@ -25,10 +25,10 @@ use tokio::{
 
 use crate::BOUND;
 
-/// How long a program may take until it can be asked: seconds on a quiet machine.
+/// How long a program may take to get ready: seconds on a quiet machine.
 const READY_WITHIN: Duration = Duration::from_mins(2);
 
-/// A program that runs. It is killed when this is dropped.
+/// A running program. Dropping it kills the process.
 #[derive(Debug)]
 pub struct Program {
     what: String,
@@ -58,7 +58,7 @@ impl Program {
     ///
     /// # Panics
     ///
-    /// If it does not start, ends, or is not ready in time: with what it said.
+    /// If the program does not start, ends, or is not ready in time. The message has its output.
     pub async fn start(command: std::process::Command) -> Self {
         let what = format!("{command:?}");
         let mut command = Command::from(command);
@@ -88,7 +88,7 @@ impl Program {
         Self::start(node).await
     }
 
-    /// Asks it, and waits for the answer: its result or its error.
+    /// Sends a question, and waits for the answer: its result or its error.
     ///
     /// # Panics
     ///
@@ -112,21 +112,21 @@ impl Program {
         }
     }
 
-    /// Waits until it has said something that `wanted` takes, which it may have done already.
+    /// Waits for an event that `wanted` accepts, which the program may have written already.
     ///
     /// # Panics
     ///
-    /// If it does not.
+    /// If no such event comes.
     pub async fn says(&self, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
         self.wait(what, BOUND, |heard| heard.said.iter().find(|value| wanted(value)).cloned()).await
     }
 
-    /// Everything that it has said of its own accord, in order.
+    /// Every event that the program has written, in order.
     pub fn said(&self) -> Vec<Value> {
         self.shared.heard.borrow().said.clone()
     }
 
-    /// Whether it still runs.
+    /// Whether the program still runs.
     pub fn is_running(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
     }
@@ -176,7 +176,7 @@ fn hear(mut line: Value, shared: &Shared) {
         let answer =
             if line["error"].is_null() { Ok(line["result"].take()) } else { Err(line["error"].take()) };
         let asked = locked(&shared.answers).remove(&id);
-        // Whoever asked may have stopped waiting.
+        // The task that asked may have stopped waiting.
         let _gone = asked.map(|asked| asked.send(answer));
     } else {
         shared.heard.send_modify(|heard| heard.said.push(line));

@@ -13,11 +13,12 @@ use crate::skipped::skipped;
 
 /// A folder of `tests/interop` with its packages, as `npm ci` installs them: `target/interop/<name>`.
 ///
-/// Without Node or npm it says so once and is `None`, but for `CI=true`, where nothing may be passed over.
+/// Without Node or npm, prints once that tests are skipped and returns `None`. With `CI=true`, where no test
+/// may be skipped, panics instead.
 ///
 /// # Panics
 ///
-/// If the packages cannot be installed, and without Node or npm where `CI=true`.
+/// If the packages cannot be installed, or if Node or npm is missing and `CI=true`.
 pub fn node_project(name: &str) -> Option<PathBuf> {
     project(name, &["node", "npm"], "package-lock.json", |folder| {
         let mut npm = Command::new("npm");
@@ -26,14 +27,15 @@ pub fn node_project(name: &str) -> Option<PathBuf> {
     })
 }
 
-/// A folder of `tests/interop` that Maven has compiled: its classes are in `target/classes`, and the jars that they
-/// need in `target/lib`.
+/// A folder of `tests/interop` that Maven has compiled: its classes are in `target/classes`, and the jars
+/// that they need in `target/lib`.
 ///
-/// Without a JDK or Maven it says so once and is `None`, but for `CI=true`, where nothing may be passed over.
+/// Without a JDK or Maven, prints once that tests are skipped and returns `None`. With `CI=true`, where no
+/// test may be skipped, panics instead.
 ///
 /// # Panics
 ///
-/// If it cannot be compiled, and without a JDK or Maven where `CI=true`.
+/// If the project cannot be compiled, or if a JDK or Maven is missing and `CI=true`.
 pub fn maven_project(name: &str) -> Option<PathBuf> {
     project(name, &["javac", "mvn"], "", |folder| {
         let mut maven = Command::new("mvn");
@@ -61,12 +63,13 @@ fn project(
     Some(prepared.unwrap_or_else(|error| panic!("tests/interop/{name}: {error}")))
 }
 
-/// Copies the files of `tests/interop/<name>` into the target folder, and runs `install` there if `lock`, a file or a
-/// folder of them, is not as it was at the last installation. One process at a time: the others wait.
+/// Copies the files of `tests/interop/<name>` into the target folder, and runs `install` there if `lock`, a
+/// file or a folder, has changed since the last installation. One process at a time prepares a project;
+/// others wait.
 ///
 /// # Errors
 ///
-/// If a file cannot be copied, or `install` fails: then with all that it said.
+/// If a file cannot be copied, or if `install` fails; the error then has its output.
 pub fn prepare(name: &str, lock: &str, install: impl FnOnce(&Path) -> Command) -> io::Result<PathBuf> {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
     let from = tests.join("interop").join(name);
@@ -74,7 +77,7 @@ pub fn prepare(name: &str, lock: &str, install: impl FnOnce(&Path) -> Command) -
     fs::create_dir_all(&all)?;
     let all = all.canonicalize()?;
     let to = all.join(name);
-    // Held until the file is closed, however this ends.
+    // The lock is held until the file is closed, however this function ends.
     let alone = File::create(all.join(format!("{name}.lock")))?;
     alone.lock()?;
     copy(&from, &to)?;
@@ -103,7 +106,7 @@ fn contents(path: &Path) -> io::Result<Vec<u8>> {
     Ok(all?.concat())
 }
 
-/// Copies what differs: a file that another process may be reading is not written again.
+/// Copies only files that differ, so that a file that another process may be reading is not rewritten.
 fn copy(from: &Path, to: &Path) -> io::Result<()> {
     fs::create_dir_all(to)?;
     for entry in fs::read_dir(from)? {

@@ -1,13 +1,13 @@
-//! What is counted is what the documentation says, and the other way around.
+//! The metrics are exactly those that the documentation lists.
 
 use std::collections::BTreeMap;
 
 use tests::counted::{Metric, metrics};
 
-/// Where all of it is counted, and its documentation.
+/// The module that records every metric, with its documentation.
 const TELEMETRY: &str = include_str!("../../../kafka-rpc/src/telemetry.rs");
 
-/// The rows of the documentation, by the metric.
+/// The rows of the documentation, by metric.
 fn documented() -> BTreeMap<String, Metric> {
     let rows = TELEMETRY.lines().filter(|line| line.starts_with("//! | `kafka_rpc_"));
     let metric = |row: &str| {
@@ -22,7 +22,7 @@ fn documented() -> BTreeMap<String, Metric> {
     rows.map(metric).map(|metric| (metric.name.clone(), metric)).collect()
 }
 
-/// What was counted until now is documented, and is what its row says.
+/// Asserts that every metric recorded so far is documented, with its kind and labels.
 pub(crate) fn all_is_documented() {
     let documented = documented();
     for metric in metrics() {
@@ -33,7 +33,7 @@ pub(crate) fn all_is_documented() {
 #[test]
 fn what_is_documented_is_what_is_written() {
     let code = TELEMETRY.lines().filter(|line| !line.trim_start().starts_with("//"));
-    // What is odd in a line is where it is between quotes.
+    // Splitting a line at quotes puts its string literals at odd indices.
     let texts = code.flat_map(|line| line.split('"').skip(1).step_by(2));
     let mut written: Vec<&str> = texts.filter(|text| text.starts_with("kafka_rpc_")).collect();
     written.sort_unstable();

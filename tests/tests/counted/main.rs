@@ -1,4 +1,5 @@
-//! What is counted, exactly: a process has it but once, so this one has only tests of that, and one at a time.
+//! The exact counts of metrics. They are global to a process, so this program has only tests of metrics, one
+//! at a time.
 
 mod documented;
 
@@ -20,7 +21,7 @@ use uuid::Uuid;
 
 use crate::documented::all_is_documented;
 
-/// The series of a metric of a topic, by the values of one label that are given; there is nothing of any other value.
+/// The counts of a topic's metric for each of `values` of one label. Asserts that no other value is counted.
 fn by<const N: usize>(metric: &str, topic: &str, label: &str, values: [&str; N]) -> [u64; N] {
     let found = values.map(|value| counted(metric, &[("topic", topic), (label, value)]));
     assert_eq!(
@@ -36,7 +37,7 @@ fn records(topic: &str) -> [u64; 6] {
     by("kafka_rpc_records_total", topic, "outcome", outcomes)
 }
 
-/// How many calls have ended in each way; in this order they are named in the documentation.
+/// How many calls ended in each way, in the order of the documentation.
 fn calls(topic: &str) -> [u64; 9] {
     let outcomes = [
         "replied",
@@ -56,7 +57,7 @@ fn dropped(reason: &str) -> u64 {
     counted("kafka_rpc_replies_dropped_total", &[("reason", reason)])
 }
 
-/// Runs that end in every way.
+/// Handlers that end in every way.
 #[kafka_handler(topic = "runs-commands", group = "runs", retry(max = 1, base = "1ms"), register = false)]
 mod runs {
     use super::RpcError;
@@ -110,7 +111,7 @@ async fn each_run_of_a_record_is_counted_once_and_so_is_what_becomes_of_it() {
         client.go_wrong(true).await.err(),
         client.break_down().await.err(),
         client.never_ends().await.err(),
-        // More than a producer of ours takes.
+        // More than our producer takes.
         client.grow(17 << 20).await.err(),
     ];
     let statuses = errors.map(|error| error.and_then(|error| Some(error.remote()?.status().as_u16())));
@@ -179,7 +180,8 @@ async fn a_retry_through_kafka_is_counted_with_the_topic_of_its_record() {
     let (peer, topic, retries) =
         (cluster.peer(), cluster.name("again-commands"), cluster.name("again-retries"));
     let pass = |fails: bool| Record::new(format!(r#"{{"type":"PASS","payload":{fails}}}"#));
-    // The consumers of both topics join one group, one after the other: until both have, a record may come twice.
+    // The consumers of both topics join one group, one after the other. Until both have joined, a record may
+    // be delivered twice.
     for topic in [&topic, &retries] {
         peer.send(topic, &pass(false)).await;
     }
@@ -201,14 +203,14 @@ async fn a_retry_through_kafka_is_counted_with_the_topic_of_its_record() {
     all_is_documented();
 }
 
-/// What handlers wait for that run for long.
+/// A gate at which long-running handlers wait.
 #[derive(Clone)]
 struct Gate(watch::Sender<bool>);
 
 impl Gate {
     async fn opened(&self) -> Result<(), RpcError> {
         let mut gate = self.0.subscribe();
-        // The sender lives in `self`, so this ends only with the gate open.
+        // The sender lives in `self`, so the wait ends only once the gate is open.
         let _opened = gate.wait_for(|is_open| *is_open).await;
         Ok(())
     }
@@ -235,7 +237,7 @@ async fn a_handler_that_runs_for_long_is_counted_once() {
     let runtime = runtime.provide(gate.clone()).handlers(wait_handlers()).handlers(wait_too_handlers());
     let running = started(runtime).await;
     let slow = |topic: &str| counted("kafka_rpc_handler_slow_total", &[("topic", &cluster.name(topic))]);
-    // When the second is counted, the first was looked at once more.
+    // By the time the second handler is counted, the first has been checked once more.
     for topic in ["slow-commands", "slower-commands"] {
         peer.send(&cluster.name(topic), &Record::new(r#"{"type":"WAIT"}"#)).await;
         eventually("it is counted", || (slow(topic) > 0).then_some(())).await;
@@ -246,7 +248,7 @@ async fn a_handler_that_runs_for_long_is_counted_once() {
     all_is_documented();
 }
 
-/// A caller whose requests somebody answers who speaks bytes.
+/// A caller whose requests a peer answers in raw bytes.
 struct Caller {
     cluster: Cluster,
     peer: Peer,
@@ -255,7 +257,7 @@ struct Caller {
 }
 
 impl Caller {
-    /// With one call at a time.
+    /// Starts a caller with at most one call in flight.
     async fn start() -> Self {
         let cluster = Cluster::start();
         for topic in [TOPIC, REPLIES] {
@@ -276,7 +278,7 @@ impl Caller {
         self.peer.send(&self.cluster.name(REPLIES), &Record::new(reply).header("correlation-id", id)).await;
     }
 
-    /// Sends a request, and answers it with this.
+    /// Sends a call, and answers its request with `reply`.
     async fn answered(&mut self, call: Call<u64>, reply: &str) -> Result<u64, CallError> {
         let call = tokio::spawn(call);
         let request = self.request().await;
@@ -324,7 +326,7 @@ async fn each_call_is_counted_by_how_it_ends_and_while_it_waits() {
     own(8).notify().await.expect("delivered");
     caller.request().await;
 
-    // Once more, somebody else's, and something else.
+    // The first reply once more, somebody else's reply, and a record that is no reply.
     caller.answer(&first, r#"{"success":true,"data":1}"#).await;
     let foreign =
         Record::new(r#"{"success":true,"data":1}"#).header("correlation-id", Uuid::new_v4().to_string());
@@ -359,7 +361,7 @@ async fn what_brokers_refuse_is_counted_for_the_call_and_for_the_consumer() {
     assert_eq!(calls(TOPIC), [1, 0, 0, 1, 0, 0, 0, 0, 0]);
 
     let broker = broker_with(&[(TOPIC, 1)]);
-    // Something to read: librdkafka takes an error for the end of a topic that has nothing.
+    // The topic needs a record: on an empty one, librdkafka takes the error for the end of the topic.
     Peer::new(&broker.bootstrap_servers()).send(TOPIC, &Record::new(place("a", 1)).key("a")).await;
     broker.request_errors(RDKafkaApiKey::Fetch, &forbidden);
     let service = OrderService::default();

@@ -17,7 +17,7 @@ pub(crate) const DEAD_LETTERS: &str = "interop-commands.dlq";
 pub(crate) const EVENTS: &str = "interop-events";
 pub(crate) const GROUP: &str = "interop";
 
-/// The commands that our service has; the first three are its too.
+/// The commands of our service; the reference's service has the first three too.
 #[kafka_handler(topic = TOPIC, group = GROUP, retry(max = 2, base = "20ms"))]
 pub(crate) trait Ours {
     #[command("ECHO")]
@@ -32,30 +32,30 @@ pub(crate) trait Ours {
     async fn silent(&self) -> Result<NoReply, RpcError>;
 }
 
-/// The commands that only its service has.
+/// The commands that only the reference's service has.
 #[kafka_handler(topic = TOPIC, group = GROUP)]
 pub(crate) trait Theirs {
-    /// Throws an `RpcException` of what it is given.
+    /// Throws an `RpcException` of the given value.
     #[command("RPC_EXCEPTION")]
     async fn rpc_exception(&self, given: Value) -> Result<(), RpcError>;
     /// Throws an `RpcException` without any of the fields.
     #[command("MISSING")]
     async fn missing(&self) -> Result<(), RpcError>;
-    /// Throws an error of a class, with fields of its own.
+    /// Throws an error of the given class, with the given fields.
     #[command("ERROR")]
     async fn error(&self, error: Value) -> Result<(), RpcError>;
-    /// Throws what is no error.
+    /// Throws a value that is not an error.
     #[command("NO_ERROR")]
     async fn no_error(&self, thrown: Value) -> Result<(), RpcError>;
-    /// Does not answer until it is told to.
+    /// Does not answer until it is released.
     #[command("HOLD")]
     async fn hold(&self) -> Result<(), RpcError>;
-    /// Is a command that it does not have.
+    /// A command that the service does not have.
     #[command("UNHEARD_OF")]
     async fn unheard_of(&self) -> Result<(), RpcError>;
 }
 
-/// What a handler is told beside the payload.
+/// What a handler receives beside the payload.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct About {
@@ -73,15 +73,15 @@ pub(crate) struct Failure {
     pub(crate) details: Option<Value>,
 }
 
-/// A value that was handled, and the headers that it came with.
+/// A handled value, and the headers of its record.
 pub(crate) type Handled = (Value, BTreeMap<String, String>);
 
-/// Our service. Clones share what they note.
+/// Our service. Clones share their notes.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Service(Arc<Mutex<Vec<Handled>>>);
 
 impl Service {
-    /// What it has handled, in order: also each time that it was to fail, and events.
+    /// Everything that the service has handled, in order, including each failed attempt, and events.
     pub(crate) fn handled(&self) -> Vec<Handled> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -137,7 +137,7 @@ impl Ours for Service {
     }
 }
 
-/// Every event, whatever it is.
+/// Handles every event, whatever it is.
 #[kafka_handler(topic = EVENTS, group = GROUP, replies = none, register = false)]
 pub(crate) async fn on_event(
     event: Value,

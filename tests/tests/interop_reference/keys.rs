@@ -1,4 +1,4 @@
-//! Where a key goes.
+//! The partition of a key.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,7 +24,8 @@ async fn a_key_of_the_users_goes_to_one_partition_from_both_sides() {
         calling.client().echo(Value::Null).key(key.clone()).notify().await.expect("delivered");
     }
 
-    // Its own requests and events have ids as keys; with a key of the user's it writes only what it sends again.
+    // The reference keys its requests and events by their ids. It writes a user's key only when it sends a
+    // record again.
     let _failing = reference.core_that_fails(TOPIC, 1).await;
     let mut partitions: BTreeMap<Vec<u8>, Vec<(Option<&str>, i32)>> = BTreeMap::new();
     let records = peer.read(&cluster.name(TOPIC), 2 * keys.len()).await;

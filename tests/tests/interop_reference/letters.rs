@@ -1,4 +1,4 @@
-//! Records that failed: the retries and dead letters of one side at the other.
+//! Failed records: the retries and dead letters of one side, read by the other.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -34,7 +34,7 @@ async fn a_record_that_its_retries_send_again_goes_on_from_its_count_in_our_serv
 
     let service = Service::default();
     let serving = service.serve(cluster).await;
-    // Ours of the record and of each retry, and its own.
+    // Our letters of the record and of each retry, and the reference's own.
     let letters = peer.read(&cluster.name(DEAD_LETTERS), 4).await;
     let mut tries: BTreeMap<Option<String>, usize> = BTreeMap::new();
     for (_, headers) in service.handled() {
@@ -117,7 +117,7 @@ async fn our_dead_letter_is_read_by_its_handler_of_dead_letters() {
     let headers = &letter["headers"];
     assert_eq!((&headers["x-own"], &headers["status-code"]), (&json!("1"), &json!("400")));
 
-    // After retries, and with a header of the record's own that has a name of ours.
+    // A letter after retries, of a record whose own headers include one with a name of ours.
     let own = failing().key("k").header("error", "the record's own");
     peer.send(&cluster.name(TOPIC), &own).await;
     let letter = core.says("a letter", |said| said["letter"]["key"] == "aw==").await["letter"].clone();
@@ -158,12 +158,12 @@ async fn its_dead_letter_is_read_by_our_handler_of_dead_letters() {
     assert_eq!(letter.headers.get("x-own"), Some(b"\xff1".as_slice()));
     assert_eq!(letter.headers.text("retry-count"), Some("1"));
     assert!(letter.headers.text("error-stack").is_some_and(|stack| stack.starts_with("Error: not today\n")));
-    // What only we write.
+    // Headers that only we write.
     assert_eq!((letter.original_partition(), letter.original_offset(), letter.status()), (None, None, None));
     serving.shutdown().await.expect("a clean shutdown");
 }
 
-/// Whether this was within the time that a test may take.
+/// Whether this moment is within the time that a test may take.
 fn is_recent(since_epoch: Option<Duration>) -> bool {
     let at = since_epoch.and_then(|since| SystemTime::UNIX_EPOCH.checked_add(since));
     at.and_then(|at| SystemTime::now().duration_since(at).ok()).is_some_and(|age| age < 5 * BOUND)

@@ -1,5 +1,6 @@
-//! Both directions with `@makebelieve21213-packages/kafka-client` 1.1.3, the published NestJS package whose protocol this
-//! is: it runs in the programs of `tests/interop/reference`. On a real Kafka only.
+//! Both directions with the reference, `@makebelieve21213-packages/kafka-client` 1.1.3: the published NestJS
+//! package whose protocol is our default, run by the programs in `tests/interop/reference`. Needs a real
+//! Kafka.
 
 mod contract;
 mod keys;
@@ -19,14 +20,14 @@ use tests::{
 
 use crate::contract::{DEAD_LETTERS, EVENTS, GROUP, REPLIES, TOPIC};
 
-/// The package, on a cluster with the topics of the contract.
+/// The reference, on a cluster with the topics of the contract.
 struct Reference {
     cluster: Cluster,
     folder: PathBuf,
 }
 
 impl Reference {
-    /// `None` where it cannot be here: then it has been said why.
+    /// Returns `None`, after printing why, if the tests cannot run here.
     async fn start() -> Option<Self> {
         let (cluster, folder) = (real_kafka()?, node_project("reference")?);
         for topic in [TOPIC, REPLIES, EVENTS] {
@@ -35,7 +36,7 @@ impl Reference {
         Some(Self { cluster, folder })
     }
 
-    /// Its service, which handles the commands and events.
+    /// Starts the reference's service, which handles the commands and events.
     async fn service(&self) -> Program {
         for topic in [TOPIC, EVENTS] {
             self.read_from_the_beginning(&self.cluster.name(GROUP), topic);
@@ -43,14 +44,14 @@ impl Reference {
         self.service_that_goes_on().await
     }
 
-    /// Its service, in the place of one that was there before: it goes on where that one stopped.
+    /// Starts the reference's service in place of an earlier service, from where that one stopped.
     async fn service_that_goes_on(&self) -> Program {
         let topics = [self.cluster.name(TOPIC), self.cluster.name(EVENTS)];
         let group = self.cluster.name(GROUP);
         self.program("service.js", json!({"clientId": "its-service", "group": group, "topics": topics})).await
     }
 
-    /// Its caller.
+    /// Starts the reference's caller.
     async fn caller(&self) -> Program {
         self.read_from_the_beginning(&self.cluster.name("its-caller-request-reply"), REPLIES);
         let given =
@@ -58,20 +59,20 @@ impl Reference {
         self.program("caller.js", given).await
     }
 
-    /// Its core as a caller.
+    /// Starts the reference's core as a caller.
     async fn core(&self) -> Program {
         self.read_from_the_beginning(&self.cluster.name("its-core-request-reply"), REPLIES);
         self.core_with(json!({"replies": self.cluster.name(REPLIES)})).await
     }
 
-    /// Its core as a reader of our dead letters.
+    /// Starts the reference's core as a reader of our dead letters.
     async fn core_for_letters(&self) -> Program {
         self.read_from_the_beginning(&self.cluster.name("its-core-letters"), DEAD_LETTERS);
         self.core_with(json!({"letters": [self.cluster.name(DEAD_LETTERS)]})).await
     }
 
-    /// Its core as a service whose handlers of a topic all fail: with its retries, so many and at once, and its dead
-    /// letters.
+    /// Starts the reference's core as a service whose handlers of a topic all fail, with `retries` immediate
+    /// retries and with dead letters.
     async fn core_that_fails(&self, topic: &str, retries: u32) -> Program {
         let group = self.cluster.name("its-retries");
         self.read_from_the_beginning(&group, topic);
@@ -92,8 +93,8 @@ impl Reference {
         Program::node(&self.folder, program, &given).await
     }
 
-    /// The package subscribes from the end: without this its groups would miss what is sent before they have fetched
-    /// for the first time, and there is nothing that tells when they have.
+    /// Makes a group of the package start at the beginning of a topic. The package subscribes from the end,
+    /// so its groups would miss what is sent before their first fetch, and nothing reports that fetch.
     fn read_from_the_beginning(&self, group: &str, topic: &str) {
         self.cluster.commit_beginning(group, &self.cluster.name(topic));
     }

@@ -1,4 +1,5 @@
-//! A service that moves from the package to this framework, and back: its group goes on where the other stopped.
+//! A service that moves from the reference to this framework, and back: its group continues where the other
+//! side stopped.
 
 use std::ops::Range;
 
@@ -10,7 +11,7 @@ use crate::{
     contract::{GROUP, Service, TOPIC},
 };
 
-/// Sends commands that nobody waits for, with these numbers, each with a key of its own.
+/// Sends commands with these numbers as payloads and keys, for which nobody waits.
 async fn send(reference: &Reference, numbers: Range<i64>) {
     for number in numbers {
         let command = json!({"type": "ECHO", "payload": number}).to_string();
@@ -19,7 +20,7 @@ async fn send(reference: &Reference, numbers: Range<i64>) {
     }
 }
 
-/// Waits until all that was sent is committed.
+/// Waits until `count` records are committed.
 async fn committed(reference: &Reference, count: i64) {
     let sum = || reference.cluster.committed_sum(GROUP, TOPIC, 3);
     eventually("all is committed", || (sum() == count).then_some(())).await;

@@ -1,4 +1,5 @@
-//! Its callers call our service: through NestJS, and through the core, whose errors keep status and name.
+//! The reference's callers call our service: through NestJS, and through the core, whose errors keep status
+//! and name.
 
 use serde_json::{Value, json};
 use tests::{BOUND, eventually, interop::Program};
@@ -8,10 +9,10 @@ use crate::{
     contract::{DEAD_LETTERS, EVENTS, GROUP, REPLIES, Service, TOPIC},
 };
 
-/// How long its callers wait: never, but for the tests of just that.
+/// The timeout of the reference's callers. No call reaches it; tests of timeouts set a shorter one.
 const TIMEOUT: u128 = BOUND.as_millis();
 
-/// A question for one of its callers: to send this message as a command, and to wait.
+/// A question that makes one of the reference's callers send `message` as a command, and wait.
 fn call(reference: &Reference, message: &Value) -> Value {
     let topic = reference.cluster.name(TOPIC);
     json!({"ask": "call", "topic": topic, "message": message, "timeout": TIMEOUT})
@@ -72,7 +73,7 @@ async fn each_field_of_an_error_of_our_service_reaches_its_core() {
         ((400, "ValidationError", "Invalid API key"), "Invalid API key"),
         ((503, "Down", "é ✓"), "é ✓"),
         ((599, "Odd", "no status of HTTP's list"), "no status of HTTP's list"),
-        // Where there is no message its callers show the name.
+        // Without a message, the reference's callers show the name.
         ((409, "Taken", ""), "Taken"),
     ];
     for ((status, name, message), shown) in cases {
@@ -96,7 +97,7 @@ async fn the_message_of_an_error_of_our_service_reaches_its_nest_service() {
     let nest = reference.caller().await;
     let failed = json!({"status": 400, "name": "ValidationError", "message": "Invalid API key"});
     let error = failure(&nest, call(&reference, &command("FAIL", &failed))).await;
-    // The package wraps it, and status and name are gone: no server can do anything about that.
+    // The package wraps the error, which loses status and name: no server can prevent that.
     let expected = json!({
         "kind": "KafkaClientError", "name": "KafkaClientError", "message": "Invalid API key",
         "cause": "RpcRequestError",
@@ -152,7 +153,8 @@ async fn its_additional_headers_and_user_id_reach_our_handler() {
     let names: Vec<&String> = headers.as_object().expect("headers").keys().collect();
     assert_eq!(names.len(), 6, "those, and the four of the protocol: {names:?}");
 
-    // Its headers may replace those of the protocol: then nothing is written where the reply does not belong.
+    // The caller's headers may replace those of the protocol. Even so, nothing is written where the reply
+    // does not belong.
     let elsewhere = reference.cluster.name(EVENTS);
     let mut question = call(&reference, &message);
     question["headers"] = json!({"reply-to": elsewhere});

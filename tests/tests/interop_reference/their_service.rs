@@ -1,4 +1,4 @@
-//! Our client calls its service.
+//! Our client calls the reference's service.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -16,7 +16,7 @@ use crate::{
     contract::{About, EVENTS, GROUP, OnEventClient, OursClient, REPLIES, TOPIC, TheirsClient},
 };
 
-/// Our caller, with a client and nothing else.
+/// Starts our caller, which only has a client.
 async fn caller(reference: &Reference) -> Running {
     started(reference.cluster.runtime(reference.cluster.config()).client_only()).await
 }
@@ -54,7 +54,8 @@ async fn each_of_our_calls_at_once_gets_its_own_answer_from_its_service() {
     for (number, answer) in join_all(calls).await.into_iter().enumerate() {
         assert_eq!(answer, Ok(json!(number)));
     }
-    // It places them by their message ids, so each of the three partitions has had some.
+    // The reference's service partitions replies by their message ids, so each of the three partitions has
+    // some.
     let replies = reference.cluster.peer().read(&reference.cluster.name(REPLIES), 200).await;
     let partitions: BTreeSet<_> = replies.iter().map(|reply| reply.partition).collect();
     assert_eq!(partitions.len(), 3);
@@ -75,12 +76,13 @@ async fn each_field_of_an_error_of_its_service_reaches_our_caller() {
             (400, "ValidationError", "Invalid API key"),
         ),
         (json!({"statusCode": "422", "error": "Text", "message": "a text"}), (422, "Text", "a text")),
-        // Its service has defaults of its own for fields that the exception lacks.
+        // The reference's service has defaults for fields that the exception lacks.
         (json!({"error": "NoStatus", "message": "m"}), (500, "NoStatus", "m")),
         (json!({"statusCode": 404, "message": "m"}), (404, "InternalServerError", "m")),
         (json!({"statusCode": 404, "error": "NotFound"}), (404, "NotFound", unknown)),
         (json!("only a text"), (500, "InternalServerError", "only a text")),
-        // What is there, and empty, is sent so, and read as its own callers read it.
+        // Fields that are present but empty are sent as they are, and read as the reference's callers read
+        // them.
         (json!({"statusCode": 0, "error": "", "message": ""}), (500, "InternalServerError", "Unknown error")),
         (
             json!({"statusCode": null, "error": null, "message": null}),
@@ -205,7 +207,7 @@ async fn our_events_reach_its_handler_and_are_not_answered() {
         (&json!("ECHO"), &json!("123"), &json!("nobody waits"))
     );
     assert_eq!(client.nothing().await, Ok(()));
-    // It commits once a handler has ended, and what that has to say is sent.
+    // The reference's service commits once a handler has ended and its reply, if any, is sent.
     eventually("both commands are final", || (cluster.committed_sum(GROUP, TOPIC, 3) == 2).then_some(()))
         .await;
     assert_eq!(cluster.peer().all(&cluster.name(REPLIES)).await.len(), 1, "the call's");
