@@ -35,7 +35,7 @@ pub use cluster::Cluster;
 pub use counted::counted;
 pub use log::Log;
 pub use peer::{Peer, Record};
-pub use wait::{BOUND, OpensAtLast, eventually};
+pub use wait::{BOUND, OpensAtLast, eventually, until};
 
 /// The README is a user's first program: every block of it compiles and runs.
 #[cfg(doctest)]

@@ -27,6 +27,15 @@ pub async fn eventually<T>(what: &str, mut condition: impl FnMut() -> Option<T>)
     }
 }
 
+/// Waits until `condition` is true.
+///
+/// # Panics
+///
+/// If it is not within [`BOUND`].
+pub async fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    eventually(what, || condition().then_some(())).await;
+}
+
 /// Opens a gate when dropped, also if the test fails. A handler that blocks its thread at the gate would
 /// otherwise keep the runtime from ending, and the failure from being reported.
 #[derive(Debug)]

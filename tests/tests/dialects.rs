@@ -2,7 +2,7 @@
 
 use kafka_rpc::{CallError, DeadLetter, Handlers, RpcError, State, kafka_handler};
 use serde::{Deserialize, Serialize};
-use tests::{Cluster, Record, cluster::started, eventually};
+use tests::{Cluster, Record, cluster::started, until};
 use tokio::sync::mpsc;
 
 const SPRING_ID: [u8; 16] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 255];
@@ -165,7 +165,7 @@ async fn a_reply_goes_only_where_it_may_in_every_dialect() {
         ("any-orders", "any", nest(ORDER, &victim)),
     ] {
         peer.send(&cluster.name(topic), &request).await;
-        eventually("it is final", || (cluster.committed_sum(group, topic, 1) == 1).then_some(())).await;
+        until("it is final", || cluster.committed_sum(group, topic, 1) == 1).await;
     }
     for topic in ["orders.place", "spring-orders", "any-orders"] {
         let letter = peer.read(&cluster.name(&format!("{topic}.dlq")), 1).await.remove(0);
@@ -188,7 +188,7 @@ async fn a_reply_to_a_partition_that_is_not_there_is_a_dead_letter_and_holds_not
     peer.send(&topic, &nest(ORDER, &replies)).await;
     let letter = peer.read(&cluster.name("orders.place.dlq"), 1).await.remove(0);
     assert_eq!(letter.value.as_deref(), Some(ORDER.as_bytes()));
-    eventually("it is final", || (cluster.committed_sum("nest", "orders.place", 1) == 1).then_some(())).await;
+    until("it is final", || cluster.committed_sum("nest", "orders.place", 1) == 1).await;
     running.shutdown().await.expect("a clean shutdown");
 }
 
@@ -226,7 +226,7 @@ async fn the_dead_letter_of_a_request_that_was_answered_and_has_expired_is_handl
     assert_eq!(letter.value.as_deref(), Some(NO_ORDER.as_bytes()));
     assert_eq!((letter.error(), letter.original_offset()), (Some("the shop is closed"), Some(7)));
     let committed = || cluster.committed_sum("undertaker", "spring-orders.dlq", 3) == 1;
-    eventually("it is final", || committed().then_some(())).await;
+    until("it is final", committed).await;
     running.shutdown().await.expect("a clean shutdown");
     assert!(peer.all(&replies).await.is_empty(), "the caller is not answered a second time");
 }

@@ -6,9 +6,9 @@ use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use tests::{
     BOUND, Cluster, Record,
     counted::{self, counted},
-    eventually,
     mocked::{broker_of_orders, config_on, runs_here},
     orders::{GROUP, OrderService, TOPIC, order, place},
+    until,
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -24,20 +24,20 @@ async fn a_partition_that_is_lost_is_neither_drained_nor_committed_and_is_read_a
     service.hold("held");
     let running = cluster.serve_orders(config_on(&broker).drain_timeout(2 * BOUND), &service).await;
     peer.send(&topic, &Record::new(place("held", 1)).key("held")).await;
-    eventually("it runs", || (service.started().len() == 1).then_some(())).await;
+    until("it runs", || service.started().len() == 1).await;
     // The group has moved on without this member.
     broker.request_errors(RDKafkaApiKey::Heartbeat, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION]);
-    eventually("it is lost while its record runs", || (redelivered() == 1).then_some(())).await;
+    until("it is lost while its record runs", || redelivered() == 1).await;
     peer.send(&topic, &Record::new(place("next", 2)).key("next")).await;
     let next = [order("next", 2)];
-    eventually("the partition is read again", || (service.ended() == next).then_some(())).await;
+    until("the partition is read again", || service.ended() == next).await;
     assert_eq!(cluster.committed_sum(GROUP, TOPIC, 1), 0);
 
     service.release("held");
     // The first run of the held record counts for nothing, and its second run had to wait in the lane for the
     // first.
     let is_committed = || cluster.committed_sum(GROUP, TOPIC, 1) == 2;
-    eventually("everything is committed", || is_committed().then_some(())).await;
+    until("everything is committed", is_committed).await;
     assert_eq!(service.started(), [order("held", 1), order("next", 2), order("held", 1)]);
     assert_eq!(redelivered(), 1);
     running.shutdown().await.expect("a clean shutdown");
@@ -61,10 +61,10 @@ async fn a_handler_that_takes_longer_than_a_consumer_may_go_without_a_poll_loses
     service.hold("slow");
     let running = cluster.serve_orders(config, &service).await;
     cluster.peer().send(&topic, &Record::new(place("slow", 1)).key("slow")).await;
-    eventually("it runs", || (service.started().len() == 1).then_some(())).await;
+    until("it runs", || service.started().len() == 1).await;
     tokio::time::sleep(MAX_POLL_INTERVAL * 3 / 2).await;
     service.release("slow");
-    eventually("it is committed", || (cluster.committed_sum(GROUP, TOPIC, 1) == 1).then_some(())).await;
+    until("it is committed", || cluster.committed_sum(GROUP, TOPIC, 1) == 1).await;
     assert_eq!(service.started(), [order("slow", 1)]);
     for counter in ["kafka_rpc_redelivered_total", "kafka_rpc_consumer_errors_total"] {
         assert_eq!(counted(counter, &[("topic", &topic)]), 0, "{counter}");

@@ -17,8 +17,8 @@ use rdkafka::{
 use tests::{
     Cluster, Peer, Record,
     cluster::{real_kafka, started},
-    eventually,
     orders::{GROUP, OrderService, Orders, TOPIC, order, place},
+    until,
 };
 
 async fn serve(cluster: &Cluster, service: &OrderService) -> Running {
@@ -43,18 +43,16 @@ async fn an_offset_is_committed_only_when_every_record_before_it_is_final() {
         let account = format!("a{number}");
         peer.send(&topic, &Record::new(place(&account, number)).key(&account).partition(0)).await;
     }
-    eventually("the others have ended", || (service.ended().len() == 50).then_some(())).await;
+    until("the others have ended", || service.ended().len() == 50).await;
     // A commit of the other partition shows that the service has committed since.
     peer.send(&topic, &Record::new(place("other", 1)).key("other").partition(1)).await;
-    eventually("the other partition is committed", || {
-        (cluster.committed(GROUP, TOPIC, 2).get(&1) == Some(&1)).then_some(())
-    })
-    .await;
+    until("the other partition is committed", || cluster.committed(GROUP, TOPIC, 2).get(&1) == Some(&1))
+        .await;
     assert!(cluster.committed(GROUP, TOPIC, 2).get(&0).is_none_or(|offset| *offset == 0));
 
     service.release("held");
-    eventually("the partition is committed to its end", || {
-        (cluster.committed(GROUP, TOPIC, 2).get(&0) == Some(&51)).then_some(())
+    until("the partition is committed to its end", || {
+        cluster.committed(GROUP, TOPIC, 2).get(&0) == Some(&51)
     })
     .await;
     running.shutdown().await.expect("a clean shutdown");
@@ -70,15 +68,13 @@ async fn what_was_not_finished_at_shutdown_is_delivered_again() {
     let running = serve_with_drain(&cluster, &first, Duration::from_millis(100)).await;
     peer.send(&topic, &Record::new(place("held", 1)).key("held")).await;
     peer.send(&topic, &Record::new(place("done", 2)).key("done")).await;
-    eventually("one has started and one has ended", || {
-        (first.started().len() == 2 && first.ended().len() == 1).then_some(())
-    })
-    .await;
+    until("one has started and one has ended", || first.started().len() == 2 && first.ended().len() == 1)
+        .await;
     running.shutdown().await.expect("a clean shutdown");
 
     let second = OrderService::default();
     let running = serve(&cluster, &second).await;
-    eventually("both are handled again", || (second.ended().len() == 2).then_some(())).await;
+    until("both are handled again", || second.ended().len() == 2).await;
     assert!(second.ended().contains(&order("held", 1)));
     running.shutdown().await.expect("a clean shutdown");
 }
@@ -94,7 +90,7 @@ async fn what_was_finished_is_not_delivered_again_after_a_clean_shutdown() {
         let account = format!("a{}", number % 10);
         peer.send(&topic, &Record::new(place(&account, number)).key(&account)).await;
     }
-    eventually("all are handled", || (first.ended().len() == 100).then_some(())).await;
+    until("all are handled", || first.ended().len() == 100).await;
     running.shutdown().await.expect("a clean shutdown");
     assert_eq!(cluster.committed_sum(GROUP, TOPIC, 3), 100);
 
@@ -103,7 +99,7 @@ async fn what_was_finished_is_not_delivered_again_after_a_clean_shutdown() {
     for partition in 0..3 {
         peer.send(&topic, &Record::new(place("probe", 1_000)).key("probe").partition(partition)).await;
     }
-    eventually("the probes are handled", || (second.ended().len() >= 3).then_some(())).await;
+    until("the probes are handled", || second.ended().len() >= 3).await;
     assert_eq!(second.ended(), vec![order("probe", 1_000); 3]);
     running.shutdown().await.expect("a clean shutdown");
 }
@@ -133,9 +129,8 @@ async fn nothing_is_lost_while_instances_come_and_go() {
     send_more(200).await;
 
     let numbers = || service.ended().iter().map(|order| order.number).collect::<BTreeSet<_>>();
-    eventually("every order is handled", || (numbers().len() == 800).then_some(())).await;
-    eventually("everything is committed", || (cluster.committed_sum(GROUP, TOPIC, 6) == 800).then_some(()))
-        .await;
+    until("every order is handled", || numbers().len() == 800).await;
+    until("everything is committed", || cluster.committed_sum(GROUP, TOPIC, 6) == 800).await;
     third.shutdown().await.expect("a clean shutdown");
 }
 
@@ -149,7 +144,7 @@ async fn a_topic_that_is_made_anew_is_served_from_its_beginning() {
     for number in 0..20 {
         peer.send(&topic, &Record::new(place("old", number)).key("old")).await;
     }
-    eventually("the old ones are handled", || (service.ended().len() == 20).then_some(())).await;
+    until("the old ones are handled", || service.ended().len() == 20).await;
 
     cluster.topics().recreate(&topic, 1).await;
     // Fewer than before: their offsets are below those that were handled.
@@ -158,8 +153,8 @@ async fn a_topic_that_is_made_anew_is_served_from_its_beginning() {
         peer.send(&topic, &Record::new(place("new", number)).key("new")).await;
     }
     let new = || service.ended().iter().filter(|order| order.account == "new").count();
-    eventually("the new ones are handled", || (new() == 10).then_some(())).await;
-    eventually("they are committed", || (cluster.committed_sum(GROUP, TOPIC, 1) == 10).then_some(())).await;
+    until("the new ones are handled", || new() == 10).await;
+    until("they are committed", || cluster.committed_sum(GROUP, TOPIC, 1) == 10).await;
     running.shutdown().await.expect("a clean shutdown");
 }
 
@@ -200,7 +195,7 @@ async fn a_shutdown_waits_for_what_runs_and_for_no_retry_that_would_start_meanwh
     for key in 0..16 {
         peer.send(&topic, &Record::new(r#"{"type":"PLACE"}"#).key(key.to_string())).await;
     }
-    eventually("all are tried again", || (tries.0.load(Ordering::Relaxed) > 64).then_some(())).await;
+    until("all are tried again", || tries.0.load(Ordering::Relaxed) > 64).await;
     let shut_down = tokio::time::timeout(tests::BOUND / 2, running.shutdown()).await;
     shut_down.expect("what ran has ended").expect("a clean shutdown");
     assert_eq!(cluster.committed_sum("down", "down-commands", 1), 0, "nothing of it is final");
@@ -214,7 +209,7 @@ async fn what_runs_at_shutdown_is_waited_for_and_committed() {
     service.hold("held");
     let running = serve_with_drain(&cluster, &service, 2 * tests::BOUND).await;
     cluster.peer().send(&cluster.name(TOPIC), &Record::new(place("held", 1)).key("held")).await;
-    eventually("it has started", || (service.started().len() == 1).then_some(())).await;
+    until("it has started", || service.started().len() == 1).await;
     let shutting_down = tokio::spawn(running.shutdown());
     // A shutdown that does not wait ends within this second, or else leaves the record uncommitted.
     tokio::time::sleep(Duration::from_secs(1)).await;
@@ -241,7 +236,7 @@ async fn partitions_are_read_although_the_group_did_not_say_at_first_up_to_where
         let service = OrderService::default();
         let runtime = Runtime::builder().config(config).without_registry().provide(service.clone());
         let running = started(runtime.handlers(<OrderService as Orders>::handlers())).await;
-        eventually("it is handled", || (service.ended() == [order("a", 1)]).then_some(())).await;
+        until("it is handled", || service.ended() == [order("a", 1)]).await;
         running.shutdown().await.expect("a clean shutdown");
     }
 }

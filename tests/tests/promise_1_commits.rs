@@ -9,9 +9,9 @@ use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use tests::{
     BOUND, Cluster, Record,
     counted::{self, counted},
-    eventually,
     mocked::{Broker, broker_of_orders, config_on, runs_here},
     orders::{GROUP, OrderService, TOPIC, order, place},
+    until,
 };
 
 async fn send_one(cluster: &Cluster) {
@@ -25,7 +25,7 @@ async fn at_work(broker: &Broker, cluster: &Cluster, service: &OrderService) -> 
     let config = config_on(broker).drain_timeout(2 * BOUND);
     let running = cluster.serve_orders(config, service).await;
     send_one(cluster).await;
-    eventually("it runs", || (service.started().len() == 1).then_some(())).await;
+    until("it runs", || service.started().len() == 1).await;
     running
 }
 
@@ -50,7 +50,7 @@ async fn a_commit_that_fails_is_tried_again_although_nothing_comes_after_it() {
     let service = OrderService::default();
     let running = cluster.serve_orders(config_on(&broker), &service).await;
     send_one(&cluster).await;
-    eventually("it is committed", || (cluster.committed_sum(GROUP, TOPIC, 1) == 1).then_some(())).await;
+    until("it is committed", || cluster.committed_sum(GROUP, TOPIC, 1) == 1).await;
     assert_eq!(service.started(), [order("held", 1)]);
     running.shutdown().await.expect("a clean shutdown");
 }

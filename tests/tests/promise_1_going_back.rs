@@ -8,9 +8,10 @@ use std::{
 
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use tests::{
-    Cluster, Record, eventually,
+    Cluster, Record,
     mocked::{broker_with, runs_here, serving_on},
     orders::{DEAD_LETTERS, GROUP, OrderService, TOPIC, order, place},
+    until,
 };
 use tracing::{Event, Subscriber, field::Field};
 use tracing_subscriber::{
@@ -68,7 +69,7 @@ async fn a_record_in_whose_failure_the_log_panics_twice_is_read_again_with_what_
     let running = serving_on(&broker, &service).await;
     let letter = peer.read(DEAD_LETTERS, 1).await.remove(0);
     assert_eq!((letter.value.as_deref(), letter.text("status-code")), (Some(&b"poison"[..]), Some("400")));
-    eventually("both are final", || (cluster.committed_sum(GROUP, TOPIC, 1) == 2).then_some(())).await;
+    until("both are final", || cluster.committed_sum(GROUP, TOPIC, 1) == 2).await;
     assert!(service.ended().contains(&order("b", 1)));
     assert_eq!(log.count(UNDELIVERED), 2);
     assert_eq!(log.count("sought back"), 1);

@@ -5,10 +5,10 @@ use std::collections::HashSet;
 use tests::{
     BOUND, Cluster,
     cluster::started,
-    eventually,
     load::Load,
     orders::{REPLIES, TOPIC},
     service::{Journal, Service},
+    until,
 };
 
 const BINARY: &str = env!("CARGO_BIN_EXE_orders-service");
@@ -26,10 +26,10 @@ async fn a_service_that_is_killed_loses_no_command_and_leaves_no_caller_hanging(
     let mut first = Service::start(BINARY, &cluster, &journal);
     let calling = started(cluster.runtime(cluster.config()).client_only()).await;
     let load = Load::start(calling.client(), 2 * BOUND);
-    eventually("half of the calls have ended", || (load.answered() >= CALLS / 2).then_some(())).await;
+    until("half of the calls have ended", || load.answered() >= CALLS / 2).await;
     first.kill();
     let second = Service::start(BINARY, &cluster, &journal);
-    eventually("all of them have", || (load.answered() >= CALLS).then_some(())).await;
+    until("all of them have", || load.answered() >= CALLS).await;
 
     let count = load.stop().await;
     let placed = journal.placed().iter().map(|placed| placed.number).collect::<HashSet<_>>();

@@ -8,9 +8,9 @@ use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use tests::{
     Cluster, Record,
     counted::{self, counted},
-    eventually,
     mocked::{broker_with, runs_here, serving_on, serving_with},
     orders::{GROUP, OrderService, REPLIES, TOPIC, place},
+    until,
 };
 
 /// A request to place an order of this account. Its reply has the correlation id `c-NUMBER`.
@@ -29,16 +29,16 @@ async fn a_reply_is_acknowledged_before_the_offset_of_its_request_is_committed()
     let running = serving_on(&broker, &service).await;
     let peer = cluster.peer();
     peer.send(TOPIC, &asks("a", 1).partition(0)).await;
-    eventually("its handler has ended", || (service.ended().len() == 1).then_some(())).await;
+    until("its handler has ended", || service.ended().len() == 1).await;
     // A commit of the other partition shows that the service has committed since.
     peer.send(TOPIC, &Record::new(place("b", 1)).key("b").partition(1)).await;
     let committed = |partition| cluster.committed(GROUP, TOPIC, 2).get(&partition).copied().unwrap_or(0);
-    eventually("the other partition is committed", || (committed(1) == 1).then_some(())).await;
+    until("the other partition is committed", || committed(1) == 1).await;
     assert_eq!(committed(0), 0, "its reply is nowhere yet");
 
     broker.partition_leader(REPLIES, 0, Some(1)).expect("a topic");
     assert_eq!(peer.read(REPLIES, 1).await.remove(0).text("correlation-id"), Some("c-1"));
-    eventually("it is committed", || (committed(0) == 1).then_some(())).await;
+    until("it is committed", || committed(0) == 1).await;
     running.shutdown().await.expect("a clean shutdown");
 }
 
@@ -58,8 +58,8 @@ async fn a_reply_that_a_fatal_error_of_the_producer_has_ended_is_sent_by_the_nex
     }
     let committed = || cluster.committed_sum(GROUP, TOPIC, 1);
     // Unless a record of it has arrived before, the producer survives the error.
-    eventually("the first is answered", || (committed() == 1).then_some(())).await;
-    eventually("the second has started", || (service.started().len() == 2).then_some(())).await;
+    until("the first is answered", || committed() == 1).await;
+    until("the second has started", || service.started().len() == 2).await;
     // An idempotent producer cannot survive this error: it no longer knows what the broker has.
     let fatal = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER];
     broker.request_errors(RDKafkaApiKey::Produce, &fatal);
@@ -67,7 +67,7 @@ async fn a_reply_that_a_fatal_error_of_the_producer_has_ended_is_sent_by_the_nex
     let replies = peer.read(REPLIES, 2).await;
     let ids: Vec<_> = replies.iter().map(|reply| reply.text("correlation-id")).collect();
     assert_eq!(ids, [Some("c-1"), Some("c-2")]);
-    eventually("both are committed", || (committed() == 2).then_some(())).await;
+    until("both are committed", || committed() == 2).await;
     assert_eq!(counted("kafka_rpc_producers_replaced_total", &[("purpose", "single")]), 1);
     running.shutdown().await.expect("a clean shutdown");
 }
@@ -100,6 +100,6 @@ async fn replies_that_the_queue_of_the_producer_has_no_room_for_wait_for_it() {
     }
     assert_eq!(answered, (0..MANY).collect());
     let committed = || cluster.committed_sum(GROUP, TOPIC, 1);
-    eventually("all are committed", || (committed() == MANY.cast_signed()).then_some(())).await;
+    until("all are committed", || committed() == MANY.cast_signed()).await;
     running.shutdown().await.expect("a clean shutdown");
 }

@@ -6,8 +6,8 @@ use tests::{
     BOUND, Log, Record,
     cluster::real_kafka,
     counted::{self, counted},
-    eventually,
     orders::{GROUP, OrderService, TOPIC, order, place},
+    until,
 };
 use tracing::level_filters::LevelFilter;
 
@@ -54,16 +54,16 @@ async fn a_keeper_gives_up_what_it_has_finished(group: impl Fn(Config) -> Config
     keeper.hold("held");
     let keeping = cluster.serve_orders(config(), &keeper).await;
     send_each("held").await;
-    eventually("both run", || (keeper.started().len() == 2).then_some(())).await;
+    until("both run", || keeper.started().len() == 2).await;
     let coming = cluster.serve_orders(config(), &newcomer).await;
-    eventually("the keeper gives up", || (log.lines_with(&["revoked", &topic]) > 0).then_some(())).await;
+    until("the keeper gives up", || log.lines_with(&["revoked", &topic]) > 0).await;
     // The keeper polls nothing meanwhile: the newcomer gets the next record of its partition, behind the
     // running one.
     send_each("next").await;
     keeper.release("held");
-    eventually("the newcomer has a partition", || (!newcomer.ended().is_empty()).then_some(())).await;
+    until("the newcomer has a partition", || !newcomer.ended().is_empty()).await;
     let is_committed = || cluster.committed_sum(GROUP, TOPIC, PARTITIONS) == 4;
-    eventually("everything is committed", || is_committed().then_some(())).await;
+    until("everything is committed", is_committed).await;
 
     let mut started = [keeper.started(), newcomer.started()].concat();
     started.sort_unstable_by_key(|order| (order.account.clone(), order.number));

@@ -5,8 +5,8 @@ use kafka_rpc::{Running, kafka_handler};
 use tests::{
     BOUND, Cluster, Record,
     cluster::{real_kafka, started},
-    eventually,
     orders::{GROUP, OrderService, TOPIC, order, place},
+    until,
 };
 
 async fn member(cluster: &Cluster, id: &str, service: &OrderService) -> Running {
@@ -40,7 +40,7 @@ async fn a_static_member_that_comes_back_has_its_partitions_again_and_nobody_els
             numbers.filter(|number| both.contains(number)).collect::<Vec<_>>()
         };
         let are_handled = || had(&stays).len() + had(&goes).len() >= 2;
-        eventually("both are handled", || are_handled().then_some(())).await;
+        until("both are handled", are_handled).await;
         if let ([_], [number]) = (&*had(&stays), &*had(&goes)) {
             break number % 2;
         }
@@ -48,23 +48,22 @@ async fn a_static_member_that_comes_back_has_its_partitions_again_and_nobody_els
     let other = 1 - its;
     stays.hold("held");
     send("held", other).await;
-    eventually("it runs", || stays.started().contains(&order("held", other)).then_some(())).await;
+    until("it runs", || stays.started().contains(&order("held", other))).await;
 
     going.shutdown().await.expect("a clean shutdown");
     send("meanwhile", its).await;
     let back = OrderService::default();
     let coming_back = member(&cluster, "goes", &back).await;
     let meanwhile = [order("meanwhile", its)];
-    eventually("its partition is its own", || (back.ended() == meanwhile).then_some(())).await;
+    until("its partition is its own", || back.ended() == meanwhile).await;
     // A rebalance would wait for the running handler, and meanwhile nothing would be read.
     send("after", other).await;
-    eventually("the other goes on", || stays.ended().contains(&order("after", other)).then_some(())).await;
+    until("the other goes on", || stays.ended().contains(&order("after", other))).await;
     assert!(!stays.ended().contains(&order("held", other)));
 
     stays.release("held");
     let all = i64::try_from(count + 3).expect("few");
-    eventually("everything is committed", || (cluster.committed_sum(GROUP, TOPIC, 2) == all).then_some(()))
-        .await;
+    until("everything is committed", || cluster.committed_sum(GROUP, TOPIC, 2) == all).await;
     assert_eq!(back.started(), meanwhile, "it has had no other");
     for running in [coming_back, staying] {
         running.shutdown().await.expect("a clean shutdown");

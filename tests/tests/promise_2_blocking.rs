@@ -10,7 +10,7 @@ use std::{
 };
 
 use kafka_rpc::{RpcError, State, kafka_handler};
-use tests::{Cluster, OpensAtLast, Record, cluster::started, eventually};
+use tests::{Cluster, OpensAtLast, Record, cluster::started, until};
 
 /// How often a task of the process has run so far, and how often it had run when each handler began.
 #[derive(Clone, Default)]
@@ -50,7 +50,7 @@ async fn handlers_that_block_their_threads_let_others_run_between_them() {
     let runtime = cluster.runtime(cluster.config()).provide(ticks.clone()).handlers(block_handlers());
     let running = started(runtime).await;
     let committed = || cluster.committed_sum("blocking", "blocking-commands", 1) == MANY;
-    eventually("all are final", || committed().then_some(())).await;
+    until("all are final", committed).await;
     ticking.abort();
     running.shutdown().await.expect("a clean shutdown");
     let seen = ticks.seen.lock().expect("no panic").clone();
@@ -110,13 +110,13 @@ async fn a_key_goes_on_while_a_handler_of_another_subscription_blocks_a_thread()
     for round in 0..ROUNDS {
         let before = counts();
         let goes_on = || counts().iter().zip(before).all(|(now, before)| *now > before + 20);
-        eventually("both keys are at work", || goes_on().then_some(())).await;
+        until("both keys are at work", goes_on).await;
         work.let_go.store(false, SeqCst);
         peer.send(&cluster.name("long-commands"), &Record::new(r#"{"type":"LONG"}"#)).await;
-        eventually("a thread is blocked", || (work.blocked.load(SeqCst) > round).then_some(())).await;
+        until("a thread is blocked", || work.blocked.load(SeqCst) > round).await;
         let before = counts();
         let goes_on = || counts().iter().zip(before).all(|(now, before)| *now > before + 3);
-        eventually("both keys go on", || goes_on().then_some(())).await;
+        until("both keys go on", goes_on).await;
         work.let_go.store(true, SeqCst);
     }
     feeding.abort();

@@ -14,8 +14,8 @@ use tests::{
     cluster::{real_kafka, started},
     counted::{self, counted},
     delayed::real_broker_behind,
-    eventually,
     orders::{Order, OrderService, OrdersClient as _, REPLIES, TOPIC, order, place},
+    until,
 };
 
 /// The journal of every run on every instance. Handlers take a random time and fail at random.
@@ -125,7 +125,7 @@ async fn instances_come_and_go(cluster: &Cluster, group: impl Fn(Config) -> Conf
     second.shutdown().await.expect("a clean shutdown");
     let committed =
         || cluster.committed_sum("random", "random-commands", 6) == i64::try_from(KEYS * EACH).expect("few");
-    eventually("everything is committed", || committed().then_some(())).await;
+    until("everything is committed", committed).await;
     third.shutdown().await.expect("a clean shutdown");
 
     let mut at_work: HashMap<(usize, String), u64> = HashMap::new();
@@ -170,11 +170,11 @@ async fn an_instance_whose_place_another_has_taken_runs_nothing_more_of_what_it_
     for number in 0..2 {
         peer.send(&topic, &Record::new(place("a", number)).key("a")).await;
     }
-    eventually("the first record runs", || (fenced.started().len() == 1).then_some(())).await;
+    until("the first record runs", || fenced.started().len() == 1).await;
     let second = instance(&other).await;
-    eventually("the other runs both", || (other.ended().len() == 2).then_some(())).await;
+    until("the other runs both", || other.ended().len() == 2).await;
     let ended = || counted("kafka_rpc_consumers_ended_total", &[("topic", &topic)]);
-    eventually("the first is fenced off", || (ended() == 1).then_some(())).await;
+    until("the first is fenced off", || ended() == 1).await;
     fenced.release("a");
     // The shutdown waits for the running handler, and for any that would run after it.
     first.shutdown().await.expect("a clean shutdown");
@@ -202,15 +202,14 @@ async fn partitions_move_although_their_keeper_is_busy_and_a_commit_takes_longer
             }
         }
     });
-    eventually("the keeper is busy", || (keeper.ended().len() > 1_000).then_some(())).await;
+    until("the keeper is busy", || keeper.ended().len() > 1_000).await;
     let coming = cluster.serve_orders(config, &newcomer).await;
-    eventually("the newcomer has some of it", || (!newcomer.ended().is_empty()).then_some(())).await;
+    until("the newcomer has some of it", || !newcomer.ended().is_empty()).await;
     coming.shutdown().await.expect("a clean shutdown");
     let moved = newcomer.ended().pop().expect("it had some");
     let before = keeper.ended().len();
     let comes_back = |order: &Order| order.account == moved.account && order.number > moved.number;
-    eventually("the keeper has it back", || keeper.ended()[before..].iter().any(comes_back).then_some(()))
-        .await;
+    until("the keeper has it back", || keeper.ended()[before..].iter().any(comes_back)).await;
     busy.abort();
     for running in [keeping, calling] {
         running.shutdown().await.expect("a clean shutdown");

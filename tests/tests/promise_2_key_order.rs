@@ -18,8 +18,9 @@ use kafka_rpc::{Client, Config, Running, WhenFull, kafka_handler};
 use tests::{
     Cluster, OpensAtLast, Record,
     cluster::started,
-    counted, eventually,
+    counted,
     orders::{GROUP, Note, Order, OrderService, Orders, OrdersClient as _, TOPIC, order, place},
+    until,
 };
 
 async fn serve(cluster: &Cluster, config: Config, service: &OrderService) -> Running {
@@ -40,7 +41,7 @@ async fn records_of_one_key_run_one_at_a_time_and_in_order() {
     }
     let service = OrderService::default();
     let running = serve(&cluster, cluster.config(), &service).await;
-    eventually("all are handled", || (service.ended().len() == 1_000).then_some(())).await;
+    until("all are handled", || service.ended().len() == 1_000).await;
 
     let in_order: Vec<u64> = (0..50).collect();
     for (account, numbers) in service.ended_by_account() {
@@ -67,7 +68,7 @@ async fn different_keys_of_one_partition_run_at_once() {
         peer.send(&topic, &Record::new(place(account, 1)).key(account)).await;
     }
     let running = serve(&cluster, cluster.config(), &service).await;
-    eventually("all three are at work", || (service.started().len() == 3).then_some(())).await;
+    until("all three are at work", || service.started().len() == 3).await;
     for account in ["a", "b", "c"] {
         service.release(account);
     }
@@ -87,7 +88,7 @@ async fn a_key_that_takes_long_holds_only_its_own_records() {
         peer.send(&topic, &Record::new(place("free", number)).key("free")).await;
     }
     let running = serve(&cluster, cluster.config(), &service).await;
-    eventually("the free ones have ended", || (service.ended().len() == 10).then_some(())).await;
+    until("the free ones have ended", || service.ended().len() == 10).await;
     assert_eq!(service.started().iter().filter(|order| order.account == "held").count(), 1);
     service.release("held");
     running.shutdown().await.expect("a clean shutdown");
@@ -106,16 +107,15 @@ async fn a_partition_pauses_at_its_bound_and_goes_on() {
         peer.send(&topic, &Record::new(place(&account, number)).key(&account).partition(0)).await;
     }
     let running = serve(&cluster, cluster.config().max_uncommitted(20), &service).await;
-    eventually("the bound is reached", || (service.started().len() == 20).then_some(())).await;
+    until("the bound is reached", || service.started().len() == 20).await;
     // By the time the record of the other partition has been handled, the first partition has had every
     // chance to exceed its bound.
     peer.send(&topic, &Record::new(place("other", 1)).key("other").partition(1)).await;
-    eventually("the other partition goes on", || service.ended().contains(&order("other", 1)).then_some(()))
-        .await;
+    until("the other partition goes on", || service.ended().contains(&order("other", 1))).await;
     assert_eq!(service.started().len(), 21);
 
     service.release("held");
-    eventually("all are handled", || (service.ended().len() == 202).then_some(())).await;
+    until("all are handled", || service.ended().len() == 202).await;
     running.shutdown().await.expect("a clean shutdown");
 }
 
@@ -134,18 +134,17 @@ async fn a_partition_pauses_for_the_bytes_that_wait_and_goes_on() {
     }
     let running = serve(&cluster, cluster.config().max_buffered_bytes(100_000), &service).await;
     let paused = || counted("kafka_rpc_partitions_paused", &[("topic", &topic)]);
-    eventually("it is paused", || (paused() == 1).then_some(())).await;
-    eventually("what it took is at work", || (service.started().len() == 10).then_some(())).await;
+    until("it is paused", || paused() == 1).await;
+    until("what it took is at work", || service.started().len() == 10).await;
     // By the time the record of the other partition has been handled, the first partition has had every
     // chance to exceed its bound.
     peer.send(&topic, &Record::new(place("other", 1)).key("other").partition(1)).await;
-    eventually("the other partition goes on", || service.ended().contains(&order("other", 1)).then_some(()))
-        .await;
+    until("the other partition goes on", || service.ended().contains(&order("other", 1))).await;
     assert_eq!(service.started().len(), 11);
 
     service.release(&large);
-    eventually("all are handled", || (service.ended().len() == 51).then_some(())).await;
-    eventually("it is not paused any more", || (paused() == 0).then_some(())).await;
+    until("all are handled", || service.ended().len() == 51).await;
+    until("it is not paused any more", || paused() == 0).await;
     running.shutdown().await.expect("a clean shutdown");
 }
 
@@ -167,16 +166,16 @@ async fn a_partition_that_moves_while_it_is_paused_goes_on_when_it_comes_back() 
     let revoked = || counted("kafka_rpc_redelivered_total", &[("topic", &topic)]) > 0;
 
     let running = serve(&cluster, config(), &service).await;
-    eventually("it is paused", || (paused() == 1).then_some(())).await;
+    until("it is paused", || paused() == 1).await;
     let beside = serve(&cluster, config(), &other).await;
-    eventually("it was revoked", || revoked().then_some(())).await;
+    until("it was revoked", revoked).await;
     // Whichever instance has the partition now starts its records again.
     let started = || service.started().len() + other.started().len();
-    eventually("it was assigned again", || (started() > 20).then_some(())).await;
+    until("it was assigned again", || started() > 20).await;
     beside.shutdown().await.expect("a clean shutdown");
     service.release("held");
-    eventually("it goes on", || (paused() == 0).then_some(())).await;
-    eventually("all are handled", || (cluster.committed_sum(GROUP, TOPIC, 1) == 100).then_some(())).await;
+    until("it goes on", || paused() == 0).await;
+    until("all are handled", || cluster.committed_sum(GROUP, TOPIC, 1) == 100).await;
     running.shutdown().await.expect("a clean shutdown");
 }
 
@@ -224,10 +223,10 @@ async fn a_handler_that_never_yields_holds_only_its_own_records() {
     let runtime = cluster.runtime(cluster.config()).provide(handlers.clone());
     let running = started(runtime.handlers(gate::handlers())).await;
     let _opens = OpensAtLast(Arc::clone(&handlers.open));
-    eventually("the others are handled", || (handlers.passed.load(SeqCst) == 100).then_some(())).await;
+    until("the others are handled", || handlers.passed.load(SeqCst) == 100).await;
     assert_eq!(handlers.blocked.load(SeqCst), 1, "it is still at it");
     handlers.open.store(true, SeqCst);
-    eventually("it ends", || (handlers.passed.load(SeqCst) == 101).then_some(())).await;
+    until("it ends", || handlers.passed.load(SeqCst) == 101).await;
     running.shutdown().await.expect("a clean shutdown");
 }
 
@@ -256,7 +255,7 @@ async fn the_first_calls_of_a_key_are_sent_in_order_though_they_wait_for_the_rep
     let service = OrderService::default();
     let running = serve(&cluster, cluster.config(), &service).await;
     begun_one_after_the_other(&running.client(), 100).await;
-    eventually("all are handled", || (service.ended().len() == 100).then_some(())).await;
+    until("all are handled", || service.ended().len() == 100).await;
     assert_eq!(service.ended_by_account()["one"], (0..100).collect::<Vec<_>>());
     running.shutdown().await.expect("a clean shutdown");
 }
@@ -268,7 +267,7 @@ async fn calls_of_a_key_are_sent_in_order_though_they_wait_for_a_place() {
     let config = cluster.config().max_calls_in_flight(2).when_full(WhenFull::Wait);
     let running = serve(&cluster, config, &service).await;
     begun_one_after_the_other(&running.client(), 100).await;
-    eventually("all are handled", || (service.ended().len() == 100).then_some(())).await;
+    until("all are handled", || service.ended().len() == 100).await;
     assert_eq!(service.ended_by_account()["one"], (0..100).collect::<Vec<_>>());
     running.shutdown().await.expect("a clean shutdown");
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use kafka_rpc::{Handlers, RpcError, Running, State, kafka_handler};
-use tests::{Cluster, Record, cluster::started, eventually};
+use tests::{Cluster, Record, cluster::started, until};
 use tokio::sync::watch;
 
 /// The journal of the handlers, which are held until they are released.
@@ -86,10 +86,10 @@ async fn serving(cluster: &Cluster, work: &Work, handlers: Handlers, key: fn(u64
 
 /// Waits until `at_first` handlers run, releases all, and waits for the end.
 async fn ended(cluster: &Cluster, work: &Work, at_first: usize) {
-    eventually("as many run as may", || (work.journal().running == at_first).then_some(())).await;
+    until("as many run as may", || work.journal().running == at_first).await;
     work.held.send_replace(false);
     let committed = || cluster.committed_sum("work", "work-commands", 1) == i64::try_from(MANY).expect("few");
-    eventually("all are final", || committed().then_some(())).await;
+    until("all are final", committed).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

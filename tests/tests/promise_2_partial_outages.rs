@@ -5,9 +5,9 @@ use kafka_rpc::{RpcError, State, kafka_handler};
 use tests::{
     Peer, Record,
     cluster::started,
-    eventually,
     mocked::{broker_with, runs_here, runtime_on, serving_on},
     orders::{DEAD_LETTERS, Failure, GROUP, Order, OrderService, REPLIES, TOPIC, fail, order, place},
+    until,
 };
 
 /// How many handlers may run at once by default.
@@ -23,9 +23,9 @@ async fn goes_on_beside(peer: &Peer, service: &OrderService, stuck: &Record) {
         async move { peer.send(TOPIC, &record).await }
     });
     join_all(many).await;
-    eventually("their handlers have run", || (service.failures() >= AT_ONCE).then_some(())).await;
+    until("their handlers have run", || service.failures() >= AT_ONCE).await;
     peer.send(TOPIC, &Record::new(place("a", 1)).key("a").partition(1)).await;
-    eventually("the order is placed", || (service.ended() == [order("a", 1)]).then_some(())).await;
+    until("the order is placed", || service.ended() == [order("a", 1)]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -13,6 +13,7 @@ use tests::{
     eventually,
     orders::{FAILING, GROUP, OrdersClient, REPLIES, TOPIC, order},
     service::{Journal, Service},
+    until,
 };
 use tokio::sync::watch;
 
@@ -52,7 +53,7 @@ async fn a_key_that_is_retried_for_a_minute_holds_its_partition_at_the_bound_and
         let placed = journal.placed().into_iter().filter(|placed| placed.partition == held);
         placed.map(|placed| placed.offset).max()
     };
-    eventually("its partition is held at the bound", || (furthest() == Some(BOUND - 1)).then_some(())).await;
+    until("its partition is held at the bound", || furthest() == Some(BOUND - 1)).await;
     let began = Instant::now();
     let mut resident = Vec::new();
     while began.elapsed() < FOR {
@@ -70,15 +71,15 @@ async fn a_key_that_is_retried_for_a_minute_holds_its_partition_at_the_bound_and
         let committed = cluster.committed(GROUP, TOPIC, PARTITIONS);
         ends().zip(0..).all(|(end, partition)| partition == held || committed.get(&partition) == Some(&end))
     };
-    eventually("the other partitions are through", || others().then_some(())).await;
+    until("the other partitions are through", others).await;
     assert!(cluster.committed(GROUP, TOPIC, PARTITIONS).get(&held).is_none_or(|offset| *offset == 0));
     assert_eq!(furthest(), Some(BOUND - 1), "of {sent} records");
 
     service.kill();
     let before = journal.placed();
     let _again = Service::start(program, &cluster, &journal);
-    eventually("what lies behind the failing record is delivered again", || {
-        (journal.placed().len() >= before.len() + 9_999).then_some(())
+    until("what lies behind the failing record is delivered again", || {
+        journal.placed().len() >= before.len() + 9_999
     })
     .await;
     // A record beyond the bound would come right behind.

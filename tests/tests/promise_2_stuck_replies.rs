@@ -7,10 +7,10 @@ use futures_util::future::join_all;
 use tests::{
     Peer, Record,
     counted::{self, counted},
-    eventually,
     mocked::{broker_with, runs_here, serving_on},
     orders::{DEAD_LETTERS, OrderService, REPLIES, TOPIC, fail, order, place},
     peer::millis_from_now,
+    until,
 };
 
 /// More calls than handlers run at once.
@@ -36,9 +36,8 @@ async fn ask(peer: &Peer, name: &str, wait: i128, value: impl Fn(u64) -> String)
 /// for 15 s, longer than the timeout here.
 async fn place_other(peer: &Peer, service: &OrderService) {
     peer.send(TOPIC, &Record::new(place("other", 0)).key("other").partition(1)).await;
-    let other = eventually("an order on another partition is placed", || {
-        service.ended().contains(&order("other", 0)).then_some(())
-    });
+    let other =
+        until("an order on another partition is placed", || service.ended().contains(&order("other", 0)));
     tokio::time::timeout(Duration::from_secs(10), other)
         .await
         .expect("it does not wait for replies to others");
@@ -59,16 +58,16 @@ async fn replies_that_do_not_arrive_take_no_places_from_others_although_their_ca
     // The service does not know yet that the replies do not arrive.
     ask(&peer, "first", 5_000, |number| place("first", number)).await;
     let expired = || counted("kafka_rpc_records_total", &[("topic", TOPIC), ("outcome", "expired")]);
-    eventually("nobody waits for them any more", || (expired() >= CALLS).then_some(())).await;
+    until("nobody waits for them any more", || expired() >= CALLS).await;
 
     ask(&peer, "second", 60_000, |number| place("second", number)).await;
     let of_second =
         || (0..CALLS).filter(|number| service.ended().contains(&order("second", *number))).count();
-    eventually("some of the next are handled", || (of_second() > 0).then_some(())).await;
+    until("some of the next are handled", || of_second() > 0).await;
     place_other(&peer, &service).await;
 
     broker.partition_leader(REPLIES, 1, Some(1)).expect("a topic");
-    eventually("all are handled once replies arrive", || (of_second() == 300).then_some(())).await;
+    until("all are handled once replies arrive", || of_second() == 300).await;
     running.shutdown().await.expect("a clean shutdown");
 }
 
@@ -87,7 +86,7 @@ async fn error_replies_that_do_not_arrive_take_no_places_from_others_either() {
     ask(&peer, "first", 5_000, |_| fail(500)).await;
     let dead_lettered =
         || counted("kafka_rpc_records_total", &[("topic", TOPIC), ("outcome", "dead_lettered")]);
-    eventually("nobody waits for them any more", || (dead_lettered() >= CALLS).then_some(())).await;
+    until("nobody waits for them any more", || dead_lettered() >= CALLS).await;
 
     ask(&peer, "second", 5_000, |_| fail(500)).await;
     let one_more = usize::try_from(CALLS + 1).expect("it fits");

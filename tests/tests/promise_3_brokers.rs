@@ -9,9 +9,9 @@ use tests::{
     cluster::real_brokers,
     counted,
     delayed::real_broker_behind,
-    eventually,
     load::Load,
     orders::{OrderService, OrdersClient, REPLIES, TOPIC, order},
+    until,
 };
 
 /// How late a call may end on a busy machine.
@@ -51,7 +51,7 @@ async fn a_killed_broker_ends_pending_calls_long_before_their_deadlines_and_they
     let running = cluster.serve_orders(cluster.config(), &service).await;
     let client = running.client();
     let pending = tokio::spawn(client.place(order("held", 1)));
-    tests::eventually("the call is at work", || (service.started().len() == 1).then_some(())).await;
+    tests::until("the call is at work", || service.started().len() == 1).await;
 
     brokers.kill(0).expect("it was alive");
     let killed = Instant::now();
@@ -83,7 +83,7 @@ async fn connections_that_are_lost_and_made_again_end_no_call() {
     let running = Cluster::of(&brokers).serve_orders(config, &service).await;
     let client = running.client();
     let pending = tokio::spawn(client.place(order("held", 1)).timeout(BOUND));
-    eventually("the call is at work", || (service.started().len() == 1).then_some(())).await;
+    until("the call is at work", || service.started().len() == 1).await;
 
     way.cut();
     assert_eq!(client.echo("again".to_owned()).timeout(BOUND).await, Ok("again".to_owned()));
@@ -134,7 +134,7 @@ async fn a_reply_topic_that_is_made_anew_after_its_leaders_have_moved_is_read_ag
     let unknown = || counted("kafka_rpc_reply_errors_total", &[("code", "UnknownTopicOrPartition")]);
     let before = unknown();
     topics.ask_to_delete(&replies).await;
-    eventually("its reader hears of that", || (unknown() > before).then_some(())).await;
+    until("its reader hears of that", || unknown() > before).await;
     topics.create(&replies, 3).await;
     works("on the new topic").await;
     running.shutdown().await.expect("a clean shutdown");

@@ -14,10 +14,10 @@ use rdkafka::{
 use tests::{
     BOUND, Cluster, Peer, Record,
     cluster::{real_kafka, started},
-    eventually,
     load::Load,
     mocked::{caller_on, caller_with, runs_here},
     orders::{GROUP, OrderService, OrdersClient, REPLIES, TOPIC, order},
+    until,
 };
 
 /// Within this time a call that nothing can answer any more has ended, even on a busy machine: long before
@@ -82,7 +82,7 @@ async fn a_command_that_sends_no_reply_sends_none_and_leaves_nobody_hanging() {
         Record::new(r#"{"type":"SILENT"}"#).header("correlation-id", "c-1").header("reply-to", &replies);
     peer.send(&cluster.name(TOPIC), &request).await;
     assert_eq!(running.client().silent().notify().await, Ok(()));
-    eventually("both are final", || (cluster.committed_sum(GROUP, TOPIC, 1) == 2).then_some(())).await;
+    until("both are final", || cluster.committed_sum(GROUP, TOPIC, 1) == 2).await;
     running.shutdown().await.expect("a clean shutdown");
     // Everything that would have been sent is sent by now: a shutdown flushes.
     assert!(peer.all(&replies).await.is_empty());
@@ -139,7 +139,7 @@ async fn one_call_more_than_the_bound_is_refused_and_the_others_are_not() {
         let client = client.clone();
         async move { client.place(order("held", 1)).await }
     });
-    eventually("the first call is at work", || (held.started().len() == 1).then_some(())).await;
+    until("the first call is at work", || held.started().len() == 1).await;
     assert!(matches!(client.echo("one more".to_owned()).await, Err(CallError::Overloaded { .. })));
     held.release("held");
     assert_eq!(first.await.expect("no panic"), Ok(1));
@@ -158,7 +158,7 @@ async fn one_call_more_than_the_bound_waits_where_that_is_wanted() {
     let calling = started(cluster.runtime(config).client_only()).await;
     let client = calling.client();
     let first = tokio::spawn(client.place(order("held", 1)));
-    eventually("the first call is at work", || (held.started().len() == 1).then_some(())).await;
+    until("the first call is at work", || held.started().len() == 1).await;
     let second = tokio::spawn(client.echo("one more".to_owned()));
     let Err(CallError::DeadlineExceeded { progress, .. }) =
         client.echo("no place".to_owned()).timeout(Duration::from_millis(50)).await
@@ -340,11 +340,11 @@ async fn calls_survive_instances_that_come_and_go() {
     let first = cluster.serve_orders(cluster.config(), &OrderService::default()).await;
     let calling = caller(&cluster).await;
     let load = Load::start(calling.client(), BOUND);
-    eventually("there is load", || (load.answered() > 100).then_some(())).await;
+    until("there is load", || load.answered() > 100).await;
     let coming = OrderService::default();
     let second = cluster.serve_orders(cluster.config(), &coming).await;
     first.shutdown().await.expect("a clean shutdown");
-    eventually("the other has taken over", || (coming.ended().len() > 100).then_some(())).await;
+    until("the other has taken over", || coming.ended().len() > 100).await;
     load.stop().await;
     second.shutdown().await.expect("a clean shutdown");
     calling.shutdown().await.expect("a clean shutdown");

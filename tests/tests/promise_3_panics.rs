@@ -12,8 +12,9 @@ use metrics::{
     set_global_recorder,
 };
 use tests::{
-    BOUND, Cluster, Record, eventually,
+    BOUND, Cluster, Record,
     orders::{GROUP, OrderService, OrdersClient as _, REPLIES, TOPIC, fail, order, place},
+    until,
 };
 
 /// A recorder that panics whenever something is counted.
@@ -84,7 +85,7 @@ async fn a_recorder_that_panics_ends_neither_the_reading_of_replies_nor_the_lane
         }
         peer.send(&cluster.name(REPLIES), &Record::new("nobody's")).await;
     }
-    eventually("all is final", || (cluster.committed_sum(GROUP, TOPIC, 1) == 12).then_some(())).await;
+    until("all is final", || cluster.committed_sum(GROUP, TOPIC, 1) == 12).await;
     let began = Instant::now();
     running.shutdown().await.expect("a clean shutdown");
     assert!(began.elapsed() < DRAIN, "nothing is left that would be waited for");

@@ -11,11 +11,10 @@ use rdkafka::types::RDKafkaApiKey;
 use tests::{
     BOUND, Cluster, Peer, Record,
     cluster::{Extras, real_brokers_with, real_kafka, started},
-    eventually,
     load::Load,
     mocked::{broker_with, runs_here, runtime_on},
     orders::{OrderService, Orders, OrdersClient, REPLIES, TOPIC},
-    process,
+    process, until,
 };
 
 /// How soon an added partition must be read.
@@ -50,7 +49,7 @@ async fn partitions_that_are_added_under_load_are_read_within_ten_seconds_from_t
     let load = Load::start(running.client(), BOUND);
     let topics = cluster.topics();
     let answers = || (0..3).map(|partition| topics.end(&replies, partition)).sum::<i64>();
-    eventually("there is load", || (answers() > 100).then_some(())).await;
+    until("there is load", || answers() > 100).await;
 
     let asked: Vec<_> =
         (3..6).map(|partition| tokio::spawn(running.client().ask(partition).timeout(BOUND))).collect();
@@ -76,19 +75,19 @@ async fn a_reply_topic_that_is_made_anew_is_read_again() {
     cluster.create_topic(REPLIES, 3).await;
     let running = cluster.serve_orders(cluster.config(), &OrderService::default()).await;
     let load = Load::start(running.client(), BOUND);
-    eventually("there is load", || (load.answered() > 100).then_some(())).await;
+    until("there is load", || load.answered() > 100).await;
     load.stop().await;
 
     cluster.topics().recreate(&cluster.name(REPLIES), 3).await;
     // Replies sent before anybody knows of the new topic are lost through the change of topics, not through
     // the reader.
     let again = async || running.client().echo("again".to_owned()).timeout(Duration::from_secs(1)).await;
-    let until = Instant::now() + BOUND;
+    let at_latest = Instant::now() + BOUND;
     while again().await.is_err() {
-        assert!(Instant::now() < until, "the reply topic is not read again");
+        assert!(Instant::now() < at_latest, "the reply topic is not read again");
     }
     let load = Load::start(running.client(), BOUND);
-    eventually("there is load again", || (load.answered() > 100).then_some(())).await;
+    until("there is load again", || load.answered() > 100).await;
     load.stop().await;
     running.shutdown().await.expect("a clean shutdown");
 }
@@ -143,7 +142,7 @@ async fn a_cluster_that_makes_topics_when_asked_makes_those_that_are_needed() {
     let properties = vec![("auto.create.topics.enable", "true".to_owned())];
     let Some(brokers) = real_brokers_with(1, &Extras { properties, ..Extras::default() }) else { return };
     let cluster = Cluster::of(&brokers);
-    let until = Instant::now() + BOUND;
+    let at_latest = Instant::now() + BOUND;
     // Busy brokers may take longer than a start or a call waits. Then the next start, or the next call, finds
     // the topic.
     let running = loop {
@@ -151,13 +150,13 @@ async fn a_cluster_that_makes_topics_when_asked_makes_those_that_are_needed() {
         let runtime = runtime.handlers(<OrderService as Orders>::handlers()).build();
         match runtime.expect("nothing is wrong").start().await {
             Ok(running) => break running,
-            Err(error) => assert!(Instant::now() < until, "{error}"),
+            Err(error) => assert!(Instant::now() < at_latest, "{error}"),
         }
     };
     loop {
         match running.client().echo("hi".to_owned()).timeout(BOUND).await {
             Ok(answer) => break assert_eq!(answer, "hi"),
-            Err(error) => assert!(Instant::now() < until, "{error}"),
+            Err(error) => assert!(Instant::now() < at_latest, "{error}"),
         }
     }
     running.shutdown().await.expect("a clean shutdown");

@@ -13,6 +13,7 @@ use tests::{
     eventually,
     mocked::{Broker, broker_with, runs_here},
     orders::{OrdersClient as _, REPLIES, TOPIC},
+    until,
 };
 
 /// How long a far broker takes to answer. Until then, requests to it are sent and have no answer.
@@ -309,7 +310,7 @@ async fn a_right_to_read_replies_that_is_missing_is_counted_and_once_it_is_there
     let running = caller(&broker, |config| config).await;
     let call = tokio::spawn(running.client().echo("hi".to_owned()).timeout(BOUND));
     let counted = || counted("kafka_rpc_reply_errors_total", &[("code", "TopicAuthorizationFailed")]);
-    eventually("it is counted", || (counted() > 0).then_some(())).await;
+    until("it is counted", || counted() > 0).await;
     broker.clear_request_errors(RDKafkaApiKey::Fetch);
     answer(&broker, 1, 0).await;
     assert_eq!(call.await.expect("no panic"), Ok("answer".to_owned()));

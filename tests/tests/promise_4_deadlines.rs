@@ -7,9 +7,9 @@ use tests::{
     BOUND, Cluster, Record,
     cluster::started,
     counted::{self, counted},
-    eventually,
     orders::{GROUP, OrderService, Orders, OrdersClient, REPLIES, TOPIC, order, place},
     peer::millis_from_now,
+    until,
 };
 use tokio::sync::mpsc;
 
@@ -23,9 +23,9 @@ async fn an_expired_request_is_dropped_before_its_handler_starts() {
     peer.send(&topic, &late(Record::new(place("a", 2)), -60_000)).await;
     let service = OrderService::default();
     let running = cluster.serve_orders(cluster.config(), &service).await;
-    eventually("the later one is handled", || (!service.ended().is_empty()).then_some(())).await;
+    until("the later one is handled", || !service.ended().is_empty()).await;
     assert_eq!(service.started(), [order("a", 2)]);
-    eventually("both are final", || (cluster.committed_sum(GROUP, TOPIC, 1) == 2).then_some(())).await;
+    until("both are final", || cluster.committed_sum(GROUP, TOPIC, 1) == 2).await;
     running.shutdown().await.expect("a clean shutdown");
 }
 
@@ -40,16 +40,16 @@ async fn a_request_that_expires_while_it_waits_for_its_key_is_dropped_before_its
     let config = cluster.config().clock_skew(Duration::ZERO);
     let running = cluster.serve_orders(config, &service).await;
     peer.send(&topic, &Record::new(place("a", 1)).key("a")).await;
-    eventually("the first has started", || (service.started().len() == 1).then_some(())).await;
+    until("the first has started", || service.started().len() == 1).await;
     let deadline = millis_from_now(2_000);
     let sent = Instant::now();
     peer.send(&topic, &Record::new(place("a", 2)).key("a").header("deadline", deadline)).await;
     // A record behind the second: once it has ended, the second already waits for its key.
     peer.send(&topic, &Record::new(place("b", 3)).key("b")).await;
-    eventually("it is taken", || service.ended().contains(&order("b", 3)).then_some(())).await;
-    eventually("its deadline passes", || (sent.elapsed() > Duration::from_secs(2)).then_some(())).await;
+    until("it is taken", || service.ended().contains(&order("b", 3))).await;
+    until("its deadline passes", || sent.elapsed() > Duration::from_secs(2)).await;
     service.release("a");
-    eventually("all are final", || (cluster.committed_sum(GROUP, TOPIC, 1) == 3).then_some(())).await;
+    until("all are final", || cluster.committed_sum(GROUP, TOPIC, 1) == 3).await;
     assert_eq!(service.started(), [order("a", 1), order("b", 3)]);
     let expired = counted("kafka_rpc_records_total", &[("topic", &topic), ("outcome", "expired")]);
     assert_eq!(expired, 1);
@@ -84,7 +84,7 @@ async fn a_deadline_that_has_just_passed_is_forgiven_for_the_skew_of_clocks() {
     let running = cluster.serve_orders(config, &service).await;
     peer.send(&topic, &Record::new(place("a", 1)).key("a").header("deadline", millis_from_now(-60_000)))
         .await;
-    eventually("it is handled", || (!service.ended().is_empty()).then_some(())).await;
+    until("it is handled", || !service.ended().is_empty()).await;
     running.shutdown().await.expect("a clean shutdown");
 }
 

@@ -6,8 +6,9 @@ use kafka_rpc::{DeadLetter, RpcError, State, kafka_handler};
 use tests::{
     Cluster, Record,
     cluster::{real_brokers, real_kafka, started},
-    counted, eventually,
+    counted,
     orders::{DEAD_LETTERS, GROUP, OrderService, Orders, REPLIES, TOPIC, fail, order, place},
+    until,
 };
 use tokio::sync::mpsc;
 
@@ -139,7 +140,7 @@ async fn a_missing_dead_letter_topic_holds_the_partition_until_it_is_there() {
     peer.send(&topic, &Record::new(place("b", 1)).key("b")).await;
     let letters = cluster.name(DEAD_LETTERS);
     let refused = || counted("kafka_rpc_deliveries_refused_total", &[("to", &letters)]);
-    eventually("the letter was refused, and sent again", || (refused() >= 2).then_some(())).await;
+    until("the letter was refused, and sent again", || refused() >= 2).await;
     assert_eq!(counted("kafka_rpc_partitions_held", &[("topic", &topic)]), 1);
     assert_eq!(cluster.committed_sum(GROUP, TOPIC, 1), 0);
 
@@ -148,7 +149,7 @@ async fn a_missing_dead_letter_topic_holds_the_partition_until_it_is_there() {
         peer.read(&cluster.name(DEAD_LETTERS), 1).await[0].value.as_deref(),
         Some(b"poison".as_slice())
     );
-    eventually("the partition goes on", || (cluster.committed_sum(GROUP, TOPIC, 1) == 2).then_some(())).await;
+    until("the partition goes on", || cluster.committed_sum(GROUP, TOPIC, 1) == 2).await;
     assert_eq!(service.ended(), [order("b", 1)]);
     running.shutdown().await.expect("a clean shutdown");
 }
@@ -181,7 +182,7 @@ async fn what_cannot_be_dead_lettered_keeps_neither_other_partitions_nor_a_shutd
 
     let running = start().await;
     peer.send(&topic, &Record::new("false").partition(1)).await;
-    eventually("the other partition goes on", || (committed(1) == 1).then_some(())).await;
+    until("the other partition goes on", || committed(1) == 1).await;
     let began = Instant::now();
     running.shutdown().await.expect("a clean shutdown");
     assert!(began.elapsed() < drain, "nobody waits for what waits for a topic");
@@ -189,9 +190,9 @@ async fn what_cannot_be_dead_lettered_keeps_neither_other_partitions_nor_a_shutd
 
     let running = start().await;
     peer.send(&topic, &Record::new("false").partition(1)).await;
-    eventually("it does again", || (committed(1) == 2).then_some(())).await;
+    until("it does again", || committed(1) == 2).await;
     cluster.create_topic("narrow-commands.dlq", 1).await;
-    eventually("all are dead letters", || (committed(0) == POISONS).then_some(())).await;
+    until("all are dead letters", || committed(0) == POISONS).await;
     // Some letters may exist twice: they were sent repeatedly.
     let letters = peer.all(&cluster.name("narrow-commands.dlq")).await;
     let mut offsets: Vec<i64> =
@@ -215,7 +216,7 @@ async fn a_letter_that_its_topic_refuses_for_good_is_counted_as_lost_and_stops_n
     peer.send(&topic, &Record::new(place("b", 1)).key("b")).await;
     let service = OrderService::default();
     let running = cluster.serve_orders(cluster.config(), &service).await;
-    eventually("both are final", || (cluster.committed_sum(GROUP, TOPIC, 1) == 2).then_some(())).await;
+    until("both are final", || cluster.committed_sum(GROUP, TOPIC, 1) == 2).await;
     let records = |outcome| counted("kafka_rpc_records_total", &[("topic", &topic), ("outcome", outcome)]);
     assert_eq!((records("lost"), records("dead_lettered"), records("handled")), (1, 0, 1));
     assert_eq!(service.ended(), [order("b", 1)]);
@@ -235,7 +236,7 @@ async fn a_letter_larger_than_its_topic_takes_goes_without_its_value() {
     let letter = peer.read(&cluster.name(DEAD_LETTERS), 1).await.remove(0);
     assert_eq!((letter.key.as_deref(), letter.value.as_deref()), (Some(b"k".as_slice()), None));
     assert_eq!((letter.text("value-omitted"), letter.text("original-offset")), (Some("true"), Some("0")));
-    eventually("it is final", || (cluster.committed_sum(GROUP, TOPIC, 1) == 1).then_some(())).await;
+    until("it is final", || cluster.committed_sum(GROUP, TOPIC, 1) == 1).await;
     running.shutdown().await.expect("a clean shutdown");
 }
 
@@ -261,7 +262,7 @@ async fn a_record_of_more_headers_than_are_read_is_not_taken_for_one_without_and
     assert_eq!(told("status-code"), [Some("400"), Some("413")]);
     assert_eq!(told("headers-omitted"), [None, Some("true")], "of the first none were read");
     assert_eq!(told("original-offset"), [Some("0"), Some("1")]);
-    eventually("the next is handled", || (service.ended() == [order("a", 3)]).then_some(())).await;
+    until("the next is handled", || service.ended() == [order("a", 3)]).await;
     running.shutdown().await.expect("a clean shutdown");
 }
 
@@ -280,11 +281,11 @@ async fn a_dead_letter_topic_with_too_few_replicas_in_sync_holds_its_partition_u
     peer.send(TOPIC, &Record::new(place("a", 1)).key("a").partition(0)).await;
     peer.send(TOPIC, &Record::new(place("b", 1)).key("b").partition(1)).await;
     let committed = |partition| cluster.committed(GROUP, TOPIC, 2).get(&partition).copied().unwrap_or(0);
-    eventually("the other partition goes on", || (committed(1) == 1).then_some(())).await;
+    until("the other partition goes on", || committed(1) == 1).await;
     assert_eq!((committed(0), service.started()), (0, vec![order("b", 1)]));
 
     brokers.restart(2).expect("it starts again");
-    eventually("it goes on", || (committed(0) == 2).then_some(())).await;
+    until("it goes on", || committed(0) == 2).await;
     assert_eq!(peer.read(DEAD_LETTERS, 1).await.remove(0).text("status-code"), Some("400"));
     running.shutdown().await.expect("a clean shutdown");
 }

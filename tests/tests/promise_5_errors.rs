@@ -3,8 +3,9 @@
 use kafka_rpc::{CallError, RpcError};
 use serde_json::json;
 use tests::{
-    Cluster, Record, eventually,
+    Cluster, Record,
     orders::{Failure, GROUP, OrderService, OrdersClient, REPLIES, TOPIC, order, place},
+    until,
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -75,10 +76,7 @@ async fn poison_gets_a_400_and_never_stops_the_partition() {
     peer.send(&topic, &Record::new(place("a", 1)).key("a")).await;
     let service = OrderService::default();
     let running = cluster.serve_orders(cluster.config(), &service).await;
-    eventually("what comes after the poison is handled", || {
-        (service.ended() == [order("a", 1)]).then_some(())
-    })
-    .await;
+    until("what comes after the poison is handled", || service.ended() == [order("a", 1)]).await;
     for (reply, (name, _)) in peer.read(&replies, poison.len()).await.iter().zip(poison) {
         assert_eq!(reply.text("correlation-id"), Some(name));
         assert_eq!(
@@ -89,7 +87,7 @@ async fn poison_gets_a_400_and_never_stops_the_partition() {
     }
     let sent = 2 * poison.len() + 1;
     let committed = || usize::try_from(cluster.committed_sum(GROUP, TOPIC, 1)) == Ok(sent);
-    eventually("all is committed", || committed().then_some(())).await;
+    until("all is committed", committed).await;
     running.shutdown().await.expect("a clean shutdown");
 }
 

@@ -13,8 +13,8 @@ use tests::{
     Cluster, Record,
     cluster::started,
     counted::{self, counted},
-    eventually,
     orders::{DEAD_LETTERS, Failure, GROUP, OrderService, OrdersClient, TOPIC, fail},
+    until,
 };
 
 fn failure(status: u16) -> Failure {
@@ -44,7 +44,7 @@ async fn a_client_error_is_final_at_once() {
     let running = cluster.serve_orders(cluster.config(), &service).await;
     assert!(matches!(running.client().fail(failure(404)).await, Err(CallError::Remote(_))));
     assert_eq!(service.failures(), 1);
-    eventually("it is final", || (cluster.committed_sum(GROUP, TOPIC, 4) == 1).then_some(())).await;
+    until("it is final", || cluster.committed_sum(GROUP, TOPIC, 4) == 1).await;
     running.shutdown().await.expect("a clean shutdown");
     // Everything that would have been sent is sent by now: a shutdown flushes.
     assert!(cluster.peer().all(&cluster.name(DEAD_LETTERS)).await.is_empty());
@@ -93,7 +93,7 @@ async fn a_dead_letter_is_the_record_byte_for_byte_with_why_it_failed() {
     assert_eq!(letter.text("original-topic"), Some(&*topic));
     assert_eq!((letter.text("original-offset"), letter.text("status-code")), (Some("0"), Some("400")));
     assert_eq!(letter.text("original-group"), Some(&*cluster.name(GROUP)));
-    eventually("it is final", || (cluster.committed_sum(GROUP, TOPIC, 1) == 1).then_some(())).await;
+    until("it is final", || cluster.committed_sum(GROUP, TOPIC, 1) == 1).await;
     running.shutdown().await.expect("a clean shutdown");
 }
 
@@ -181,7 +181,7 @@ async fn a_record_that_waits_for_its_retry_holds_nothing_but_its_key() {
     let running = serving_flaky(&cluster, &attempts).await;
     let client = running.client();
     let waits = tokio::spawn(client.slow_to_fail().key("held").timeout(tests::BOUND));
-    eventually("it has failed once", || (attempts.0.load(Ordering::Relaxed) == 1).then_some(())).await;
+    until("it has failed once", || attempts.0.load(Ordering::Relaxed) == 1).await;
     let same_key = tokio::spawn(client.repeat("behind".to_owned()).key("held").timeout(tests::BOUND));
     assert_eq!(client.repeat("beside".to_owned()).key("other").await, Ok("beside".to_owned()));
     assert_eq!(attempts.0.load(Ordering::Relaxed), 1, "the retry is still to come");
@@ -257,12 +257,10 @@ async fn what_is_behind_a_record_that_waits_for_its_retry_does_not_run_before_it
     let serve =
         || started(cluster.runtime(cluster.config()).provide(came.clone()).handlers(sums::handlers()));
     let running = serve().await;
-    eventually("the first has failed", || (came.0.lock().expect("nobody panicked").len() == 1).then_some(()))
-        .await;
+    until("the first has failed", || came.0.lock().expect("nobody panicked").len() == 1).await;
     drop(running);
     let running = serve().await;
-    eventually("both are final", || (cluster.committed_sum("sums", "sums-commands", 1) == 2).then_some(()))
-        .await;
+    until("both are final", || cluster.committed_sum("sums", "sums-commands", 1) == 2).await;
     assert_eq!(*came.0.lock().expect("nobody panicked"), [1, 1, 2]);
     running.shutdown().await.expect("a clean shutdown");
 }
@@ -285,7 +283,7 @@ async fn a_written_decision_discards_what_cannot_be_handled() {
     cluster.peer().send(&cluster.name("careless-commands"), &Record::new(r#"{"type":"FAIL"}"#)).await;
     let running = started(cluster.runtime(cluster.config()).handlers(careless::handlers())).await;
     let committed = || cluster.committed_sum("careless", "careless-commands", 1) == 1;
-    eventually("it is final", || committed().then_some(())).await;
+    until("it is final", committed).await;
     running.shutdown().await.expect("a clean shutdown");
     let topic = cluster.name("careless-commands");
     let outcome = |outcome| counted("kafka_rpc_records_total", &[("topic", &*topic), ("outcome", outcome)]);

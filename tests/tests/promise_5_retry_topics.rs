@@ -9,7 +9,7 @@ use kafka_rpc::{CallError, RecordInfo, RpcError, State, kafka_handler};
 use tests::{
     Cluster, Record,
     cluster::{real_kafka, started},
-    eventually,
+    until,
 };
 
 #[kafka_handler(
@@ -88,8 +88,7 @@ async fn a_retry_through_kafka_waits_on_its_topic_and_answers_the_caller() {
     assert_eq!((retry.text("retry-count"), retry.text("last-error")), (Some("1"), Some("not yet")));
     assert!(retry.text("retry-origin").is_some_and(|origin| origin.contains(":0:create:")));
     assert!(retry.text("correlation-id").is_some());
-    eventually("it is final", || (cluster.committed_sum("later", "later-retries", 1) >= 1).then_some(()))
-        .await;
+    until("it is final", || cluster.committed_sum("later", "later-retries", 1) >= 1).await;
     running.shutdown().await.expect("a clean shutdown");
 }
 
@@ -110,7 +109,7 @@ async fn a_retry_through_kafka_that_is_due_later_holds_none_that_is_behind_it() 
     let runtime = cluster.runtime(cluster.config()).provide(runs.clone()).handlers(later::handlers());
     let running = started(runtime).await;
     let names = || runs.retries().into_iter().map(|run| run.name).collect::<Vec<_>>();
-    eventually("one has run", || (!names().is_empty()).then_some(())).await;
+    until("one has run", || !names().is_empty()).await;
     assert_eq!(names(), ["sooner"]);
     running.shutdown().await.expect("a clean shutdown");
 }

@@ -3,8 +3,8 @@
 use tests::{
     Cluster, Record,
     cluster::started,
-    eventually,
     orders::{DEAD_LETTERS, GROUP, OrderService, Orders, REPLIES, TOPIC, order, place},
+    until,
 };
 
 fn placing(number: u64, reply_to: impl AsRef<[u8]>) -> Record {
@@ -39,7 +39,7 @@ async fn a_reply_goes_only_where_the_subscription_or_the_builder_says() {
     let refused = ["0", "1", "2"].map(|offset| (Some("403".to_owned()), Some(offset.to_owned())));
     assert_eq!(letters.iter().map(told).collect::<Vec<_>>(), refused);
     assert_eq!(service.started(), [order("a", 3), order("a", 4)], "what is refused is not handled");
-    eventually("all five are final", || (cluster.committed_sum(GROUP, TOPIC, 1) == 5).then_some(())).await;
+    until("all five are final", || cluster.committed_sum(GROUP, TOPIC, 1) == 5).await;
     running.shutdown().await.expect("a clean shutdown");
     // Everything that would have been sent is sent by now: a shutdown flushes.
     let found = async |topic: &str| peer.all(&cluster.name(topic)).await.len();

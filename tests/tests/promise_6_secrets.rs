@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use kafka_rpc::{CallError, Client, RpcError, RuntimeBuilder, State, kafka_handler};
-use tests::{Cluster, Log, Record, cluster::started, eventually};
+use tests::{Cluster, Log, Record, cluster::started, until};
 use tokio::sync::Notify;
 use tracing::level_filters::LevelFilter;
 
@@ -121,10 +121,7 @@ async fn calls(client: &Client, log: &Log, enough: &Enough) {
     assert!(!error.to_string().contains(SECRET), "{error}");
 
     let slow = tokio::spawn(client.brood(secret()));
-    eventually("a slow handler is reported", || {
-        (log.lines_with(&["a handler runs for long"]) > 0).then_some(())
-    })
-    .await;
+    until("a slow handler is reported", || log.lines_with(&["a handler runs for long"]) > 0).await;
     enough.0.notify_one();
     assert_eq!(slow.await.expect("no panic"), Ok(secret()));
 }
@@ -164,8 +161,7 @@ async fn payloads_keys_headers_errors_and_passwords_are_in_no_line_of_the_log() 
         [("secret", "secret-commands", 12), ("later", "later-retries", 1), ("any", "any-commands", 3)]
     {
         // More if a rebalance made a record fail twice.
-        eventually("all are final", || (cluster.committed_sum(group, topic, 1) >= records).then_some(()))
-            .await;
+        until("all are final", || cluster.committed_sum(group, topic, 1) >= records).await;
     }
     running.shutdown().await.expect("a clean shutdown");
 

@@ -8,7 +8,7 @@ use tests::{
     Cluster, Record,
     cluster::started,
     counted::{self, counted},
-    eventually,
+    until,
 };
 
 /// The number of records: enough for every kind of value, key and header to meet every other.
@@ -132,7 +132,7 @@ async fn every_record_has_exactly_one_outcome_and_the_sums_agree() {
 
     let sent = i64::try_from(RECORDS).expect("few");
     let committed = || cluster.committed_sum("anything", "anything-commands", PARTITIONS) == sent;
-    eventually("every partition is committed to its end", || committed().then_some(())).await;
+    until("every partition is committed to its end", committed).await;
     running.shutdown().await.expect("a clean shutdown");
 
     let outcome =

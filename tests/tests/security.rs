@@ -7,10 +7,10 @@ use tests::{
     Cluster, Record,
     cluster::{Brokers, Extras, Secured, real_brokers_with},
     counted::{self, counted},
-    eventually,
     orders::{
         DEAD_LETTERS, GROUP, OrderService, Orders as _, OrdersClient as _, REPLIES, TOPIC, order, place,
     },
+    until,
 };
 
 fn brokers(secured: Secured) -> Option<Brokers> {
@@ -136,16 +136,16 @@ async fn letters_that_may_not_be_written_hold_their_partition_until_they_may() {
     // A record behind the poison, whether or not the poison is a letter by then.
     peer.send(TOPIC, &Record::new(place("a", 1)).key("a").partition(0)).await;
     let refused = || counted("kafka_rpc_deliveries_refused_total", &[("to", DEAD_LETTERS)]);
-    eventually("the letter was refused, and sent again", || (refused() >= 2).then_some(())).await;
+    until("the letter was refused, and sent again", || refused() >= 2).await;
     peer.send(TOPIC, &Record::new(place("b", 1)).key("b").partition(1)).await;
     let committed = |partition| cluster.committed(GROUP, TOPIC, 2).get(&partition).copied().unwrap_or(0);
-    eventually("the other partition goes on", || (committed(1) == 1).then_some(())).await;
+    until("the other partition goes on", || committed(1) == 1).await;
     assert_eq!((committed(0), service.started()), (0, vec![order("b", 1)]));
 
     brokers.allow(&["--operation", "Write", "--topic", DEAD_LETTERS]).expect("a right");
     let letter = peer.read(DEAD_LETTERS, 1).await.remove(0);
     assert_eq!(letter.value.as_deref(), Some(b"poison".as_slice()));
-    eventually("it goes on", || (committed(0) == 2).then_some(())).await;
+    until("it goes on", || committed(0) == 2).await;
     assert!(service.ended().contains(&order("a", 1)));
     running.shutdown().await.expect("a clean shutdown");
 }

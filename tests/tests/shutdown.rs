@@ -16,6 +16,7 @@ use tests::{
     mocked::{broker_of_orders, broker_with, caller_with, config_on, runs_here},
     orders::{OrderService, OrdersClient as _, TOPIC, order},
     service::{Journal, Service},
+    until,
 };
 use tokio::time;
 
@@ -78,7 +79,7 @@ async fn while_a_shutdown_waits_for_a_handler_the_calls_of_that_go_on_and_no_oth
     let gateway = started(cluster.runtime(config()).handlers(gateway::handlers())).await;
     let calling = started(cluster.runtime(config()).client_only()).await;
     let asked = tokio::spawn(calling.client().forward(order("held", 7)));
-    eventually("it is held behind the gateway", || (behind.started().len() == 1).then_some(())).await;
+    until("it is held behind the gateway", || behind.started().len() == 1).await;
 
     let client = gateway.client();
     let mut shutting_down = Box::pin(gateway.shutdown());

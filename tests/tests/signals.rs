@@ -7,6 +7,7 @@ use tests::{
     Cluster, Record, eventually,
     orders::{GROUP, HELD, RELEASED, TOPIC, place},
     service::{Journal, Service},
+    until,
 };
 
 const BINARY: &str = env!("CARGO_BIN_EXE_orders-service");
@@ -18,7 +19,7 @@ async fn a_signal_ends_a_process_that_waits_for_brokers_to_start() {
     let cluster = Cluster::at(&silent.local_addr().expect("an address").to_string());
     let journal = Journal::new();
     let mut service = Service::start(BINARY, &cluster, &journal);
-    eventually("it listens for signals", || service.listens().then_some(())).await;
+    until("it listens for signals", || service.listens()).await;
     service.signal("TERM");
     let ended = eventually("it ends", || service.ended()).await;
     assert!(ended.success(), "{ended}");
@@ -32,7 +33,7 @@ async fn a_signal_ends_a_process_once_its_handlers_have_ended_and_all_is_committ
         let journal = Journal::new();
         let mut service = Service::start(BINARY, &cluster, &journal);
         cluster.peer().send(&cluster.name(TOPIC), &Record::new(place(RELEASED, 7))).await;
-        eventually("the handler runs", || (!journal.placed().is_empty()).then_some(())).await;
+        until("the handler runs", || !journal.placed().is_empty()).await;
         service.signal(signal);
         // A process that does not wait ends within this second, or else leaves the order uncommitted.
         tokio::time::sleep(Duration::from_secs(1)).await;
@@ -52,7 +53,7 @@ async fn a_second_signal_ends_a_process_that_waits_for_its_handlers() {
     let journal = Journal::new();
     let mut service = Service::start(BINARY, &cluster, &journal);
     cluster.peer().send(&cluster.name(TOPIC), &Record::new(place(HELD, 0))).await;
-    eventually("the handler runs", || (!journal.placed().is_empty()).then_some(())).await;
+    until("the handler runs", || !journal.placed().is_empty()).await;
     let ended = eventually("it ends", || {
         // Two signals that come at once count as one.
         service.signal("TERM");

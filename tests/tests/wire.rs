@@ -7,8 +7,8 @@ use serde_json::json;
 use tests::{
     Cluster, Record,
     cluster::started,
-    eventually,
     orders::{GROUP, OrderService, OrdersClient, REPLIES, TOPIC, order},
+    until,
 };
 use uuid::Uuid;
 
@@ -131,7 +131,7 @@ async fn a_request_of_the_reference_is_answered_byte_for_byte() {
     );
     assert_eq!(values[2], failure.as_bytes());
     assert_eq!(values[3], success(3).as_bytes());
-    eventually("all are final", || (cluster.committed_sum(GROUP, TOPIC, 1) == 6).then_some(())).await;
+    until("all are final", || cluster.committed_sum(GROUP, TOPIC, 1) == 6).await;
     running.shutdown().await.expect("a clean shutdown");
     // Everything that would have been sent is sent by now: a shutdown flushes.
     assert_eq!(peer.all(&replies).await.len(), 4);
@@ -151,7 +151,7 @@ async fn a_reply_goes_to_the_partition_that_the_caller_reads() {
             .header("reply-partition", "5");
         peer.send(&cluster.name(TOPIC), &request).await;
     }
-    eventually("all are final", || (cluster.committed_sum(GROUP, TOPIC, 1) == 10).then_some(())).await;
+    until("all are final", || cluster.committed_sum(GROUP, TOPIC, 1) == 10).await;
     running.shutdown().await.expect("a clean shutdown");
     let answers = peer.all(&replies).await;
     assert_eq!(answers.iter().map(|answer| answer.partition).collect::<Vec<_>>(), [Some(5); 10]);

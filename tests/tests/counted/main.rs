@@ -12,9 +12,9 @@ use tests::{
     Cluster, Peer, Record,
     cluster::started,
     counted::{alone, counted},
-    eventually,
     mocked::{broker_with, caller_on, runs_here, serving_on},
     orders::{OrderService, OrdersClient as _, REPLIES, TOPIC, order, place},
+    until,
 };
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -124,9 +124,8 @@ async fn each_run_of_a_record_is_counted_once_and_so_is_what_becomes_of_it() {
         let once = Record::new(r#"{"type":"ONCE"}"#).key("k").header("correlation-id", "not one of our own");
         peer.send(&topic, &once.header("reply-to", &replies)).await;
     }
-    eventually("all are final", || (cluster.committed_sum("runs", "runs-commands", 1) == 11).then_some(()))
-        .await;
-    eventually("the peer's answers are read", || (dropped("not_waited_for") == late + 2).then_some(())).await;
+    until("all are final", || cluster.committed_sum("runs", "runs-commands", 1) == 11).await;
+    until("the peer's answers are read", || dropped("not_waited_for") == late + 2).await;
     running.shutdown().await.expect("a clean shutdown");
 
     assert_eq!(records(&topic), [1, 5, 1, 4, 0, 0]);
@@ -189,7 +188,7 @@ async fn a_retry_through_kafka_is_counted_with_the_topic_of_its_record() {
     let both_are_at = async |committed| {
         for topic in ["again-commands", "again-retries"] {
             let committed = || cluster.committed_sum("again", topic, 1) == committed;
-            eventually("it is final", || committed().then_some(())).await;
+            until("it is final", committed).await;
         }
     };
     both_are_at(1).await;
@@ -240,7 +239,7 @@ async fn a_handler_that_runs_for_long_is_counted_once() {
     // By the time the second handler is counted, the first has been checked once more.
     for topic in ["slow-commands", "slower-commands"] {
         peer.send(&cluster.name(topic), &Record::new(r#"{"type":"WAIT"}"#)).await;
-        eventually("it is counted", || (slow(topic) > 0).then_some(())).await;
+        until("it is counted", || slow(topic) > 0).await;
     }
     gate.0.send_replace(true);
     running.shutdown().await.expect("a clean shutdown");
@@ -333,7 +332,7 @@ async fn each_call_is_counted_by_how_it_ends_and_while_it_waits() {
     for record in [foreign, Record::new("a rumour")] {
         caller.peer.send(&caller.cluster.name(REPLIES), &record).await;
     }
-    eventually("all are read", || (dropped("not_a_reply") == other + 1).then_some(())).await;
+    until("all are read", || dropped("not_a_reply") == other + 1).await;
     assert_eq!(dropped("not_waited_for"), late + 2);
 
     let waits = tokio::spawn(own(9));
@@ -366,7 +365,7 @@ async fn what_brokers_refuse_is_counted_for_the_call_and_for_the_consumer() {
     broker.request_errors(RDKafkaApiKey::Fetch, &forbidden);
     let service = OrderService::default();
     let running = serving_on(&broker, &service).await;
-    eventually("it goes on", || (service.ended() == [order("a", 1)]).then_some(())).await;
+    until("it goes on", || service.ended() == [order("a", 1)]).await;
     running.shutdown().await.expect("a clean shutdown");
     assert_eq!(by("kafka_rpc_consumer_errors_total", TOPIC, "code", ["TopicAuthorizationFailed"]), [1]);
     all_is_documented();

@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use serde_json::{Value, json};
-use tests::{Record, counted, eventually, interop::Program};
+use tests::{Record, counted, interop::Program, until};
 
 use crate::{
     Reference,
@@ -23,7 +23,7 @@ async fn send(reference: &Reference, numbers: Range<i64>) {
 /// Waits until `count` records are committed.
 async fn committed(reference: &Reference, count: i64) {
     let sum = || reference.cluster.committed_sum(GROUP, TOPIC, 3);
-    eventually("all is committed", || (sum() == count).then_some(())).await;
+    until("all is committed", || sum() == count).await;
 }
 
 fn numbers_of_its(service: &Program) -> Vec<i64> {
@@ -72,7 +72,7 @@ async fn our_service_beside_its_in_one_group_disturbs_nothing_and_takes_over_whe
     let serving = ours.serve(&reference.cluster).await;
     let (topic, group) = (reference.cluster.name(TOPIC), reference.cluster.name(GROUP));
     let refused = || counted("kafka_rpc_joins_refused_total", &[("topic", &topic), ("group", &group)]);
-    eventually("ours is refused, and asks again", || (refused() >= 2).then_some(())).await;
+    until("ours is refused, and asks again", || refused() >= 2).await;
     send(&reference, 0..10).await;
     committed(&reference, 10).await;
     assert_eq!(numbers_of_its(&theirs), (0..10).collect::<Vec<_>>());

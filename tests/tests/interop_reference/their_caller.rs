@@ -2,7 +2,7 @@
 //! and name.
 
 use serde_json::{Value, json};
-use tests::{BOUND, eventually, interop::Program};
+use tests::{BOUND, eventually, interop::Program, until};
 
 use crate::{
     Reference,
@@ -164,7 +164,7 @@ async fn its_additional_headers_and_user_id_reach_our_handler() {
     let letter = peer.read(&reference.cluster.name(DEAD_LETTERS), 1).await.remove(0);
     assert_eq!(letter.text("reply-to"), Some(&*elsewhere));
     let committed = || reference.cluster.committed_sum(GROUP, TOPIC, 3) == 2;
-    eventually("both are final", || committed().then_some(())).await;
+    until("both are final", committed).await;
     serving.shutdown().await.expect("a clean shutdown");
     // Everything that would have been sent is sent by now: a shutdown flushes.
     assert!(peer.all(&elsewhere).await.is_empty());
@@ -203,8 +203,7 @@ async fn its_events_reach_our_handlers_and_are_not_answered() {
     }
     assert_eq!(of(json!({"from": "core"})).expect("handled")["x-tenant"], "acme");
     nest.ask(call(&reference, &command("NOTHING", &Value::Null))).await.expect("an answer");
-    eventually("both commands are final", || (cluster.committed_sum(GROUP, TOPIC, 3) == 2).then_some(()))
-        .await;
+    until("both commands are final", || cluster.committed_sum(GROUP, TOPIC, 3) == 2).await;
     serving.shutdown().await.expect("a clean shutdown");
     assert_eq!(cluster.peer().all(&cluster.name(REPLIES)).await.len(), 1, "the call's");
 }

@@ -8,7 +8,7 @@ use std::{
 use futures_util::future::join_all;
 use kafka_rpc::{CallError, Progress, RpcError, Running};
 use serde_json::{Value, json};
-use tests::{BOUND, Record, cluster::started, counted, eventually};
+use tests::{BOUND, Record, cluster::started, counted, until};
 use uuid::Uuid;
 
 use crate::{
@@ -158,7 +158,7 @@ async fn our_call_ends_at_its_deadline_and_the_late_reply_of_its_service_is_drop
     service.says("it handles the call", |said| said["handled"]["message"]["type"] == "HOLD").await;
     service.ask(json!({"ask": "release"})).await.expect("it has a call to answer");
     reference.cluster.peer().read(&reference.cluster.name(REPLIES), 1).await;
-    eventually("the late reply is dropped", || (late() > before).then_some(())).await;
+    until("the late reply is dropped", || late() > before).await;
     assert_eq!(calling.client().echo(json!("still")).await, Ok(json!("still")));
     calling.shutdown().await.expect("a clean shutdown");
 }
@@ -208,8 +208,7 @@ async fn our_events_reach_its_handler_and_are_not_answered() {
     );
     assert_eq!(client.nothing().await, Ok(()));
     // The reference's service commits once a handler has ended and its reply, if any, is sent.
-    eventually("both commands are final", || (cluster.committed_sum(GROUP, TOPIC, 3) == 2).then_some(()))
-        .await;
+    until("both commands are final", || cluster.committed_sum(GROUP, TOPIC, 3) == 2).await;
     assert_eq!(cluster.peer().all(&cluster.name(REPLIES)).await.len(), 1, "the call's");
     calling.shutdown().await.expect("a clean shutdown");
 }
