@@ -42,6 +42,7 @@ async fn a_commit_that_fails_is_tried_again_although_nothing_comes_after_it() {
     if !runs_here() {
         return;
     }
+    counted::record();
     let (broker, cluster) = broker_of_orders(1);
     broker.request_errors(
         RDKafkaApiKey::OffsetCommit,
@@ -52,6 +53,8 @@ async fn a_commit_that_fails_is_tried_again_although_nothing_comes_after_it() {
     send_one(&cluster).await;
     until("it is committed", || cluster.committed_sum(GROUP, TOPIC, 1) == 1).await;
     assert_eq!(service.started(), [order("held", 1)]);
+    let failed = [("topic", &*cluster.name(TOPIC)), ("code", "TopicAuthorizationFailed")];
+    assert_eq!(counted("kafka_rpc_consumer_errors_total", &failed), 1, "and is counted");
     running.shutdown().await.expect("a clean shutdown");
 }
 

@@ -73,8 +73,7 @@ impl Partitions {
     /// consumer goes back to the first of them.
     pub(crate) fn take(&mut self, partition: i32, offset: i64, weight: usize) -> Option<Generation> {
         let own = self.assigned.get_mut(&partition)?;
-        // If the partition was paused, librdkafka has missed or forgotten the pause, so the pause is
-        // repeated.
+        // If it was paused, librdkafka has missed or forgotten the pause, which is repeated.
         own.paused = false;
         if own.goes_back.is_some() {
             // The record comes again once the consumer has gone back.
