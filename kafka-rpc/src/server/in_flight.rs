@@ -68,11 +68,12 @@ impl InFlightReply {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::{
         super::{assigned::Generation, lanes::Lanes, pack::Place, packing::Packing},
         *,
     };
-    use std::sync::Arc;
 
     use crate::wire::{Headers, OutgoingRecord, Placement};
 
