@@ -74,7 +74,6 @@ mod tests {
         super::{assigned::Generation, lanes::Lanes, pack::Place, packing::Packing},
         *,
     };
-
     use crate::wire::{Headers, OutgoingRecord, Placement};
 
     fn sent_off() -> InFlightReply {
