@@ -1,6 +1,9 @@
 //! Tests where a loopback and a stub must behave as Kafka does.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use kafka_rpc::{CallError, Progress, RpcError, Runtime, State, Stub, kafka_handler};
 use tokio::sync::mpsc;
@@ -50,6 +53,42 @@ async fn nothing_is_handled_whose_deadline_has_passed_before_it_is_sent() {
     assert!(not_sent(client.mail(2).timeout(Duration::ZERO).await.map(drop)));
     assert_eq!(client.mail(3).await.expect("an answer"), 4);
     assert_eq!(told_of.recv().await, Some(("mail", 3_u64)));
+}
+
+/// Does not end when a parcel first comes, and takes one of its two seconds the next time.
+#[kafka_handler(
+    topic = "slow-starts",
+    group = "slow",
+    timeout = "2s",
+    retry(max = 1, base = "1m", max_delay = "1m"),
+    register = false
+)]
+async fn slow_start(parcel: u64, State(seen): State<Arc<Mutex<Vec<u64>>>>) -> Result<u64, RpcError> {
+    let is_first = {
+        let mut seen = seen.lock().map_err(|_panic| RpcError::internal("another handler panicked"))?;
+        seen.push(parcel);
+        seen.iter().filter(|other| **other == parcel).count() == 1
+    };
+    if is_first {
+        std::future::pending::<()>().await;
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    Ok(parcel)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_test_may_skip_the_time_that_timeouts_and_retries_take() {
+    let began = std::time::Instant::now();
+    let seen = Arc::<Mutex<Vec<u64>>>::default();
+    let runtime = Runtime::builder().without_registry().provide(Arc::clone(&seen));
+    let loopback = runtime.handlers(slow_start_handlers()).build().expect("all is provided").loopback();
+    let client = loopback.client();
+    for parcel in 0..3 {
+        let answer = client.slow_start(parcel).timeout(Duration::from_mins(5)).await;
+        assert_eq!(answer, Ok(parcel));
+    }
+    assert_eq!(*seen.lock().expect("no panic"), [0, 0, 1, 1, 2, 2], "each was tried twice");
+    assert!(began.elapsed() < Duration::from_mins(1), "nobody waited for it");
 }
 
 #[tokio::test]

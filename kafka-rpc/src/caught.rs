@@ -11,7 +11,7 @@ pub(crate) fn caught<T>(what: &str, run: impl FnOnce() -> T) -> Option<T> {
         return Some(done);
     }
     // The log itself may be what panicked.
-    let _told = catch_unwind(|| tracing::error!("{what} panicked; the panic itself says where"));
+    let _told = catch_unwind(|| tracing::error!("{what} panicked; the panic message says where"));
     None
 }
 

@@ -95,7 +95,7 @@ impl Config {
 
     fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Result<Self, Error> {
         let Some(brokers) = variable("KAFKA_BROKERS") else {
-            return Err(Error::missing("KAFKA_BROKERS", "give a list `host:port,host:port`"));
+            return Err(Error::missing("KAFKA_BROKERS", "set it to a list `host:port,host:port`"));
         };
         let mut config = Self::new(brokers);
         if let Some(client_id) = variable("KAFKA_CLIENT_ID") {
@@ -103,7 +103,7 @@ impl Config {
         }
         if let Some(create) = variable("KAFKA_CREATE_TOPICS") {
             config.create_topics = create.parse().map_err(|_not_a_bool| {
-                Error::config("KAFKA_CREATE_TOPICS", &create, "it is `true` or `false`")
+                Error::config("KAFKA_CREATE_TOPICS", &create, "it must be `true` or `false`")
             })?;
         }
         match config.mistakes().into_iter().next() {

@@ -8,7 +8,7 @@ use std::{
 
 use rdkafka::{
     ClientConfig, Message as _,
-    bindings::rd_kafka_message_headers,
+    bindings::{rd_kafka_message_headers, rd_kafka_message_status, rd_kafka_msg_status_t},
     error::{KafkaError, RDKafkaErrorCode},
     message::{BorrowedMessage, Headers as _},
 };
@@ -109,7 +109,7 @@ pub(crate) fn creation_error(what: &str, error: &KafkaError) -> Error {
         KafkaError::ClientConfig(_, reason, name, value) => {
             Error::config(name, properties::shown(name, value), reason)
         }
-        other => Error::Kafka { action: format!("{what} could not be made"), reason: other.to_string() },
+        other => Error::Kafka { action: format!("{what} could not be created"), reason: other.to_string() },
     }
 }
 
@@ -148,6 +148,15 @@ pub(crate) fn read_headers<'a>(
         }
     }))
     .map_err(|_panic| UnreadableHeaders)
+}
+
+/// Whether a broker may have a record although its delivery has failed: it was sent, and not acknowledged. The error alone does not
+/// say so: it is that of the last attempt.
+pub(crate) fn may_be_stored(message: &BorrowedMessage<'_>) -> bool {
+    #[expect(unsafe_code, reason = "rust-rdkafka does not wrap the status of a message")]
+    // SAFETY: the message is borrowed for longer than the call, which only reads it.
+    let status = unsafe { rd_kafka_message_status(message.ptr()) };
+    status != rd_kafka_msg_status_t::RD_KAFKA_MSG_STATUS_NOT_PERSISTED
 }
 
 /// Whether a record has no headers. rust-rdkafka reports the same for headers that librdkafka cannot read, as

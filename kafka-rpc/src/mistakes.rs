@@ -25,10 +25,9 @@ impl Config {
             ("drain_timeout", self.drain_timeout),
         ];
         mistakes.extend(
-            of_time
-                .into_iter()
-                .filter(|(_, value)| value.is_zero())
-                .map(|(name, _)| Error::config(name, "0s", "nothing ends in no time; give more than zero")),
+            of_time.into_iter().filter(|(_, value)| value.is_zero()).map(|(name, _)| {
+                Error::config(name, "0s", "nothing can finish in no time; set more than zero")
+            }),
         );
         let of_number = [
             ("max_uncommitted", self.max_uncommitted),
@@ -42,7 +41,7 @@ impl Config {
             of_number
                 .into_iter()
                 .filter(|(_, value)| *value == 0)
-                .map(|(name, _)| Error::config(name, "0", "nothing could ever run; give more than zero")),
+                .map(|(name, _)| Error::config(name, "0", "nothing could ever run; set more than zero")),
         );
         mistakes.extend(properties::mistakes(&self.properties));
         mistakes.extend(self.too_long_a_drain());
@@ -54,9 +53,9 @@ impl Config {
     fn too_long_a_drain(&self) -> Option<Error> {
         let interval = properties::max_poll_interval(&self.properties)?;
         let reason = format!(
-            "a consumer that drains, and then commits for up to {LAST_COMMIT_WITHIN:?}, does not poll, and leaves its \
-             group after `max.poll.interval.ms` ({interval:?}) without a poll; give less than what is left of that, or \
-             more to that property"
+            "a consumer does not poll while it drains and then commits for up to {LAST_COMMIT_WITHIN:?}, and it leaves \
+             its group after `max.poll.interval.ms` ({interval:?}) without a poll; keep both together below that, or \
+             raise that property"
         );
         let is_too_long = self.drain_timeout.saturating_add(LAST_COMMIT_WITHIN) >= interval;
         is_too_long.then(|| Error::config("drain_timeout", format!("{:?}", self.drain_timeout), reason))

@@ -2,6 +2,11 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
+/// The time, as tokio has it: a test may pause that, and skip what is waited for.
+pub(crate) fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
 /// Returns `moment` plus `time`, or plus a day if the clock cannot represent the sum.
 pub(crate) fn after(moment: Instant, time: Duration) -> Instant {
     moment.checked_add(time).unwrap_or(moment + Duration::from_hours(24))

@@ -6,18 +6,21 @@ use crate::Error;
 
 /// The properties that the runtime's promises rest on, each with the reason or what to use instead.
 const OWNED: [(&str, &str); 12] = [
-    ("bootstrap.servers", "give the brokers to `Config::new` or KAFKA_BROKERS"),
-    ("metadata.broker.list", "give the brokers to `Config::new` or KAFKA_BROKERS"),
+    ("bootstrap.servers", "set the brokers with `Config::new` or KAFKA_BROKERS"),
+    ("metadata.broker.list", "set the brokers with `Config::new` or KAFKA_BROKERS"),
     ("client.id", "use `Config::client_id` or KAFKA_CLIENT_ID"),
-    ("group.id", "the group belongs to the handler's attribute; `map_groups` renames it"),
-    ("enable.auto.commit", "the runtime commits what is finished, and nothing else"),
-    ("enable.auto.offset.store", "the runtime commits what is finished, and nothing else"),
-    ("enable.idempotence", "without it a retried request is stored twice and out of order"),
+    ("group.id", "the group is stated in the handler's attribute, and `map_groups` renames it"),
+    ("enable.auto.commit", "the runtime commits finished records, and nothing else"),
+    ("enable.auto.offset.store", "the runtime commits finished records, and nothing else"),
+    ("enable.idempotence", "without it a retried request can be stored twice and out of order"),
     ("acks", "with less than `all` an acknowledged record can be lost"),
     ("request.required.acks", "with less than `all` an acknowledged record can be lost"),
-    ("delivery.report.only.error", "an acknowledgement that is not told ends no call and commits no record"),
-    ("enable.partition.eof", "the end of a partition would be told as an error; leave it out"),
-    ("transactional.id", "the runtime sends outside of transactions; leave it out"),
+    (
+        "delivery.report.only.error",
+        "an acknowledgement that is not reported ends no call and commits no record",
+    ),
+    ("enable.partition.eof", "the end of a partition would be reported as an error; leave it out"),
+    ("transactional.id", "the runtime does not send in transactions; leave it out"),
 ];
 
 /// Aliases of properties that the runtime sets: the name that a user may use, and the runtime's.
@@ -44,8 +47,7 @@ pub(crate) enum Purpose {
 }
 
 /// The properties of consumers alone, by librdkafka's `CONFIGURATION.md`.
-const CONSUMERS: [&str; 27] = [
-    "allow.auto.create.topics",
+const CONSUMERS: [&str; 26] = [
     "auto.commit.enable",
     "auto.commit.interval.ms",
     "auto.offset.reset",
@@ -122,7 +124,7 @@ pub(crate) fn max_poll_interval(properties: &BTreeMap<String, String>) -> Option
 pub(crate) fn mistakes(properties: &BTreeMap<String, String>) -> Vec<Error> {
     let owned = OWNED.iter().filter_map(|(name, instead)| {
         let value = properties.get(*name)?;
-        Some(Error::config(*name, shown(name, value), format!("the runtime owns it: {instead}")))
+        Some(Error::config(*name, shown(name, value), format!("only the runtime may set it; {instead}")))
     });
     let has_brokers_decide = properties.get("group.protocol").is_some_and(|protocol| protocol == "consumer");
     let classic = CLASSIC_ONLY.iter().filter(|_| has_brokers_decide).filter_map(|name| {
@@ -154,7 +156,7 @@ mod tests {
         for (name, _) in OWNED {
             let [mistake] = &*mistakes(&set(&[(name, "1")])) else { panic!("`{name}` is the runtime's") };
             let said = mistake.to_string();
-            assert!(said.contains(&format!("`{name}` cannot be `1`: the runtime owns it")), "{said}");
+            assert!(said.contains(&format!("`{name}` cannot be `1`: only the runtime may set it")), "{said}");
         }
     }
 
@@ -168,8 +170,9 @@ mod tests {
                 assert!(is_of(name, purpose) && !is_of(name, other), "{name}");
             }
         }
-        for purpose in [Purpose::Consume, Purpose::Produce] {
-            assert!(is_of("security.protocol", purpose));
+        // librdkafka has the second for consumers, by its name, and uses it for all.
+        for name in ["security.protocol", "allow.auto.create.topics", "retry.backoff.ms"] {
+            assert!(is_of(name, Purpose::Consume) && is_of(name, Purpose::Produce), "{name}");
         }
     }
 

@@ -15,7 +15,7 @@
 //! | `kafka_rpc_partitions_held` | `topic`, `group` | gauge: partitions that are held until a delivery works again |
 //! | `kafka_rpc_partitions_paused` | `topic`, `group` | gauge: partitions that take no records, including those held |
 //! | `kafka_rpc_consumers_ended_total` | `topic`, `group` | consumers that met an error after which consuming cannot continue: what they read is no longer served |
-//! | `kafka_rpc_consumer_errors_total` | `topic`, `group`, `code` | errors after which a consumer continues, failed commits too; `topic` is the topic that is read, and `code` is rust-rdkafka's name for the error: `TopicAuthorizationFailed` means that nothing is read until the right is granted |
+//! | `kafka_rpc_consumer_errors_total` | `topic`, `group`, `code` | errors after which a consumer continues, failed commits too; `topic` is the topic that is read, and `code` is rust-rdkafka's name for the error (`Unanswered` or `Panicked` for a commit without one): `TopicAuthorizationFailed` means that nothing is read until the right is granted |
 //! | `kafka_rpc_joins_refused_total` | `topic`, `group` | attempts to join a group whose members share no assignment strategy with this process, such as those of another client library; `topic` is the topic that is read |
 //! | `kafka_rpc_calls_total` | `topic`, `outcome` | calls that have ended: `replied` (or acknowledged, with `notify`), `remote_error`, `deadline`, `undeliverable`, `overloaded`, `shutting_down`, `invalid` (awaited although `replies = none`; a call with a wrong payload, header or command ends earlier and is not counted), `decode`, and `dropped` by their caller |
 //! | `kafka_rpc_replies_unreadable_total` | `topic` | replies whose data is not what their caller asks for: the types of the two sides differ. They also count as `replied` above |
@@ -33,7 +33,7 @@ use crate::caught::caught;
 
 /// Calls the user's recorder, which may panic; a panic there must not end anything of ours.
 fn recorded<T>(ask: impl FnOnce() -> T) -> Option<T> {
-    caught("the recorder of metrics", ask)
+    caught("the metrics recorder", ask)
 }
 
 /// A counter that is looked up once.

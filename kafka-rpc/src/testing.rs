@@ -56,7 +56,7 @@ impl EmbeddedBroker {
             .client()
             .mock_cluster()
             .map(|cluster| cluster.bootstrap_servers())
-            .ok_or_else(|| failed("librdkafka made no mock cluster".to_owned()))?;
+            .ok_or_else(|| failed("librdkafka created no mock cluster".to_owned()))?;
         Ok(Self { host, brokers })
     }
 
@@ -87,7 +87,7 @@ impl EmbeddedBroker {
             .mock_cluster()
             .map_or(Ok(()), |cluster| cluster.create_topic(topic, i32::from(partitions), 1));
         made.map_err(|error| Error::Kafka {
-            action: format!("making the topic `{topic}`"),
+            action: format!("creating the topic `{topic}`"),
             reason: error.to_string(),
         })
     }

@@ -65,20 +65,23 @@ pub(crate) async fn ensure(
     if !later.is_empty() {
         tracing::warn!(
             topics = ?later,
-            "this client lacks the right to describe topics of replies, retries or dead letters; what is sent there will \
-             have to wait"
+            "this client lacks the right to describe topics of replies, retries or dead letters; records sent there \
+             wait until it is granted"
         );
     }
     if !fatal.is_empty() {
         return Err(Error::Kafka {
-            action: format!("asking for {}", fatal.join(", ")),
-            reason: "topic authorization failed; give this client the right to describe and read it"
+            action: format!("looking up {}", fatal.join(", ")),
+            reason: "topic authorization failed; grant this client the right to describe and read it"
                 .to_owned(),
         });
     }
     let (fatal, later): (Vec<_>, Vec<_>) = missing.into_iter().partition(is_fatal);
     if !later.is_empty() {
-        tracing::warn!(topics = ?later, "topics of replies, retries or dead letters are missing; what is sent there will have to wait");
+        tracing::warn!(
+            topics = ?later,
+            "topics of replies, retries or dead letters are missing; records sent there wait until these are created"
+        );
     }
     if fatal.is_empty() {
         return Ok(());
@@ -86,7 +89,7 @@ pub(crate) async fn ensure(
     if config.create_topics {
         return Err(Error::Kafka {
             action: format!("creating {}", fatal.join(", ")),
-            reason: "this client may not create topics; create what is missing, or give it the right"
+            reason: "this client may not create topics; create what is missing, or grant it the right"
                 .to_owned(),
         });
     }
@@ -150,7 +153,7 @@ enum Found {
 
 /// Asks for a topic that was not listed, which creates it on clusters that create topics when asked.
 async fn look_for(config: &Config, producer: &Arc<Producer>, topic: &Arc<str>) -> Result<Found, Error> {
-    let failed = |reason: String| Error::Kafka { action: format!("asking for the topic `{topic}`"), reason };
+    let failed = |reason: String| Error::Kafka { action: format!("looking up the topic `{topic}`"), reason };
     let started = Instant::now();
     loop {
         let left = config.connection_timeout.saturating_sub(started.elapsed());
@@ -190,8 +193,7 @@ async fn create(
         .iter()
         .map(|(topic, partitions)| NewTopic::new(topic, *partitions, TopicReplication::Fixed(-1)))
         .collect();
-    let failed =
-        |reason: String| Error::Kafka { action: "creating the topics that are missing".to_owned(), reason };
+    let failed = |reason: String| Error::Kafka { action: "creating the missing topics".to_owned(), reason };
     let within = Some(config.connection_timeout.min(MOST));
     // Without a request timeout, librdkafka gives up after `socket.timeout.ms`, whatever the operation
     // timeout.

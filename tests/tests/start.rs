@@ -52,7 +52,7 @@ fn build_reports_everything_that_is_wrong_at_once_with_file_and_line() {
     let Err(Error::Build(problems)) = built else { panic!("it was built") };
     let text = problems.to_string();
     for part in [
-        "`u8` is provided twice",
+        "`u8` is provided more than once",
         "two handlers answer the command `TWICE` of `a-commands` in group `a`",
         "do not agree on `concurrency` (4, 8)",
         "::Db` was provided",

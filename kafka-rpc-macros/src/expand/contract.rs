@@ -5,7 +5,10 @@ use quote::{quote, quote_spanned};
 use syn::{Attribute, FnArg, ItemImpl, Meta, Pat, Type, parse_quote, parse_quote_spanned, spanned::Spanned};
 
 use super::{allow_deprecated, assert, extractors, local, registry};
-use crate::model::{Form, Handler, Item, outer};
+use crate::{
+    model::{Form, Handler, Item, outer},
+    validate::MARK,
+};
 
 /// The trait. Its methods get the context, so that an implementor can take extractors from it.
 pub(crate) fn contract(item: &Item) -> TokenStream {
@@ -44,14 +47,17 @@ pub(crate) fn contract(item: &Item) -> TokenStream {
         {
         }
     });
-    // The compiler names it where an impl lacks the attribute, beside errors about arguments that the user has not
-    // written: an impl with the attribute has it.
-    contract.items.push(parse_quote! {
+    let mark = local(MARK);
+    // A contract of which every method has a body may be implemented without a word.
+    let body = item.handlers.iter().all(|handler| handler.default.is_some()).then(|| quote!({}));
+    let end = body.is_none().then(|| quote!(;));
+    contract.items.push(syn::TraitItem::Verbatim(quote! {
         #[doc(hidden)]
-        fn put_kafka_handler_on_this_impl()
+        fn #mark()
         where
-            Self: #private::Sized;
-    });
+            Self: #private::Sized
+        #body #end
+    }));
     let (of, contracts) = (local("_of"), local("contracts"));
     contract.items.push(parse_quote! {
         /// Where the service's function of a command was written. An impl with `#[kafka_handler]` states it.
@@ -134,7 +140,8 @@ pub(crate) fn implementation(item: &Item) -> TokenStream {
     // With the user's own braces, so that the compiler's errors about the impl, such as a missing method,
     // point there.
     block.brace_token.surround(&mut tokens, |tokens| {
-        tokens.extend(quote!(#(#methods)* #requirements #locations fn put_kafka_handler_on_this_impl() {}));
+        let mark = local(MARK);
+        tokens.extend(quote!(#(#methods)* #requirements #locations fn #mark() {}));
     });
     tokens
 }

@@ -19,9 +19,14 @@ use crate::{
 
 pub(crate) use self::options::options;
 
+/// The method that an impl of a contract gets from its attribute. If the attribute is missing, the compiler
+/// names this method, beside errors about parameters that the user has not written.
+pub(crate) const MARK: &str = "put_kafka_handler_on_this_impl";
+
 /// Names that a command cannot have: those of the methods of `Client` (`raw` is reserved for a future one)
 /// and of generated functions.
-const RESERVED: &[&str] = &["raw", "clone", "client", "handlers", "requirements", "__kafka_rpc_location"];
+const RESERVED: &[&str] =
+    &["raw", "clone", "client", "handlers", "requirements", "__kafka_rpc_location", MARK];
 
 pub(crate) fn is_reserved(name: &str) -> bool {
     RESERVED.contains(&name)

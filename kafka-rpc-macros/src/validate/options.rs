@@ -1,14 +1,14 @@
 //! The rules of the options of an item.
 
 use proc_macro2::Span;
-use syn::{Expr, ExprPath, Lit};
+use syn::{Expr, ExprPath, Lit, Type, TypePath};
 
 use crate::{
     attr::{ClientName, Destination},
     errors::Errors,
     model::{Form, Item},
     position::Position,
-    types::{begins_with, mentions},
+    types::mentions,
 };
 
 /// The longest topic name that Kafka accepts.
@@ -76,10 +76,9 @@ fn outside(item: &Item, errors: &mut Errors) {
         &options.concurrency,
     ];
     for option in others.into_iter().flatten().chain(destinations.filter_map(Destination::topic)) {
-        let Expr::Path(ExprPath { qself, path, .. }) = option else { continue };
-        let is_named = |name: &&String| {
-            begins_with(path, name) || qself.as_ref().is_some_and(|qself| mentions(&qself.ty, name))
-        };
+        let Expr::Path(ExprPath { qself, path, .. }) = option.clone() else { continue };
+        let whole = Type::Path(TypePath { attrs: Vec::new(), qself, path });
+        let is_named = |name: &&String| mentions(&whole, name);
         if let Some(name) = names.iter().find(is_named) {
             errors.at(
                 option,

@@ -184,7 +184,7 @@ impl<T> Call<T> {
 impl Building {
     /// The call's deadline by its own timeout, whatever deadline was inherited.
     fn own_deadline(&self) -> Instant {
-        moment::after(Instant::now(), self.timeout)
+        moment::after(moment::now(), self.timeout)
     }
 
     fn send(self) -> Result<AwaitedReply, CallError> {
@@ -209,7 +209,10 @@ impl Building {
 
 /// The error of a call whose future was polled before: it cannot be sent again.
 fn polled_already() -> CallError {
-    CallError::Invalid { reason: "the call was polled before, and has ended or is in flight".to_owned() }
+    CallError::Invalid {
+        reason: "a call cannot be sent twice, and this one is in flight or has ended; make a new call"
+            .to_owned(),
+    }
 }
 
 // No field is structurally pinned: the future in flight is boxed.

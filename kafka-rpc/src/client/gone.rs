@@ -40,7 +40,7 @@ impl ClientContext for Gone {
         {
             self.add(topic.to_owned());
         }
-        tracing::debug!(%error, reason, "the reply consumer met an error");
+        tracing::debug!(%error, reason, "the reply consumer reported an error");
     }
 }
 

@@ -16,11 +16,11 @@ const GRACE: Duration = Duration::from_millis(100);
 pub(super) enum Undone {
     #[error("its deadline has passed")]
     Late,
-    #[error("the tokio runtime on which this runtime was started stands still")]
+    #[error("the tokio runtime that this runtime was started on makes no progress")]
     StandsStill,
-    #[error("the tokio runtime on which this runtime was started has ended")]
+    #[error("the tokio runtime that this runtime was started on has ended")]
     Ended,
-    #[error("what sends it panicked; the panic itself says where")]
+    #[error("sending it panicked; the panic message says where")]
     Panicked,
 }
 

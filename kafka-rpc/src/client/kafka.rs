@@ -256,7 +256,9 @@ impl KafkaTransport {
         queued.or_else(|undone| match undone {
             Undone::Late => Err(Progress::NotSent),
             Undone::StandsStill => Err(Progress::Unknown),
-            Undone::Ended | Undone::Panicked => Ok(Err(DeliveryError::for_now(undone.to_string()))),
+            Undone::Ended | Undone::Panicked => {
+                Ok(Err(DeliveryError { may_be_stored: true, ..DeliveryError::for_now(undone.to_string()) }))
+            }
         })
     }
 

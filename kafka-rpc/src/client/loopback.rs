@@ -144,7 +144,7 @@ impl Handlers {
                 Outcome::Handled | Outcome::Expired => return None,
                 Outcome::Reply(reply) | Outcome::ErrorReply { reply, .. } => return Some(reply),
                 Outcome::Retry { after, failed } => {
-                    log(record, &failed, &format!("a record failed, and is tried again after {after:?}"));
+                    log(record, &failed, &format!("a record failed; it is retried in {after:?}"));
                     retries += 1;
                     time::sleep(after).await;
                 }
@@ -204,7 +204,8 @@ impl Carrier {
         let handlers = self.0.upgrade().ok_or(CallError::ShuttingDown)?;
         let serving = handlers.serving(topic);
         if serving.is_empty() {
-            let reason = "no handler of this process serves it; is its crate linked (`use handlers as _;`)?";
+            let reason =
+                "no handler of this process serves this topic; is its crate linked (`use handlers as _;`)?";
             return Err(CallError::undeliverable(topic, Progress::NotSent, reason.to_owned()));
         }
         Ok((handlers, serving))

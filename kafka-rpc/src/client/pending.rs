@@ -145,7 +145,7 @@ impl Pending {
         calls.closed.check(of_handler)?;
         if calls.waiting.len() >= self.limit {
             return Err(CallError::Overloaded {
-                reason: format!("{} calls wait for replies already (`max_calls_in_flight`)", self.limit),
+                reason: format!("{} calls already wait for replies (`max_calls_in_flight`)", self.limit),
             });
         }
         calls.waiting.insert(id, WaitingCall { sink: Sink::Once(caller), of_handler });

@@ -162,7 +162,7 @@ impl Positions {
             return Ok(());
         }
         let Some(consumer) = self.lock_consumer().clone() else {
-            return Err(Unpositioned::Unreachable("the reading has ended".to_owned()));
+            return Err(Unpositioned::Unreachable("reading replies has ended".to_owned()));
         };
         consumer.incremental_assign(&list).map_err(unpositioned)?;
         // Recorded before anything else can fail: a partition that is assigned cannot be assigned again.
@@ -176,7 +176,10 @@ impl Positions {
         if let Err(error) = consumer.fetch_metadata(Some(topic), ASK_FOR) {
             // Only logged, because the partitions are read all the same: another try would draw another
             // partition, and leave this one assigned.
-            tracing::debug!(%topic, %error, "the reply consumer learns by itself who leads its partitions");
+            tracing::debug!(
+                %topic, %error,
+                "the leaders of a reply topic could not be asked for; the reply consumer finds them by itself"
+            );
         }
         Ok(())
     }
@@ -199,7 +202,7 @@ fn unpositioned(error: KafkaError) -> Unpositioned {
 }
 
 fn nobody_leads() -> Unpositioned {
-    Unpositioned::Unreachable("no partition of it has a leader".to_owned())
+    Unpositioned::Unreachable("none of its partitions has a leader".to_owned())
 }
 
 /// A partition that is read, or was let go.

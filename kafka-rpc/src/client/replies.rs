@@ -194,7 +194,7 @@ impl Replies {
         let asking = self.runtime.spawn(async move {
             let found = AssertUnwindSafe(replies.position(&topic)).catch_unwind().await;
             let found = found.unwrap_or_else(|_panic| {
-                let reason = "looking for the reply topic panicked; the panic itself says where";
+                let reason = "looking up the reply topic panicked; the panic message says where";
                 Err(CallError::undeliverable(&topic, Progress::NotSent, reason.to_owned()))
             });
             let routing = match found.clone() {
@@ -220,20 +220,20 @@ impl Replies {
             let positioned = task::spawn_blocking(move || positions.assign_at_end(&asked)).await;
             match positioned.unwrap_or_else(|ended| Err(Unpositioned::Unreachable(ended.to_string()))) {
                 Ok(partition) => {
-                    caught("logging a reply topic", || {
+                    caught("logging that a reply topic is read", || {
                         tracing::info!(
-                            %topic, ?partition, elapsed = ?began.elapsed(), "replies are read from now on"
+                            %topic, ?partition, elapsed = ?began.elapsed(), "reading replies from now on"
                         );
                     });
                     return Ok(Route { topic: Arc::clone(topic), partition });
                 }
                 Err(Unpositioned::Missing) => {
-                    let reason = "the reply topic does not exist, so no reply could come; create it, or start its service \
-                                  with `create_topics`";
+                    let reason = "the reply topic does not exist, so no reply could arrive; create it, or start its \
+                                  service with `create_topics`";
                     return Err(CallError::undeliverable(topic, Progress::NotSent, reason.to_owned()));
                 }
                 Err(Unpositioned::Unauthorized) => {
-                    let reason = "this client lacks the right to describe and read the reply topic; give it that right";
+                    let reason = "this client lacks the right to describe and read the reply topic; grant it";
                     return Err(CallError::undeliverable(topic, Progress::NotSent, reason.to_owned()));
                 }
                 Err(Unpositioned::Unreachable(reason)) => {
@@ -241,7 +241,10 @@ impl Replies {
                         return Err(CallError::ShuttingDown);
                     }
                     if repeats.is_news(&reason) {
-                        tracing::warn!(%topic, %reason, "the reply topic cannot be positioned; it is tried again and again");
+                        tracing::warn!(
+                            %topic, %reason,
+                            "reading the reply topic cannot start yet; it is tried again until it can"
+                        );
                     }
                     time::sleep(ASK_AGAIN_AFTER).await;
                 }
@@ -271,7 +274,9 @@ impl Replies {
                     Ok(true) => {
                         replies.lock_routes().remove(&topic);
                         tracing::warn!(
-                            %topic, ?partition, "the partition for replies is gone, or has no leader; the next call draws another"
+                            %topic, ?partition,
+                            "the partition that replies are read from is gone, or has no leader; the next call picks \
+                             another"
                         );
                     }
                     Err(error) => {
@@ -300,9 +305,14 @@ impl Replies {
             self.look_for_partitions();
             match let_go {
                 Ok(false) => {}
-                Ok(true) => tracing::warn!(%topic, "the reply topic is gone; it is looked for"),
+                Ok(true) => {
+                    tracing::warn!(%topic, "the reply topic is gone; replies are read again once it is back");
+                }
                 Err(error) => {
-                    tracing::error!(%topic, %error, "the reply topic is gone, and could not be let go of");
+                    tracing::error!(
+                        %topic, %error,
+                        "the reply topic is gone, and reading it could not be stopped; this is tried again"
+                    );
                 }
             }
         }
@@ -345,15 +355,22 @@ fn report(error: &KafkaError, repeats: &Repeats, reason: &str) {
     if error.rdkafka_error_code() == Some(RDKafkaErrorCode::GroupAuthorizationFailed) {
         // librdkafka looks up the coordinator of any group, although this one is never joined: replies are
         // read all the same.
-        tracing::debug!(%error, "the group of the reply consumer may not be described, and need not");
+        tracing::debug!(
+            %error,
+            "this client may not describe the group of the reply consumer; replies are read without that right"
+        );
         return;
     }
     telemetry::reading_replies_failed(&kafka::code_of(error));
     if !repeats.is_news(&kafka::kind_of(error, reason)) {
-        tracing::debug!(%error, reason, "reply consumer error, reported before; replies are read on");
+        tracing::debug!(%error, reason, "reply consumer error, logged before; reading replies continues");
     } else if kafka::is_unauthorized(error) {
-        tracing::error!(%error, reason, "replies are not read: this client lacks the right to read their topic");
+        tracing::error!(
+            %error, reason,
+            "replies are not read: this client lacks the right to read their topic; reading continues once it is \
+             granted"
+        );
     } else {
-        tracing::warn!(%error, reason, "reply consumer error; replies are read on");
+        tracing::warn!(%error, reason, "reply consumer error; reading replies continues");
     }
 }

@@ -160,7 +160,7 @@ impl Stub {
                 reason: match self.mistakes.first() {
                     None => format!("the stub has no answer to `{name}`"),
                     Some(mistake) => format!(
-                        "the stub has no answer to `{name}`; one of its answers is for no command: {mistake}"
+                        "the stub has no answer to `{name}`; one of its answers names no command: {mistake}"
                     ),
                 },
             }),

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::command::Body;
 use crate::{
-    CallError, Headers, Progress,
+    CallError, Headers, Progress, moment,
     wire::{Encoded, Peer, ReceivedReply, codec, envelope},
 };
 
@@ -32,7 +32,10 @@ impl OutgoingCall {
     /// The topic of the call's replies, as the contract names it. An error if there are none.
     pub(crate) fn reply_topic(&self) -> Result<&str, CallError> {
         self.reply_topic.as_deref().ok_or_else(|| CallError::Invalid {
-            reason: format!("`{}` has no replies (`replies = none`); send it with `.notify()`", self.topic),
+            reason: format!(
+                "`{}` sends no replies (`replies = none`); send the command with `.notify()`",
+                self.topic
+            ),
         })
     }
 
@@ -50,7 +53,7 @@ impl OutgoingCall {
 /// Returns the current time, or an error if the deadline has passed, as one that is inherited may have: then
 /// nothing is sent. `topic` is the cluster's name.
 pub(crate) fn check_deadline(topic: &str, deadline: Instant) -> Result<Instant, CallError> {
-    let now = Instant::now();
+    let now = moment::now();
     if now < deadline { Ok(now) } else { Err(CallError::late(topic, now, Progress::NotSent)) }
 }
 

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use http::StatusCode;
 
 use super::RpcError;
+use crate::moment;
 
 /// Why a call did not end with the handler's `Ok`.
 ///
@@ -44,7 +45,7 @@ pub enum CallError {
     },
 
     /// Too much is in flight in this process: the call was refused before anything was sent.
-    #[error("the call was not sent: {reason}; call less at once, or raise the bound")]
+    #[error("the call was not sent: {reason}; make fewer calls at once, or raise the limit")]
     Overloaded {
         /// Which bound was reached.
         reason: String,
@@ -101,7 +102,11 @@ impl CallError {
     }
 
     pub(crate) fn late(topic: &str, started: Instant, progress: Progress) -> Self {
-        Self::DeadlineExceeded { topic: topic.to_owned(), waited: in_millis(started.elapsed()), progress }
+        Self::DeadlineExceeded {
+            topic: topic.to_owned(),
+            waited: in_millis(moment::now().saturating_duration_since(started)),
+            progress,
+        }
     }
 
     /// Returns the error of the other side, if this is one.

@@ -45,7 +45,8 @@ pub enum Error {
 
     /// No broker answered in time.
     #[error(
-        "no broker of `{brokers}` answered within {waited:?} ({reason}): check KAFKA_BROKERS, what is set for TLS and SASL, and that the brokers' advertised listeners can be reached from here"
+        "no broker of `{brokers}` answered within {waited:?} ({reason}): check KAFKA_BROKERS, the settings for TLS \
+         and SASL, and that the brokers' advertised listeners can be reached from here"
     )]
     Unreachable {
         /// The bootstrap list.

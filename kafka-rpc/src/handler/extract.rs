@@ -11,7 +11,7 @@ use std::{
 use bytes::Bytes;
 
 use super::{Context, Requirements, context::not_provided};
-use crate::{Client, RpcError, wire::Headers};
+use crate::{Client, RpcError, moment, wire::Headers};
 
 /// Types that can be made from a record: the arguments of a handler after the first.
 ///
@@ -254,7 +254,7 @@ impl Deadline {
 
     /// The time left until the deadline; zero once it has passed.
     pub fn remaining(&self) -> Duration {
-        self.at.saturating_duration_since(Instant::now())
+        self.at.saturating_duration_since(moment::now())
     }
 
     /// The deadline on this process's monotonic clock.
@@ -269,7 +269,7 @@ impl Deadline {
 
     /// Whether the deadline passed more than `skew` ago.
     pub(crate) fn has_passed(&self, skew: Duration) -> bool {
-        self.at.checked_add(skew).is_some_and(|at| at < Instant::now())
+        self.at.checked_add(skew).is_some_and(|at| at < moment::now())
     }
 }
 

@@ -41,7 +41,8 @@ impl<X> Future for Extracting<'_, X> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
         match &mut *self {
             Self::Made(made) => Poll::Ready(
-                made.take().unwrap_or_else(|| Err(RpcError::internal("an extractor did not end"))),
+                made.take()
+                    .unwrap_or_else(|| Err(RpcError::internal("an extractor with `AT_ONCE` had to wait"))),
             ),
             Self::Awaited(awaited) => awaited.as_mut().poll(cx),
         }

@@ -208,7 +208,7 @@ impl fmt::Debug for Handler {
 
 /// The error of a value in `#[command(..)]` that has no name on the wire.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the command must be serialised by serde as a string, as a unit variant is; it becomes {found}")]
+#[error("serde must serialise the command to a string, as it does a unit variant; it becomes {found}")]
 pub struct NameError {
     found: String,
 }

@@ -116,13 +116,13 @@ impl Events {
         self.are_brokers_lost.store(true, Ordering::Relaxed);
         // The text of `ALL_BROKERS_DOWN` only counts the known brokers, which may be none.
         let trouble = self.trouble();
-        let reason = trouble.as_deref().unwrap_or("none of them can be connected to");
+        let reason = trouble.as_deref().unwrap_or("no connection to any broker can be made");
         // Logging may panic, so it always comes after the calls that others wait for.
         told(reason);
         if self.repeats.is_news("no broker") {
             tracing::error!(reason, "no broker can be reached");
         } else {
-            tracing::debug!(reason, "no broker can be reached, as told before");
+            tracing::debug!(reason, "no broker can be reached, as logged before");
         }
     }
 }
@@ -169,9 +169,12 @@ impl ClientContext for Deliveries {
             self.events.note_trouble(reason);
             // Fatal errors too: the next send runs into one, and replaces the producer.
             if self.events.repeats.is_news(&kafka::kind_of(&error, reason)) {
-                tracing::warn!(purpose = %self.purpose, %error, reason, "a producer met an error");
+                tracing::warn!(purpose = %self.purpose, %error, reason, "a producer reported an error");
             } else {
-                tracing::debug!(purpose = %self.purpose, %error, reason, "a producer met an error, as told before");
+                tracing::debug!(
+                    purpose = %self.purpose, %error, reason,
+                    "a producer reported an error, as logged before"
+                );
             }
             return;
         }
@@ -196,13 +199,16 @@ impl ProducerContext for Deliveries {
                 self.events.delivered();
                 Ok(())
             }
-            Err((error, _)) => Err(DeliveryError::from_kafka(error).caused_by(error, self.events.trouble())),
+            Err((error, message)) => {
+                let error_of = DeliveryError::from_kafka(error, kafka::may_be_stored(message));
+                Err(error_of.caused_by(error, self.events.trouble()))
+            }
         };
         // Caught for each delivery, not only around the poll: a panic would lose the deliveries behind this
         // one.
-        caught("the callback of a delivery", || on_delivery(delivered));
+        caught("the callback for a delivery", || on_delivery(delivered));
         if let Some((topic, partition)) = chosen {
-            caught("what is sent after a delivery", || topic.arrived(partition, result.is_ok()));
+            caught("sending what waited for a delivery", || topic.arrived(partition, result.is_ok()));
         }
         // librdkafka counts a record as queued until all deliveries that it reports together are handled. So
         // this notification is for earlier ones; the polling thread notifies again after the last.

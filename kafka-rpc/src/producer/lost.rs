@@ -31,9 +31,9 @@ impl Producer {
             let Some(producer) = producer.upgrade() else { return };
             let told = Arc::clone(&told);
             let asking = move || {
-                caught("looking for brokers", || {
+                caught("checking whether a broker can be reached", || {
                     if producer.can_reach_a_broker() {
-                        tracing::debug!("all connections to brokers were lost, and one was made again");
+                        tracing::debug!("all connections to brokers were lost, and one has been restored");
                     } else {
                         producer.events.tell_brokers_lost(&*told);
                     }
@@ -41,7 +41,11 @@ impl Producer {
             };
             let thread = thread::Builder::new().name("kafka-rpc-brokers".to_owned());
             if let Err(error) = thread.spawn(asking) {
-                tracing::error!(%error, "no thread could be started that asks for brokers; calls end at their deadlines");
+                tracing::error!(
+                    %error,
+                    "the thread that checks whether a broker can be reached could not be started; calls end at their \
+                     deadlines"
+                );
             }
         };
         let _another_was_first = self.events.connections_lost.set(Box::new(ask));

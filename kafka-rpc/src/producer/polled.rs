@@ -46,12 +46,12 @@ impl PolledProducer {
             .name("kafka-rpc-producer".to_owned())
             .spawn(move || {
                 while !stopped.load(Ordering::Acquire) {
-                    caught("the thread of a producer", || polled.poll(POLL_FOR));
+                    caught("a producer thread", || polled.poll(POLL_FOR));
                     events.notify_space();
                 }
             })
             .map_err(|source| Error::System {
-                action: "a producer's thread could not be started".to_owned(),
+                action: "a producer thread could not be started".to_owned(),
                 source,
             })?;
         Ok(Self { producer, stop })

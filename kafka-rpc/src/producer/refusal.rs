@@ -57,7 +57,7 @@ impl DeliveryError {
         Self { kind: Refusal::ForNow, may_be_stored: false, reason: reason.into() }
     }
 
-    pub(super) fn from_kafka(error: &KafkaError) -> Self {
+    pub(super) fn from_kafka(error: &KafkaError, may_be_stored: bool) -> Self {
         use RDKafkaErrorCode as Code;
         let kind = match error.rdkafka_error_code() {
             Some(Code::MessageSizeTooLarge | Code::InvalidMessageSize) => Refusal::TooLarge,
@@ -104,7 +104,7 @@ impl DeliveryError {
             ) => Refusal::ForNow,
             _ => Refusal::ForGood,
         };
-        Self { kind, may_be_stored: may_be_stored(error), reason: error.to_string() }
+        Self { kind, may_be_stored, reason: error.to_string() }
     }
 
     /// Adds the producer's trouble to an error that only says that the producer ended its records.
@@ -117,35 +117,6 @@ impl DeliveryError {
             None => self,
         }
     }
-}
-
-/// Whether a record may be in its partition although its delivery ended with this error. rust-rdkafka does
-/// not expose what librdkafka knows (`rd_kafka_message_status`), so this goes by the error: those that can
-/// end a record that was sent and not acknowledged.
-fn may_be_stored(error: &KafkaError) -> bool {
-    use RDKafkaErrorCode as Code;
-    matches!(
-        error.rdkafka_error_code(),
-        Some(
-            Code::MessageTimedOut
-                | Code::OperationTimedOut
-                | Code::RequestTimedOut
-                | Code::AllBrokersDown
-                | Code::BrokerTransportFailure
-                | Code::BrokerDestroy
-                | Code::NetworkException
-                | Code::NotEnoughReplicasAfterAppend
-                | Code::KafkaStorageError
-                | Code::Unknown
-                | Code::OutOfOrderSequenceNumber
-                | Code::UnknownProducerId
-                | Code::InvalidProducerEpoch
-                | Code::ProducerFenced
-                | Code::Fatal
-                | Code::PurgeQueue
-                | Code::PurgeInflight
-        )
-    )
 }
 
 /// For records that were already reported as queued.

@@ -127,7 +127,7 @@ impl RenewableProducer {
                     Err(made) => {
                         tracing::error!(
                             purpose = %self.purpose, error = %made,
-                            "a producer met a fatal error, and none could be made anew"
+                            "a producer hit a fatal error, and its replacement could not be created"
                         );
                         Err((error, record))
                     }
@@ -156,7 +156,7 @@ impl RenewableProducer {
         caught("logging a fatal error of a producer", || {
             tracing::error!(
                 purpose = %self.purpose, error = ?old.client().fatal_error(),
-                "a producer met a fatal error, and was made anew"
+                "a producer hit a fatal error, and was replaced"
             );
         });
         self.runtime.spawn_blocking(move || hear_out(&old));
@@ -176,7 +176,10 @@ fn hear_out(old: &PolledProducer) {
         match old.flush(PURGE_EVERY) {
             Ok(()) => return,
             Err(error) if Instant::now() >= until => {
-                return tracing::warn!(%error, "records of the old producer may have arrived all the same");
+                return tracing::warn!(
+                    %error,
+                    "the records of a replaced producer were not all acknowledged; those may have arrived nevertheless"
+                );
             }
             Err(_) => {}
         }

@@ -165,7 +165,10 @@ impl Producer {
         let made = match own.make(&self.events, &self.runtime) {
             Ok(made) => made,
             Err(error) => {
-                tracing::error!(purpose = %purpose, %error, "batches go through the producer of single records");
+                tracing::error!(
+                    purpose = %purpose, %error,
+                    "the producer of batches could not be created; batches go through the producer of single records"
+                );
                 return;
             }
         };
@@ -183,7 +186,10 @@ impl Producer {
             drop(topics);
             if let Err(error) = made.ask_partitions(&topic, left) {
                 own.set_ready(made);
-                tracing::debug!(purpose = %purpose, %topic, %error, "it learns of its topics as it goes");
+                tracing::debug!(
+                    purpose = %purpose, %topic, %error,
+                    "a new producer could not ask for its topics in advance; it learns of them when it sends"
+                );
                 return;
             }
             learned.insert(topic);
@@ -235,7 +241,7 @@ impl Producer {
     pub(crate) fn flush(&self, within: Duration) -> Result<(), Error> {
         let until = Instant::now() + within;
         let unsent =
-            |reason| Error::Kafka { action: format!("records were left unsent after {within:?}"), reason };
+            |reason| Error::Kafka { action: format!("records may be left unsent after {within:?}"), reason };
         let topics: Vec<_> = self.topics.read().unpoisoned().values().map(Arc::clone).collect();
         loop {
             for topic in &topics {
@@ -311,7 +317,7 @@ pub(super) fn send(
     through.send(base).map_err(|(error, base)| {
         let error = match error {
             KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull) => QueueError::Full,
-            error => QueueError::Refused(DeliveryError::from_kafka(&error)),
+            error => QueueError::Refused(DeliveryError::from_kafka(&error, false)),
         };
         Refused {
             error,

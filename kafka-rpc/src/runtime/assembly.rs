@@ -28,7 +28,10 @@ pub(super) fn keep_groups(registered: &mut Vec<Handlers>, groups: &Groups) -> Ve
     let unknown =
         |group: &&String| !registered.iter().any(|handlers| handlers.subscription.group == group.as_str());
     let problems = groups.iter().filter(unknown).map(|group| {
-        let message = format!("`serve_groups` names `{group}`, and no handler has that group; is its crate linked (`use handlers as _;`)?");
+        let message = format!(
+            "`serve_groups` names `{group}`, but no handler is in that group; is its crate linked \
+             (`use handlers as _;`)?"
+        );
         Problem { message, places: vec![*stated_at] }
     });
     let problems = problems.collect();
@@ -96,7 +99,7 @@ pub(super) fn assemble(
         if topics.is_empty() {
             problems.push(Problem {
                 message: format!(
-                    "`{}` has no dead letters (`dead_letter = none`), so nothing can handle them",
+                    "`{}` keeps no dead letters (`dead_letter = none`), so there are none to handle",
                     merged.topic
                 ),
                 places: places(&merged.options),
@@ -188,7 +191,7 @@ impl Merged {
             {
                 problems.push(Problem {
                     message: format!(
-                        "a retry would wait {longest:?} in the process, longer than it drains for (`drain_timeout`, \
+                        "a retry would wait {longest:?} in the process, longer than a drain may take (`drain_timeout`, \
                          {drain_timeout:?}); give `{}` a `retry_topic`, or a smaller `max_delay`",
                         self.topic
                     ),
@@ -228,7 +231,7 @@ impl Merged {
         let concurrency = self.agreed("concurrency", problems, |own| own.concurrency, ToString::to_string);
         if concurrency == Some(0) {
             let message =
-                format!("`concurrency = 0` on `{}`: nothing could ever run; give 1 or more", self.topic);
+                format!("`concurrency = 0` on `{}`: no handler could ever run; set 1 or more", self.topic);
             problems.push(Problem { message, places: places(&self.options) });
         }
         let reply_topic = reply_topic.map(|topic| renamed(names.topics, &topic));
@@ -263,7 +266,8 @@ impl Merged {
             let values: Vec<String> = stating.iter().map(|(value, _)| shown(value)).collect();
             problems.push(Problem {
                 message: format!(
-                    "the handlers of `{}` in group `{}` do not agree on `{option}` ({}); state it once, or the same everywhere",
+                    "the handlers of `{}` in group `{}` do not agree on `{option}` ({}); state it once, or with the \
+                     same value everywhere",
                     self.topic,
                     self.group,
                     values.join(", ")
@@ -320,8 +324,8 @@ fn nobody_provided(name: &str, provided: &[&str]) -> String {
     let inner = name.strip_prefix(ARC).and_then(|inner| inner.strip_suffix('>'));
     let instead = if let Some(inner) = inner.filter(|inner| provided.contains(inner)) {
         return format!(
-            "no `{name}` was provided, but a `{inner}` was: take `State<{inner}>`, which is shared already, or call \
-             `.provide(Arc::new(..))`"
+            "no `{name}` was provided, but a `{inner}` was: call `.provide(Arc::new(..))`, or take `State<{inner}>`, if that is \
+             `Clone`"
         );
     } else if provided.contains(&&*format!("{ARC}{name}>")) {
         return format!(
@@ -333,7 +337,7 @@ fn nobody_provided(name: &str, provided: &[&str]) -> String {
         "call `.provide(..)` with one, or `.provide_shared(..)` with an `Arc` of it"
     };
     let list: Vec<String> = provided.iter().map(|name| format!("`{name}`")).collect();
-    let list = if list.is_empty() { String::new() } else { format!("; provided are {}", list.join(", ")) };
+    let list = if list.is_empty() { String::new() } else { format!("; provided were {}", list.join(", ")) };
     format!("no `{name}` was provided; {instead}{list}")
 }
 
@@ -344,11 +348,11 @@ mod tests {
     #[test]
     fn what_nobody_provided_is_named_with_what_comes_close_to_it() {
         let said = nobody_provided("alloc::sync::Arc<a::Db>", &["a::Db"]);
-        assert!(said.contains("take `State<a::Db>`"), "{said}");
+        assert!(said.contains("call `.provide(Arc::new(..))`, or take `State<a::Db>`"), "{said}");
         let said = nobody_provided("a::Db", &["alloc::sync::Arc<a::Db>"]);
         assert!(said.contains("`.provide_shared(..)` with that"), "{said}");
         let said = nobody_provided("u32", &["i64", "str"]);
-        assert!(said.ends_with("with an `Arc` of it; provided are `i64`, `str`"), "{said}");
+        assert!(said.ends_with("with an `Arc` of it; provided were `i64`, `str`"), "{said}");
         let said = nobody_provided("alloc::sync::Arc<str>", &[]);
         assert!(said.ends_with("was provided; call `.provide(..)` with one"), "{said}");
     }

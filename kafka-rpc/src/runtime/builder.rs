@@ -197,7 +197,9 @@ impl RuntimeBuilder {
         let mut twice: Vec<_> = self.provided.values().filter(|(_, places)| places.len() > 1).collect();
         twice.sort_unstable();
         problems.extend(twice.into_iter().map(|(name, places)| Problem {
-            message: format!("`{name}` is provided twice; provide one, or wrap them in types of their own"),
+            message: format!(
+                "`{name}` is provided more than once; provide it once, or wrap each in its own type"
+            ),
             places: places.clone(),
         }));
 

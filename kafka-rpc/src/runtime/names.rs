@@ -42,11 +42,11 @@ fn refused(topic: &str) -> Option<String> {
     let is_allowed = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '.' | '_' | '-');
     match topic {
         "" => Some("it is empty; give it a name".to_owned()),
-        "." | ".." => Some("it is the name of a folder".to_owned()),
+        "." | ".." => Some("it is the name of a folder; give it another".to_owned()),
         _ if topic.len() > LONGEST => Some(format!("it is longer than {LONGEST} bytes")),
         _ => {
             let letter = topic.chars().find(|letter| !is_allowed(*letter))?;
-            Some(format!("{letter:?} is in it; use letters, digits, `.`, `_` and `-`"))
+            Some(format!("it contains {letter:?}; use only ASCII letters, digits, `.`, `_` and `-`"))
         }
     }
 }

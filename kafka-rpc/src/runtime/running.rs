@@ -127,15 +127,15 @@ impl Running {
             if failed.is_err() {
                 // The sender of the first signal does not know of the shutdown yet.
                 let signal = signals.next().await;
-                tracing::info!(signal, "shutting down already; another signal ends that");
+                tracing::info!(signal, "already shutting down; another signal ends the wait for that");
             }
             signals.next().await
         };
         let shut_down = tokio::select! {
             shut_down = self.shutdown() => shut_down,
             signal = impatient => {
-                tracing::warn!(signal, "not waiting for the shutdown: a second signal came");
-                let source = io::Error::new(io::ErrorKind::Interrupted, "what still ran was not waited for");
+                tracing::warn!(signal, "a second signal came during the shutdown; not waiting for its end");
+                let source = io::Error::new(io::ErrorKind::Interrupted, "what was still running was not waited for");
                 Err(Error::System { action: "a second signal came during the shutdown".to_owned(), source })
             }
         };
@@ -170,7 +170,7 @@ impl Running {
         if time::timeout(CLOSE_WITHIN, self.tasks.wait()).await.is_err() {
             tracing::warn!(
                 running = self.tasks.len(),
-                "handlers are left running; their records are not committed"
+                "handlers did not end in time and are left running; their records are not committed"
             );
         }
         if let Some(ended) = self.replies_ended.take()
@@ -198,7 +198,7 @@ impl Running {
             })
             .map_err(|source| Error::System { action: action.to_owned(), source })?;
         flushed.await.unwrap_or_else(|_panicked| {
-            let reason = "the thread that sends them panicked; the panic itself says where".to_owned();
+            let reason = "the thread that sends them panicked; the panic message says where".to_owned();
             Err(Error::Kafka { action: action.to_owned(), reason })
         })
     }

@@ -17,8 +17,10 @@ impl Signals {
         #[cfg(unix)]
         {
             use tokio::signal::unix::{SignalKind, signal};
-            let failed =
-                |source| Error::System { action: "signals cannot be listened for".to_owned(), source };
+            let failed = |source| Error::System {
+                action: "listening for SIGINT and SIGTERM failed".to_owned(),
+                source,
+            };
             let interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
             Ok(Self { interrupt, terminate: signal(SignalKind::terminate()).map_err(failed)? })
         }

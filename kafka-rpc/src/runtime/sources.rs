@@ -43,7 +43,7 @@ pub(super) fn check(served: &[Served], problems: &mut Vec<Problem>) {
             problems.extend(shared(
                 topic,
                 &readings,
-                "each would handle what is meant for the others; give every `retry_topic` a name that nothing else has",
+                "each would handle what is meant for the others; give every `retry_topic` a name used for nothing else",
             ));
             continue;
         }
@@ -55,8 +55,8 @@ pub(super) fn check(served: &[Served], problems: &mut Vec<Problem>) {
             shared(
                 topic,
                 &readings,
-                "each would get a part of the others' records; give each a topic or a group of its own, which \
-                 `map_topics` and `map_groups` keep apart",
+                "each would get some of the others' records; give each a topic or a group of its own, and have \
+                 `map_topics` and `map_groups` keep them apart",
             )
         }));
     }
@@ -74,8 +74,8 @@ fn written_by_others(topic: &str, retries: Reading<'_>, served: &[Served]) -> Ve
     });
     let problem = |(other, option): (&Served, &str)| Problem {
         message: format!(
-            "`{topic}` is the `{option}` of `{}` in group `{}`, and would be read for {retries}; give every `retry_topic` a \
-             name that nothing else has",
+            "`{topic}` is the `{option}` of `{}` in group `{}`, and would be read as {retries}; give every \
+             `retry_topic` a name used for nothing else",
             other.contract_topic, other.group
         ),
         places: other.locations.iter().chain(&retries.served.locations).copied().collect(),
@@ -102,7 +102,7 @@ fn written_for_two(served: &Served) -> Vec<Problem> {
                 problems.push(Problem {
                     message: format!(
                         "`{topic}` is both `{other}` and `{option}` of `{}` in group `{}`, and what is written there \
-                         for one would be read as the other; give each a topic of its own",
+                         as one would be read as the other too; give each a topic of its own",
                         served.contract_topic, served.group
                     ),
                     places: served.locations.clone(),
@@ -206,11 +206,11 @@ mod tests {
         for (found, text) in [
             (
                 writes(Some("x"), None),
-                "`x` is the `replies` of `a` in group `g`, and would be read for the retries of `b`",
+                "`x` is the `replies` of `a` in group `g`, and would be read as the retries of `b`",
             ),
             (
                 writes(None, Some("x")),
-                "`x` is the `dead_letter` of `a` in group `g`, and would be read for the retries of",
+                "`x` is the `dead_letter` of `a` in group `g`, and would be read as the retries of",
             ),
         ] {
             let [problem] = &*found else { panic!("{text}: {found:?}") };

@@ -30,7 +30,7 @@ impl Runtime {
         let config = self.config.ok_or_else(|| {
             Error::missing(
                 "config",
-                "a runtime that starts on a cluster needs one: `.config(Config::from_env()?)`",
+                "a runtime needs it to start on a cluster: `.config(Config::from_env()?)`",
             )
         })?;
         let producer = Producer::new(&config)?;
@@ -107,7 +107,7 @@ impl Runtime {
         let running = tokio::select! {
             running = self.start() => running?,
             signal = signals.next() => {
-                tracing::info!(signal, "not starting");
+                tracing::info!(signal, "a signal came during the start; not starting");
                 return Ok(());
             }
         };
@@ -119,7 +119,7 @@ impl Runtime {
 /// log shows it.
 fn log_what_is_served(served: &[Served]) {
     if served.is_empty() {
-        tracing::info!("serving no handlers: this process only calls");
+        tracing::info!("serving no handlers: this process only makes calls");
     }
     for served in served {
         let places: Vec<String> = served.locations.iter().map(ToString::to_string).collect();
@@ -142,7 +142,7 @@ fn log_what_is_served(served: &[Served]) {
         tracing::info!(
             group,
             topics = topics.join(", "),
-            "one group reads several topics: all of them pause whenever a consumer of one joins or leaves"
+            "one group reads several topics: all of them may pause whenever a consumer of any of them joins or leaves"
         );
     }
 }

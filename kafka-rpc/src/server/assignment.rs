@@ -68,10 +68,14 @@ impl Worker {
         self.start_one_more(state);
     }
 
-    /// Ends the assignment of these partitions: handlers that still run no longer count.
-    pub(crate) fn revoke(&self, partitions: &[i32]) {
+    /// Ends the assignment of these partitions: handlers that still run no longer count. Counts the records
+    /// that will be delivered again, and returns how many of them are finished: no commit of them has worked.
+    pub(crate) fn revoke(&self, partitions: &[i32]) -> usize {
         let mut state = self.state();
+        // What has ended is counted as such before the rest is.
         self.take_back_all(&mut state);
+        self.end(&mut state, self.take_delivered());
+        let finished = state.partitions.finished_since_commit(partitions);
         let uncommitted = state.partitions.uncommitted(partitions);
         for partition in partitions {
             state.partitions.revoke(*partition);
@@ -80,20 +84,7 @@ impl Worker {
         self.metrics.held.set(state.partitions.held());
         self.metrics.paused.set(state.partitions.paused());
         drop(state);
-        self.metrics.redelivered.increment(uncommitted as u64);
-    }
-
-    /// Revokes partitions of which nothing more can be committed.
-    pub(crate) fn lose(&self, partitions: &[i32]) {
-        self.count_redelivered(partitions);
-        self.revoke(partitions);
-    }
-
-    /// Counts, and returns, how many finished records of these partitions will be delivered again because no
-    /// commit of them has worked.
-    pub(crate) fn count_redelivered(&self, partitions: &[i32]) -> usize {
-        let finished = self.state().partitions.finished_since_commit(partitions);
-        self.metrics.redelivered.increment(finished as u64);
+        self.metrics.redelivered.increment((finished + uncommitted) as u64);
         finished
     }
 

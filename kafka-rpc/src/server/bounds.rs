@@ -39,8 +39,10 @@ impl fmt::Display for Because {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Held => "a reply, retry or dead letter cannot be delivered",
-            Self::Uncommitted => "as many records lie behind an unfinished one as may (`max_uncommitted`)",
-            Self::Bytes => "unfinished records take as much memory as they may (`max_buffered_bytes`)",
+            Self::Uncommitted => {
+                "the limit of records behind an unfinished one is reached (`max_uncommitted`)"
+            }
+            Self::Bytes => "unfinished records have reached their memory limit (`max_buffered_bytes`)",
         })
     }
 }

@@ -69,6 +69,13 @@ enum Why {
     Other,
 }
 
+impl Failed {
+    /// A commit of which nobody knows whether it has worked.
+    fn unanswered(reason: String) -> Self {
+        Self { code: "Unanswered".to_owned(), reason, why: Why::Other }
+    }
+}
+
 impl From<KafkaError> for Failed {
     fn from(error: KafkaError) -> Self {
         let why = match error.rdkafka_error_code() {
@@ -96,15 +103,15 @@ impl Commits {
         let commits = Arc::clone(self);
         thread::Builder::new().name("kafka-rpc-commits".to_owned()).spawn(move || {
             while let Some(watermarks) = commits.next() {
-                let committed = caught("the thread of commits", || {
+                let committed = caught("the commit thread", || {
                     commit(&consumer, &worker.source, &watermarks).map_err(Failed::from)?;
                     worker.committed(&watermarks);
                     Ok(())
                 });
                 // Ended even after a panic: no other commit could follow one that stays under way.
-                let panicked = || "it panicked; the panic itself says where".to_owned();
+                let panicked = || "the commit thread panicked; the panic message says where".to_owned();
                 commits.end(committed.unwrap_or_else(|| {
-                    Err(Failed { code: "panicked".to_owned(), reason: panicked(), why: Why::Other })
+                    Err(Failed { code: "Panicked".to_owned(), reason: panicked(), why: Why::Other })
                 }));
             }
             // Before `is_gone` is set, so that the polling thread, which waits for that, mostly drops the
@@ -139,18 +146,19 @@ impl Commits {
     }
 
     /// Commits, and waits until the commit is known to have worked, for at most `within`. Blocks.
-    pub(super) fn commit_now(&self, watermarks: &[Watermark], within: Duration) -> Result<(), String> {
+    pub(super) fn commit_now(&self, watermarks: &[Watermark], within: Duration) -> Result<(), Failed> {
         let until = moment::after(Instant::now(), within);
         let mut rebalances_since = None;
         loop {
             // The commit in flight may cover less.
-            drop(self.wait_until(until, |state| !state.is_busy())?);
+            drop(self.wait_until(until, |state| !state.is_busy()).map_err(Failed::unanswered)?);
             self.ask(watermarks.to_vec());
-            let mut state = self.wait_until(until, |state| state.ended.is_some() || state.is_gone)?;
+            let ended = self.wait_until(until, |state| state.ended.is_some() || state.is_gone);
+            let mut state = ended.map_err(Failed::unanswered)?;
             match state.ended.take() {
                 Some(Ok(())) => return Ok(()),
-                Some(Err(Failed { reason, why, .. })) => {
-                    let is_over = match why {
+                Some(Err(failed)) => {
+                    let is_over = match failed.why {
                         Why::Gone => true,
                         Why::Rebalances => {
                             rebalances_since.get_or_insert_with(Instant::now).elapsed() >= REBALANCES_FOR
@@ -158,11 +166,11 @@ impl Commits {
                         Why::Other => false,
                     };
                     if is_over || Instant::now() + LAST_AGAIN_AFTER >= until {
-                        return Err(reason);
+                        return Err(failed);
                     }
                     drop(state);
                 }
-                None => return Err("the consumer has been closed".to_owned()),
+                None => return Err(Failed::unanswered("the consumer has been closed".to_owned())),
             }
             thread::sleep(LAST_AGAIN_AFTER);
         }
@@ -256,7 +264,7 @@ mod tests {
     /// How a last commit that gets these answers ends, and how often it was tried.
     fn last(answers: Vec<Result<(), Failed>>) -> (Result<(), String>, usize) {
         let (commits, answered) = answered(answers);
-        let ended = commits.commit_now(&[], BOUND);
+        let ended = commits.commit_now(&[], BOUND).map_err(|failed| failed.reason);
         commits.close(Duration::ZERO);
         (ended, answered.join().expect("no panic"))
     }

@@ -140,7 +140,7 @@ impl ConsumerThread {
         if tokio::time::timeout(within, self.ended).await.is_err() {
             tracing::error!(
                 subscription = %self.name,
-                "the consumer did not close within {within:?}; the group waits for its session to time out"
+                "the consumer did not close within {within:?}; its group waits until its session times out"
             );
         }
     }
@@ -172,13 +172,13 @@ impl Polling {
             return tell(consumer_errors::no_thread(error));
         }
         let worker = Arc::clone(&self.worker);
-        let ended = caught("the thread of a consumer", || self.run());
+        let ended = caught("a consumer thread", || self.run());
         // A consumer whose thread has panicked is still in its group.
         if !matches!(ended, Some(Err(_))) {
             caught("releasing the partitions of a consumer", || self.drain());
         }
         let ended = ended.unwrap_or_else(|| {
-            let reason = "its thread panicked; the panic itself says where".to_owned();
+            let reason = "its thread panicked; the panic message says where".to_owned();
             Err(consumer_errors::cannot_go_on(&worker, reason))
         });
         // Before the consumer is closed: closing can hang.
@@ -186,10 +186,10 @@ impl Polling {
             tell(error);
         }
         if !self.commits.close(LAST_COMMIT_ANSWERED_WITHIN) {
-            caught("logging a commit that is not answered", || {
+            caught("logging an unanswered commit", || {
                 tracing::error!(
                     topic = %worker.source, group = %worker.served.group,
-                    "the group's coordinator does not answer a commit; the consumer does not leave the group before it does"
+                    "the group's coordinator does not answer a commit; the consumer stays in the group until it does"
                 );
             });
         }
@@ -263,12 +263,15 @@ impl Polling {
         match self.consumer.seek(topic, partition, Offset::Offset(offset), SEEK_FOR) {
             Ok(()) => {
                 self.worker.has_gone_back(partition);
-                tracing::warn!(%topic, partition, offset, %group, "sought back: what was not finished from this offset on is read again");
+                tracing::warn!(
+                    %topic, partition, offset, %group,
+                    "sought back: records from this offset on are read again"
+                );
             }
             Err(error) => {
                 self.go_back_from = Instant::now() + GO_BACK_AGAIN_AFTER;
                 self.worker.flow_has_changed();
-                tracing::warn!(%topic, partition, offset, %group, %error, "a seek failed, and is tried again");
+                tracing::warn!(%topic, partition, offset, %group, %error, "seeking back failed; it is tried again");
             }
         }
     }
@@ -276,7 +279,7 @@ impl Polling {
     fn flow(&mut self) {
         if !self.resumed.is_empty() && self.resumed_at.elapsed() >= RESUME_AGAIN_AFTER {
             let again = self.worker.flowing(mem::take(&mut self.resumed));
-            self.of_assigned("resuming once more", &again, |list| self.consumer.resume(list));
+            self.of_assigned("resuming again", &again, |list| self.consumer.resume(list));
         }
         let Flow { back, pause, resume } = self.worker.flow();
         for (partition, offset) in back {

@@ -69,7 +69,7 @@ impl Worker {
                 tracing::error!(
                     to = %reply.topic, topic = %self.source, partition = taken.record.partition(),
                     offset = taken.record.offset(), group = %self.served.group, %reason,
-                    "a reply is larger than the broker takes; the caller gets an error instead"
+                    "a reply is larger than the broker accepts; the caller gets an error instead"
                 );
                 let record = taken.record.unpack();
                 let error = error_records::too_large(&self.served, &record, reply);
@@ -119,7 +119,8 @@ impl Worker {
                 tracing::error!(
                     to = %record.topic, topic = %self.source, partition = taken.record.partition(),
                     offset = taken.record.offset(), group = %self.served.group, %reason,
-                    "a dead letter is larger than the broker takes; it goes without its value (`{}`)", names::VALUE_OMITTED
+                    "a dead letter is larger than the broker accepts; it is sent without its value (`{}`)",
+                    names::VALUE_OMITTED
                 );
                 let without = Arc::new(dead_letter::without_value(Arc::unwrap_or_clone(record)));
                 self.report_end(taken, self.send_until_settled(taken, &without, Before::Nothing, None).await)
@@ -170,7 +171,7 @@ impl Worker {
         if held.take().is_some() && sent.is_ok() {
             tracing::info!(
                 to = %record.topic, topic = %self.source, partition = taken.record.partition(),
-                offset = taken.record.offset(), group = %self.served.group, "deliveries work again"
+                offset = taken.record.offset(), group = %self.served.group, "delivery works again"
             );
         }
         sent
@@ -230,7 +231,8 @@ impl Worker {
         tracing::error!(
             to = %record.topic, topic = %self.source, partition = taken.record.partition(),
             offset = taken.record.offset(), group = %self.served.group, reason,
-            "a reply, retry or dead letter cannot be delivered; its record stays uncommitted and its partition pauses until it can"
+            "a reply, retry or dead letter cannot be delivered; its record stays uncommitted and its partition pauses \
+             until it can be"
         );
         held
     }
@@ -249,7 +251,9 @@ impl Worker {
                     group = %self.served.group, %reason,
                     "a reply, retry or dead letter was refused for good"
                 );
-                DeliveryEnd::Refused(RpcError::internal(format!("it was refused by the broker: {reason}")))
+                DeliveryEnd::Refused(RpcError::internal(format!(
+                    "the delivery was refused by the broker: {reason}"
+                )))
             }
         }
     }

@@ -46,7 +46,7 @@ pub(super) fn error_reply(
 /// carries one, without its details and with its texts cut to the length of a header.
 pub(super) fn too_large(served: &Served, record: &ReceivedRecord, reply: &OutgoingRecord) -> RpcError {
     let Some(error) = error_in(served, record, reply) else {
-        return RpcError::internal("the reply is larger than the broker takes").with_name("ReplyTooLarge");
+        return RpcError::internal("the reply is larger than the broker accepts").with_name("ReplyTooLarge");
     };
     let short = RpcError::new(error.status(), cut(error.name()), cut(error.message()));
     match error.code() {

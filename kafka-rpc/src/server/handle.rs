@@ -62,7 +62,7 @@ impl Handling {
             // A reply must not go to a topic that is not allowed, and the request names no other.
             request = request.unaddressed();
         }
-        let at = |wall| Deadline::at_wall(wall, (Instant::now(), SystemTime::now()));
+        let at = |wall| Deadline::at_wall(wall, (moment::now(), SystemTime::now()));
         let deadline = request.deadline.and_then(at);
         let retries = served.retries_before(headers).saturating_add(retries);
         let attempt = Attempt { served, record, peer, request: &request, deadline, handler: None, retries };
@@ -119,7 +119,7 @@ impl Handling {
         let repeatable =
             handler.dedupe.and_then(|lasts| Some((lasts, dedupe::Request::of(handler.id, request)?)));
         if let Some((_, repeated)) = &repeatable
-            && let Some(answer) = self.dedupe.answer(repeated, Instant::now())
+            && let Some(answer) = self.dedupe.answer(repeated, moment::now())
         {
             telemetry::repeated(&served.topic, &served.group);
             return Ok(answer);
@@ -154,14 +154,14 @@ impl Handling {
             }
         };
         if let (Some((lasts, own)), Ok(reply)) = (repeatable, &answer) {
-            self.dedupe.keep(&own, reply.clone(), lasts, Instant::now());
+            self.dedupe.keep(&own, reply.clone(), lasts, moment::now());
         }
         answer
     }
 
     /// Runs a handler, for no longer than its timeout.
     async fn run(&self, handler: &Handler, context: Context, input: &Arc<Input>) -> Ran {
-        let bound = handler.timeout.map(|bound| (bound, moment::after(Instant::now(), bound)));
+        let bound = handler.timeout.map(|bound| (bound, moment::after(moment::now(), bound)));
         let until = bound.map(|(_, until)| until);
         let lent = context.deadline.and_then(|deadline| self.lent(deadline)).into_iter().chain(until).min();
         let run = handler.run;
@@ -177,7 +177,7 @@ impl Handling {
             Ok(Err(panic)) => Ran::Panicked(panic),
             // The handler's calls end at `until` too, and the error of one may be seen first. A late call's
             // error is final, but a handler's timeout is retried, so the timeout wins.
-            Ok(Ok(answer)) if answer.is_ok() || Instant::now() < until => Ran::Answered(answer),
+            Ok(Ok(answer)) if answer.is_ok() || moment::now() < until => Ran::Answered(answer),
             Ok(Ok(_)) | Err(_) => Ran::TimedOut(bound),
         }
     }
@@ -196,7 +196,7 @@ fn panic_message(panic: &(dyn Any + Send)) -> &str {
         .downcast_ref::<&'static str>()
         .copied()
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("(not a text)")
+        .unwrap_or("(not text)")
 }
 
 #[cfg(test)]

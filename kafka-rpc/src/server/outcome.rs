@@ -68,7 +68,7 @@ impl Attempt<'_> {
         if self.retries == 0 {
             return Outcome::Expired;
         }
-        let error = RpcError::gateway_timeout("the deadline passed before it could be tried again");
+        let error = RpcError::gateway_timeout("the deadline passed before the record could be retried");
         self.give_up(error.with_name("DeadlineExceeded"))
     }
 
@@ -147,7 +147,7 @@ impl Attempt<'_> {
             let ReceivedRecord { topic, partition, offset, .. } = self.record;
             tracing::error!(
                 %topic, partition, offset, group = %self.served.group, retry,
-                "a retry policy panicked; the record is not tried again"
+                "a retry policy panicked; the record is not retried"
             );
             None
         })

@@ -82,7 +82,7 @@ impl Partitions {
         if !own.offsets.take(offset) {
             tracing::warn!(
                 topic = %self.topic, partition, offset, group = %self.group,
-                "offsets go back: the topic was truncated or made anew, or a record came twice"
+                "offsets went back: the topic was truncated or recreated, or a record was delivered twice"
             );
             own.begin_anew(Generation::next(&mut self.next_generation), offset);
             if own.goes_back.is_some() {

@@ -28,7 +28,10 @@ pub(super) fn fetch_offsets_that_lack(consumer: &BaseConsumer<Rebalances>, worke
     }
     if let Err(error) = assign_once_more(consumer, worker) {
         let (topic, group) = (&*worker.source, &*worker.served.group);
-        tracing::warn!(topic, group, %error, "partitions that are not read could not be assigned once more");
+        tracing::warn!(
+            topic, group, %error,
+            "partitions that are not read could not be assigned again; this is tried again"
+        );
         context.lack_offsets();
     }
 }

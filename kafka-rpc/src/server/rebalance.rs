@@ -15,8 +15,11 @@ use rdkafka::{
     error::KafkaError,
 };
 
-use super::{commits::Commits, worker::Worker};
-use crate::{config::LAST_COMMIT_WITHIN, kafka::LastReason, moment, unpoisoned::Unpoisoned as _};
+use super::{
+    commits::{Commits, Failed},
+    worker::Worker,
+};
+use crate::{config::LAST_COMMIT_WITHIN, kafka::LastReason, moment, telemetry, unpoisoned::Unpoisoned as _};
 
 /// What librdkafka reports (`rdkafka_assignment.c`) when it cannot fetch the committed offset of a partition.
 const NO_OFFSETS: &str = "Failed to fetch committed offset";
@@ -43,7 +46,7 @@ impl ClientContext for Rebalances {
             self.lack_offsets();
         }
         self.last_reason.set(reason);
-        tracing::debug!(%error, reason, "a consumer met an error");
+        tracing::debug!(%error, reason, "a consumer reported an error");
     }
 }
 
@@ -67,7 +70,7 @@ impl ConsumerContext for Rebalances {
                 topic = %self.worker.source, group = %self.worker.served.group, ?partitions,
                 "the assignment was lost; unfinished records will be delivered again"
             );
-            self.worker.lose(&partitions);
+            self.worker.revoke(&partitions);
         } else {
             self.release(&partitions);
         }
@@ -157,7 +160,7 @@ impl Rebalances {
         if still_running > 0 {
             tracing::warn!(
                 %topic, %group, ?partitions, still_running,
-                "handlers still run after {:?}; their records will be delivered again", self.drain_timeout
+                "handlers still run at the end of the drain (`drain_timeout` is {:?}); their records will be delivered again", self.drain_timeout
             );
         }
         let committed = if watermarks.is_empty() {
@@ -165,14 +168,13 @@ impl Rebalances {
         } else {
             self.commits.commit_now(&watermarks, LAST_COMMIT_WITHIN)
         };
-        // Also after a commit that has worked: what still ran may have finished meanwhile.
-        let finished = self.worker.count_redelivered(partitions);
-        if let Err(error) = committed {
+        let finished = self.worker.revoke(partitions);
+        if let Err(Failed { code, reason: error, .. }) = committed {
+            telemetry::consuming_failed(topic, group, &code);
             tracing::warn!(
                 %topic, %group, ?partitions, finished, %error,
-                "the last commit failed; records that were finished will be delivered again"
+                "the last commit failed; finished records may be delivered again"
             );
         }
-        self.worker.revoke(partitions);
     }
 }

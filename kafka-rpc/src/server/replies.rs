@@ -76,8 +76,8 @@ impl Worker {
         if slow > 0 {
             tracing::error!(
                 topic = %self.source, group = %self.served.group, replies = slow,
-                "replies are not delivered after {SLOW_AFTER:?}; their records stay uncommitted, their partitions pause, and go on \
-                 by themselves once they are, or nobody waits for them"
+                "replies are not delivered after {SLOW_AFTER:?}; their records stay uncommitted, and their partitions \
+                 pause until the replies are delivered or nobody waits for them"
             );
         }
         for sent in expired {

@@ -24,7 +24,7 @@ impl ReplyTopics {
             return Ok(());
         }
         Err(RpcError::forbidden(format!(
-            "the reply topic of the request is none that replies of `{}` may go to; allow it with `allow_reply_to`",
+            "replies of `{}` may not go to the reply topic of this request; allow that topic with `allow_reply_to`",
             served.topic
         )))
     }

@@ -39,7 +39,7 @@ impl Worker {
         tracing::debug!(
             topic = %record.topic, partition = record.partition, offset = record.offset, group = %self.served.group,
             handler = handler.map(tracing::field::display), status = error.status().as_u16(), name = error.name_to_log(),
-            "a record was answered with an error that is its caller's"
+            "a record was answered with a client error"
         );
     }
 
@@ -55,7 +55,7 @@ impl Worker {
         if age.is_none_or(|age| age < FRESH) {
             tracing::warn!(
                 %topic, partition, offset, %group, ?age,
-                "a fresh request had expired when it came; do the clocks of this host and its caller agree?"
+                "a fresh request had already expired when it arrived; do the clocks of this host and its caller agree?"
             );
         }
     }
@@ -77,7 +77,7 @@ impl Worker {
                 handler = %slow.handler, topic = %record.topic, partition = record.partition,
                 offset = record.offset, group = %slow.input.group,
                 running_for_at_least = ?slow.seen_for,
-                "a handler runs for long; its key waits for it"
+                "a handler has been running for a long time; the records that are ordered behind its record wait"
             );
         }
     }

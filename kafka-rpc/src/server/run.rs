@@ -39,7 +39,7 @@ impl Worker {
                     tracing::error!(
                         topic = %self.source, partition = taken.record.partition(),
                         offset = taken.record.offset(), group = %self.served.group,
-                        "a panic beside a handler; its record goes to the dead-letter topic"
+                        "the runtime panicked outside of a handler; the record has failed for good"
                     );
                 });
                 let error = RpcError::internal("the runtime panicked outside of the handler");
@@ -76,12 +76,12 @@ impl Worker {
             }
             Outcome::Retry { after, failed } => {
                 self.metrics.retried.increment(1);
-                let what = "a record failed, and is tried again in the process";
+                let what = "a record failed; it is retried in the process";
                 self.report(taken, record, &failed, what);
                 Step::Again(after)
             }
             Outcome::RetryLater { record: again, failed } => {
-                let what = "a record failed, and is tried again through the retry topic";
+                let what = "a record failed; it is retried through the retry topic";
                 self.report(taken, record, &failed, what);
                 Box::pin(self.retry_later(taken, record, again, failed.error)).await
             }

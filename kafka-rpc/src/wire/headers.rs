@@ -36,7 +36,7 @@ pub struct Headers {
 enum Value {
     Null,
     Own(Bytes),
-    ReceivedRecord(Range<usize>),
+    Received(Range<usize>),
 }
 
 impl Headers {
@@ -64,7 +64,7 @@ impl Headers {
         received: Bytes,
         entries: impl IntoIterator<Item = (Cow<'static, str>, Option<Range<usize>>)>,
     ) -> Self {
-        let part = |range: Option<_>| range.map_or(Value::Null, Value::ReceivedRecord);
+        let part = |range: Option<_>| range.map_or(Value::Null, Value::Received);
         self.entries.clear();
         self.entries.shrink_to(MOST_KEPT);
         self.entries.extend(entries.into_iter().map(|(name, range)| (name, part(range))));
@@ -111,7 +111,7 @@ impl Headers {
         match self.first(name)? {
             Value::Null => None,
             Value::Own(value) => Some(value.clone()),
-            Value::ReceivedRecord(range) => Some(self.received.slice(range.clone())),
+            Value::Received(range) => Some(self.received.slice(range.clone())),
         }
     }
 
@@ -123,7 +123,7 @@ impl Headers {
         match value {
             Value::Null => None,
             Value::Own(value) => Some(value),
-            Value::ReceivedRecord(range) => self.received.get(range.clone()),
+            Value::Received(range) => self.received.get(range.clone()),
         }
     }
 
@@ -151,7 +151,7 @@ impl Headers {
     pub(crate) fn append(&mut self, other: Self) {
         let Self { entries, received } = other;
         let own = |value| match value {
-            Value::ReceivedRecord(range) => Value::Own(received.slice(range)),
+            Value::Received(range) => Value::Own(received.slice(range)),
             value => value,
         };
         self.entries.extend(entries.into_iter().map(|(name, value)| (name, own(value))));
