@@ -53,6 +53,11 @@ impl HandlerOptions {
     pub(crate) fn lacks(&self, name: &str) -> bool {
         self.stated(name).is_none() && !self.meant.contains(&name) && !self.has_unnamed
     }
+
+    /// The topics among the options that may also be `none`.
+    pub(crate) fn destinations(&self) -> impl Iterator<Item = &Expr> {
+        [&self.replies, &self.dead_letter].into_iter().flatten().filter_map(Destination::topic)
+    }
 }
 
 /// `"topic"`, a constant, or `none`.

@@ -4,10 +4,11 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use kafka_rpc::Running;
 use tests::{
     Peer, Record,
     counted::{self, counted},
-    mocked::{broker_with, runs_here, serving_on},
+    mocked::{Broker, broker_with, runs_here, serving_on},
     orders::{DEAD_LETTERS, OrderService, REPLIES, TOPIC, fail, order, place},
     peer::millis_from_now,
     until,
@@ -43,17 +44,23 @@ async fn place_other(peer: &Peer, service: &OrderService) {
         .expect("it does not wait for replies to others");
 }
 
+/// A service whose replies to partition 1 do not arrive, until the partition has a leader again.
+async fn serving() -> (Broker, OrderService, Running, Peer) {
+    counted::record();
+    let broker = broker_with(&[(TOPIC, 2), (REPLIES, 2), (DEAD_LETTERS, 1)]);
+    broker.partition_leader(REPLIES, 1, None).expect("a topic");
+    let service = OrderService::default();
+    let running = serving_on(&broker, &service).await;
+    let peer = Peer::new(&broker.bootstrap_servers());
+    (broker, service, running, peer)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn replies_that_do_not_arrive_take_no_places_from_others_although_their_callers_go_soon() {
     if !runs_here() {
         return;
     }
-    counted::record();
-    let broker = broker_with(&[(TOPIC, 2), (REPLIES, 2)]);
-    broker.partition_leader(REPLIES, 1, None).expect("a topic");
-    let service = OrderService::default();
-    let running = serving_on(&broker, &service).await;
-    let peer = Peer::new(&broker.bootstrap_servers());
+    let (broker, service, running, peer) = serving().await;
 
     // The service does not know yet that the replies do not arrive.
     ask(&peer, "first", 5_000, |number| place("first", number)).await;
@@ -76,12 +83,7 @@ async fn error_replies_that_do_not_arrive_take_no_places_from_others_either() {
     if !runs_here() {
         return;
     }
-    counted::record();
-    let broker = broker_with(&[(TOPIC, 2), (REPLIES, 2), (DEAD_LETTERS, 1)]);
-    broker.partition_leader(REPLIES, 1, None).expect("a topic");
-    let service = OrderService::default();
-    let running = serving_on(&broker, &service).await;
-    let peer = Peer::new(&broker.bootstrap_servers());
+    let (broker, service, running, peer) = serving().await;
 
     ask(&peer, "first", 5_000, |_| fail(500)).await;
     let dead_lettered =

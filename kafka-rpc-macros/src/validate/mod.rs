@@ -1,10 +1,10 @@
 //! All rules. Each reports a mistake at its place, in words that say what to write instead.
 
+mod generic;
 mod options;
 
 use syn::{
-    Attribute, FnArg, GenericParam, ImplItem, ItemImpl, Receiver, ReceiverKind, Safety, Signature, TraitItem,
-    Type, spanned::Spanned,
+    Attribute, FnArg, ImplItem, Receiver, ReceiverKind, Safety, Signature, TraitItem, Type, spanned::Spanned,
 };
 
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
     model::{Argument, Form, Handler, Item, Style},
     parse,
     position::Position,
-    types::{bare, begins_with, borrows, compact, finds, is_unit, is_wrapper, mentions},
+    types::{bare, borrows, compact, finds, is_unit, is_wrapper, mentions},
 };
 
 pub(crate) use self::options::options;
@@ -48,7 +48,7 @@ pub(crate) fn item(item: &Item, errors: &mut Errors) {
         function(handler, item, errors);
     }
     once(&item.handlers, errors);
-    client(item, errors);
+    generic::client(item, errors);
 }
 
 /// The receiver of a method that was parsed as a free function, since the attribute sees nothing of its
@@ -353,45 +353,6 @@ fn once(handlers: &[Handler], errors: &mut Errors) {
             seen.push(&command.name);
         }
     }
-}
-
-/// The client of a generic service has no type parameters, so its commands cannot name any.
-fn client(item: &Item, errors: &mut Errors) {
-    let Form::Inherent(block) = &item.form else { return };
-    if matches!(item.options.client, Some(ClientName::None)) {
-        return;
-    }
-    let not_there = not_outside(block);
-    let says = |name: &str| {
-        format!("the client of this command has no `{name}`: write it without, or `client = none`")
-    };
-    for handler in &item.handlers {
-        for ty in handler.read_payload().map(|payload| &payload.ty).into_iter().chain(handler.output()) {
-            if let Some(name) = not_there.iter().find(|name| mentions(ty, name)) {
-                errors.at(ty, says(name));
-            }
-        }
-        if let Some(CommandName::Variant(path)) = handler.command.as_ref().map(|command| &command.name)
-            && let Some(name) = not_there.iter().find(|name| begins_with(path, name))
-        {
-            errors.at(path, says(name));
-        }
-    }
-}
-
-/// The names that mean nothing outside a generic block: its parameters, and `Self`, whose type has them. None
-/// for a block that is not generic: there the type of `Self` can be written.
-fn not_outside(block: &ItemImpl) -> Vec<String> {
-    let own = block.generics.params.iter().filter_map(|parameter| match parameter {
-        GenericParam::Type(parameter) => Some(parameter.ident.to_string()),
-        GenericParam::Const(parameter) => Some(parameter.ident.to_string()),
-        GenericParam::Lifetime(_) => None,
-    });
-    let mut names: Vec<String> = own.collect();
-    if !names.is_empty() {
-        names.push("Self".to_owned());
-    }
-    names
 }
 
 /// The place of errors about the whole item.

@@ -1,15 +1,10 @@
 //! The rules of the options of an item.
 
 use proc_macro2::Span;
-use syn::{Expr, ExprPath, Lit, Type, TypePath};
+use syn::{Expr, Lit};
 
-use crate::{
-    attr::{ClientName, Destination},
-    errors::Errors,
-    model::{Form, Item},
-    position::Position,
-    types::mentions,
-};
+use super::generic;
+use crate::{attr::ClientName, errors::Errors, model::Item, position::Position};
 
 /// The longest topic name that Kafka accepts.
 const LONGEST_TOPIC: usize = 249;
@@ -44,12 +39,11 @@ pub(crate) fn options(item: &Item, errors: &mut Errors) {
             ));
         }
     }
-    let destinations = [&options.replies, &options.dead_letter].into_iter().flatten();
     let others = [&options.topic, &options.retry_topic, &options.dead_letters_of].into_iter().flatten();
-    for topic in others.chain(destinations.filter_map(Destination::topic)) {
+    for topic in others.chain(options.destinations()) {
         self::topic(topic, errors);
     }
-    outside(item, errors);
+    generic::subscription(item, errors);
     if let Some((literal, group)) = options.group.as_ref().and_then(literal)
         && group.is_empty()
     {
@@ -59,35 +53,6 @@ pub(crate) fn options(item: &Item, errors: &mut Errors) {
         && item.name() == Some(client)
     {
         errors.at(client, "the client trait cannot have the name of the item itself: choose another one");
-    }
-}
-
-/// The subscription of a generic block is outside the block, where its parameters and its `Self` mean
-/// nothing.
-fn outside(item: &Item, errors: &mut Errors) {
-    let Form::Inherent(block) = &item.form else { return };
-    let (options, names) = (&item.options, super::not_outside(block));
-    let destinations = [&options.replies, &options.dead_letter].into_iter().flatten();
-    let others = [
-        &options.topic,
-        &options.group,
-        &options.retry_topic,
-        &options.dead_letters_of,
-        &options.concurrency,
-    ];
-    for option in others.into_iter().flatten().chain(destinations.filter_map(Destination::topic)) {
-        let Expr::Path(ExprPath { qself, path, .. }) = option.clone() else { continue };
-        let whole = Type::Path(TypePath { attrs: Vec::new(), qself, path });
-        let is_named = |name: &&String| mentions(&whole, name);
-        if let Some(name) = names.iter().find(is_named) {
-            errors.at(
-                option,
-                format!(
-                    "the subscription of a generic block stands outside of it, where there is no `{name}`: write a constant \
-                     beside the block, as `const TOPIC: &str = \"..\";`, and name that here"
-                ),
-            );
-        }
     }
 }
 

@@ -256,9 +256,7 @@ impl KafkaTransport {
         queued.or_else(|undone| match undone {
             Undone::Late => Err(Progress::NotSent),
             Undone::StandsStill => Err(Progress::Unknown),
-            Undone::Ended | Undone::Panicked => {
-                Ok(Err(DeliveryError { may_be_stored: true, ..DeliveryError::for_now(undone.to_string()) }))
-            }
+            Undone::Ended | Undone::Panicked => Ok(Err(DeliveryError::in_doubt(undone.to_string()))),
         })
     }
 
@@ -280,11 +278,11 @@ impl KafkaTransport {
         let record = record(topic, outgoing, headers, &text, millis);
 
         let pending = Arc::clone(&self.pending);
-        let acknowledged = progress.clone();
+        let delivery = progress.clone();
         let told: OnDelivery = Box::new(move |delivered| match delivered {
-            Ok(()) => acknowledged.note(Progress::Acknowledged),
+            Ok(()) => delivery.note(Progress::Acknowledged),
             Err(error) => {
-                acknowledged.note(error.progress());
+                delivery.note(error.progress());
                 if let Some(waiting) = pending.take(id) {
                     waiting.answer(Err(Ended::Undeliverable(error.reason)));
                 }

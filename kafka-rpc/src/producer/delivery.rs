@@ -21,8 +21,7 @@ impl Delivery {
 
     /// Waits until the broker acknowledges the record or the delivery fails.
     pub(crate) async fn ended(self) -> Result<(), DeliveryError> {
-        let closed =
-            DeliveryError { may_be_stored: true, ..DeliveryError::for_now("the producer was closed") };
+        let closed = DeliveryError::in_doubt("the producer was closed");
         self.0.await.unwrap_or(Err(closed))
     }
 }

@@ -57,6 +57,11 @@ impl DeliveryError {
         Self { kind: Refusal::ForNow, may_be_stored: false, reason: reason.into() }
     }
 
+    /// An error of this side after the record may have been sent: nobody knows whether a broker has it.
+    pub(crate) fn in_doubt(reason: impl Into<String>) -> Self {
+        Self { may_be_stored: true, ..Self::for_now(reason) }
+    }
+
     pub(super) fn from_kafka(error: &KafkaError, may_be_stored: bool) -> Self {
         use RDKafkaErrorCode as Code;
         let kind = match error.rdkafka_error_code() {

@@ -1,7 +1,7 @@
 //! Which topics are read and written for which purpose, and which records would reach a reader that they are
 //! not meant for.
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use crate::{Problem, handler::Location, server::Served};
 
@@ -67,10 +67,8 @@ pub(super) fn check(served: &[Served], problems: &mut Vec<Problem>) {
 fn written_by_others(topic: &str, retries: Reading<'_>, served: &[Served]) -> Vec<Problem> {
     let others = served.iter().filter(|other| !std::ptr::eq(*other, retries.served));
     let written = others.flat_map(|other| {
-        let options = [("replies", &other.reply_topic), ("dead_letter", &other.dead_letter_topic)];
-        options.into_iter().filter_map(move |(option, written)| {
-            (written.as_deref() == Some(topic)).then_some((other, option))
-        })
+        let here = written(other).filter(|(_, written)| ***written == *topic);
+        here.map(move |(option, _)| (other, option))
     });
     let problem = |(other, option): (&Served, &str)| Problem {
         message: format!(
@@ -83,16 +81,17 @@ fn written_by_others(topic: &str, retries: Reading<'_>, served: &[Served]) -> Ve
     written.map(problem).collect()
 }
 
+/// The topics that others than the subscription read, each with its option.
+fn written(served: &Served) -> impl Iterator<Item = (&'static str, &Arc<str>)> {
+    let topics = [("replies", &served.reply_topic), ("dead_letter", &served.dead_letter_topic)];
+    topics.into_iter().filter_map(|(option, topic)| Some((option, topic.as_ref()?)))
+}
+
 /// Finds the topics that a subscription uses for two purposes: a reader for one of them would get the records
 /// of the other too.
 fn written_for_two(served: &Served) -> Vec<Problem> {
-    let written = [
-        ("replies", &served.reply_topic),
-        ("dead_letter", &served.dead_letter_topic),
-        ("retry_topic", &served.retry_topic),
-    ];
-    let written: Vec<_> =
-        written.into_iter().filter_map(|(option, topic)| Some((option, topic.as_ref()?))).collect();
+    let retries = served.retry_topic.as_ref().map(|topic| ("retry_topic", topic));
+    let written: Vec<_> = written(served).chain(retries).collect();
     let mut problems = Vec::new();
     for (index, (option, topic)) in written.iter().enumerate() {
         // A retry topic that is also the topic is reported as two readings.

@@ -24,7 +24,7 @@ const SEND_AGAIN_AFTER: Duration = Duration::from_secs(1);
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Whether a record was sent before.
-pub(super) enum Before<'a> {
+enum Before<'a> {
     Nothing,
     /// The record was sent, and may have held its partition since.
     Sent(Option<Held<'a>>),
@@ -54,16 +54,16 @@ enum Undelivered {
 }
 
 impl Worker {
-    /// Sends a reply and waits for its delivery. A reply that is larger than the broker takes becomes an
+    /// Sends a reply that was sent before, and waits for its delivery. A reply that is larger than the broker takes becomes an
     /// error reply, so that the caller hears something.
-    pub(super) async fn send_reply<'a>(
+    pub(super) async fn send_reply_again<'a>(
         self: &'a Arc<Self>,
         taken: &'a Taken,
         reply: &Arc<OutgoingRecord>,
-        before: Before<'a>,
+        held: Option<Held<'a>>,
     ) -> DeliveryEnd {
         let awaited_until = self.awaited_until(taken);
-        match self.send_until_settled(taken, reply, before, awaited_until).await {
+        match self.send_until_settled(taken, reply, Before::Sent(held), awaited_until).await {
             Err(Undelivered::Refused(DeliveryError { kind: Refusal::TooLarge, reason, .. })) => {
                 telemetry::reply_replaced(&reply.topic);
                 tracing::error!(

@@ -6,7 +6,7 @@ use std::{panic::AssertUnwindSafe, sync::Arc};
 use futures_util::FutureExt as _;
 
 use super::{
-    delivery::{Before, DeliveryEnd},
+    delivery::DeliveryEnd,
     error_records,
     held::Held,
     job::{End, Letter, OwedReply, Step, Taken},
@@ -27,23 +27,26 @@ impl Worker {
         OwedReply { record, letter }: &OwedReply,
         held: Option<Held<'a>>,
     ) -> End {
-        match self.send_reply(taken, record, Before::Sent(held)).await {
+        match self.send_reply_again(taken, record, held).await {
             DeliveryEnd::Done => settled(self.counter(*letter, &self.metrics.replied)),
             DeliveryEnd::Left => End::Left,
             DeliveryEnd::Expired => settled(self.counter(*letter, &self.metrics.expired)),
-            DeliveryEnd::Refused(refusal) if letter.is_none() => {
-                self.dead_letter_refused(taken, record, refusal).await
-            }
-            DeliveryEnd::Refused(_) => settled(self.counter(*letter, &self.metrics.discarded)),
+            DeliveryEnd::Refused(refusal) => match letter {
+                None => self.dead_letter_refused(taken, record, refusal).await,
+                Some(letter) => settled(self.letter_counter(*letter)),
+            },
         }
     }
 
     /// The counter of a record: that of its dead letter, if it has one, whatever becomes of its reply.
     pub(super) fn counter<'a>(&'a self, letter: Option<Letter>, without: &'a Count) -> &'a Count {
+        letter.map_or(without, |letter| self.letter_counter(letter))
+    }
+
+    fn letter_counter(&self, letter: Letter) -> &Count {
         match letter {
-            None => without,
-            Some(Letter::Delivered) => &self.metrics.dead_lettered,
-            Some(Letter::Lost) => &self.metrics.lost,
+            Letter::Delivered => &self.metrics.dead_lettered,
+            Letter::Lost => &self.metrics.lost,
         }
     }
 
@@ -116,7 +119,7 @@ impl Worker {
         match error_records::letter(&self.served, &record, taken.retries, error) {
             Some(letter) => {
                 let sent = self.deliver_letter(taken, letter).await;
-                sent.map_or(End::Left, |sent| settled(self.counter(Some(sent), &self.metrics.discarded)))
+                sent.map_or(End::Left, |sent| settled(self.letter_counter(sent)))
             }
             None => settled(&self.metrics.discarded),
         }
