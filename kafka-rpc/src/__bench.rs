@@ -10,7 +10,7 @@ use crate::{
     Headers, Location,
     client::pending,
     handler::{Handler, Ordering},
-    server::{dispatch, lanes, offsets},
+    server::{handling::dispatch, running::lanes, tracking::offsets},
     wire::{Encoded, Peer, ReceivedReply, ReplyTo, clock, envelope, reply},
 };
 

@@ -2,9 +2,14 @@
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
-use syn::{Attribute, Token, Type, parse_quote, spanned::Spanned};
+use syn::{Token, Type, parse_quote, spanned::Spanned};
 
-use super::{assert, contract, outside::type_outside, registry, subscription_path, visibility};
+use super::{
+    assert,
+    lints::{allow_deprecated, levels},
+    outside::type_outside,
+    registry, subscription_path, visibility,
+};
 use crate::{
     attr::{ClientName, CommandName, Destination},
     model::{Form, Handler, Item},
@@ -18,7 +23,7 @@ pub(crate) fn client(item: &Item) -> TokenStream {
     };
     let private = item.private();
     let vis = visibility(item);
-    let (doc, deprecated) = (doc(item), super::allow_deprecated(item));
+    let (doc, deprecated) = (doc(item), allow_deprecated(item));
     let methods: Vec<_> = item.handlers.iter().map(|handler| Method::new(item, handler)).collect();
     let levels: Vec<_> = levels(item.attrs()).collect();
     let declarations = methods.iter().map(Method::declaration);
@@ -39,13 +44,6 @@ pub(crate) fn client(item: &Item) -> TokenStream {
             #(#definitions)*
         }
     }
-}
-
-/// The lints that the user allows, for generated code with the same names and types.
-pub(super) fn levels(attrs: &[Attribute]) -> impl Iterator<Item = Attribute> {
-    let is_level =
-        |attribute: &&Attribute| ["allow", "expect"].iter().any(|level| attribute.path().is_ident(level));
-    attrs.iter().filter(is_level).map(contract::of_generated)
 }
 
 fn client_name(item: &Item) -> Option<Ident> {

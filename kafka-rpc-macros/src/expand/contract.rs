@@ -2,9 +2,13 @@
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{quote, quote_spanned};
-use syn::{Attribute, FnArg, ItemImpl, Meta, Pat, Type, parse_quote, parse_quote_spanned, spanned::Spanned};
+use syn::{FnArg, ItemImpl, Pat, Type, parse_quote, parse_quote_spanned, spanned::Spanned};
 
-use super::{allow_deprecated, assert, extractors, local, registry};
+use super::{
+    assert, extractors,
+    lints::{allow_deprecated, of_generated},
+    local, registry,
+};
 use crate::{
     model::{Form, Handler, Item, outer},
     validate::MARK,
@@ -144,18 +148,6 @@ pub(crate) fn implementation(item: &Item) -> TokenStream {
         tokens.extend(quote!(#(#methods)* #requirements #locations fn #mark() {}));
     });
     tokens
-}
-
-/// An attribute of the user's block for a generated one. `expect` becomes `allow`, since the lint is expected
-/// in the user's code.
-pub(super) fn of_generated(attribute: &Attribute) -> Attribute {
-    let mut attribute = outer(attribute);
-    if let Meta::List(list) = &mut attribute.meta
-        && list.path.is_ident("expect")
-    {
-        list.path = Ident::new("allow", list.path.span()).into();
-    }
-    attribute
 }
 
 /// A method of the impl of the contract.

@@ -3,6 +3,7 @@
 //! - [`registry`]: the subscription, the handlers, and their registration
 //! - [`contract`]: a contract's trait, and the impl of one
 //! - [`client`]: the client trait
+//! - [`lints`]: the lints that generated code allows
 //! - [`outside`]: what the subscription and the client repeat of an impl block, without its `Self`
 //! - [`stand_in`]: what is expanded in place of an item with mistakes
 //! - [`assert`]: where the user's types meet the traits they must implement, so that errors point at them
@@ -10,6 +11,7 @@
 mod assert;
 mod client;
 mod contract;
+mod lints;
 mod outside;
 mod registry;
 mod stand_in;
@@ -48,7 +50,7 @@ pub(crate) fn kafka_handler(options: TokenStream, tokens: &TokenStream) -> Token
 }
 
 fn expand(mut item: Item) -> TokenStream {
-    allow_what_a_handler_must_do(&mut item);
+    lints::allow_what_a_handler_must_do(&mut item);
     let registration = item.registers().then(|| registry::registration(&item));
     match &item.form {
         Form::Contract(_) => {
@@ -103,29 +105,8 @@ fn dead_letters(item: &Item) -> Option<TokenStream> {
     } else {
         assert::is_no_dead_letter(item, payload)
     };
-    let deprecated = allow_deprecated(item);
+    let deprecated = lints::allow_deprecated(item);
     Some(quote!(#deprecated #probe))
-}
-
-/// Turns off the lints that object to handlers: they are async and take `&self` and their payload by value,
-/// whether or not they need to.
-fn allow_what_a_handler_must_do(item: &mut Item) {
-    if matches!(item.form, Form::Contract(_)) {
-        return;
-    }
-    let handlers: Vec<Ident> = item.handlers.iter().map(|handler| handler.ident().clone()).collect();
-    item.form.for_each_function(|name, attrs| {
-        if handlers.contains(name) {
-            attrs.push(parse_quote!(
-                #[allow(clippy::ignored_unit_patterns, clippy::needless_pass_by_value, clippy::unused_async, clippy::unused_self)]
-            ));
-        }
-    });
-}
-
-/// Allows deprecated items in generated code, if the user's item is deprecated or allows them.
-fn allow_deprecated(item: &Item) -> Option<TokenStream> {
-    item.may_be_deprecated().then(|| quote!(#[allow(deprecated)]))
 }
 
 /// A variable of generated code, which the user's code neither sees nor shadows.

@@ -5,7 +5,10 @@ use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::{Expr, Path, Type, ext::IdentExt as _, spanned::Spanned};
 
 use super::{
-    allow_deprecated, assert, client::levels, extractors, from_inside, local, outside::expression_outside,
+    assert, extractors, from_inside,
+    lints::{allow_deprecated, levels},
+    local,
+    outside::expression_outside,
     payload, subscription_name, subscription_path, visibility,
 };
 use crate::{

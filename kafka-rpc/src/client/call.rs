@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     CallError, Headers, moment,
-    server::scope,
+    server::handling::scope,
     wire::{Encoded, codec},
 };
 

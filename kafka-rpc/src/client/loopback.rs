@@ -25,12 +25,14 @@ use crate::{
     rename::{Rename, renamed},
     server::{
         Served,
-        dedupe::Dedupe,
-        handle::Handling,
-        limits::Limits,
-        outcome::{Failed, Outcome},
-        reply_topics::ReplyTopics,
-        watch::Watch,
+        handling::{
+            dedupe::Dedupe,
+            handle::Handling,
+            limits::Limits,
+            outcome::{Failed, Outcome},
+            reply_topics::ReplyTopics,
+            watch::Watch,
+        },
     },
     wire::{Encoded, OutgoingRecord, ReceivedRecord, ReceivedReply, ReplyTo, clock},
 };

@@ -8,7 +8,7 @@ use super::json::{Members, TwoOfAName};
 use crate::{
     Location,
     handler::{Handler, PayloadSource, Reply, payload::Unread},
-    server::dispatch::Dispatch,
+    server::handling::dispatch::Dispatch,
     wire::{
         Encoded, codec,
         envelope::{self, Envelope},

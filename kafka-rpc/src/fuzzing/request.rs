@@ -9,9 +9,11 @@ use crate::{
     Deadline, Dialect, Headers, Retry, RetryPolicy, RpcError,
     server::{
         Served,
-        limits::Limits,
-        outcome::{Attempt, Outcome},
-        reply_topics::ReplyTopics,
+        handling::{
+            limits::Limits,
+            outcome::{Attempt, Outcome},
+            reply_topics::ReplyTopics,
+        },
     },
     wire::{
         OutgoingRecord, Peer, ReceivedRecord, ReceivedReply, ReplyTo, RequestHeaders, clock, dialect, retry,

@@ -7,12 +7,13 @@ use rdkafka::ClientConfig;
 use tokio::sync::OnceCell;
 
 use super::{
-    Delivery, DeliveryError, Producer, QueueError,
+    delivery::Delivery,
     distance::Purpose,
-    events::InFlight,
+    events::{Events, InFlight},
+    handing::{Refused, owned, send},
     properties,
+    refusal::{DeliveryError, QueueError},
     renewed::RenewableProducer,
-    sending::{Refused, owned, send},
 };
 use crate::{
     Config, telemetry,
@@ -35,31 +36,15 @@ impl Alone {
         self.made.get()
     }
 
-    /// Returns the producer, creating it if needed. The records of a refused batch all ask for it at once,
-    /// and share one.
-    async fn get(&self, of: &Producer) -> Result<&RenewableProducer, DeliveryError> {
-        let made = self.made.get_or_try_init(|| async {
-            let (properties, events, runtime) =
-                (self.properties.clone(), Arc::clone(&of.events), of.runtime.clone());
-            let making = move || RenewableProducer::make(Purpose::Alone, properties, &events, &runtime);
-            let made = of
-                .runtime
-                .spawn_blocking(making)
-                .await
-                .map_err(|ended| DeliveryError::for_now(ended.to_string()))?;
-            let made = made.map_err(|error| DeliveryError::for_now(error.to_string()))?;
-            telemetry::producer_made(Purpose::Alone.name());
-            Ok(made)
-        });
-        made.await
-    }
-}
-
-impl Producer {
     /// Sends a record in a separate request, and waits until the broker acknowledges it or the delivery
     /// fails.
-    pub(crate) async fn deliver_alone(&self, record: &OutgoingRecord) -> Result<(), DeliveryError> {
-        let alone = self.alone.get(self).await?;
+    pub(super) async fn deliver(
+        &self,
+        record: &OutgoingRecord,
+        events: &Arc<Events>,
+        runtime: &tokio::runtime::Handle,
+    ) -> Result<(), DeliveryError> {
+        let alone = self.get(events, runtime).await?;
         let partition = match record.placement {
             Placement::Partition(partition) => Some(partition),
             Placement::ByKey | Placement::Any => None,
@@ -72,5 +57,26 @@ impl Producer {
             }
             Err(Refused { error: QueueError::Refused(error), .. }) => Err(error),
         }
+    }
+
+    /// Returns the producer, creating it if needed. The records of a refused batch all ask for it at once,
+    /// and share one.
+    async fn get(
+        &self,
+        events: &Arc<Events>,
+        runtime: &tokio::runtime::Handle,
+    ) -> Result<&RenewableProducer, DeliveryError> {
+        let made = self.made.get_or_try_init(|| async {
+            let (properties, events, own) = (self.properties.clone(), Arc::clone(events), runtime.clone());
+            let making = move || RenewableProducer::make(Purpose::Alone, properties, &events, &own);
+            let made = runtime
+                .spawn_blocking(making)
+                .await
+                .map_err(|ended| DeliveryError::for_now(ended.to_string()))?;
+            let made = made.map_err(|error| DeliveryError::for_now(error.to_string()))?;
+            telemetry::producer_made(Purpose::Alone.name());
+            Ok(made)
+        });
+        made.await
     }
 }

@@ -8,11 +8,12 @@ use std::{
 
 use rdkafka::{error::KafkaResult, producer::Producer as _};
 
-use super::{Producer, batches::Batches, topic::Topic};
+use super::{
+    Producer,
+    batches::Batches,
+    topic::{ASK_FOR, Topic},
+};
 use crate::unpoisoned::Unpoisoned as _;
-
-/// Timeout of one query to the cluster.
-pub(super) const ASK_FOR: Duration = Duration::from_secs(5);
 
 /// The partitions that a topic had at one moment; empty if no broker answered.
 pub(super) struct Asked {

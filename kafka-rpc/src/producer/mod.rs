@@ -7,6 +7,7 @@
 //! - [`distance`]: which producer they go through, judged by acknowledgement times
 //! - [`batches`]: the batch producers, each created with its first batch
 //! - [`alone`]: the producer of records that may have been refused for the size of their batch
+//! - [`handing`]: hands a record to librdkafka
 //! - [`renewed`]: a librdkafka producer that is replaced after a fatal error
 //! - [`polled`]: a librdkafka producer with a thread that polls it
 //! - [`events`]: the events of a librdkafka producer, deliveries above all
@@ -28,6 +29,7 @@ mod delivery;
 mod distance;
 mod events;
 mod gather;
+mod handing;
 mod lost;
 mod polled;
 mod properties;

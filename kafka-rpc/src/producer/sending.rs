@@ -7,27 +7,24 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rdkafka::{
-    error::{KafkaError, RDKafkaErrorCode},
-    message::{Header, OwnedHeaders},
-    producer::{BaseRecord, Producer as _},
-};
+use rdkafka::producer::Producer as _;
 
 use super::{
     alone::Alone,
-    asking::{ASK_FOR, Asked},
+    asking::Asked,
     batches::{Batches, LazyProducer},
     delivery::Delivery,
     distance::Purpose,
     events::{Events, InFlight},
     gather::Batch,
+    handing::{Refused, owned, send},
     properties,
     refusal::{DeliveryError, OnDelivery, QueueError},
     renewed::RenewableProducer,
-    topic::{Placed, Topic, WaitingRecord},
+    topic::{ASK_FOR, Placed, Topic, WaitingRecord},
 };
 use crate::{
-    Config, Error, Headers,
+    Config, Error,
     unpoisoned::Unpoisoned as _,
     wire::{OutgoingRecord, Placement},
 };
@@ -223,6 +220,12 @@ impl Producer {
         self.queue_when_free(record).await?.ended().await
     }
 
+    /// Sends a record in a separate request, and waits until the broker acknowledges it or the delivery
+    /// fails.
+    pub(crate) async fn deliver_alone(&self, record: &OutgoingRecord) -> Result<(), DeliveryError> {
+        self.alone.deliver(record, &self.events, &self.runtime).await
+    }
+
     /// Returns the state of a topic, created at its first record.
     pub(super) fn topic(self: &Arc<Self>, name: &Arc<str>) -> Arc<Topic> {
         if let Some(known) = self.topics.read().unpoisoned().get(name) {
@@ -299,45 +302,4 @@ fn send_chosen(
     sent.map_err(|Refused { error, headers, on_delivery }| {
         (error, WaitingRecord { record, headers, on_delivery })
     })
-}
-
-/// Gives a record to librdkafka.
-pub(super) fn send(
-    through: &RenewableProducer,
-    record: &OutgoingRecord,
-    headers: OwnedHeaders,
-    partition: Option<i32>,
-    in_flight: InFlight,
-) -> Result<(), Refused> {
-    let mut base = BaseRecord::<[u8], [u8], _>::with_opaque_to(&record.topic, Box::new(in_flight));
-    base.key = record.key.as_deref();
-    base.payload = record.value.as_deref();
-    base.headers = Some(headers);
-    base.partition = partition;
-    through.send(base).map_err(|(error, base)| {
-        let error = match error {
-            KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull) => QueueError::Full,
-            error => QueueError::Refused(DeliveryError::from_kafka(&error, false)),
-        };
-        Refused {
-            error,
-            headers: base.headers.unwrap_or_default(),
-            on_delivery: base.delivery_opaque.on_delivery,
-        }
-    })
-}
-
-/// The parts of a record that librdkafka did not accept, to be used again.
-pub(super) struct Refused {
-    pub(super) error: QueueError,
-    pub(super) headers: OwnedHeaders,
-    pub(super) on_delivery: OnDelivery,
-}
-
-pub(super) fn owned(headers: &Headers) -> OwnedHeaders {
-    let mut owned = OwnedHeaders::new_with_capacity(headers.len());
-    for (key, value) in headers.iter() {
-        owned = owned.insert(Header { key, value });
-    }
-    owned
 }

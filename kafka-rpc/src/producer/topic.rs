@@ -10,12 +10,14 @@ use tokio::{sync::Notify, time};
 
 use super::{
     Producer,
-    asking::ASK_FOR,
     distance::Purpose,
     gather::{Batch, Gather},
     refusal::{OnDelivery, QueueError},
 };
 use crate::{unpoisoned::Unpoisoned as _, wire::OutgoingRecord};
+
+/// Timeout of one query to the cluster.
+pub(super) const ASK_FOR: Duration = Duration::from_secs(5);
 
 /// How long the known partitions of a topic are used before they are asked for again.
 const BELIEVED_FOR: Duration = Duration::from_secs(30);

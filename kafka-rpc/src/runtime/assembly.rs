@@ -2,13 +2,13 @@
 //! with them.
 
 use std::{
+    any::TypeId,
     collections::{BTreeMap, BTreeSet, HashMap, btree_map, hash_map},
     sync::Arc,
     time::Duration,
 };
 
 use super::{
-    builder::{Groups, Provisions},
     names::{self, Names},
     sources,
 };
@@ -16,11 +16,20 @@ use crate::{
     Problem,
     handler::{Destination, Handler, Handlers, Location, Ordering, Requirements, Subscription},
     rename::renamed,
-    server::{Served, dispatch::Dispatch},
+    server::{Served, handling::dispatch::Dispatch},
 };
 
 /// How many handlers of a subscription run at once by default.
 const DEFAULT_CONCURRENCY: usize = 256;
+
+/// The provided values by their type, each with the type's name and every place that provides it.
+pub(super) type Provisions = HashMap<TypeId, (&'static str, Vec<Location>)>;
+
+/// The groups that are served, as the attributes name them.
+pub(super) struct Groups {
+    pub(super) names: Vec<String>,
+    pub(super) stated_at: Location,
+}
 
 /// Keeps the handlers of these groups, and reports the groups that have none.
 pub(super) fn keep_groups(registered: &mut Vec<Handlers>, groups: &Groups) -> Vec<Problem> {

@@ -2,22 +2,25 @@
 
 use std::{
     any::{TypeId, type_name},
-    collections::HashMap,
     fmt, panic,
     sync::Arc,
     time::Duration,
 };
 
-use super::{Runtime, assembly, names::Names};
+use super::{
+    Runtime,
+    assembly::{self, Groups, Provisions},
+    names::Names,
+};
 use crate::{
     Client, Config, Error, Problem, ReplyReading,
     error::Problems,
     handler::{
-        Handlers, Location, Registration,
+        Handlers, Registration,
         state::{Deferred, States},
     },
     rename::Rename,
-    server::reply_topics::ReplyTopics,
+    server::handling::reply_topics::ReplyTopics,
 };
 
 /// Describes a [`Runtime`].
@@ -233,15 +236,6 @@ impl RuntimeBuilder {
             map_topics: self.map_topics,
         })
     }
-}
-
-/// The provided values by their type, each with the type's name and every place that provides it.
-pub(super) type Provisions = HashMap<TypeId, (&'static str, Vec<Location>)>;
-
-/// The groups that are served, as the attributes name them.
-pub(super) struct Groups {
-    pub(super) names: Vec<String>,
-    pub(super) stated_at: Location,
 }
 
 impl fmt::Debug for RuntimeBuilder {

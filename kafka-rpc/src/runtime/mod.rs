@@ -33,7 +33,7 @@ use crate::{
     client::loopback::Loopback,
     handler::state::{Deferred, States},
     rename::Rename,
-    server::{Served, reply_topics::ReplyTopics},
+    server::{Served, handling::reply_topics::ReplyTopics},
 };
 
 /// Handlers, state and settings that fit together: [`start`](Self::start) it on a cluster, or take its

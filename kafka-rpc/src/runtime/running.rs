@@ -14,7 +14,7 @@ use crate::{
     Client, Config, Error,
     client::{pending::Pending, replies::Replies},
     producer::Producer,
-    server::consumer::ConsumerThread,
+    server::consuming::consumer::ConsumerThread,
 };
 
 /// How long closing a consumer may take beyond the drain: leaving the group takes a round trip or two.

@@ -12,7 +12,9 @@ use crate::{
     handler::state::Provided,
     producer::Producer,
     server::{
-        Served, consumer::ConsumerThread, dedupe::Dedupe, handle::Handling, limits::Limits, watch::Watch,
+        Served,
+        consuming::consumer::ConsumerThread,
+        handling::{dedupe::Dedupe, handle::Handling, limits::Limits, watch::Watch},
         worker::Worker,
     },
     topics,

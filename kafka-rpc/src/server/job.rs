@@ -3,9 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    assigned::Generation,
-    lanes::{Job, Lane},
-    pack::Packed,
+    consuming::pack::Packed,
+    running::lanes::{Job, Lane},
+    tracking::assigned::Generation,
 };
 use crate::wire::OutgoingRecord;
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::dispatch::Dispatch;
+use super::handling::dispatch::Dispatch;
 use crate::{
     Dialect, Headers,
     handler::{Location, Ordering},

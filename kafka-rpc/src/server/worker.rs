@@ -13,15 +13,15 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     Served,
-    bounds::Bounds,
-    hand::Hands,
-    handle::Handling,
-    in_flight::InFlightReplies,
-    intake::Intake,
+    consuming::intake::Intake,
+    handling::handle::Handling,
     job::{EndedJob, Taken},
-    lanes::{Job, Lanes},
-    partitions::Partitions,
-    stuck::Stuck,
+    running::{
+        hand::Hands,
+        lanes::{Job, Lanes},
+    },
+    settling::{in_flight::InFlightReplies, stuck::Stuck},
+    tracking::{bounds::Bounds, partitions::Partitions},
 };
 use crate::{Config, producer::Producer, telemetry::SubscriptionMetrics, unpoisoned::Unpoisoned as _};
 

@@ -1,0 +1,19 @@
+//! From a record to what becomes of it. Needs no Kafka.
+//!
+//! - [`handle`]: runs a record's handler, with deadline and timeout, and catches panics
+//! - [`dispatch`]: finds the handler of a command
+//! - [`reply_topics`]: which topics may be replied to
+//! - [`limits`]: how large a record may be
+//! - [`dedupe`]: the answers that are kept for repeated requests
+//! - [`scope`]: what a running handler lends to the calls that it makes
+//! - [`watch`]: the running handlers, and for how long they have run
+//! - [`outcome`]: decides what becomes of the record
+
+pub(crate) mod dedupe;
+pub(crate) mod dispatch;
+pub(crate) mod handle;
+pub(crate) mod limits;
+pub(crate) mod outcome;
+pub(crate) mod reply_topics;
+pub(crate) mod scope;
+pub(crate) mod watch;

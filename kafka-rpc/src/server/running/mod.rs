@@ -1,0 +1,11 @@
+//! Which record runs when, and in which task.
+//!
+//! - [`lanes`]: which record may run now
+//! - [`hand`]: the records that a runner has taken from the lanes
+//! - [`runners`]: the tasks that run records, one after another
+//! - [`run`]: runs one record
+
+pub(super) mod hand;
+pub(crate) mod lanes;
+mod run;
+mod runners;

@@ -1,0 +1,164 @@
+//! Delivers the outcome of a record: a reply, a dead letter and then a reply, or a retry on another topic.
+//! The record's end is final once the outcome is delivered.
+
+use std::{panic::AssertUnwindSafe, sync::Arc};
+
+use futures_util::FutureExt as _;
+
+use super::{delivery::DeliveryEnd, error_records, held::Held};
+use crate::{
+    RpcError,
+    server::{
+        job::{End, Letter, OwedReply, Step, Taken},
+        worker::Worker,
+    },
+    telemetry::Count,
+    wire::{OutgoingRecord, ReceivedRecord},
+};
+
+impl Worker {
+    /// Sends a reply again, as often as it takes. The reply may hold its record's partition since it was
+    /// first sent.
+    pub(super) async fn reply_again<'a>(
+        self: &'a Arc<Self>,
+        taken: &'a Taken,
+        OwedReply { record, letter }: &OwedReply,
+        held: Option<Held<'a>>,
+    ) -> End {
+        match self.send_reply_again(taken, record, held).await {
+            DeliveryEnd::Done => settled(self.counter(*letter, &self.metrics.replied)),
+            DeliveryEnd::Left => End::Left,
+            DeliveryEnd::Expired => settled(self.counter(*letter, &self.metrics.expired)),
+            DeliveryEnd::Refused(refusal) => match letter {
+                None => self.dead_letter_refused(taken, record, refusal).await,
+                Some(letter) => settled(self.letter_counter(*letter)),
+            },
+        }
+    }
+
+    /// The counter of a record: that of its dead letter, if it has one, whatever becomes of its reply.
+    pub(super) fn counter<'a>(&'a self, letter: Option<Letter>, without: &'a Count) -> &'a Count {
+        letter.map_or(without, |letter| self.letter_counter(letter))
+    }
+
+    fn letter_counter(&self, letter: Letter) -> &Count {
+        match letter {
+            Letter::Delivered => &self.metrics.dead_lettered,
+            Letter::Lost => &self.metrics.lost,
+        }
+    }
+
+    /// Sends a record to its retry topic. If the topic refuses the record for good, such as for its size, the
+    /// record has failed.
+    pub(in crate::server) async fn retry_later(
+        self: &Arc<Self>,
+        taken: &Taken,
+        record: &ReceivedRecord,
+        again: Arc<OutgoingRecord>,
+        error: RpcError,
+    ) -> Step {
+        match self.send_retry(taken, again).await {
+            DeliveryEnd::Done => Step::Ends(settled(&self.metrics.retried_later)),
+            DeliveryEnd::Refused(_told) => self.fail(taken, record, error).await,
+            // Only replies expire before they are delivered.
+            DeliveryEnd::Left | DeliveryEnd::Expired => Step::Ends(End::Left),
+        }
+    }
+
+    /// Gives up a record outside its run: its retry was refused for good, or something panicked.
+    pub(in crate::server) async fn fail(
+        self: &Arc<Self>,
+        taken: &Taken,
+        record: &ReceivedRecord,
+        error: RpcError,
+    ) -> Step {
+        let reply =
+            error_records::error_reply(&self.served, record, &error).filter(|reply| self.may_reply(reply));
+        self.send_failure(taken, error_records::letter(&self.served, record, taken.retries, error), reply)
+            .await
+    }
+
+    /// Whether this reply may be sent: a panic may have come before the run checked it.
+    fn may_reply(&self, reply: &OutgoingRecord) -> bool {
+        self.served.reply_topic.is_some() && self.handling.reply_topics.allows(&self.served, &reply.topic)
+    }
+
+    /// Sends the letter, if any, of a record that has failed for good. The reply, if any, is the next step.
+    pub(in crate::server) async fn send_failure(
+        self: &Arc<Self>,
+        taken: &Taken,
+        letter: Option<Arc<OutgoingRecord>>,
+        reply: Option<Arc<OutgoingRecord>>,
+    ) -> Step {
+        let mut sent = None;
+        // The dead letter first: a caller may look for it as soon as it has the reply.
+        if let Some(letter) = letter {
+            sent = self.deliver_letter(taken, letter).await;
+            if sent.is_none() {
+                return Step::Ends(End::Left);
+            }
+        }
+        match reply {
+            // Not sent from here: a reply that does not arrive must not keep the place of a handler.
+            Some(record) => Step::Reply(OwedReply { record, letter: sent }),
+            None => Step::Ends(settled(self.counter(sent, &self.metrics.discarded))),
+        }
+    }
+
+    /// Dead-letters a record whose reply was refused for good, so that the failure does not go unnoticed.
+    async fn dead_letter_refused(
+        self: &Arc<Self>,
+        taken: &Taken,
+        reply: &OutgoingRecord,
+        refusal: RpcError,
+    ) -> End {
+        let record = taken.record.unpack();
+        let error = error_records::undelivered(&self.served, &record, reply, refusal);
+        match error_records::letter(&self.served, &record, taken.retries, error) {
+            Some(letter) => {
+                let sent = self.deliver_letter(taken, letter).await;
+                sent.map_or(End::Left, |sent| settled(self.letter_counter(sent)))
+            }
+            None => settled(&self.metrics.discarded),
+        }
+    }
+
+    /// Sends a dead letter; returns what became of it, or `None` if its record's partition went.
+    ///
+    /// A letter that is refused for good, such as by the rules of its topic, stops no partition: otherwise
+    /// anyone who writes such records could stop any partition.
+    async fn deliver_letter(self: &Arc<Self>, taken: &Taken, letter: Arc<OutgoingRecord>) -> Option<Letter> {
+        match self.send_letter(taken, letter).await {
+            DeliveryEnd::Done => Some(Letter::Delivered),
+            DeliveryEnd::Left | DeliveryEnd::Expired => None,
+            DeliveryEnd::Refused(_told) => {
+                tracing::error!(
+                    topic = %self.source, partition = taken.record.partition(), offset = taken.record.offset(),
+                    group = %self.served.group,
+                    "a dead letter was refused for good; the failed record exists only in its own topic"
+                );
+                Some(Letter::Lost)
+            }
+        }
+    }
+
+    /// Does what is left to do for a record. If that panics too, the record is read again, with all
+    /// unfinished records of its partition.
+    pub(in crate::server) async fn caught_or_left<T: From<End>>(
+        &self,
+        taken: &Taken,
+        rest: impl Future<Output = T>,
+    ) -> T {
+        AssertUnwindSafe(rest).catch_unwind().await.unwrap_or_else(|_panic| {
+            self.state().partitions.go_back(taken.record.partition(), taken.generation);
+            self.flow_has_changed();
+            End::Left.into()
+        })
+    }
+}
+
+/// Counts a record whose outcome is final, and returns its end.
+pub(in crate::server) fn settled(counter: &Count) -> End {
+    counter.increment(1);
+    End::Final
+}
