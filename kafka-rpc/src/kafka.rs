@@ -1,16 +1,14 @@
 //! What all librdkafka clients of a process have in common.
 
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    ptr,
-    sync::Mutex,
-};
+use std::{ffi::CStr, ptr, slice, sync::Mutex};
 
 use rdkafka::{
-    ClientConfig, Message as _,
-    bindings::{rd_kafka_message_headers, rd_kafka_message_status, rd_kafka_msg_status_t},
+    ClientConfig,
+    bindings::{
+        rd_kafka_header_get_all, rd_kafka_message_headers, rd_kafka_message_status, rd_kafka_msg_status_t,
+    },
     error::{KafkaError, RDKafkaErrorCode},
-    message::{BorrowedMessage, Headers as _},
+    message::BorrowedMessage,
 };
 
 use crate::{
@@ -133,21 +131,41 @@ pub(crate) fn is_unauthorized(error: &KafkaError) -> bool {
 
 /// Reads the headers of a record, in order.
 ///
-/// rust-rdkafka panics on a header name that is not UTF-8, which Kafka stores and anybody can send. The panic
-/// is caught in this function, the only one that reads names, together with any panic of `each`.
+/// Not through rust-rdkafka: it panics on a header name that is not UTF-8, which Kafka stores and anybody can
+/// send, and a process may end at its first panic. And it reports a record whose headers librdkafka cannot
+/// read, as one with more than 100,000, like a record without headers: what they say, such as the caller's
+/// deadline, would be overlooked.
+#[expect(
+    unsafe_code,
+    reason = "rust-rdkafka panics on names that are not UTF-8, and takes unreadable headers for none"
+)]
 pub(crate) fn read_headers<'a>(
     message: &'a BorrowedMessage<'_>,
     mut each: impl FnMut(&'a str, Option<&'a [u8]>),
 ) -> Result<(), UnreadableHeaders> {
-    let Some(headers) = message.headers() else {
-        return if has_no_headers(message) { Ok(()) } else { Err(UnreadableHeaders) };
-    };
-    catch_unwind(AssertUnwindSafe(|| {
-        for header in headers.iter() {
-            each(header.key, header.value);
+    let mut headers = ptr::null_mut();
+    // SAFETY: the message is borrowed for longer than the call, which sets `headers` if it succeeds.
+    let code = unsafe { rd_kafka_message_headers(message.ptr(), &raw mut headers) };
+    match RDKafkaErrorCode::from(code) {
+        RDKafkaErrorCode::NoError => {}
+        RDKafkaErrorCode::NoEnt => return Ok(()),
+        _ => return Err(UnreadableHeaders),
+    }
+    for index in 0.. {
+        let (mut name, mut value, mut size) = (ptr::null(), ptr::null(), 0);
+        // SAFETY: the message owns its headers, and is borrowed for longer than the call.
+        let code =
+            unsafe { rd_kafka_header_get_all(headers, index, &raw mut name, &raw mut value, &raw mut size) };
+        if RDKafkaErrorCode::from(code) != RDKafkaErrorCode::NoError {
+            break; // There are no more.
         }
-    }))
-    .map_err(|_panic| UnreadableHeaders)
+        // SAFETY: librdkafka ends names with a NUL, and keeps them as long as the message, for `'a`.
+        let name = unsafe { CStr::from_ptr(name) }.to_str().map_err(|_not_utf8| UnreadableHeaders)?;
+        // SAFETY: a value that is not null has this size, and lives as long as the message, for `'a`.
+        let value = (!value.is_null()).then(|| unsafe { slice::from_raw_parts(value.cast::<u8>(), size) });
+        each(name, value);
+    }
+    Ok(())
 }
 
 /// Whether a broker may have a record although its delivery has failed: it was sent, and not acknowledged. The error alone does not
@@ -157,18 +175,4 @@ pub(crate) fn may_be_stored(message: &BorrowedMessage<'_>) -> bool {
     // SAFETY: the message is borrowed for longer than the call, which only reads it.
     let status = unsafe { rd_kafka_message_status(message.ptr()) };
     status != rd_kafka_msg_status_t::RD_KAFKA_MSG_STATUS_NOT_PERSISTED
-}
-
-/// Whether a record has no headers. rust-rdkafka reports the same for headers that librdkafka cannot read, as
-/// of a record with more than 100,000. What they say, such as the caller's deadline, would be overlooked.
-fn has_no_headers(message: &BorrowedMessage<'_>) -> bool {
-    let mut unread = ptr::null_mut();
-    #[expect(
-        unsafe_code,
-        reason = "rust-rdkafka has one answer for a record without headers and for one whose headers are refused"
-    )]
-    // SAFETY: the message is borrowed for longer than the call, which reads nothing of `unread`, and neither
-    // do we.
-    let code = unsafe { rd_kafka_message_headers(message.ptr(), &raw mut unread) };
-    RDKafkaErrorCode::from(code) == RDKafkaErrorCode::NoEnt
 }

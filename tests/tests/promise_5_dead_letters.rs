@@ -1,6 +1,12 @@
 //! Promise 5: what cannot be handled goes to the dead-letter topic, and is handled from there.
 
-use std::{collections::BTreeSet, time::Instant};
+use std::{
+    collections::BTreeSet,
+    panic,
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
+    time::Instant,
+};
 
 use kafka_rpc::{DeadLetter, RpcError, State, kafka_handler};
 use tests::{
@@ -225,6 +231,27 @@ async fn a_letter_that_its_topic_refuses_for_good_is_counted_as_lost_and_stops_n
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_letter_that_its_topic_refuses_takes_no_other_of_its_batch_with_it() {
+    // The embedded broker compacts nothing, and takes records without a key everywhere.
+    let Some(cluster) = real_kafka() else { return };
+    counted::record();
+    cluster.create_topic(TOPIC, 1).await;
+    // A compacted topic takes no record without a key, and a broker refuses the whole batch.
+    cluster.topics().create_with(&cluster.name(DEAD_LETTERS), "cleanup.policy", "compact").await;
+    let (peer, topic) = (cluster.peer(), cluster.name(TOPIC));
+    for number in 0..200 {
+        let poison = Record::new("poison");
+        let poison = if number % 20 == 7 { poison } else { poison.key(format!("k-{number}")) };
+        peer.send(&topic, &poison).await;
+    }
+    let running = cluster.serve_orders(cluster.config(), &OrderService::default()).await;
+    until("all are final", || cluster.committed_sum(GROUP, TOPIC, 1) == 200).await;
+    let records = |outcome| counted("kafka_rpc_records_total", &[("topic", &topic), ("outcome", outcome)]);
+    assert_eq!((records("lost"), records("dead_lettered")), (10, 190));
+    running.shutdown().await.expect("a clean shutdown");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_letter_larger_than_its_topic_takes_goes_without_its_value() {
     // The embedded broker takes records of any size.
     let Some(cluster) = real_kafka() else { return };
@@ -260,10 +287,36 @@ async fn a_record_of_more_headers_than_are_read_is_not_taken_for_one_without_and
     let letters = peer.read(&cluster.name(DEAD_LETTERS), 2).await;
     let told = |name| letters.iter().map(|letter| letter.text(name)).collect::<Vec<_>>();
     assert_eq!(told("status-code"), [Some("400"), Some("413")]);
-    assert_eq!(told("headers-omitted"), [None, Some("true")], "of the first none were read");
+    assert_eq!(told("headers-omitted"), [Some("true"); 2]);
     assert_eq!(told("original-offset"), [Some("0"), Some("1")]);
     until("the next is handled", || service.ended() == [order("a", 3)]).await;
     running.shutdown().await.expect("a clean shutdown");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_header_whose_name_is_no_text_is_poison_and_panics_nowhere() {
+    static PANICS: AtomicUsize = AtomicUsize::new(0);
+    let others = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        // A test that fails has a thread of its own.
+        if thread::current().name() == Some("kafka-rpc-consumer") {
+            PANICS.fetch_add(1, Ordering::Relaxed);
+        }
+        others(info);
+    }));
+    let cluster = Cluster::start();
+    let (peer, topic) = (cluster.peer(), cluster.name(TOPIC));
+    #[expect(unsafe_code, reason = "Kafka stores any bytes as a name, and rust-rdkafka takes only text")]
+    // SAFETY: nothing takes the name for text: rust-rdkafka copies its bytes into a `CString`.
+    let name = unsafe { String::from_utf8_unchecked(b"\xff".to_vec()) };
+    let mut poison = Record::new(place("a", 1)).key("a");
+    poison.headers.push((name, Some(b"1".to_vec())));
+    let running = cluster.serve_orders(cluster.config(), &OrderService::default()).await;
+    peer.send(&topic, &poison).await;
+    let letter = peer.read(&cluster.name(DEAD_LETTERS), 1).await.remove(0);
+    assert_eq!((letter.text("status-code"), letter.text("headers-omitted")), (Some("400"), Some("true")));
+    running.shutdown().await.expect("a clean shutdown");
+    assert_eq!(PANICS.load(Ordering::Relaxed), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -22,6 +22,9 @@ pub(crate) type OnDelivery = Box<dyn FnOnce(Result<(), DeliveryError>) + Send + 
 pub(crate) enum Refusal {
     /// The record, or the batch it was in, is larger than the broker accepts.
     TooLarge,
+    /// The record, or another of its batch, breaks a rule of the topic: a compacted one takes no record without a
+    /// key.
+    Invalid,
     /// Brokers, topic or rights are missing: sending may work later.
     ForNow,
     /// As far as known, the topic has no such partition.
@@ -65,7 +68,10 @@ impl DeliveryError {
     pub(super) fn from_kafka(error: &KafkaError, may_be_stored: bool) -> Self {
         use RDKafkaErrorCode as Code;
         let kind = match error.rdkafka_error_code() {
-            Some(Code::MessageSizeTooLarge | Code::InvalidMessageSize) => Refusal::TooLarge,
+            Some(Code::MessageSizeTooLarge | Code::InvalidMessageSize | Code::MessageBatchTooLarge) => {
+                Refusal::TooLarge
+            }
+            Some(Code::InvalidRecord | Code::InvalidDifferentRecord | Code::InvalidTimestamp) => Refusal::Invalid,
             Some(Code::UnknownPartition) => Refusal::NoPartition,
             Some(
                 Code::MessageTimedOut

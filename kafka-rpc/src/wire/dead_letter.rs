@@ -38,12 +38,15 @@ pub(crate) fn letter(
     record: &ReceivedRecord,
     failure: &Failure<'_>,
 ) -> OutgoingRecord {
-    // Headers that cannot be read cannot be written again either; the rest of the record can.
-    let mut headers = record.headers.clone().unwrap_or_default();
-    if headers.len() > MOST_HEADERS {
-        headers = Headers::new();
-        headers.push(names::HEADERS_OMITTED, "true");
-    }
+    let mut headers = match &record.headers {
+        Ok(headers) if headers.len() <= MOST_HEADERS => headers.clone(),
+        // Headers that cannot be read cannot be written again either; the rest of the record can.
+        Ok(_) | Err(_) => {
+            let mut headers = Headers::new();
+            headers.push(names::HEADERS_OMITTED, "true");
+            headers
+        }
+    };
     match failure.peer {
         Peer::Reference | Peer::Nest => explain(&mut headers, failure),
         Peer::Spring => explain_to_spring(&mut headers, failure),

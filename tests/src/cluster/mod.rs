@@ -5,7 +5,13 @@ mod properties;
 mod secured;
 mod topics;
 
-use std::{collections::BTreeMap, env, process::Command};
+use std::{
+    collections::BTreeMap,
+    env,
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
 
 use kafka_rpc::{Config, Handlers, Running, Runtime, RuntimeBuilder, testing::EmbeddedBroker};
 use rdkafka::{
@@ -179,7 +185,15 @@ impl Cluster {
             .unwrap_or_else(|error| panic!("{error}"));
         let mut asked = TopicPartitionList::new();
         asked.add_partition_range(&self.name(topic), 0, partitions - 1);
-        let committed = consumer.committed_offsets(asked, BOUND).unwrap_or_else(|error| panic!("{error}"));
+        let began = Instant::now();
+        let committed = loop {
+            match consumer.committed_offsets(asked.clone(), BOUND) {
+                Ok(committed) => break committed,
+                // A broker that has just become the coordinator says so at first.
+                Err(error) => assert!(began.elapsed() < BOUND, "{error}"),
+            }
+            thread::sleep(Duration::from_millis(50));
+        };
         let offset =
             |element: rdkafka::topic_partition_list::TopicPartitionListElem<'_>| match element.offset() {
                 Offset::Offset(offset) => Some((element.partition(), offset)),

@@ -201,8 +201,9 @@ impl Worker {
     ) -> Result<(), Undelivered> {
         let mut delivered = pin!(async {
             match self.producer.deliver(record).await {
-                // Brokers refuse a whole batch for its size: alone, the record may fit.
-                Err(DeliveryError { kind: Refusal::TooLarge, .. }) => {
+                // Brokers refuse a whole batch for its size, or for one of its records: alone, the record may be
+                // accepted.
+                Err(DeliveryError { kind: Refusal::TooLarge | Refusal::Invalid, .. }) => {
                     self.producer.deliver_alone(record).await
                 }
                 delivered => delivered,
