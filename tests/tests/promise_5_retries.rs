@@ -16,6 +16,7 @@ use tests::{
     orders::{DEAD_LETTERS, Failure, GROUP, OrderService, OrdersClient, TOPIC, fail},
     until,
 };
+use tokio::sync::Semaphore;
 
 fn failure(status: u16) -> Failure {
     Failure { status, name: "Down".to_owned(), message: "no luck".to_owned(), code: None, details: None }
@@ -120,9 +121,18 @@ impl Attempts {
     }
 }
 
+/// Panics when it is dropped, as a guard of something that must not be given up.
+struct Guard;
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        panic!("given up");
+    }
+}
+
 #[kafka_handler(topic = "flaky-commands", group = "flaky", register = false)]
 mod flaky {
-    use super::{Attempts, RpcError, State};
+    use super::{Attempts, Guard, RpcError, State};
 
     #[command("THIRD_TIME", retry(max = 5, base = "10ms", factor = 1))]
     pub(super) async fn third_time(
@@ -149,6 +159,15 @@ mod flaky {
     #[command("TOO_LONG", timeout = "50ms", retry = none)]
     pub(super) async fn too_long() -> Result<(), RpcError> {
         std::future::pending().await
+    }
+
+    #[command("GUARDED", timeout = "50ms", retry(max = 1, base = "10ms"))]
+    pub(super) async fn guarded(_: (), State(attempts): State<Attempts>) -> Result<usize, RpcError> {
+        if attempts.next() == 1 {
+            let _guard = Guard;
+            std::future::pending::<()>().await;
+        }
+        Ok(attempts.next())
     }
 
     #[command("ONCE", dedupe = "10m")]
@@ -208,6 +227,56 @@ async fn a_handler_that_takes_longer_than_its_timeout_is_a_504() {
     let running = serving_flaky(&cluster, &Attempts::default()).await;
     let Err(CallError::Remote(error)) = running.client().too_long().await else { panic!("it ended") };
     assert_eq!((error.status().as_u16(), error.name()), (504, "HandlerTimeout"));
+    running.shutdown().await.expect("a clean shutdown");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handler_that_panics_where_its_timeout_stops_it_is_retried_as_any_that_takes_too_long() {
+    let cluster = Cluster::start();
+    let running = serving_flaky(&cluster, &Attempts::default()).await;
+    assert_eq!(running.client().guarded().await, Ok(3));
+    running.shutdown().await.expect("a clean shutdown");
+}
+
+/// Counts the payments, which end once there are permits.
+#[derive(Clone)]
+struct Payments {
+    begun: Arc<AtomicUsize>,
+    may_end: Arc<Semaphore>,
+}
+
+#[kafka_handler(topic = "payments-commands", group = "payments", ordering = "none", register = false)]
+mod payments {
+    use super::{Ordering, Payments, RpcError, State};
+
+    #[command("PAY", dedupe = "10m")]
+    pub(super) async fn pay(_: (), State(payments): State<Payments>) -> Result<usize, RpcError> {
+        let number = payments.begun.fetch_add(1, Ordering::Relaxed) + 1;
+        drop(payments.may_end.acquire().await.map_err(|closed| RpcError::internal(closed.to_string()))?);
+        Ok(number)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_is_repeated_while_it_runs_is_answered_with_the_first_answer() {
+    let cluster = Cluster::start();
+    cluster.create_topic("payments-commands", 1).await;
+    cluster.create_topic("payments-responses", 1).await;
+    let (peer, replies) = (cluster.peer(), cluster.name("payments-responses"));
+    for id in ["one", "one", "other"] {
+        let request = Record::new(r#"{"type":"PAY"}"#).header("correlation-id", id);
+        peer.send(&cluster.name("payments-commands"), &request.header("reply-to", &replies)).await;
+    }
+    let payments = Payments { begun: Arc::default(), may_end: Arc::new(Semaphore::new(0)) };
+    let runtime = cluster.runtime(cluster.config()).provide(payments.clone());
+    let running = started(runtime.handlers(payments::handlers())).await;
+    // Records begin in order, so the repeat has begun before the last of them.
+    until("two have begun", || payments.begun.load(Ordering::Relaxed) >= 2).await;
+    payments.may_end.add_permits(3);
+    let mut data: Vec<_> =
+        peer.read(&replies, 3).await.iter().map(|answer| answer.json()["data"].as_u64()).collect();
+    data.sort_unstable();
+    assert_eq!(data, [Some(1), Some(1), Some(2)]);
     running.shutdown().await.expect("a clean shutdown");
 }
 

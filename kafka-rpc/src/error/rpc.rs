@@ -5,6 +5,8 @@ use std::{error::Error, fmt, iter, sync::Arc};
 use http::StatusCode;
 use serde_json::Value;
 
+use crate::caught::caught;
+
 /// The longest name from another side that may stand in the log.
 const LONGEST_NAME_TO_LOG: usize = 64;
 
@@ -215,10 +217,14 @@ impl RpcError {
         self.0.details.as_ref()
     }
 
-    /// The chain of causes, a line each; empty if none was given.
+    /// The chain of causes, a line each; empty if none was given, or if one panics instead of saying what it
+    /// is.
     pub(crate) fn causes(&self) -> String {
-        let causes = iter::successors(self.source(), |&cause| cause.source());
-        causes.map(ToString::to_string).collect::<Vec<_>>().join("\n")
+        let causes = || {
+            let causes = iter::successors(self.source(), |&cause| cause.source());
+            causes.map(ToString::to_string).collect::<Vec<_>>().join("\n")
+        };
+        caught("writing out the causes of an error", causes).unwrap_or_default()
     }
 
     /// Whether retrying the same record cannot help: every `4xx`, and errors that were made
@@ -281,6 +287,23 @@ mod tests {
     fn what_crosses_the_wire_the_same_is_the_same() {
         assert_eq!(RpcError::internal("bug").into_final(), RpcError::internal("bug"));
         assert_ne!(RpcError::internal("bug").with_code("E1"), RpcError::internal("bug"));
+    }
+
+    #[test]
+    fn a_cause_that_panics_takes_nothing_but_itself() {
+        #[derive(Debug)]
+        struct Panics;
+
+        impl fmt::Display for Panics {
+            fn fmt(&self, _f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                panic!("instead of a text")
+            }
+        }
+
+        impl Error for Panics {}
+
+        let error = RpcError::bad_gateway("no balance").with_source(Panics);
+        assert_eq!((&*error.causes(), error.message()), ("", "no balance"));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::{any::TypeId, fmt};
 use bytes::Bytes;
 use serde::Serialize;
 
-use crate::{RpcError, wire::codec};
+use crate::{RpcError, caught::caught, wire::codec};
 
 /// The answer of a handler.
 #[derive(Clone, PartialEq, Eq)]
@@ -100,10 +100,13 @@ impl<T: Serialize + 'static> IntoReply for T {
         if TypeId::of::<T>() == TypeId::of::<()>() {
             return Ok(Reply::Empty);
         }
-        codec::encode(&self).map(Reply::Data).map_err(|error| {
-            // Final, since the handler has done its work and would repeat it.
-            RpcError::internal(format!("the reply cannot be serialised: {error}")).into_final()
-        })
+        let reason = match caught("serialising a reply", || codec::encode(&self)) {
+            Some(Ok(data)) => return Ok(Reply::Data(data)),
+            Some(Err(error)) => error.to_string(),
+            None => "it panics".to_owned(),
+        };
+        // Final, since the handler has done its work and would repeat it.
+        Err(RpcError::internal(format!("the reply cannot be serialised: {reason}")).into_final())
     }
 }
 
@@ -135,7 +138,18 @@ mod tests {
 
     #[test]
     fn a_reply_that_cannot_be_serialised_is_no_reason_to_handle_the_record_again() {
-        let error = HashMap::from([((1, 2), 3)]).into_reply().expect_err("a key is no text");
-        assert_eq!((error.status().as_u16(), error.is_final()), (500, true));
+        struct Panics;
+
+        impl Serialize for Panics {
+            fn serialize<S: serde::Serializer>(&self, _serializer: S) -> Result<S::Ok, S::Error> {
+                panic!("instead of a text")
+            }
+        }
+
+        let no_text = HashMap::from([((1, 2), 3)]).into_reply().expect_err("a key is no text");
+        let panicked = Panics.into_reply().expect_err("it panics");
+        for error in [no_text, panicked] {
+            assert_eq!((error.status().as_u16(), error.is_final()), (500, true), "{error}");
+        }
     }
 }

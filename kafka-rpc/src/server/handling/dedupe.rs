@@ -1,15 +1,18 @@
 //! Keeps answers, so that a repeated request gets its answer without running its handler twice.
 //!
+//! A repeat that comes while the handler still runs waits for the answer.
+//!
 //! Answers are kept in one instance and for a limited time: a repeat that reaches another instance, or comes
 //! after a restart, runs the handler again.
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
-    sync::Mutex,
+    sync::{Arc, Mutex, MutexGuard},
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
+use tokio::sync::Notify;
 
 use crate::{
     handler::{Reply, registry::HandlerId},
@@ -62,6 +65,8 @@ pub(crate) struct Dedupe {
 
 #[derive(Debug, Default)]
 struct Answers {
+    /// The requests whose handlers run, each with what tells those that repeat it that its run has ended.
+    running: HashMap<Request, Arc<Notify>>,
     kept: Table,
     /// In order of keeping, by how long answers are kept: expired answers are at the front of each queue. An
     /// answer that was kept again has two entries; the earlier is skipped.
@@ -87,22 +92,74 @@ impl Kept {
     }
 }
 
+/// What a request does.
+#[derive(Debug)]
+pub(crate) enum Turn<'a> {
+    /// It repeats an earlier one, and gets its answer.
+    Repeats(Reply),
+    /// It runs its handler.
+    Runs(Running<'a>),
+}
+
+/// A request whose handler runs. Those that repeat it wait until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Running<'a> {
+    dedupe: &'a Dedupe,
+    request: Request,
+}
+
+impl Running<'_> {
+    /// Keeps the answer for `lasts`.
+    pub(crate) fn keep(self, reply: Reply, lasts: Duration) {
+        self.dedupe.keep(&self.request, reply, lasts, moment::now());
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        let ended = self.dedupe.answers().running.remove(&self.request);
+        if let Some(ended) = ended {
+            ended.notify_waiters();
+        }
+    }
+}
+
 impl Dedupe {
-    /// Returns the answer that is kept for this request, unless its time is over.
-    pub(crate) fn answer(&self, request: &Request, now: Instant) -> Option<Reply> {
-        let answers = self.answers.lock().unpoisoned();
-        let kept = answers.kept.by_request.get(request)?;
-        (now <= kept.until).then(|| kept.reply.clone())
+    /// Waits until no other run of this request is under way; then returns its answer, or lets it run.
+    pub(crate) async fn turn(&self, request: &Request) -> Turn<'_> {
+        loop {
+            let running: Arc<Notify>;
+            let ended;
+            {
+                let mut answers = self.answers();
+                if let Some(answer) = answers.answer(request, moment::now()) {
+                    return Turn::Repeats(answer);
+                }
+                let Some(other) = answers.running.get(request) else {
+                    let request = request.copied();
+                    answers.running.insert(request.clone(), Arc::default());
+                    return Turn::Runs(Running { dedupe: self, request });
+                };
+                running = Arc::clone(other);
+                // Under the lock, so that it hears of an end that comes right after.
+                ended = running.notified();
+            }
+            ended.await;
+        }
+    }
+
+    fn answers(&self) -> MutexGuard<'_, Answers> {
+        self.answers.lock().unpoisoned()
     }
 
     /// Keeps an answer for `lasts`.
-    pub(crate) fn keep(&self, request: &Request, reply: Reply, lasts: Duration, now: Instant) {
+    fn keep(&self, request: &Request, reply: Reply, lasts: Duration, now: Instant) {
         let reply = match reply {
             // Serializing doubles the room of a reply as it grows, and all of that room would be kept.
             Reply::Data(data) => Reply::Data(Bytes::copy_from_slice(&data)),
             reply => reply,
         };
-        let mut answers = self.answers.lock().unpoisoned();
+        let mut answers = self.answers();
         let (request, until) = (request.copied(), moment::after(now, lasts));
         answers.order.entry(lasts).or_default().push_back((request.clone(), now));
         answers.kept.insert(request, Kept { reply, at: now, until });
@@ -111,9 +168,15 @@ impl Dedupe {
 }
 
 impl Answers {
+    /// Returns the answer that is kept for this request, unless its time is over.
+    fn answer(&self, request: &Request, now: Instant) -> Option<Reply> {
+        let kept = self.kept.by_request.get(request)?;
+        (now <= kept.until).then(|| kept.reply.clone())
+    }
+
     /// Drops the expired answers and, if the rest is still too much, the oldest of the rest.
     fn make_room(&mut self, now: Instant) {
-        let Self { kept, order } = self;
+        let Self { kept, order, .. } = self;
         for queue in order.values_mut() {
             while let Some((request, at)) = queue.front()
                 && kept.of(request, *at).is_none_or(|kept| now > kept.until)
@@ -158,6 +221,10 @@ impl Table {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+
+    use futures_util::FutureExt as _;
+
     use super::*;
 
     fn request(handler: HandlerId, id: impl Into<Bytes>) -> Request {
@@ -170,9 +237,9 @@ mod tests {
         let (now, lasts) = (Instant::now(), Duration::from_secs(10));
         let first = request(handler, "c-1");
         dedupe.keep(&first, Reply::Empty, lasts, now);
-        assert_eq!(dedupe.answer(&first, now + lasts), Some(Reply::Empty));
-        assert_eq!(dedupe.answer(&first, now + 2 * lasts), None);
-        assert_eq!(dedupe.answer(&request(HandlerId::next(), "c-1"), now), None);
+        assert_eq!(dedupe.answers().answer(&first, now + lasts), Some(Reply::Empty));
+        assert_eq!(dedupe.answers().answer(&first, now + 2 * lasts), None);
+        assert_eq!(dedupe.answers().answer(&request(HandlerId::next(), "c-1"), now), None);
     }
 
     #[test]
@@ -185,7 +252,7 @@ mod tests {
             ..request(handler, "1")
         };
         dedupe.keep(&of("a", Some(0)), Reply::Empty, Duration::from_secs(1), now);
-        let kept = |request| dedupe.answer(&request, now).is_some();
+        let kept = |request| dedupe.answers().answer(&request, now).is_some();
         assert_eq!([of("a", Some(0)), of("a", Some(1)), of("b", Some(0))].map(kept), [true, false, false]);
     }
 
@@ -197,7 +264,7 @@ mod tests {
             let data = Reply::Data(vec![0; MOST_BYTES / 4].into());
             dedupe.keep(&request(handler, number.to_string()), data, Duration::from_mins(1), now);
         }
-        let kept = |id: &'static str| dedupe.answer(&request(handler, id), now).is_some();
+        let kept = |id: &'static str| dedupe.answers().answer(&request(handler, id), now).is_some();
         assert_eq!([kept("0"), kept("1"), kept("2"), kept("4")], [false, false, true, true]);
     }
 
@@ -237,6 +304,21 @@ mod tests {
             dedupe.keep(&request(handler, number.to_string()), data, lasts, now);
             now += lasts / 2;
         }
-        assert_eq!(dedupe.answer(&payment, now), Some(Reply::Empty));
+        assert_eq!(dedupe.answers().answer(&payment, now), Some(Reply::Empty));
+    }
+
+    #[tokio::test]
+    async fn a_repeat_that_comes_during_the_run_waits_for_the_answer_and_runs_only_where_there_is_none() {
+        let (dedupe, own) = (Dedupe::default(), request(HandlerId::next(), "c-1"));
+        let Turn::Runs(running) = dedupe.turn(&own).await else { panic!("nothing was kept") };
+        let mut repeat = pin!(dedupe.turn(&own));
+        assert!(repeat.as_mut().now_or_never().is_none());
+        drop(running);
+        let Turn::Runs(running) = repeat.await else { panic!("the run before it had no answer") };
+        let mut repeat = pin!(dedupe.turn(&own));
+        assert!(repeat.as_mut().now_or_never().is_none());
+        running.keep(Reply::Empty, Duration::from_mins(1));
+        let Turn::Repeats(Reply::Empty) = repeat.await else { panic!("the run before it had an answer") };
+        assert!(dedupe.answers().running.is_empty());
     }
 }

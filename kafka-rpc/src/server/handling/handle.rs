@@ -3,8 +3,11 @@
 
 use std::{
     any::Any,
+    future::poll_fn,
     panic::AssertUnwindSafe,
+    pin::pin,
     sync::{Arc, OnceLock},
+    task::Poll,
     time::{Duration, Instant, SystemTime},
 };
 
@@ -12,7 +15,7 @@ use futures_util::FutureExt as _;
 use tokio::time;
 
 use super::{
-    dedupe::{self, Dedupe},
+    dedupe::{self, Dedupe, Turn},
     dispatch::Dispatched,
     limits::Limits,
     outcome::{Attempt, Outcome},
@@ -119,12 +122,16 @@ impl Handling {
         let (handler, record) = (dispatched.handler, &input.record);
         let repeatable =
             handler.dedupe.and_then(|lasts| Some((lasts, dedupe::Request::of(handler.id, request)?)));
-        if let Some((_, repeated)) = &repeatable
-            && let Some(answer) = self.dedupe.answer(repeated, moment::now())
-        {
-            telemetry::repeated(&served.topic, &served.group);
-            return Ok(answer);
-        }
+        let turn = match repeatable {
+            None => None,
+            Some((lasts, request)) => match self.dedupe.turn(&request).await {
+                Turn::Repeats(answer) => {
+                    telemetry::repeated(&served.topic, &served.group);
+                    return Ok(answer);
+                }
+                Turn::Runs(running) => Some((lasts, running)),
+            },
+        };
         let context = Context {
             info: OnceLock::new(),
             input: Arc::clone(input),
@@ -154,8 +161,8 @@ impl Handling {
                     .with_name("HandlerTimeout"))
             }
         };
-        if let (Some((lasts, own)), Ok(reply)) = (repeatable, &answer) {
-            self.dedupe.keep(&own, reply.clone(), lasts, moment::now());
+        if let (Some((lasts, running)), Ok(reply)) = (turn, &answer) {
+            running.keep(reply.clone(), lasts);
         }
         answer
     }
@@ -174,7 +181,13 @@ impl Handling {
         let Some((bound, until)) = bound else {
             return running.await.map_or_else(Ran::Panicked, Ran::Answered);
         };
-        match time::timeout_at(until.into(), running).await {
+        let mut running = pin!(Some(running));
+        let ended =
+            poll_fn(|cx| running.as_mut().as_pin_mut().map_or(Poll::Pending, |running| running.poll(cx)));
+        let ended = time::timeout_at(until.into(), ended).await;
+        // What the handler's future owns may panic when it is dropped.
+        let _logged = caught("dropping a handler at its timeout", || running.set(None));
+        match ended {
             Ok(Err(panic)) => Ran::Panicked(panic),
             // The handler's calls end at `until` too, and the error of one may be seen first. A late call's
             // error is final, but a handler's timeout is retried, so the timeout wins.
