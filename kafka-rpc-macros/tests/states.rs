@@ -2,7 +2,9 @@
 
 use std::{any::type_name, sync::Arc};
 
-use kafka_rpc::{Context, FromRecord, OptionalFromRecord, RpcError, Runtime, State, kafka_handler};
+use kafka_rpc::{
+    Context, FromRecord, OptionalFromRecord, Requirements, RpcError, Runtime, State, kafka_handler,
+};
 use tokio::task::yield_now;
 
 trait Repository: Send + Sync {
@@ -109,4 +111,31 @@ fn what_a_service_lacks_is_told_with_its_own_line_and_not_with_that_of_the_contr
         include_str!("states.rs").lines().position(|line| line.contains("State(_key): State<u128>) ->"));
     let place = format!("{}:{}", file!(), written.map_or(0, |before| before + 1));
     assert!(problem.contains("u128") && problem.contains(&place), "{problem}");
+}
+
+/// An extractor that may be absent, but never does without its state.
+struct Session;
+
+impl OptionalFromRecord for Session {
+    type Rejection = RpcError;
+
+    fn requires(requirements: &mut Requirements) {
+        requirements.state::<i128>();
+    }
+
+    async fn optional_from_record(context: &Context) -> Result<Option<Self>, RpcError> {
+        Ok(context.state::<i128>().map(|_session| Self))
+    }
+}
+
+#[kafka_handler(topic = "sessions-commands", group = "sessions", register = false)]
+async fn open(_: (), session: Option<Session>) -> Result<bool, RpcError> {
+    Ok(session.is_some())
+}
+
+#[test]
+fn what_an_optional_extractor_cannot_do_without_is_missed_when_the_runtime_is_built() {
+    let runtime = Runtime::builder().without_registry().handlers(open_handlers());
+    let problem = runtime.build().expect_err("nothing was provided").to_string();
+    assert!(problem.contains("no `i128` was provided"), "{problem}");
 }

@@ -126,7 +126,8 @@ pub(crate) fn mistakes(properties: &BTreeMap<String, String>) -> Vec<Error> {
         let value = properties.get(*name)?;
         Some(Error::config(*name, shown(name, value), format!("only the runtime may set it; {instead}")))
     });
-    let has_brokers_decide = properties.get("group.protocol").is_some_and(|protocol| protocol == "consumer");
+    let has_brokers_decide =
+        properties.get("group.protocol").is_some_and(|protocol| protocol.eq_ignore_ascii_case("consumer"));
     let classic = CLASSIC_ONLY.iter().filter(|_| has_brokers_decide).filter_map(|name| {
         let reason = "with `group.protocol=consumer` the broker decides this; remove one of the two";
         Some(Error::config(*name, properties.get(*name)?, reason))
@@ -178,7 +179,7 @@ mod tests {
 
     #[test]
     fn what_only_the_classic_protocol_has_is_refused_with_the_other() {
-        let mut properties = set(&[("group.protocol", "consumer"), ("session.timeout.ms", "6000")]);
+        let mut properties = set(&[("group.protocol", "CONSUMER"), ("session.timeout.ms", "6000")]);
         let [mistake] = &*mistakes(&properties) else { panic!("the broker decides") };
         assert!(mistake.to_string().contains("session.timeout.ms` cannot be `6000"), "{mistake}");
         properties.remove("group.protocol");

@@ -289,7 +289,7 @@ mod of_cluster {
                 Err(CallError::DeadlineExceeded { .. }) => &self.deadline,
                 Err(CallError::Undeliverable { .. }) => &self.undeliverable,
                 Err(CallError::Overloaded { .. }) => &self.overloaded,
-                Err(CallError::ShuttingDown) => &self.shutting_down,
+                Err(CallError::ShuttingDown { .. }) => &self.shutting_down,
                 Err(CallError::Invalid { .. }) => &self.invalid,
                 Err(CallError::Decode { .. }) => &self.decode,
             };

@@ -110,9 +110,17 @@ async fn shutdown_ends_pending_calls() {
         running.shutdown()
     );
     shut_down.expect("a clean shutdown");
-    assert_eq!(ended.0, Err(CallError::ShuttingDown));
+    let progress = ended.0.as_ref().err().and_then(CallError::progress);
+    assert!(matches!(ended.0, Err(CallError::ShuttingDown { .. })), "{:?}", ended.0);
+    assert!(
+        progress.is_some_and(|progress| progress != Progress::NotSent),
+        "the broker has it: {progress:?}"
+    );
     assert!(ended.1 < AT_ONCE, "it ended after {:?}", ended.1);
-    assert_eq!(client.echo("too late".to_owned()).await, Err(CallError::ShuttingDown));
+    assert_eq!(
+        client.echo("too late".to_owned()).await,
+        Err(CallError::ShuttingDown { progress: Progress::NotSent })
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -129,7 +129,7 @@ async fn a_shutdown_ends_calls_that_wait_for_their_reply_topic() {
     let shutdown = tokio::spawn(running.shutdown());
     let began = Instant::now();
     for call in waiting {
-        assert_eq!(call.await, Err(CallError::ShuttingDown));
+        assert_eq!(call.await, Err(CallError::ShuttingDown { progress: Progress::NotSent }));
     }
     assert!(began.elapsed() < FAR, "they have not waited for the answer");
     drop(shutdown);
@@ -153,7 +153,8 @@ async fn a_shutdown_ends_calls_that_wait_for_a_place() {
     let shutdown = tokio::spawn(running.shutdown());
     let began = Instant::now();
     for call in calls {
-        assert_eq!(call.await.expect("no panic"), Err(CallError::ShuttingDown));
+        let ended = call.await.expect("no panic");
+        assert!(matches!(ended, Err(CallError::ShuttingDown { .. })), "{ended:?}");
     }
     assert!(began.elapsed() < FAR, "they have not waited for their deadlines");
     shutdown.await.expect("no panic").expect("a clean shutdown");

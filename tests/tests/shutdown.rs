@@ -6,7 +6,7 @@ use std::{
 };
 
 use futures_util::poll;
-use kafka_rpc::{CallError, kafka_handler};
+use kafka_rpc::{CallError, Progress, kafka_handler};
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use tests::{
     BOUND, Cluster,
@@ -85,7 +85,10 @@ async fn while_a_shutdown_waits_for_a_handler_the_calls_of_that_go_on_and_no_oth
     let mut shutting_down = Box::pin(gateway.shutdown());
     assert!(poll!(&mut shutting_down).is_pending(), "it waits for its handler");
     let shutting_down = tokio::spawn(shutting_down);
-    assert_eq!(client.echo("hello".to_owned()).await, Err(CallError::ShuttingDown));
+    assert_eq!(
+        client.echo("hello".to_owned()).await,
+        Err(CallError::ShuttingDown { progress: Progress::NotSent })
+    );
     behind.release("held");
     assert_eq!(asked.await.expect("no panic"), Ok(7), "what the handler asks is answered, and it answers");
     shutting_down.await.expect("no panic").expect("a clean shutdown");

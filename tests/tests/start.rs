@@ -260,5 +260,5 @@ async fn a_runtime_serves_until_it_is_told_to_stop() {
     assert!(!ended.is_finished());
     drop(stop);
     ended.await.expect("no panic").expect("a clean shutdown");
-    assert!(matches!(client.place(order("a", 2)).await, Err(CallError::ShuttingDown)));
+    assert!(matches!(client.place(order("a", 2)).await, Err(CallError::ShuttingDown { .. })));
 }

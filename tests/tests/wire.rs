@@ -214,6 +214,16 @@ async fn an_event_is_what_the_reference_expects() {
     );
     assert_eq!(command.value.as_deref(), Some(expected.as_bytes()));
     assert_eq!(command.key.as_deref(), Some(b"alice".as_slice()), "the user's own key stays the key");
+    let account = Uuid::new_v4();
+    let keyed = || client.place(order("alice", 1));
+    for call in [keyed().key(account), keyed().key_bytes(account.into_bytes().to_vec())] {
+        call.notify().await.expect("delivered");
+    }
+    let keys: Vec<_> =
+        peer.read(&cluster.name(TOPIC), 3).await.into_iter().filter_map(|command| command.key).collect();
+    for key in [account.to_string().into_bytes(), account.into_bytes().to_vec()] {
+        assert!(keys.contains(&key), "{keys:?}");
+    }
     running.shutdown().await.expect("a clean shutdown");
 }
 

@@ -145,9 +145,17 @@ impl<T> Call<T> {
     /// Sets the record key: calls with the same key are handled one at a time and in order. Without this, the
     /// key is the correlation id, which orders nothing. With `dialect = "spring"` there is no key by default,
     /// and records without a key are handled one at a time in each partition.
-    pub fn key(self, key: impl AsRef<[u8]>) -> Self {
+    ///
+    /// The key is the value's text, as with `#[command(.., key = ..)]`: the two go to one partition.
+    #[expect(clippy::needless_pass_by_value, reason = "so that `.key(7)` and `.key(account)` can be written")]
+    pub fn key(self, key: impl ToString) -> Self {
+        self.key_bytes(key.to_string())
+    }
+
+    /// Sets a record key that is not text; see [`key`](Self::key).
+    pub fn key_bytes(self, key: impl Into<Bytes>) -> Self {
         self.with(|request| {
-            request.key = Some(Bytes::copy_from_slice(key.as_ref()));
+            request.key = Some(key.into());
             Ok(())
         })
     }

@@ -203,7 +203,7 @@ impl KafkaTransport {
             Err(match undone {
                 Undone::Late => CallError::late(&name, started, Progress::NotSent),
                 Undone::StandsStill => CallError::late(&name, started, progress.get()),
-                Undone::Ended => CallError::ShuttingDown,
+                Undone::Ended => CallError::ShuttingDown { progress: progress.get() },
                 Undone::Panicked => CallError::undeliverable(&name, progress.get(), undone.to_string()),
             })
         })

@@ -203,7 +203,7 @@ fn log(record: &ReceivedRecord, Failed { error, handler }: &Failed, what: &str) 
 
 impl Carrier {
     fn serving(&self, topic: &str) -> Result<(Arc<Handlers>, Vec<usize>), CallError> {
-        let handlers = self.0.upgrade().ok_or(CallError::ShuttingDown)?;
+        let handlers = self.0.upgrade().ok_or(CallError::ShuttingDown { progress: Progress::NotSent })?;
         let serving = handlers.serving(topic);
         if serving.is_empty() {
             let reason =

@@ -32,7 +32,7 @@ impl Ended {
     /// Returns the error of a call to this topic, which is the cluster's name.
     pub(crate) fn of_call_to(self, topic: &str, progress: Progress) -> CallError {
         match self {
-            Self::ShuttingDown => CallError::ShuttingDown,
+            Self::ShuttingDown => CallError::ShuttingDown { progress },
             Self::Undeliverable(reason) => CallError::undeliverable(topic, progress, reason),
         }
     }
@@ -124,7 +124,7 @@ impl SharedProgress {
 impl Closed {
     fn check(self, of_handler: bool) -> Result<(), CallError> {
         let is_refused = self == Self::All || (self == Self::Others && !of_handler);
-        if is_refused { Err(CallError::ShuttingDown) } else { Ok(()) }
+        if is_refused { Err(CallError::ShuttingDown { progress: Progress::NotSent }) } else { Ok(()) }
     }
 }
 
@@ -330,7 +330,10 @@ mod tests {
         let call = pending.register(Uuid::new_v4(), false).expect("room");
         pending.close();
         assert_eq!(call.await, Err(Ended::ShuttingDown));
-        assert_eq!(pending.register(Uuid::new_v4(), false).map(drop), Err(CallError::ShuttingDown));
+        assert_eq!(
+            pending.register(Uuid::new_v4(), false).map(drop),
+            Err(CallError::ShuttingDown { progress: Progress::NotSent })
+        );
     }
 
     #[tokio::test]

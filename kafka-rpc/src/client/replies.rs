@@ -205,7 +205,10 @@ impl Replies {
             found
         });
         // The task ends without an answer only if the tokio runtime that it runs on ends.
-        asking.map(|found| found.unwrap_or(Err(CallError::ShuttingDown))).boxed().shared()
+        asking
+            .map(|found| found.unwrap_or(Err(CallError::ShuttingDown { progress: Progress::NotSent })))
+            .boxed()
+            .shared()
     }
 
     fn lock_routes(&self) -> MutexGuard<'_, HashMap<Arc<str>, Routing>> {
@@ -238,7 +241,7 @@ impl Replies {
                 }
                 Err(Unpositioned::Unreachable(reason)) => {
                     if self.stop.is_cancelled() {
-                        return Err(CallError::ShuttingDown);
+                        return Err(CallError::ShuttingDown { progress: Progress::NotSent });
                     }
                     if repeats.is_news(&reason) {
                         tracing::warn!(

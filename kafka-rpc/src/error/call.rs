@@ -52,10 +52,16 @@ pub enum CallError {
     },
 
     /// The runtime of this process is shutting down, or has shut down.
+    ///
+    /// `progress` says whether the command may have been executed, as in [`Undeliverable`](Self::Undeliverable).
     #[error(
-        "the call was ended: this process is shutting down, or the `Running` or `Loopback` of its client was dropped"
+        "the call was ended ({progress}): this process is shutting down, or the `Running` or `Loopback` of its client \
+         was dropped"
     )]
-    ShuttingDown,
+    ShuttingDown {
+        /// How far the request had got.
+        progress: Progress,
+    },
 
     /// The request was wrong on this side, so nothing was sent.
     #[error("the call was not sent: {reason}")]
@@ -117,6 +123,27 @@ impl CallError {
         }
     }
 
+    /// Returns how far the request had got: the command was not executed if that is
+    /// [`NotSent`](Progress::NotSent). `None` if the other side has answered.
+    ///
+    /// ```
+    /// # use kafka_rpc::{CallError, Progress};
+    /// fn may_have_been_executed(error: &CallError) -> bool {
+    ///     error.progress() != Some(Progress::NotSent)
+    /// }
+    /// # let error = CallError::Overloaded { reason: "1,024 calls already wait".to_owned() };
+    /// # assert!(!may_have_been_executed(&error));
+    /// ```
+    pub fn progress(&self) -> Option<Progress> {
+        match self {
+            Self::Remote(_) | Self::Decode { .. } => None,
+            Self::DeadlineExceeded { progress, .. }
+            | Self::Undeliverable { progress, .. }
+            | Self::ShuttingDown { progress } => Some(*progress),
+            Self::Overloaded { .. } | Self::Invalid { .. } => Some(Progress::NotSent),
+        }
+    }
+
     /// Passes the other side's error on as it is, status included, instead of as a 502.
     ///
     /// For a service that only stands in front of another: its caller sees the 404 of the service behind.
@@ -151,8 +178,10 @@ impl From<RpcError> for CallError {
 ///
 /// The other side's error becomes a 502 of the same name and message, a deadline a 504, a reply that cannot
 /// be read a 502, and a call that was wrong on this side a 500. All of these are final: the service behind
-/// has already retried, and retrying at every level multiplies. A call that was not delivered, or was not
-/// sent because too much is in flight or this process is shutting down, becomes a 503, which may be retried.
+/// has already retried, and retrying at every level multiplies. A call that was not delivered, was not sent
+/// because too much is in flight, or was ended because this process is shutting down becomes a 503, which is
+/// retried, although the command may have been executed unless its [`progress`](CallError::progress) is
+/// [`NotSent`](Progress::NotSent).
 impl From<CallError> for RpcError {
     fn from(error: CallError) -> Self {
         match error {
@@ -169,9 +198,9 @@ impl From<CallError> for RpcError {
             CallError::DeadlineExceeded { .. } => RpcError::gateway_timeout(error.to_string()).into_final(),
             CallError::Decode { .. } => RpcError::bad_gateway(error.to_string()).into_final(),
             CallError::Invalid { .. } => RpcError::internal(error.to_string()).into_final(),
-            CallError::Undeliverable { .. } | CallError::Overloaded { .. } | CallError::ShuttingDown => {
-                RpcError::unavailable(error.to_string())
-            }
+            CallError::Undeliverable { .. }
+            | CallError::Overloaded { .. }
+            | CallError::ShuttingDown { .. } => RpcError::unavailable(error.to_string()),
         }
     }
 }
@@ -201,6 +230,6 @@ mod tests {
 
     #[test]
     fn an_overloaded_process_may_be_tried_again() {
-        assert!(!RpcError::from(CallError::ShuttingDown).is_final());
+        assert!(!RpcError::from(CallError::ShuttingDown { progress: Progress::NotSent }).is_final());
     }
 }

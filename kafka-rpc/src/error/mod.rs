@@ -76,6 +76,17 @@ pub enum Error {
         reason: String,
     },
 
+    /// A second signal ended the wait for a shutdown: what was still running was left.
+    #[error("a second signal came during the shutdown; what was still running was not waited for")]
+    Interrupted,
+
+    /// Something that must go on has panicked. The panic message says where.
+    #[error("{what} panicked; the panic message says where")]
+    Panicked {
+        /// What has panicked.
+        what: String,
+    },
+
     /// The operating system refused something, such as a thread or a signal handler; the source says why.
     #[error("{action}")]
     System {

@@ -70,6 +70,9 @@ pub trait OptionalFromRecord: Sized {
     #[doc(hidden)]
     const AT_ONCE: bool = false;
 
+    /// States what the extractor needs from the runtime; see [`FromRecord::requires`].
+    fn requires(_requirements: &mut Requirements) {}
+
     /// Extracts the value, if it is present.
     fn optional_from_record(
         context: &Context,
@@ -80,6 +83,10 @@ impl<T: OptionalFromRecord> FromRecord for Option<T> {
     type Rejection = T::Rejection;
 
     const AT_ONCE: bool = T::AT_ONCE;
+
+    fn requires(requirements: &mut Requirements) {
+        T::requires(requirements);
+    }
 
     async fn from_record(context: &Context) -> Result<Self, T::Rejection> {
         T::optional_from_record(context).await

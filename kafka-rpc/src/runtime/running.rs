@@ -1,6 +1,6 @@
 //! The handle of a started runtime, and its shutdown.
 
-use std::{fmt, io, sync::Arc, thread, time::Duration};
+use std::{fmt, sync::Arc, thread, time::Duration};
 
 use futures_util::future::join_all;
 use tokio::{
@@ -135,8 +135,7 @@ impl Running {
             shut_down = self.shutdown() => shut_down,
             signal = impatient => {
                 tracing::warn!(signal, "a second signal came during the shutdown; not waiting for its end");
-                let source = io::Error::new(io::ErrorKind::Interrupted, "what was still running was not waited for");
-                Err(Error::System { action: "a second signal came during the shutdown".to_owned(), source })
+                Err(Error::Interrupted)
             }
         };
         failed.and(shut_down)
@@ -188,7 +187,6 @@ impl Running {
     /// Waits until Kafka has acknowledged what was sent. Uses a thread of its own, because handlers that are
     /// left running may occupy all of tokio's blocking threads.
     async fn flush(&self) -> Result<(), Error> {
-        let action = "records may be left unsent";
         let producer = Arc::clone(&self.producer);
         let (tell, flushed) = oneshot::channel();
         thread::Builder::new()
@@ -196,10 +194,9 @@ impl Running {
             .spawn(move || {
                 let _nobody_waits = tell.send(producer.flush(CLOSE_WITHIN));
             })
-            .map_err(|source| Error::System { action: action.to_owned(), source })?;
+            .map_err(|source| Error::System { action: "records may be left unsent".to_owned(), source })?;
         flushed.await.unwrap_or_else(|_panicked| {
-            let reason = "the thread that sends them panicked; the panic message says where".to_owned();
-            Err(Error::Kafka { action: action.to_owned(), reason })
+            Err(Error::Panicked { what: "the thread that sends what is queued at a shutdown".to_owned() })
         })
     }
 }

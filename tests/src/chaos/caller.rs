@@ -215,7 +215,7 @@ fn failed(error: CallError) -> Outcome {
             Outcome::Undeliverable { progress: reached(progress), reason }
         }
         CallError::Overloaded { .. } => Outcome::Overloaded,
-        CallError::ShuttingDown => Outcome::ShuttingDown,
+        CallError::ShuttingDown { .. } => Outcome::ShuttingDown,
         CallError::Decode { reason, .. } => Outcome::Decode { reason },
         other => Outcome::Invalid { reason: other.to_string() },
     }

@@ -182,8 +182,10 @@ impl Polling {
             caught("releasing the partitions of a consumer", || self.drain());
         }
         let ended = ended.unwrap_or_else(|| {
-            let reason = "its thread panicked; the panic message says where".to_owned();
-            Err(consumer_errors::cannot_go_on(&worker, reason))
+            let Worker { source, served, .. } = &*worker;
+            Err(Error::Panicked {
+                what: format!("the thread that consumes `{source}` in group `{}`", served.group),
+            })
         });
         // Before the consumer is closed: closing can hang.
         if let Err(error) = ended {
