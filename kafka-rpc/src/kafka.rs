@@ -13,7 +13,7 @@ use rdkafka::{
 
 use crate::{
     Config, Error,
-    properties::{self, Purpose},
+    properties::{self, Role},
     unpoisoned::Unpoisoned as _,
     wire::received::UnreadableHeaders,
 };
@@ -41,9 +41,9 @@ pub(crate) fn client_config(config: &Config) -> ClientConfig {
 pub(crate) fn with_user_properties(
     mut properties: ClientConfig,
     config: &Config,
-    purpose: Purpose,
+    role: Role,
 ) -> ClientConfig {
-    for (name, value) in config.properties.iter().filter(|(name, _)| properties::is_of(name, purpose)) {
+    for (name, value) in config.properties.iter().filter(|(name, _)| properties::is_of(name, role)) {
         // If a property is set under two names, librdkafka takes the one that is set last, and rust-rdkafka
         // sets them in no particular order.
         if let Some(ours) = properties::other_name(name) {
@@ -77,7 +77,7 @@ pub(crate) fn consumer_config(config: &Config, group: &str) -> ClientConfig {
         // How long fetching pauses while the local queue is full: the default of a second is a second without
         // records.
         .set("fetch.queue.backoff.ms", "10");
-    with_user_properties(properties, config, Purpose::Consume)
+    with_user_properties(properties, config, Role::Consumer)
 }
 
 /// The text of a consumer's last error, from librdkafka's error callback. The consumer's `poll` returns the

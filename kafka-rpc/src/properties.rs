@@ -39,11 +39,11 @@ pub(crate) fn other_name(name: &str) -> Option<&'static str> {
 const CLASSIC_ONLY: [&str; 3] =
     ["session.timeout.ms", "heartbeat.interval.ms", "partition.assignment.strategy"];
 
-/// What a client of librdkafka's is for. Each warns of the other's properties in its log.
+/// What a client of librdkafka is. Each warns of the other's properties in its log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Purpose {
-    Consume,
-    Produce,
+pub(crate) enum Role {
+    Consumer,
+    Producer,
 }
 
 /// The properties of consumers alone, by librdkafka's `CONFIGURATION.md`.
@@ -102,10 +102,10 @@ const PRODUCERS: [&str; 21] = [
 ];
 
 /// Whether a property means something to a client of this purpose.
-pub(crate) fn is_of(name: &str, purpose: Purpose) -> bool {
-    match purpose {
-        Purpose::Consume => !PRODUCERS.contains(&name),
-        Purpose::Produce => !CONSUMERS.contains(&name),
+pub(crate) fn is_of(name: &str, role: Role) -> bool {
+    match role {
+        Role::Consumer => !PRODUCERS.contains(&name),
+        Role::Producer => !CONSUMERS.contains(&name),
     }
 }
 
@@ -164,8 +164,8 @@ mod tests {
     #[test]
     fn a_property_of_consumers_or_of_producers_is_given_to_no_other() {
         for (names, purpose, other) in [
-            (&CONSUMERS[..], Purpose::Consume, Purpose::Produce),
-            (&PRODUCERS[..], Purpose::Produce, Purpose::Consume),
+            (&CONSUMERS[..], Role::Consumer, Role::Producer),
+            (&PRODUCERS[..], Role::Producer, Role::Consumer),
         ] {
             for name in names {
                 assert!(is_of(name, purpose) && !is_of(name, other), "{name}");
@@ -173,7 +173,7 @@ mod tests {
         }
         // librdkafka has the second for consumers, by its name, and uses it for all.
         for name in ["security.protocol", "allow.auto.create.topics", "retry.backoff.ms"] {
-            assert!(is_of(name, Purpose::Consume) && is_of(name, Purpose::Produce), "{name}");
+            assert!(is_of(name, Role::Consumer) && is_of(name, Role::Producer), "{name}");
         }
     }
 

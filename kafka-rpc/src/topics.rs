@@ -14,7 +14,7 @@ use rdkafka::{
 };
 use tokio::task;
 
-use crate::{Config, Error, kafka, producer::Producer, properties::Purpose, server::Served};
+use crate::{Config, Error, kafka, producer::Producer, properties::Role, server::Served};
 
 /// Timeout of one request to the brokers. Nothing cancels a request that is under way, and a process that
 /// shuts down waits for it.
@@ -185,7 +185,7 @@ async fn create(
         return Ok(missing);
     }
     let admin: AdminClient<DefaultClientContext> =
-        kafka::with_user_properties(kafka::client_config(config), config, Purpose::Produce)
+        kafka::with_user_properties(kafka::client_config(config), config, Role::Producer)
             .create()
             .map_err(|error| kafka::creation_error("the admin client", &error))?;
     // -1: as many replicas as the cluster's default.

@@ -23,10 +23,21 @@ pub(crate) use self::options::options;
 /// names this method, beside errors about parameters that the user has not written.
 pub(crate) const MARK: &str = "put_kafka_handler_on_this_impl";
 
-/// Names that a command cannot have: those of the methods of `Client` (`raw` is reserved for a future one)
-/// and of generated functions.
-const RESERVED: &[&str] =
-    &["raw", "clone", "client", "handlers", "requirements", "__kafka_rpc_location", MARK];
+/// Names that a command cannot have: those of the methods of `Client` (`raw` is reserved for a future one), its
+/// own and those that every type gets from a trait of the prelude, and those of generated functions.
+const RESERVED: &[&str] = &[
+    "raw",
+    "clone",
+    "clone_into",
+    "into",
+    "to_owned",
+    "try_into",
+    "client",
+    "handlers",
+    "requirements",
+    "__kafka_rpc_location",
+    MARK,
+];
 
 pub(crate) fn is_reserved(name: &str) -> bool {
     RESERVED.contains(&name)

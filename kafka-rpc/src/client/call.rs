@@ -30,8 +30,19 @@ use crate::{
 /// Nothing is sent before the call is polled. A call owns everything it needs, so it can be spawned, joined
 /// and raced; dropping it forgets the call.
 ///
-/// ```ignore
-/// let balance = client.get_balance(request).timeout(Duration::from_secs(5)).user_id("123").await?;
+/// ```
+/// # use std::time::Duration;
+/// # use kafka_rpc::{CallError, Client, RpcError, kafka_handler};
+/// # #[kafka_handler(topic = "bank-commands", group = "bank")]
+/// # trait Bank {
+/// #     #[command("BALANCE")]
+/// #     async fn balance(&self, account: String) -> Result<u64, RpcError>;
+/// # }
+/// # async fn example(client: Client) -> Result<(), CallError> {
+/// let balance = client.balance("main".to_owned()).timeout(Duration::from_secs(5)).user_id("ada").await?;
+/// # Ok(())
+/// # }
+/// # fn main() {}
 /// ```
 #[must_use = "a call does nothing unless it is awaited, or `.notify()` is"]
 pub struct Call<T> {

@@ -52,12 +52,22 @@ pub(crate) use transport::{OutgoingCall, Transport};
 /// Makes calls. A handle that is cheap to clone, whatever carries the calls: a cluster, the handlers of this
 /// process, or canned answers.
 ///
-/// The commands are the methods of the generated client traits: bring `BybitClient` into scope and write
-/// `client.get_balance(request).await`. If two traits have a method of the same name, say which is meant:
+/// The commands are the methods of the generated client traits: bring `BankClient` into scope and write
+/// `client.balance(request).await`. If two traits have a method of the same name, say which is meant:
 ///
-/// ```ignore
-/// let bybit: &dyn BybitClient = &client;
-/// bybit.connect(request).await?;
+/// ```
+/// # use kafka_rpc::{CallError, Client, RpcError, kafka_handler};
+/// # #[kafka_handler(topic = "bank-commands", group = "bank")]
+/// # trait Bank {
+/// #     #[command("CONNECT")]
+/// #     async fn connect(&self, account: String) -> Result<(), RpcError>;
+/// # }
+/// # async fn example(client: Client) -> Result<(), CallError> {
+/// let bank: &dyn BankClient = &client;
+/// bank.connect("main".to_owned()).await?;
+/// # Ok(())
+/// # }
+/// # fn main() {}
 /// ```
 ///
 /// In a handler, take the client as an argument. A call made inside a handler inherits the deadline of the

@@ -160,6 +160,14 @@ impl RpcError {
     }
 
     /// Adds structured details. A peer that does not know the field ignores it.
+    ///
+    /// ```
+    /// use kafka_rpc::RpcError;
+    /// use serde_json::json;
+    ///
+    /// let error = RpcError::unprocessable("too much").with_details(json!({"most": 100}));
+    /// assert_eq!(error.details().and_then(|details| details["most"].as_u64()), Some(100));
+    /// ```
     #[must_use]
     pub fn with_details(mut self, details: Value) -> Self {
         self.0.details = Some(details);

@@ -48,7 +48,7 @@ pub(super) struct Refused {
 
 pub(super) fn owned(headers: &Headers) -> OwnedHeaders {
     let mut owned = OwnedHeaders::new_with_capacity(headers.len());
-    for (key, value) in headers.iter() {
+    for (key, value) in headers {
         owned = owned.insert(Header { key, value });
     }
     owned

@@ -8,7 +8,7 @@ use super::distance::LINGER;
 use crate::{
     Config, Tuning,
     kafka::{client_config, with_user_properties},
-    properties::Purpose,
+    properties::Role,
 };
 
 /// The largest record that this side sends. librdkafka's default of 1,000,000 is below the broker's
@@ -67,5 +67,5 @@ fn properties(config: &Config, linger_millis: &str, in_flight: &str) -> ClientCo
         .set("message.timeout.ms", undelivered_for.as_millis().min(LONGEST_MILLIS).to_string())
         // How long a topic may stay unknown: the default of 30 s would outlive the call.
         .set("topic.metadata.propagation.max.ms", "5000");
-    with_user_properties(properties, config, Purpose::Produce)
+    with_user_properties(properties, config, Role::Producer)
 }

@@ -23,14 +23,19 @@ const MOST_KEPT: usize = 64;
 /// assert_eq!(headers.text("TENANT"), Some("acme"));
 /// assert_eq!(headers.len(), 2);
 /// assert!(headers.get_all("tenant").eq([Some(&b"acme"[..]), Some(b"second")]));
+/// for (name, value) in &headers {
+///     assert!(name.eq_ignore_ascii_case("tenant") && value.is_some());
+/// }
 /// ```
 #[derive(Clone, Default)]
 pub struct Headers {
-    entries: Vec<(Cow<'static, str>, Value)>,
+    entries: Vec<Entry>,
     /// What was received. Values are ranges of it, because a `Bytes` for each would cost a reference count
     /// each.
     received: Bytes,
 }
+
+type Entry = (Cow<'static, str>, Value);
 
 #[derive(Clone)]
 enum Value {
@@ -128,8 +133,8 @@ impl Headers {
     }
 
     /// Every header, in order; a null value is `None`.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, Option<&[u8]>)> {
-        self.entries.iter().map(|(name, value)| (&**name, self.bytes_of(value)))
+    pub fn iter(&self) -> Iter<'_> {
+        Iter { headers: self, entries: self.entries.iter() }
     }
 
     /// The number of headers, duplicates and nulls included.
@@ -169,8 +174,51 @@ impl Eq for Headers {}
 impl<N: Into<Cow<'static, str>>, V: Into<Bytes>> FromIterator<(N, V)> for Headers {
     fn from_iter<I: IntoIterator<Item = (N, V)>>(headers: I) -> Self {
         let mut own = Self::new();
-        headers.into_iter().for_each(|(name, value)| own.push(name, value));
+        own.extend(headers);
         own
+    }
+}
+
+impl<N: Into<Cow<'static, str>>, V: Into<Bytes>> Extend<(N, V)> for Headers {
+    fn extend<I: IntoIterator<Item = (N, V)>>(&mut self, headers: I) {
+        headers.into_iter().for_each(|(name, value)| self.push(name, value));
+    }
+}
+
+/// Iterates over headers, in order; see [`Headers::iter`].
+#[derive(Clone)]
+pub struct Iter<'a> {
+    headers: &'a Headers,
+    entries: std::slice::Iter<'a, Entry>,
+}
+
+impl<'a> Iterator for Iter<'a> {
+    type Item = (&'a str, Option<&'a [u8]>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (name, value) = self.entries.next()?;
+        Some((name, self.headers.bytes_of(value)))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.entries.size_hint()
+    }
+}
+
+impl ExactSizeIterator for Iter<'_> {}
+
+impl fmt::Debug for Iter<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.headers.fmt(f)
+    }
+}
+
+impl<'a> IntoIterator for &'a Headers {
+    type Item = (&'a str, Option<&'a [u8]>);
+    type IntoIter = Iter<'a>;
+
+    fn into_iter(self) -> Iter<'a> {
+        self.iter()
     }
 }
 
