@@ -10,7 +10,7 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote_spanned;
 use syn::{Type, spanned::Spanned};
 
-use super::{local_at, private_at};
+use super::names::{local_at, private_at};
 use crate::{attr::CommandName, model::Item};
 
 /// The service of a record, whose methods are the handlers.

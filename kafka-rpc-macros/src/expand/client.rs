@@ -7,8 +7,10 @@ use syn::{Token, Type, parse_quote, spanned::Spanned};
 use super::{
     assert,
     lints::{allow_deprecated, levels},
+    names::{private_at, subscription_path},
     outside::type_outside,
-    registry, subscription_path, visibility,
+    registry,
+    visibility::visibility,
 };
 use crate::{
     attr::{ClientName, CommandName, Destination},
@@ -129,7 +131,7 @@ impl<'a> Method<'a> {
         // `for<'call>`, although there is no lifetime, defers the bound to the call: the payload of a command
         // that nobody calls from this crate need not be `Serialize`.
         let condition = self.payload.as_ref().map(|(_, ty)| {
-            let private = super::private_at(self.item, ty.span());
+            let private = private_at(self.item, ty.span());
             quote_spanned!(ty.span()=> where for<'call> #ty: #private::Encode)
         });
         quote_spanned!(self.place()=> fn #name(&#this #argument) -> #call #condition)
@@ -189,7 +191,7 @@ impl<'a> Method<'a> {
         let path = &command.key.as_ref()?.0;
         let mut name = self.payload.as_ref()?.0.clone();
         name.set_span(name.span().located_at(path.span()));
-        let private = super::private_at(self.item, path.span());
+        let private = private_at(self.item, path.span());
         Some(quote_spanned!(path.span()=> .key(#private::record_key(&#name.#path))))
     }
 }

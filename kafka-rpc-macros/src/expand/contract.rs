@@ -5,9 +5,11 @@ use quote::{quote, quote_spanned};
 use syn::{FnArg, ItemImpl, Pat, Type, parse_quote, parse_quote_spanned, spanned::Spanned};
 
 use super::{
-    assert, extractors,
+    arguments::extractors,
+    assert,
     lints::{allow_deprecated, of_generated},
-    local, registry,
+    names::local,
+    registry,
 };
 use crate::{
     model::{Form, Handler, Item, outer},

@@ -5,11 +5,12 @@ use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::{Expr, Path, Type, ext::IdentExt as _, spanned::Spanned};
 
 use super::{
-    assert, extractors, from_inside,
+    arguments::{extractors, payload},
+    assert,
     lints::{allow_deprecated, levels},
-    local,
+    names::{local, subscription_name, subscription_path},
     outside::expression_outside,
-    payload, subscription_name, subscription_path, visibility,
+    visibility::{from_inside, visibility},
 };
 use crate::{
     attr::Destination,
