@@ -71,6 +71,7 @@ pub mod fuzzing;
 mod handler;
 #[cfg(feature = "kafka")]
 mod kafka;
+mod location;
 mod mistakes;
 mod moment;
 #[cfg(feature = "kafka")]
@@ -98,13 +99,13 @@ pub use config::{Config, WhenFull};
 pub use error::{CallError, Error, Problem, Problems, Progress, RpcError};
 pub use handler::{
     Context, CorrelationId, DeadLetter, Deadline, FromRecord, HandlerError, HandlerReturn, Handlers,
-    IntoReply, Location, NoReply, OptionalFromRecord, Payload, RecordInfo, Requirements, Retry, RetryPolicy,
-    State, UserId,
+    IntoReply, NoReply, OptionalFromRecord, Payload, Requirements, Retry, RetryPolicy, State, UserId,
 };
 pub use http::StatusCode;
 pub use kafka_rpc_macros::{command, kafka_handler};
+pub use location::Location;
 #[cfg(feature = "kafka")]
 pub use runtime::Running;
 pub use runtime::{Runtime, RuntimeBuilder};
 pub use tuning::Tuning;
-pub use wire::{Dialect, Headers};
+pub use wire::{Dialect, Headers, RecordInfo};

@@ -6,12 +6,12 @@ use std::{
 };
 
 use super::{
-    CorrelationId, Deadline, FromRecord, Payload, RecordInfo, UserId, extracting::Extracting,
-    payload::Unread, state::Provided,
+    CorrelationId, Deadline, FromRecord, Payload, UserId, extracting::Extracting, payload::Unread,
+    state::Provided,
 };
 use crate::{
     Client, RpcError,
-    wire::{Headers, ReceivedRecord},
+    wire::{Headers, ReceivedRecord, RecordInfo},
 };
 
 /// A record that is about to be handled, as an extractor sees it.

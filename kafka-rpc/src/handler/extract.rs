@@ -11,7 +11,7 @@ use std::{
 use bytes::Bytes;
 
 use super::{Context, Requirements, context::not_provided};
-use crate::{Client, RpcError, moment, wire::Headers};
+use crate::{Client, RecordInfo, RpcError, moment, wire::Headers};
 
 /// Types that can be made from a record: the arguments of a handler after the first.
 ///
@@ -297,35 +297,6 @@ impl OptionalFromRecord for Deadline {
 
     async fn optional_from_record(context: &Context) -> Result<Option<Self>, Infallible> {
         Ok(context.deadline)
-    }
-}
-
-/// Where a record came from.
-///
-/// `Debug` shows everything except the key.
-#[derive(Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct RecordInfo {
-    /// The topic, by its name in the cluster.
-    pub topic: std::sync::Arc<str>,
-    /// The partition.
-    pub partition: i32,
-    /// The offset in the partition.
-    pub offset: i64,
-    /// The time at which the producer made the record, or the broker appended it.
-    pub timestamp: Option<SystemTime>,
-    /// The key, if the record has one.
-    pub key: Option<Bytes>,
-}
-
-impl fmt::Debug for RecordInfo {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RecordInfo")
-            .field("topic", &self.topic)
-            .field("partition", &self.partition)
-            .field("offset", &self.offset)
-            .field("timestamp", &self.timestamp)
-            .finish_non_exhaustive()
     }
 }
 

@@ -24,9 +24,9 @@ pub(crate) mod subscription;
 
 pub use context::Context;
 pub use dead_letter::DeadLetter;
-pub use extract::{CorrelationId, Deadline, FromRecord, OptionalFromRecord, RecordInfo, State, UserId};
+pub use extract::{CorrelationId, Deadline, FromRecord, OptionalFromRecord, State, UserId};
 pub use payload::Payload;
-pub use registry::{Handler, HandlerFuture, Handlers, Location, NameError, PayloadSource, Registration};
+pub use registry::{Handler, HandlerFuture, Handlers, NameError, PayloadSource, Registration};
 pub use retry::{Retry, RetryPolicy};
 pub use returns::{HandlerError, HandlerReturn, IntoReply, NoReply, Reply};
 pub use state::Requirements;

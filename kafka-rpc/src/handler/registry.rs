@@ -3,7 +3,6 @@
 use std::{
     fmt,
     future::Future,
-    panic,
     pin::Pin,
     sync::atomic::{AtomicU64, Ordering},
     time::Duration,
@@ -12,7 +11,7 @@ use std::{
 use serde::Serialize;
 
 use super::{Context, Reply, Requirements, Retry, RetryPolicy, Subscription};
-use crate::RpcError;
+use crate::{Location, RpcError};
 
 /// The run of a handler: one boxed future.
 pub type HandlerFuture = Pin<Box<dyn Future<Output = Result<Reply, RpcError>> + Send + 'static>>;
@@ -27,27 +26,6 @@ pub struct Registration {
 }
 
 inventory::collect!(Registration);
-
-/// A line of source: where a handler was written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Location {
-    /// The file, as `file!()` gives it.
-    pub file: &'static str,
-    /// The line, as `line!()` gives it.
-    pub line: u32,
-}
-
-impl fmt::Display for Location {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.file, self.line)
-    }
-}
-
-impl From<&panic::Location<'static>> for Location {
-    fn from(place: &panic::Location<'static>) -> Self {
-        Self { file: place.file(), line: place.line() }
-    }
-}
 
 /// A handler, as logs and reports name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

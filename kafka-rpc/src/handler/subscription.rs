@@ -2,8 +2,7 @@
 
 use std::fmt;
 
-use super::Location;
-use crate::Dialect;
+use crate::{Dialect, Location};
 
 /// The order in which the records of one partition are handled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

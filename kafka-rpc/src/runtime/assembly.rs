@@ -13,8 +13,8 @@ use super::{
     sources,
 };
 use crate::{
-    Problem,
-    handler::{Destination, Handler, Handlers, Location, Ordering, Requirements, Subscription},
+    Location, Problem,
+    handler::{Destination, Handler, Handlers, Ordering, Requirements, Subscription},
     rename::renamed,
     server::{Served, handling::dispatch::Dispatch},
 };

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
-use crate::{Problem, handler::Location, server::Served};
+use crate::{Location, Problem, server::Served};
 
 /// One reading of a topic: for the subscription itself, or for its retries.
 #[derive(Clone, Copy)]

@@ -3,11 +3,7 @@
 use std::sync::Arc;
 
 use super::handling::dispatch::Dispatch;
-use crate::{
-    Dialect, Headers,
-    handler::{Location, Ordering},
-    wire::retry,
-};
+use crate::{Dialect, Headers, Location, handler::Ordering, wire::retry};
 
 /// A subscription as it is served: the agreement of all registrations for its topic and group.
 #[derive(Debug, Clone)]

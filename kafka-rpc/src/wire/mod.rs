@@ -36,4 +36,5 @@ pub(crate) use encoded::Encoded;
 pub use headers::Headers;
 pub(crate) use origin::Origin;
 pub(crate) use received::ReceivedRecord;
+pub use received::RecordInfo;
 pub(crate) use record::{OutgoingRecord, Placement, ReceivedReply, ReplyTo};

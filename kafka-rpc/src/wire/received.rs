@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc, time::SystemTime};
 
 use bytes::Bytes;
 
-use crate::{Headers, RecordInfo};
+use super::Headers;
 
 /// A record as it was received. Its value can be null.
 #[derive(Clone)]
@@ -87,5 +87,34 @@ mod tests {
         }
         let shown = format!("{record:?}");
         assert!(!shown.contains("hunter2") && shown.contains("value_bytes: Some(7)"), "{shown}");
+    }
+}
+
+/// Where a record came from.
+///
+/// `Debug` shows everything except the key.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RecordInfo {
+    /// The topic, by its name in the cluster.
+    pub topic: Arc<str>,
+    /// The partition.
+    pub partition: i32,
+    /// The offset in the partition.
+    pub offset: i64,
+    /// The time at which the producer made the record, or the broker appended it.
+    pub timestamp: Option<SystemTime>,
+    /// The key, if the record has one.
+    pub key: Option<Bytes>,
+}
+
+impl fmt::Debug for RecordInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RecordInfo")
+            .field("topic", &self.topic)
+            .field("partition", &self.partition)
+            .field("offset", &self.offset)
+            .field("timestamp", &self.timestamp)
+            .finish_non_exhaustive()
     }
 }

@@ -138,7 +138,7 @@ mod tests {
     use serde::de::IgnoredAny;
 
     use super::*;
-    use crate::handler::Location;
+    use crate::Location;
 
     const HERE: Location = Location { file: file!(), line: line!() };
 

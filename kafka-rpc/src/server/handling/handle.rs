@@ -217,8 +217,8 @@ fn panic_message(panic: &(dyn Any + Send)) -> &str {
 mod tests {
     use super::{super::dispatch::Dispatch, *};
     use crate::{
-        Headers, Stub,
-        handler::{HandlerFuture, Location, PayloadSource, Subscription, state::States},
+        Headers, Location, Stub,
+        handler::{HandlerFuture, PayloadSource, Subscription, state::States},
         wire::{
             Origin, Peer, ReplyTo,
             dead_letter::{self, Failure},

@@ -75,9 +75,9 @@ impl Drop for Watched<'_> {
 mod tests {
     use super::*;
     use crate::{
-        Stub,
+        Location, Stub,
         handler::{
-            Handler, Location, PayloadSource,
+            Handler, PayloadSource,
             state::{Provided, States},
         },
         wire::ReceivedRecord,
