@@ -1,11 +1,14 @@
 //! Tests where a loopback and a stub must behave as Kafka does.
 
 use std::{
-    sync::{Arc, Mutex},
+    future::poll_fn,
+    pin::Pin,
+    sync::{Arc, Mutex, mpsc as blocking},
+    task::Poll,
     time::Duration,
 };
 
-use kafka_rpc::{CallError, Progress, RpcError, Runtime, State, Stub, kafka_handler};
+use kafka_rpc::{CallError, Client, Progress, RpcError, Runtime, State, Stub, kafka_handler};
 use tokio::sync::mpsc;
 
 type Told = mpsc::UnboundedSender<(&'static str, u64)>;
@@ -39,6 +42,55 @@ async fn every_group_of_a_topic_gets_its_records_and_one_of_them_answers() {
     heard(&mut told_of, 1).await;
     assert_eq!(client.mail(2).await.expect("an answer"), 3);
     heard(&mut told_of, 2).await;
+}
+
+/// A value that is made with a client.
+struct Made;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_is_made_while_values_are_made_waits_for_the_handlers_within_its_timeout() {
+    const BOUND: Duration = Duration::from_secs(10);
+    let (told, _told_of): (Told, _) = mpsc::unbounded_channel();
+    let (made, made_here) = blocking::channel();
+    let making = move |client: Client| {
+        let (polled, was_polled) = blocking::channel();
+        let (late, patient) =
+            (client.mail(1).timeout(Duration::from_millis(10)), client.mail(2).timeout(BOUND));
+        let patient = tokio::spawn(async move {
+            let mut call = patient;
+            let first = poll_fn(|cx| Poll::Ready(Pin::new(&mut call).poll(cx))).await;
+            polled.send(()).expect("it is waited for");
+            match first {
+                Poll::Ready(ended) => ended,
+                Poll::Pending => call.await,
+            }
+        });
+        was_polled.recv_timeout(BOUND).expect("it is polled while values are made");
+        let late = tokio::spawn(late);
+        while !late.is_finished() {
+            std::thread::yield_now();
+        }
+        made.send((late, patient)).expect("the test waits for it");
+        Made
+    };
+    let runtime = Runtime::builder().without_registry().provide(told).provide_with(making);
+    let loopback = runtime.handlers(mail_handlers()).build().expect("all is provided").loopback();
+    let (late, patient) = made_here.recv().expect("the value was made");
+    let late = late.await.expect("no panic");
+    assert!(matches!(late, Err(CallError::DeadlineExceeded { progress: Progress::NotSent, .. })), "{late:?}");
+    assert_eq!(patient.await.expect("no panic"), Ok(3));
+    drop(loopback);
+}
+
+#[tokio::test]
+async fn calls_end_once_the_loopback_is_dropped() {
+    let (told, _told_of): (Told, _) = mpsc::unbounded_channel();
+    let runtime = Runtime::builder().without_registry().provide(told);
+    let loopback = runtime.handlers(mail_handlers()).build().expect("all is provided").loopback();
+    let client = loopback.client();
+    drop(loopback);
+    assert_eq!(client.mail(1).await, Err(CallError::ShuttingDown));
+    assert_eq!(client.mail(1).notify().await, Err(CallError::ShuttingDown));
 }
 
 #[tokio::test]

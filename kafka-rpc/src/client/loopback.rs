@@ -10,7 +10,7 @@ use std::{
 };
 
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
-use tokio::{task::JoinHandle, time};
+use tokio::{sync::watch, task::JoinHandle, time};
 use uuid::Uuid;
 
 use super::{
@@ -83,8 +83,12 @@ impl fmt::Debug for Handlers {
     }
 }
 
-/// Weak, because the handlers' state may hold clients: once the `Loopback` is gone, calls end.
-struct Carrier(Weak<Handlers>);
+struct Carrier {
+    /// Empty until there are handlers: the values that they share are made with a client, and may call.
+    ///
+    /// Weak, because the handlers' state may hold clients: once the `Loopback` is gone, calls end.
+    handlers: watch::Receiver<Option<Weak<Handlers>>>,
+}
 
 impl Loopback {
     pub(crate) fn new(
@@ -97,25 +101,25 @@ impl Loopback {
         for served in &mut served {
             served.retry_topic = None;
         }
-        let handlers = Arc::new_cyclic(|handlers| {
-            let client = Client::new(Arc::new(Carrier(Weak::clone(handlers))), CALL_TIMEOUT);
-            for make in deferred {
-                make(&client, &mut states);
-            }
-            Handlers {
-                served,
-                map_topics,
-                handling: Handling {
-                    provided: Arc::new(Provided { states, client }),
-                    clock_skew: Duration::ZERO,
-                    limits: Limits::NONE,
-                    reply_topics,
-                    dedupe: Dedupe::default(),
-                    watch: Watch::default(),
-                },
-                next_offset: AtomicI64::new(0),
-            }
+        let (made, handlers) = watch::channel(None);
+        let client = Client::new(Arc::new(Carrier { handlers }), CALL_TIMEOUT);
+        for make in deferred {
+            make(&client, &mut states);
+        }
+        let handlers = Arc::new(Handlers {
+            served,
+            map_topics,
+            handling: Handling {
+                provided: Arc::new(Provided { states, client }),
+                clock_skew: Duration::ZERO,
+                limits: Limits::NONE,
+                reply_topics,
+                dedupe: Dedupe::default(),
+                watch: Watch::default(),
+            },
+            next_offset: AtomicI64::new(0),
         });
+        made.send_replace(Some(Arc::downgrade(&handlers)));
         Self { handlers }
     }
 
@@ -202,8 +206,23 @@ fn log(record: &ReceivedRecord, Failed { error, handler }: &Failed, what: &str) 
 }
 
 impl Carrier {
-    fn serving(&self, topic: &str) -> Result<(Arc<Handlers>, Vec<usize>), CallError> {
-        let handlers = self.0.upgrade().ok_or(CallError::ShuttingDown)?;
+    /// The handlers, once there are any.
+    async fn handlers(&self) -> Result<Arc<Handlers>, CallError> {
+        let mut handlers = self.handlers.clone();
+        // Nobody sends any more if making a value has panicked: then there never are handlers.
+        let made = handlers.wait_for(Option::is_some).await.ok();
+        made.and_then(|made| made.as_ref()?.upgrade()).ok_or(CallError::ShuttingDown)
+    }
+
+    /// The handlers of a topic, by their indices, for a call that started at `started`.
+    async fn serving(
+        &self,
+        topic: &str,
+        started: Instant,
+        deadline: Instant,
+    ) -> Result<(Arc<Handlers>, Vec<usize>), CallError> {
+        let handlers = time::timeout_at(deadline.into(), self.handlers()).await;
+        let handlers = handlers.map_err(|_elapsed| CallError::late(topic, started, Progress::NotSent))??;
         let serving = handlers.serving(topic);
         if serving.is_empty() {
             let reason =
@@ -221,10 +240,12 @@ impl Transport for Carrier {
         deadline: Instant,
     ) -> BoxFuture<Result<Encoded, CallError>> {
         Box::pin(async move {
-            let (handlers, serving) = self.serving(&outgoing.topic)?;
+            let reply_topic = outgoing.reply_topic()?;
             let started = transport::check_deadline(&outgoing.topic, deadline)?;
-            let wall = moment::wall_after(SystemTime::now(), deadline.saturating_duration_since(started));
-            let reply_topic = renamed(handlers.map_topics.as_ref(), outgoing.reply_topic()?);
+            let (handlers, serving) = self.serving(&outgoing.topic, started, deadline).await?;
+            let left = deadline.saturating_duration_since(moment::now());
+            let wall = moment::wall_after(SystemTime::now(), left);
+            let reply_topic = renamed(handlers.map_topics.as_ref(), reply_topic);
             let (id, now) = (Uuid::new_v4().to_string(), clock::now_millis());
             let reply_to = ReplyTo { topic: &reply_topic, partition: None };
             let headers = outgoing.callee.request(&id, reply_to, wall, outgoing.headers.clone(), now);
@@ -256,8 +277,8 @@ impl Transport for Carrier {
         deadline: Instant,
     ) -> BoxFuture<Result<(), CallError>> {
         Box::pin(async move {
-            let (handlers, serving) = self.serving(&outgoing.topic)?;
-            transport::check_deadline(&outgoing.topic, deadline)?;
+            let started = transport::check_deadline(&outgoing.topic, deadline)?;
+            let (handlers, serving) = self.serving(&outgoing.topic, started, deadline).await?;
             let (id, now) = (Uuid::new_v4().to_string(), clock::now_millis());
             let headers = outgoing.callee.event(&id, outgoing.headers.clone(), now);
             for index in serving {
