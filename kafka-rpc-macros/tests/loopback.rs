@@ -143,6 +143,22 @@ async fn a_test_may_skip_the_time_that_timeouts_and_retries_take() {
     assert!(began.elapsed() < Duration::from_mins(1), "nobody waited for it");
 }
 
+/// Always fails, and is retried by the default policy: after one second, and then after two.
+#[kafka_handler(topic = "failures", group = "failing", register = false)]
+async fn failing(_: ()) -> Result<u64, RpcError> {
+    Err(RpcError::internal("always"))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_retry_that_does_not_fit_into_what_is_left_of_the_deadline_is_not_waited_for() {
+    let runtime = Runtime::builder().without_registry().handlers(failing_handlers());
+    let loopback = runtime.build().expect("all is provided").loopback();
+    let began = tokio::time::Instant::now();
+    let ended = loopback.client().failing().timeout(Duration::from_secs(3)).await;
+    assert_eq!(ended, Err(CallError::Remote(RpcError::internal("always"))));
+    assert_eq!(began.elapsed().as_secs(), 1, "the second retry is after two more seconds, and two are left");
+}
+
 #[tokio::test]
 async fn an_event_that_nobody_awaits_is_not_sent() {
     let stub = Stub::new();

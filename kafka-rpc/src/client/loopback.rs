@@ -140,13 +140,21 @@ impl Handlers {
 
     /// Takes a record to its outcome, and returns the reply, if there is one to send. A loopback has no other
     /// topic, so a retry is always in the process, and a dead letter is only logged.
-    async fn handle(&self, index: usize, record: ReceivedRecord) -> Option<Arc<OutgoingRecord>> {
+    ///
+    /// `clocks` is the time at which the record was sent: a test may pause the one clock and not the other, and
+    /// the record's deadline must not move with that.
+    async fn handle(
+        &self,
+        index: usize,
+        record: ReceivedRecord,
+        clocks: (Instant, SystemTime),
+    ) -> Option<Arc<OutgoingRecord>> {
         let served = &self.served[index];
         let input = Arc::new(self.handling.input(served, record));
         let record = &input.record;
         let mut retries = 0;
         loop {
-            match self.handling.handle(served, &input, retries).await {
+            match self.handling.handle(served, &input, retries, || clocks).await {
                 Outcome::Handled | Outcome::Expired => return None,
                 Outcome::Reply(reply) | Outcome::ErrorReply { reply, .. } => return Some(reply),
                 Outcome::Retry { after, failed } => {
@@ -171,9 +179,10 @@ impl Handlers {
         self: &Arc<Self>,
         index: usize,
         record: ReceivedRecord,
+        clocks: (Instant, SystemTime),
     ) -> JoinHandle<Option<Arc<OutgoingRecord>>> {
         let handlers = Arc::clone(self);
-        tokio::spawn(async move { handlers.handle(index, record).await })
+        tokio::spawn(async move { handlers.handle(index, record, clocks).await })
     }
 
     fn record(
@@ -243,8 +252,8 @@ impl Transport for Carrier {
             let reply_topic = outgoing.reply_topic()?;
             let started = transport::check_deadline(&outgoing.topic, deadline)?;
             let (handlers, serving) = self.serving(&outgoing.topic, started, deadline).await?;
-            let left = deadline.saturating_duration_since(moment::now());
-            let wall = moment::wall_after(SystemTime::now(), left);
+            let clocks = moment::both_clocks();
+            let wall = moment::wall_after(clocks.1, deadline.saturating_duration_since(clocks.0));
             let reply_topic = renamed(handlers.map_topics.as_ref(), reply_topic);
             let (id, now) = (Uuid::new_v4().to_string(), clock::now_millis());
             let reply_to = ReplyTo { topic: &reply_topic, partition: None };
@@ -252,7 +261,10 @@ impl Transport for Carrier {
             // As on Kafka, every group gets the request, and the first reply counts.
             let mut running: FuturesUnordered<_> = serving
                 .into_iter()
-                .map(|index| handlers.run(index, handlers.record(index, &outgoing, &headers, &id, now)))
+                .map(|index| {
+                    let record = handlers.record(index, &outgoing, &headers, &id, now);
+                    handlers.run(index, record, clocks)
+                })
                 .collect();
             let answered = time::timeout_at(deadline.into(), async {
                 while let Some(ended) = running.next().await {
@@ -281,8 +293,9 @@ impl Transport for Carrier {
             let (handlers, serving) = self.serving(&outgoing.topic, started, deadline).await?;
             let (id, now) = (Uuid::new_v4().to_string(), clock::now_millis());
             let headers = outgoing.callee.event(&id, outgoing.headers.clone(), now);
+            let clocks = moment::both_clocks();
             for index in serving {
-                handlers.run(index, handlers.record(index, &outgoing, &headers, &id, now));
+                handlers.run(index, handlers.record(index, &outgoing, &headers, &id, now), clocks);
             }
             Ok(())
         })
