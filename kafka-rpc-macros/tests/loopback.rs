@@ -168,6 +168,23 @@ async fn an_event_that_nobody_awaits_is_not_sent() {
     assert_eq!(stub.calls().len(), 1);
 }
 
+#[tokio::test]
+async fn an_event_never_ends_as_an_error_of_the_other_side_on_a_stub_either() {
+    let undeliverable = CallError::Undeliverable {
+        topic: "arrivals".to_owned(),
+        progress: Progress::NotSent,
+        reason: "the brokers are away".to_owned(),
+    };
+    let refused = Stub::new().fail("", RpcError::forbidden("not yours"));
+    let answered = Stub::new().answer_with("", |_: u64| Err::<u64, _>(RpcError::forbidden("not yours")));
+    let lost = Stub::new().fail("", undeliverable.clone());
+    for stub in [refused, answered] {
+        assert!(matches!(stub.client().mail(1).await, Err(CallError::Remote(_))));
+        assert_eq!(stub.client().mail(1).notify().await, Ok(()));
+    }
+    assert_eq!(lost.client().mail(1).notify().await, Err(undeliverable));
+}
+
 #[kafka_handler(topic = "prices", group = "prices", dialect = "nest")]
 trait Prices {
     async fn price(&self, of: String) -> Result<u64, RpcError>;
