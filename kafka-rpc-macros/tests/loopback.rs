@@ -185,6 +185,21 @@ async fn an_event_never_ends_as_an_error_of_the_other_side_on_a_stub_either() {
     assert_eq!(lost.client().mail(1).notify().await, Err(undeliverable));
 }
 
+#[tokio::test]
+async fn a_user_id_where_values_have_no_envelope_is_an_error_and_not_dropped() {
+    let stub = Stub::new().answer("", 1);
+    let client = stub.client();
+    for ended in [
+        client.price("a".to_owned()).user_id("ada").await.map(drop),
+        client.price("a".to_owned()).user_id("ada").notify().await,
+        client.mail(1).user_id("ada").await.map(drop),
+    ] {
+        let Err(CallError::Invalid { reason }) = &ended else { panic!("{ended:?}") };
+        assert!(reason.contains("send it as a header"), "{reason}");
+    }
+    assert!(stub.calls().is_empty(), "nothing was sent");
+}
+
 #[kafka_handler(topic = "prices", group = "prices", dialect = "nest")]
 trait Prices {
     async fn price(&self, of: String) -> Result<u64, RpcError>;
