@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use kafka_rpc::{CallError, Client, Progress, RpcError, Runtime, State, Stub, kafka_handler};
+use kafka_rpc::{CallError, Client, Config, Progress, RpcError, Runtime, State, Stub, kafka_handler};
 use tokio::sync::mpsc;
 
 type Told = mpsc::UnboundedSender<(&'static str, u64)>;
@@ -157,6 +157,56 @@ async fn a_retry_that_does_not_fit_into_what_is_left_of_the_deadline_is_not_wait
     let ended = loopback.client().failing().timeout(Duration::from_secs(3)).await;
     assert_eq!(ended, Err(CallError::Remote(RpcError::internal("always"))));
     assert_eq!(began.elapsed().as_secs(), 1, "the second retry is after two more seconds, and two are left");
+}
+
+/// Never answers.
+#[kafka_handler(topic = "silence", group = "silent", register = false)]
+async fn silent(_: String) -> Result<u64, RpcError> {
+    std::future::pending().await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_loopback_goes_by_the_config_that_it_was_built_with() {
+    let config = Config::new("nowhere:9092").call_timeout(Duration::from_secs(1)).max_value_bytes(20);
+    let runtime = Runtime::builder().without_registry().config(config).handlers(silent_handlers());
+    let loopback = runtime.build().expect("all is provided").loopback();
+    let ended = loopback.client().silent("short".to_owned()).await;
+    assert!(
+        matches!(ended, Err(CallError::DeadlineExceeded { waited, .. }) if waited == Duration::from_secs(1)),
+        "{ended:?}"
+    );
+    let ended = loopback.client().silent("too long for the bound".to_owned()).await;
+    assert_eq!(ended.expect_err("refused").remote().map(|error| error.status().as_u16()), Some(413));
+}
+
+/// Takes the answer of `mail` for text, which it is not.
+#[kafka_handler(topic = "arrivals", group = "mail", register = false)]
+async fn misread(parcel: u64) -> Result<String, RpcError> {
+    Ok(parcel.to_string())
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_errors_of_a_loopback_name_topics_as_the_cluster_does() {
+    let (told, _told_of): (Told, _) = mpsc::unbounded_channel();
+    let runtime = Runtime::builder().without_registry().map_topics(|topic| format!("staging.{topic}"));
+    let runtime = runtime.provide(told).handlers(mail_handlers()).handlers(silent_handlers());
+    let loopback = runtime.build().expect("all is provided").loopback();
+    let client = loopback.client();
+    assert_eq!(client.mail(1).await, Ok(2));
+    let named = |error: Option<CallError>| match error {
+        Some(
+            CallError::DeadlineExceeded { topic, .. }
+            | CallError::Undeliverable { topic, .. }
+            | CallError::Decode { topic, .. },
+        ) => topic,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(named(client.silent("hi".to_owned()).await.err()), "staging.silence");
+    assert_eq!(named(client.mail(1).timeout(Duration::ZERO).notify().await.err()), "staging.arrivals");
+    assert_eq!(named(client.price("a".to_owned()).await.err()), "staging.prices");
+    assert_eq!(named(client.price("a".to_owned()).notify().await.err()), "staging.prices");
+    let _not_served = misread_handlers();
+    assert_eq!(named(client.misread(1).await.err()), "staging.arrivals");
 }
 
 #[tokio::test]

@@ -18,7 +18,7 @@ use super::{
     transport::{self, BoxFuture},
 };
 use crate::{
-    CallError, Headers, Progress,
+    CallError, Config, Headers, Progress,
     config::CALL_TIMEOUT,
     handler::state::{Deferred, Provided, States},
     moment,
@@ -70,7 +70,6 @@ pub struct Loopback {
 
 struct Handlers {
     served: Vec<Served>,
-    map_topics: Option<Rename>,
     handling: Handling,
     /// The offset of the next record, so that handlers that log offsets can tell records apart, as on a real
     /// topic.
@@ -88,10 +87,12 @@ struct Carrier {
     ///
     /// Weak, because the handlers' state may hold clients: once the `Loopback` is gone, calls end.
     handlers: watch::Receiver<Option<Weak<Handlers>>>,
+    map_topics: Option<Rename>,
 }
 
 impl Loopback {
     pub(crate) fn new(
+        config: Option<&Config>,
         mut served: Vec<Served>,
         mut states: States,
         deferred: Vec<Deferred>,
@@ -102,17 +103,17 @@ impl Loopback {
             served.retry_topic = None;
         }
         let (made, handlers) = watch::channel(None);
-        let client = Client::new(Arc::new(Carrier { handlers }), CALL_TIMEOUT);
+        let call_timeout = config.map_or(CALL_TIMEOUT, |config| config.call_timeout);
+        let client = Client::new(Arc::new(Carrier { handlers, map_topics }), call_timeout);
         for make in deferred {
             make(&client, &mut states);
         }
         let handlers = Arc::new(Handlers {
             served,
-            map_topics,
             handling: Handling {
                 provided: Arc::new(Provided { states, client }),
-                clock_skew: Duration::ZERO,
-                limits: Limits::NONE,
+                clock_skew: config.map_or(Duration::ZERO, |config| config.clock_skew),
+                limits: config.map_or(Limits::NONE, Limits::of),
                 reply_topics,
                 dedupe: Dedupe::default(),
                 watch: Watch::default(),
@@ -131,11 +132,10 @@ impl Loopback {
 }
 
 impl Handlers {
-    /// The indices of the subscriptions to a topic: one for each group.
+    /// The indices of the subscriptions to a topic, by the cluster's name: one for each group.
     fn serving(&self, topic: &str) -> Vec<usize> {
-        // A subscription to dead letters carries the topic of the original records, but reads another.
-        let serves = |served: &Served| served.contract_topic == topic && !served.of_dead_letters;
-        self.served.iter().enumerate().filter(|(_, served)| serves(served)).map(|(index, _)| index).collect()
+        let reading = self.served.iter().enumerate().filter(|(_, served)| *served.topic == *topic);
+        reading.map(|(index, _)| index).collect()
     }
 
     /// Takes a record to its outcome, and returns the reply, if there is one to send. A loopback has no other
@@ -223,7 +223,12 @@ impl Carrier {
         made.and_then(|made| made.as_ref()?.upgrade()).ok_or(CallError::ShuttingDown)
     }
 
-    /// The handlers of a topic, by their indices, for a call that started at `started`.
+    /// The cluster's name for a topic of a contract.
+    fn renamed(&self, topic: &str) -> Arc<str> {
+        renamed(self.map_topics.as_ref(), topic)
+    }
+
+    /// The handlers of a topic of the cluster, by their indices, for a call that started at `started`.
     async fn serving(
         &self,
         topic: &str,
@@ -249,12 +254,12 @@ impl Transport for Carrier {
         deadline: Instant,
     ) -> BoxFuture<Result<Encoded, CallError>> {
         Box::pin(async move {
-            let reply_topic = outgoing.reply_topic()?;
-            let started = transport::check_deadline(&outgoing.topic, deadline)?;
-            let (handlers, serving) = self.serving(&outgoing.topic, started, deadline).await?;
+            let topic = self.renamed(&outgoing.topic);
+            let reply_topic = self.renamed(outgoing.reply_topic()?);
+            let started = transport::check_deadline(&topic, deadline)?;
+            let (handlers, serving) = self.serving(&topic, started, deadline).await?;
             let clocks = moment::both_clocks();
             let wall = moment::wall_after(clocks.1, deadline.saturating_duration_since(clocks.0));
-            let reply_topic = renamed(handlers.map_topics.as_ref(), reply_topic);
             let (id, now) = (Uuid::new_v4().to_string(), clock::now_millis());
             let reply_to = ReplyTo { topic: &reply_topic, partition: None };
             let headers = outgoing.callee.request(&id, reply_to, wall, outgoing.headers.clone(), now);
@@ -276,10 +281,10 @@ impl Transport for Carrier {
                 std::future::pending().await
             });
             let Ok(reply) = answered.await else {
-                return Err(CallError::late(&outgoing.topic, started, Progress::Acknowledged));
+                return Err(CallError::late(&topic, started, Progress::Acknowledged));
             };
             let reply = ReceivedReply { value: reply.value, headers: reply.headers };
-            transport::read_reply(outgoing.callee, &outgoing.topic, reply)
+            transport::read_reply(outgoing.callee, &topic, reply)
         })
     }
 
@@ -289,8 +294,9 @@ impl Transport for Carrier {
         deadline: Instant,
     ) -> BoxFuture<Result<(), CallError>> {
         Box::pin(async move {
-            let started = transport::check_deadline(&outgoing.topic, deadline)?;
-            let (handlers, serving) = self.serving(&outgoing.topic, started, deadline).await?;
+            let topic = self.renamed(&outgoing.topic);
+            let started = transport::check_deadline(&topic, deadline)?;
+            let (handlers, serving) = self.serving(&topic, started, deadline).await?;
             let (id, now) = (Uuid::new_v4().to_string(), clock::now_millis());
             let headers = outgoing.callee.event(&id, outgoing.headers.clone(), now);
             let clocks = moment::both_clocks();
@@ -299,5 +305,9 @@ impl Transport for Carrier {
             }
             Ok(())
         })
+    }
+
+    fn cluster_name(&self, topic: &str) -> String {
+        self.renamed(topic).to_string()
     }
 }
