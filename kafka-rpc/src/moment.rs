@@ -7,6 +7,11 @@ pub(crate) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 
+/// The time by both clocks, by which a time of the one can be told in the other.
+pub(crate) fn both_clocks() -> (Instant, SystemTime) {
+    (now(), SystemTime::now())
+}
+
 /// Returns `moment` plus `time`, or plus a day if the clock cannot represent the sum.
 pub(crate) fn after(moment: Instant, time: Duration) -> Instant {
     moment.checked_add(time).unwrap_or(moment + Duration::from_hours(24))

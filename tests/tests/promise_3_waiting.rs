@@ -11,7 +11,7 @@ use tests::{
     cluster::Topics,
     counted::{self, counted},
     eventually,
-    mocked::{Broker, broker_with, runs_here},
+    mocked::{Broker, broker_with, caller_on, runs_here},
     orders::{OrdersClient as _, REPLIES, TOPIC},
     until,
 };
@@ -92,6 +92,40 @@ async fn a_call_that_is_dropped_before_it_is_sent_is_never_sent() {
         assert_eq!(Topics::of(&broker.bootstrap_servers()).end(TOPIC, 0), 1, "and no other");
         running.shutdown().await.expect("a clean shutdown");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_waits_for_acknowledgements_is_never_sent_once_it_is_dropped_or_late() {
+    if !runs_here() {
+        return;
+    }
+    let broker = broker_with(&[]);
+    let running = caller_on(&broker).await;
+    let client = running.client();
+    broker.broker_round_trip_time(1, Duration::from_secs(1)).expect("a delay");
+    let mut in_flight = client.echo("in flight".to_owned()).timeout(BOUND);
+    assert!(poll!(&mut in_flight).is_pending());
+    let mut dropped = client.echo("dropped".to_owned()).timeout(BOUND);
+    assert!(poll!(&mut dropped).is_pending(), "it waits until the other is acknowledged");
+    drop(dropped);
+    // Nobody polls it when its deadline passes.
+    let mut not_polled = client.echo("not polled".to_owned()).timeout(Duration::from_millis(50));
+    assert!(poll!(&mut not_polled).is_pending());
+    let late = client.echo("late".to_owned()).timeout(Duration::from_millis(50)).await;
+    assert!(
+        matches!(late, Err(CallError::DeadlineExceeded { progress: Progress::NotSent, .. })),
+        "it can be made again: {late:?}"
+    );
+    let mut next = client.echo("next".to_owned()).timeout(BOUND);
+    assert!(poll!(&mut next).is_pending());
+    client.echo("event".to_owned()).notify().await.expect("it comes behind all of them");
+    broker.broker_round_trip_time(1, Duration::ZERO).expect("no delay");
+    assert_eq!(Topics::of(&broker.bootstrap_servers()).end(TOPIC, 0), 4, "and no other");
+    let sent = Peer::new(&broker.bootstrap_servers()).read(TOPIC, 4).await;
+    let payloads: Vec<_> = sent.iter().map(|request| request.json()["payload"].clone()).collect();
+    assert_eq!(payloads, ["first", "in flight", "next", "event"]);
+    let not_polled = not_polled.await;
+    assert!(matches!(not_polled, Err(CallError::DeadlineExceeded { .. })), "{not_polled:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

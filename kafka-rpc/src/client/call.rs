@@ -171,9 +171,15 @@ impl<T> Call<T> {
         })
     }
 
-    /// Sets who the call is for: the envelope's `userId`. If values have no envelope, it is not sent.
+    /// Sets who the call is for: the envelope's `userId`. Where values have no envelope, as of a function that
+    /// takes every record of its topic, this is an error at the call: send a [`header`](Self::header) instead.
     pub fn user_id(self, user_id: impl Into<String>) -> Self {
         self.with(|request| {
+            if !request.body.has_envelope() {
+                let reason = "values of this topic have no envelope, and so no user id; send it as a header"
+                    .to_owned();
+                return Err(CallError::Invalid { reason });
+            }
             request.user_id = Some(user_id.into());
             Ok(())
         })

@@ -45,6 +45,16 @@ pub(crate) enum Body {
     Payload,
 }
 
+impl Body {
+    /// Whether the payload is in an envelope, which also has room for a user id.
+    pub(crate) fn has_envelope(&self) -> bool {
+        match self {
+            Self::Command(_) | Self::Envelope => true,
+            Self::Payload => false,
+        }
+    }
+}
+
 impl Command {
     /// Creates a command. `name` returns its name on the wire.
     pub const fn new(subscription: Subscription, name: fn() -> Result<String, NameError>) -> Self {

@@ -20,11 +20,12 @@ use super::{
     in_a_task::{Undone, in_a_task},
     pending::{Ended, Pending, PendingCall, SharedProgress},
     replies::{Replies, Route},
+    sent::SentRequest,
     transport::{self, BoxFuture},
 };
 use crate::{
     CallError, Progress, WhenFull, moment,
-    producer::{Delivery, DeliveryError, OnDelivery, Producer, QueueError},
+    producer::{Delivery, DeliveryError, Producer, QueueError},
     telemetry,
     wire::{Encoded, OutgoingRecord, Placement, ReceivedReply, clock},
 };
@@ -104,7 +105,7 @@ impl KafkaTransport {
         };
         let Ok(answer) = time::timeout_at(deadline.into(), &mut call).await else {
             self.replies.look_for_partitions();
-            return Err(CallError::late(&topic.name, started, call.progress().get()));
+            return Err(CallError::late(&topic.name, started, call.forget()));
         };
         let answer = answer.map_err(|ended| ended.of_call_to(&topic.name, call.progress().get()))?;
         transport::read_reply(callee, &topic.name, answer)
@@ -178,6 +179,8 @@ impl KafkaTransport {
             let mut call = call.on(progress);
             let route = own.replies.route(&request.reply_topic);
             let route = unless_ended(&mut call, &request.topic.name, route).await??;
+            // Noted already: its caller may stop waiting for this task at any moment.
+            call.progress().note(Progress::Unknown);
             own.send(request.as_request(), &route, call.progress())?;
             Ok(call)
         });
@@ -277,20 +280,9 @@ impl KafkaTransport {
             outgoing.callee.request(&text, route.reply_to(), expires, outgoing.headers.clone(), millis);
         let record = record(topic, outgoing, headers, &text, millis);
 
-        let pending = Arc::clone(&self.pending);
-        let delivery = progress.clone();
-        let told: OnDelivery = Box::new(move |delivered| match delivered {
-            Ok(()) => delivery.note(Progress::Acknowledged),
-            Err(error) => {
-                delivery.note(error.progress());
-                if let Some(waiting) = pending.take(id) {
-                    waiting.answer(Err(Ended::Undeliverable(error.reason)));
-                }
-            }
-        });
-        // Noted before the request is queued, because its delivery may be reported at once.
-        progress.note(Progress::Unknown);
-        match self.producer.queue(&record, told) {
+        let sent =
+            SentRequest { id, deadline, pending: Arc::clone(&self.pending), progress: progress.clone() };
+        match self.producer.queue(&record, Box::new(sent)) {
             Ok(()) => Ok(()),
             Err(QueueError::Full) => {
                 Err(CallError::Overloaded { reason: "the producer's queue is full".to_owned() })

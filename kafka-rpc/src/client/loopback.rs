@@ -10,7 +10,7 @@ use std::{
 };
 
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
-use tokio::{task::JoinHandle, time};
+use tokio::{sync::watch, task::JoinHandle, time};
 use uuid::Uuid;
 
 use super::{
@@ -18,7 +18,7 @@ use super::{
     transport::{self, BoxFuture},
 };
 use crate::{
-    CallError, Headers, Progress,
+    CallError, Config, Headers, Progress,
     config::CALL_TIMEOUT,
     handler::state::{Deferred, Provided, States},
     moment,
@@ -70,7 +70,6 @@ pub struct Loopback {
 
 struct Handlers {
     served: Vec<Served>,
-    map_topics: Option<Rename>,
     handling: Handling,
     /// The offset of the next record, so that handlers that log offsets can tell records apart, as on a real
     /// topic.
@@ -83,11 +82,17 @@ impl fmt::Debug for Handlers {
     }
 }
 
-/// Weak, because the handlers' state may hold clients: once the `Loopback` is gone, calls end.
-struct Carrier(Weak<Handlers>);
+struct Carrier {
+    /// Empty until there are handlers: the values that they share are made with a client, and may call.
+    ///
+    /// Weak, because the handlers' state may hold clients: once the `Loopback` is gone, calls end.
+    handlers: watch::Receiver<Option<Weak<Handlers>>>,
+    map_topics: Option<Rename>,
+}
 
 impl Loopback {
     pub(crate) fn new(
+        config: Option<&Config>,
         mut served: Vec<Served>,
         mut states: States,
         deferred: Vec<Deferred>,
@@ -97,25 +102,25 @@ impl Loopback {
         for served in &mut served {
             served.retry_topic = None;
         }
-        let handlers = Arc::new_cyclic(|handlers| {
-            let client = Client::new(Arc::new(Carrier(Weak::clone(handlers))), CALL_TIMEOUT);
-            for make in deferred {
-                make(&client, &mut states);
-            }
-            Handlers {
-                served,
-                map_topics,
-                handling: Handling {
-                    provided: Arc::new(Provided { states, client }),
-                    clock_skew: Duration::ZERO,
-                    limits: Limits::NONE,
-                    reply_topics,
-                    dedupe: Dedupe::default(),
-                    watch: Watch::default(),
-                },
-                next_offset: AtomicI64::new(0),
-            }
+        let (made, handlers) = watch::channel(None);
+        let call_timeout = config.map_or(CALL_TIMEOUT, |config| config.call_timeout);
+        let client = Client::new(Arc::new(Carrier { handlers, map_topics }), call_timeout);
+        for make in deferred {
+            make(&client, &mut states);
+        }
+        let handlers = Arc::new(Handlers {
+            served,
+            handling: Handling {
+                provided: Arc::new(Provided { states, client }),
+                clock_skew: config.map_or(Duration::ZERO, |config| config.clock_skew),
+                limits: config.map_or(Limits::NONE, Limits::of),
+                reply_topics,
+                dedupe: Dedupe::default(),
+                watch: Watch::default(),
+            },
+            next_offset: AtomicI64::new(0),
         });
+        made.send_replace(Some(Arc::downgrade(&handlers)));
         Self { handlers }
     }
 
@@ -127,22 +132,29 @@ impl Loopback {
 }
 
 impl Handlers {
-    /// The indices of the subscriptions to a topic: one for each group.
+    /// The indices of the subscriptions to a topic, by the cluster's name: one for each group.
     fn serving(&self, topic: &str) -> Vec<usize> {
-        // A subscription to dead letters carries the topic of the original records, but reads another.
-        let serves = |served: &Served| served.contract_topic == topic && !served.of_dead_letters;
-        self.served.iter().enumerate().filter(|(_, served)| serves(served)).map(|(index, _)| index).collect()
+        let reading = self.served.iter().enumerate().filter(|(_, served)| *served.topic == *topic);
+        reading.map(|(index, _)| index).collect()
     }
 
     /// Takes a record to its outcome, and returns the reply, if there is one to send. A loopback has no other
     /// topic, so a retry is always in the process, and a dead letter is only logged.
-    async fn handle(&self, index: usize, record: ReceivedRecord) -> Option<Arc<OutgoingRecord>> {
+    ///
+    /// `clocks` is the time at which the record was sent: a test may pause the one clock and not the other, and
+    /// the record's deadline must not move with that.
+    async fn handle(
+        &self,
+        index: usize,
+        record: ReceivedRecord,
+        clocks: (Instant, SystemTime),
+    ) -> Option<Arc<OutgoingRecord>> {
         let served = &self.served[index];
         let input = Arc::new(self.handling.input(served, record));
         let record = &input.record;
         let mut retries = 0;
         loop {
-            match self.handling.handle(served, &input, retries).await {
+            match self.handling.handle(served, &input, retries, || clocks).await {
                 Outcome::Handled | Outcome::Expired => return None,
                 Outcome::Reply(reply) | Outcome::ErrorReply { reply, .. } => return Some(reply),
                 Outcome::Retry { after, failed } => {
@@ -167,9 +179,10 @@ impl Handlers {
         self: &Arc<Self>,
         index: usize,
         record: ReceivedRecord,
+        clocks: (Instant, SystemTime),
     ) -> JoinHandle<Option<Arc<OutgoingRecord>>> {
         let handlers = Arc::clone(self);
-        tokio::spawn(async move { handlers.handle(index, record).await })
+        tokio::spawn(async move { handlers.handle(index, record, clocks).await })
     }
 
     fn record(
@@ -202,8 +215,29 @@ fn log(record: &ReceivedRecord, Failed { error, handler }: &Failed, what: &str) 
 }
 
 impl Carrier {
-    fn serving(&self, topic: &str) -> Result<(Arc<Handlers>, Vec<usize>), CallError> {
-        let handlers = self.0.upgrade().ok_or(CallError::ShuttingDown { progress: Progress::NotSent })?;
+    /// The handlers, once there are any.
+    async fn handlers(&self) -> Result<Arc<Handlers>, CallError> {
+        let mut handlers = self.handlers.clone();
+        // Nobody sends any more if making a value has panicked: then there never are handlers.
+        let made = handlers.wait_for(Option::is_some).await.ok();
+        made.and_then(|made| made.as_ref()?.upgrade())
+            .ok_or(CallError::ShuttingDown { progress: Progress::NotSent })
+    }
+
+    /// The cluster's name for a topic of a contract.
+    fn renamed(&self, topic: &str) -> Arc<str> {
+        renamed(self.map_topics.as_ref(), topic)
+    }
+
+    /// The handlers of a topic of the cluster, by their indices, for a call that started at `started`.
+    async fn serving(
+        &self,
+        topic: &str,
+        started: Instant,
+        deadline: Instant,
+    ) -> Result<(Arc<Handlers>, Vec<usize>), CallError> {
+        let handlers = time::timeout_at(deadline.into(), self.handlers()).await;
+        let handlers = handlers.map_err(|_elapsed| CallError::late(topic, started, Progress::NotSent))??;
         let serving = handlers.serving(topic);
         if serving.is_empty() {
             let reason =
@@ -221,17 +255,22 @@ impl Transport for Carrier {
         deadline: Instant,
     ) -> BoxFuture<Result<Encoded, CallError>> {
         Box::pin(async move {
-            let (handlers, serving) = self.serving(&outgoing.topic)?;
-            let started = transport::check_deadline(&outgoing.topic, deadline)?;
-            let wall = moment::wall_after(SystemTime::now(), deadline.saturating_duration_since(started));
-            let reply_topic = renamed(handlers.map_topics.as_ref(), outgoing.reply_topic()?);
+            let topic = self.renamed(&outgoing.topic);
+            let reply_topic = self.renamed(outgoing.reply_topic()?);
+            let started = transport::check_deadline(&topic, deadline)?;
+            let (handlers, serving) = self.serving(&topic, started, deadline).await?;
+            let clocks = moment::both_clocks();
+            let wall = moment::wall_after(clocks.1, deadline.saturating_duration_since(clocks.0));
             let (id, now) = (Uuid::new_v4().to_string(), clock::now_millis());
             let reply_to = ReplyTo { topic: &reply_topic, partition: None };
             let headers = outgoing.callee.request(&id, reply_to, wall, outgoing.headers.clone(), now);
             // As on Kafka, every group gets the request, and the first reply counts.
             let mut running: FuturesUnordered<_> = serving
                 .into_iter()
-                .map(|index| handlers.run(index, handlers.record(index, &outgoing, &headers, &id, now)))
+                .map(|index| {
+                    let record = handlers.record(index, &outgoing, &headers, &id, now);
+                    handlers.run(index, record, clocks)
+                })
                 .collect();
             let answered = time::timeout_at(deadline.into(), async {
                 while let Some(ended) = running.next().await {
@@ -243,10 +282,10 @@ impl Transport for Carrier {
                 std::future::pending().await
             });
             let Ok(reply) = answered.await else {
-                return Err(CallError::late(&outgoing.topic, started, Progress::Acknowledged));
+                return Err(CallError::late(&topic, started, Progress::Acknowledged));
             };
             let reply = ReceivedReply { value: reply.value, headers: reply.headers };
-            transport::read_reply(outgoing.callee, &outgoing.topic, reply)
+            transport::read_reply(outgoing.callee, &topic, reply)
         })
     }
 
@@ -256,14 +295,20 @@ impl Transport for Carrier {
         deadline: Instant,
     ) -> BoxFuture<Result<(), CallError>> {
         Box::pin(async move {
-            let (handlers, serving) = self.serving(&outgoing.topic)?;
-            transport::check_deadline(&outgoing.topic, deadline)?;
+            let topic = self.renamed(&outgoing.topic);
+            let started = transport::check_deadline(&topic, deadline)?;
+            let (handlers, serving) = self.serving(&topic, started, deadline).await?;
             let (id, now) = (Uuid::new_v4().to_string(), clock::now_millis());
             let headers = outgoing.callee.event(&id, outgoing.headers.clone(), now);
+            let clocks = moment::both_clocks();
             for index in serving {
-                handlers.run(index, handlers.record(index, &outgoing, &headers, &id, now));
+                handlers.run(index, handlers.record(index, &outgoing, &headers, &id, now), clocks);
             }
             Ok(())
         })
+    }
+
+    fn cluster_name(&self, topic: &str) -> String {
+        self.renamed(topic).to_string()
     }
 }

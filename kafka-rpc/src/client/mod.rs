@@ -8,6 +8,7 @@
 //! - [`in_a_task`]: work that continues whether or not its caller polls it
 //! - [`pending`]: the calls that wait for a reply
 //! - [`kafka`]: the transport over a cluster
+//! - [`sent`]: what the producer asks and tells of a request that it has
 //! - [`replies`]: the consumer of reply topics
 //! - [`positions`]: where reading starts in each partition of a reply topic
 //! - [`gone`]: the reply topics that librdkafka reports as gone
@@ -36,6 +37,8 @@ mod positions;
 mod reading;
 #[cfg(feature = "kafka")]
 pub(crate) mod replies;
+#[cfg(feature = "kafka")]
+mod sent;
 pub(crate) mod stub;
 pub(crate) mod transport;
 #[cfg(feature = "kafka")]

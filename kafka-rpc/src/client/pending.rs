@@ -261,6 +261,14 @@ impl PendingCall {
         self
     }
 
+    /// Forgets the call, and returns how far its request has got. In this order: a request that waits to be
+    /// sent is not sent once its call is forgotten.
+    pub(crate) fn forget(self) -> Progress {
+        let progress = self.progress.clone();
+        drop(self);
+        progress.get()
+    }
+
     /// How far the request has got.
     pub(crate) fn progress(&self) -> &SharedProgress {
         &self.progress

@@ -115,7 +115,8 @@ impl Stub {
     }
 
     /// Ends every call of a command with an error: an [`RpcError`] of the other side, or a [`CallError`] of
-    /// this side, such as a deadline.
+    /// this side, such as a deadline. A [`notify`](crate::Call::notify) ends with the errors of this side only:
+    /// it never hears of the other side's.
     #[must_use]
     pub fn fail(self, command: impl Serialize, error: impl Into<CallError>) -> Self {
         let error = error.into();
@@ -174,7 +175,12 @@ impl Transport for Stub {
         outgoing: OutgoingCall,
         _deadline: Instant,
     ) -> BoxFuture<Result<Encoded, CallError>> {
-        Box::pin(std::future::ready(self.take(&outgoing).map(Encoded::json)))
+        // As on Kafka, where a reply could never come: nothing is sent then.
+        let answer = match outgoing.reply_topic() {
+            Ok(_topic) => self.take(&outgoing).map(Encoded::json),
+            Err(error) => Err(error),
+        };
+        Box::pin(std::future::ready(answer))
     }
 
     fn notify(
@@ -182,10 +188,12 @@ impl Transport for Stub {
         outgoing: OutgoingCall,
         _deadline: Instant,
     ) -> BoxFuture<Result<(), CallError>> {
-        // An event needs no answer, so the lack of one is no error.
         let ended = match self.take(&outgoing) {
-            Err(error) if self.answer_to(&outgoing).is_some() => Err(error),
-            _ => Ok(()),
+            // Whoever sends an event never hears what the other side says to it.
+            Ok(_) | Err(CallError::Remote(_) | CallError::Decode { .. }) => Ok(()),
+            // Nor does an event need an answer, so the lack of one is no error.
+            Err(_) if self.answer_to(&outgoing).is_none() => Ok(()),
+            Err(error) => Err(error),
         };
         Box::pin(std::future::ready(ended))
     }
@@ -201,5 +209,32 @@ fn command_of(outgoing: &OutgoingCall) -> &str {
 impl fmt::Debug for Stub {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Stub").field("answers", &self.answers.keys()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Call,
+        client::Command,
+        handler::{Destination, Location, Subscription},
+    };
+
+    #[tokio::test]
+    async fn a_reply_is_not_awaited_where_there_are_none() {
+        const HERE: Location = Location { file: file!(), line: line!() };
+        static LOST: Command =
+            Command::new(Subscription::new("parcels", "parcels", HERE).replies(Destination::None), || {
+                Ok("LOST".into())
+            });
+        let stub = Stub::new().answer("LOST", ());
+        let ended = Call::<()>::without_payload(&stub.client(), &LOST).await;
+        assert!(
+            matches!(&ended, Err(CallError::Invalid { reason }) if reason.contains("`.notify()`")),
+            "{ended:?}"
+        );
+        assert!(stub.calls().is_empty(), "it was not sent");
+        assert_eq!(Call::<()>::without_payload(&stub.client(), &LOST).notify().await, Ok(()));
     }
 }

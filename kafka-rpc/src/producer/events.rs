@@ -15,11 +15,7 @@ use rdkafka::{
 };
 use tokio::sync::{Notify, futures::Notified};
 
-use super::{
-    distance::Purpose,
-    refusal::{DeliveryError, OnDelivery},
-    topic::Topic,
-};
+use super::{delivery::OnDelivery, distance::Purpose, refusal::DeliveryError, topic::Topic};
 use crate::{caught::caught, kafka, repeats::Repeats, unpoisoned::Unpoisoned as _};
 
 /// Within this time, an error with the same text as the last one is a duplicate.
@@ -129,7 +125,7 @@ impl Events {
 
 /// The data that librdkafka holds with a record and returns with its delivery report.
 pub(super) struct InFlight {
-    pub(super) on_delivery: OnDelivery,
+    pub(super) on_delivery: Box<dyn OnDelivery>,
     /// The partition that was chosen for the record, if any: other records wait until this one has arrived
     /// there.
     pub(super) chosen: Option<(Arc<Topic>, i32)>,
@@ -206,7 +202,7 @@ impl ProducerContext for Deliveries {
         };
         // Caught for each delivery, not only around the poll: a panic would lose the deliveries behind this
         // one.
-        caught("the callback for a delivery", || on_delivery(delivered));
+        caught("the callback for a delivery", || on_delivery.ended(delivered));
         if let Some((topic, partition)) = chosen {
             caught("sending what waited for a delivery", || topic.arrived(partition, result.is_ok()));
         }

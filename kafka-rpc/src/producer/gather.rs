@@ -143,6 +143,17 @@ impl<T> Gather<T> {
         }
     }
 
+    /// Drops the waiting records that are not to be kept.
+    pub(super) fn keep(&mut self, mut is_kept: impl FnMut(&T) -> bool) {
+        self.waiting.retain(|(record, bytes)| {
+            let is_kept = is_kept(record);
+            if !is_kept {
+                self.bytes -= bytes;
+            }
+            is_kept
+        });
+    }
+
     /// Takes all waiting records, whatever is in flight.
     pub(super) fn take_all(&mut self) -> Vec<T> {
         self.bytes = 0;
@@ -335,6 +346,17 @@ mod tests {
         assert_eq!(gather.take(now), None, "the first is on its way");
         assert!(gather.arrived(3), "and only the first");
         assert_eq!(gather.take(now), Some(batch(5, [1, 2, 3, 4])));
+    }
+
+    #[test]
+    fn what_is_not_kept_neither_counts_nor_is_sent() {
+        let (mut gather, now) = gather();
+        for record in 0..4 {
+            gather.wait(record, 100);
+        }
+        gather.keep(|record| record % 2 == 1);
+        assert_eq!((gather.waiting(), gather.waiting_bytes()), (2, 200));
+        assert_eq!(gather.take(now), Some(batch(3, [1, 3])));
     }
 
     #[test]

@@ -7,8 +7,9 @@ use rdkafka::{
 };
 
 use super::{
+    delivery::OnDelivery,
     events::InFlight,
-    refusal::{DeliveryError, OnDelivery, QueueError},
+    refusal::{DeliveryError, QueueError},
     renewed::RenewableProducer,
 };
 use crate::{Headers, wire::OutgoingRecord};
@@ -21,6 +22,7 @@ pub(super) fn send(
     partition: Option<i32>,
     in_flight: InFlight,
 ) -> Result<(), Refused> {
+    in_flight.on_delivery.leaves();
     let mut base = BaseRecord::<[u8], [u8], _>::with_opaque_to(&record.topic, Box::new(in_flight));
     base.key = record.key.as_deref();
     base.payload = record.value.as_deref();
@@ -43,7 +45,7 @@ pub(super) fn send(
 pub(super) struct Refused {
     pub(super) error: QueueError,
     pub(super) headers: OwnedHeaders,
-    pub(super) on_delivery: OnDelivery,
+    pub(super) on_delivery: Box<dyn OnDelivery>,
 }
 
 pub(super) fn owned(headers: &Headers) -> OwnedHeaders {

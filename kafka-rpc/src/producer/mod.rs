@@ -39,7 +39,7 @@ mod sending;
 mod topic;
 
 pub(crate) use self::{
-    delivery::Delivery,
-    refusal::{DeliveryError, OnDelivery, QueueError, Refusal},
+    delivery::{Delivery, OnDelivery},
+    refusal::{DeliveryError, QueueError, Refusal},
     sending::Producer,
 };

@@ -14,9 +14,6 @@ pub(crate) struct DeliveryError {
     pub(crate) reason: String,
 }
 
-/// The callback for the outcome of a record's delivery.
-pub(crate) type OnDelivery = Box<dyn FnOnce(Result<(), DeliveryError>) + Send + Sync>;
-
 /// What can be done about a record that was not delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Refusal {

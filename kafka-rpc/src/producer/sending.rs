@@ -13,13 +13,13 @@ use super::{
     alone::Alone,
     asking::Asked,
     batches::{Batches, LazyProducer},
-    delivery::Delivery,
+    delivery::{Delivery, OnDelivery},
     distance::Purpose,
     events::{Events, InFlight},
     gather::Batch,
     handing::{Refused, owned, send},
     properties,
-    refusal::{DeliveryError, OnDelivery, QueueError},
+    refusal::{DeliveryError, QueueError},
     renewed::RenewableProducer,
     topic::{ASK_FOR, Placed, Topic, WaitingRecord},
 };
@@ -64,7 +64,7 @@ impl Producer {
     pub(crate) fn queue(
         self: &Arc<Self>,
         record: &Arc<OutgoingRecord>,
-        on_delivery: OnDelivery,
+        on_delivery: Box<dyn OnDelivery>,
     ) -> Result<(), QueueError> {
         let partition = match record.placement {
             Placement::ByKey => None,
@@ -80,7 +80,7 @@ impl Producer {
     fn queue_anywhere(
         self: &Arc<Self>,
         record: &Arc<OutgoingRecord>,
-        on_delivery: OnDelivery,
+        on_delivery: Box<dyn OnDelivery>,
     ) -> Result<(), QueueError> {
         let topic = self.topic(&record.topic);
         let ask = || self.ask_for_partitions(&topic);
@@ -111,12 +111,16 @@ impl Producer {
         }
     }
 
-    /// Sends gathered records. Those that librdkafka has no room for keep waiting; `on_delivery` reports
-    /// those that it refuses.
+    /// Sends gathered records that are still wanted. Those that librdkafka has no room for keep waiting;
+    /// `on_delivery` reports those that it refuses.
     pub(super) fn send_batch(self: &Arc<Self>, topic: &Arc<Topic>, batch: Batch<WaitingRecord>) {
         let Batch { partition, purpose, mut records } = batch;
         let mut through = self.through(purpose);
         while let Some((waiting, bytes)) = records.pop_front() {
+            let Some(waiting) = waiting.if_wanted() else {
+                topic.not_sent(partition);
+                continue;
+            };
             match send_chosen(through, topic, Some(partition), waiting) {
                 Ok(()) => {}
                 Err((QueueError::Full, waiting)) => {
@@ -133,7 +137,7 @@ impl Producer {
                 }
                 Err((error, waiting)) => {
                     topic.not_sent(partition);
-                    (waiting.on_delivery)(Err(error.into()));
+                    waiting.on_delivery.ended(Err(error.into()));
                 }
             }
         }
@@ -271,12 +275,13 @@ impl Producer {
         self.events.end();
     }
 
-    /// Sends waiting records by key, when there is no partition to choose for them.
+    /// Sends waiting records that are still wanted by key, when there is no partition to choose for them.
     pub(super) fn send_by_key(&self, records: Vec<WaitingRecord>) {
-        for WaitingRecord { record, headers, on_delivery } in records {
+        for waiting in records {
+            let Some(WaitingRecord { record, headers, on_delivery }) = waiting.if_wanted() else { continue };
             let sent = send(&self.single, &record, headers, None, InFlight { on_delivery, chosen: None });
             if let Err(Refused { error, on_delivery, .. }) = sent {
-                on_delivery(Err(error.into()));
+                on_delivery.ended(Err(error.into()));
             }
         }
     }

@@ -10,9 +10,10 @@ use tokio::{sync::Notify, time};
 
 use super::{
     Producer,
+    delivery::OnDelivery,
     distance::Purpose,
     gather::{Batch, Gather},
-    refusal::{OnDelivery, QueueError},
+    refusal::QueueError,
 };
 use crate::{unpoisoned::Unpoisoned as _, wire::OutgoingRecord};
 
@@ -27,6 +28,10 @@ const BELIEVED_FOR: Duration = Duration::from_secs(30);
 const MOST_WAITING: usize = 100_000;
 const MOST_BYTES: usize = 256 << 20;
 
+/// How often, at that bound, the waiting records are searched for some that are no longer wanted: a search
+/// takes milliseconds, and sending goes on without it.
+const SEARCH_EVERY: Duration = Duration::from_millis(500);
+
 /// A record that waits for a partition.
 ///
 /// Its headers are in librdkafka's form already, made by the caller that queues the record: the records of a
@@ -34,7 +39,25 @@ const MOST_BYTES: usize = 256 << 20;
 pub(super) struct WaitingRecord {
     pub(super) record: Arc<OutgoingRecord>,
     pub(super) headers: OwnedHeaders,
-    pub(super) on_delivery: OnDelivery,
+    pub(super) on_delivery: Box<dyn OnDelivery>,
+}
+
+impl WaitingRecord {
+    /// Returns the record if its sender still wants it sent, or else tells the sender that it never is.
+    pub(super) fn if_wanted(self) -> Option<Self> {
+        // Noted before the question: a call that ends just then must not report that nothing was sent.
+        self.on_delivery.leaves();
+        self.is_wanted().then_some(self)
+    }
+
+    /// Whether the record's sender still wants it sent; if not, it is told that the record never is.
+    fn is_wanted(&self) -> bool {
+        let is_wanted = self.on_delivery.is_wanted();
+        if !is_wanted {
+            self.on_delivery.never_left();
+        }
+        is_wanted
+    }
 }
 
 pub(super) struct Topic {
@@ -48,6 +71,25 @@ pub(super) struct Topic {
 struct State {
     gather: Gather<WaitingRecord>,
     believed_until: Instant,
+    /// When unwanted records are searched for again, if there is no room.
+    searches_from: Instant,
+}
+
+impl State {
+    /// Whether one more record may wait. Those that nobody waits for any more keep no other from waiting.
+    fn has_room(&mut self, now: Instant) -> bool {
+        let has_room =
+            |gather: &Gather<_>| gather.waiting() < MOST_WAITING && gather.waiting_bytes() < MOST_BYTES;
+        if has_room(&self.gather) {
+            return true;
+        }
+        if now < self.searches_from {
+            return false;
+        }
+        self.searches_from = now + SEARCH_EVERY;
+        self.gather.keep(WaitingRecord::is_wanted);
+        has_room(&self.gather)
+    }
 }
 
 /// What happens to a record.
@@ -74,7 +116,11 @@ impl Topic {
         Self {
             name,
             producer: Arc::downgrade(producer),
-            state: Mutex::new(State { gather: Gather::default(), believed_until: Instant::now() }),
+            state: Mutex::new(State {
+                gather: Gather::default(),
+                believed_until: Instant::now(),
+                searches_from: Instant::now(),
+            }),
             look: Notify::new(),
         }
     }
@@ -112,9 +158,10 @@ impl Topic {
         if let Some(partition) = gather.send_at_once(now) {
             return Ok(Placed::Now(Some(partition), waiting));
         }
-        if gather.waiting() >= MOST_WAITING || gather.waiting_bytes() >= MOST_BYTES {
+        if !state.has_room(now) {
             return Err(QueueError::Full);
         }
+        let gather = &mut state.gather;
         let is_first = gather.waiting() == 0;
         let bytes = waiting.record.size();
         gather.wait(waiting, bytes);
@@ -226,20 +273,60 @@ mod tests {
     use rdkafka::mocking::MockCluster;
 
     use super::*;
-    use crate::{Config, Headers, wire::Placement};
+    use crate::{Config, Headers, producer::DeliveryError, wire::Placement};
+
+    /// The sender of a record, which may want it no more.
+    struct Sender {
+        wants: bool,
+    }
+
+    impl OnDelivery for Sender {
+        fn is_wanted(&self) -> bool {
+            self.wants
+        }
+
+        fn ended(self: Box<Self>, _delivered: Result<(), DeliveryError>) {}
+    }
+
+    fn record() -> Arc<OutgoingRecord> {
+        Arc::new(OutgoingRecord {
+            topic: "orders".into(),
+            placement: Placement::Any,
+            key: None,
+            value: Some("{}".into()),
+            headers: Headers::new(),
+        })
+    }
+
+    #[tokio::test]
+    async fn what_nobody_waits_for_any_more_takes_no_room_from_others() {
+        let producer = Producer::new(&Config::new("127.0.0.1:1")).expect("a producer");
+        let topic = Topic::new("orders".into(), &producer);
+        topic.answered([0]);
+        let (record, now) = (record(), Instant::now());
+        let place = |wants, now| {
+            let on_delivery = Box::new(Sender { wants });
+            let waiting =
+                WaitingRecord { record: Arc::clone(&record), headers: OwnedHeaders::new(), on_delivery };
+            topic.place(waiting, now, || {})
+        };
+        assert!(matches!(place(true, now), Ok(Placed::Now(Some(0), _))));
+        for _ in 0..MOST_WAITING {
+            assert!(matches!(place(false, now), Ok(Placed::Waits)));
+        }
+        for _ in 0..MOST_WAITING {
+            assert!(matches!(place(true, now), Ok(Placed::Waits)));
+        }
+        let later = now + 2 * SEARCH_EVERY;
+        assert!(matches!(place(true, later), Err(QueueError::Full)), "all of these are wanted");
+    }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn what_was_for_a_partition_that_is_gone_goes_to_one_that_is_there_or_by_its_key() {
         let broker = MockCluster::new(1).expect("an embedded broker");
         broker.create_topic("orders", 1, 1).expect("a topic");
         let producer = Producer::new(&Config::new(broker.bootstrap_servers())).expect("a producer");
-        let record = Arc::new(OutgoingRecord {
-            topic: "orders".into(),
-            placement: Placement::Any,
-            key: None,
-            value: Some("{}".into()),
-            headers: Headers::new(),
-        });
+        let record = record();
         // The first round has librdkafka learn of the topic.
         for believed in [&[0][..], &[7], &[7, 0], &[9, 8, 7]] {
             producer.topic(&record.topic).answered(believed.iter().copied());

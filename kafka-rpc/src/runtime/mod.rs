@@ -57,10 +57,13 @@ impl Runtime {
 
     /// Runs the handlers in this process, without a broker, behind the same generated clients.
     ///
-    /// Requests and replies go through the same bytes as on Kafka. Keys have no order, nothing is stored, and
-    /// the [`Config`] is ignored: calls have the default timeout, and records no bounds.
+    /// Requests and replies go through the same bytes as on Kafka. Keys have no order, and nothing is stored.
+    ///
+    /// Of the [`Config`], the `call_timeout`, the `clock_skew` and the bounds of a record apply. Without a
+    /// config, calls have the default timeout, and records no bounds.
     pub fn loopback(self) -> Loopback {
-        Loopback::new(self.served, self.states, self.deferred, self.reply_topics, self.map_topics)
+        let Self { config, served, states, deferred, reply_topics, map_topics, .. } = self;
+        Loopback::new(config.as_ref(), served, states, deferred, reply_topics, map_topics)
     }
 }
 

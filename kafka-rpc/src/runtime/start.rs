@@ -66,11 +66,7 @@ impl Runtime {
         let handling = Arc::new(Handling {
             provided: Arc::new(Provided { states, client }),
             clock_skew: config.clock_skew,
-            limits: Limits {
-                headers: config.max_headers,
-                header_bytes: config.max_header_bytes,
-                value_bytes: config.max_value_bytes,
-            },
+            limits: Limits::of(config),
             reply_topics: self.reply_topics,
             dedupe: Dedupe::default(),
             watch: Watch::default(),

@@ -51,8 +51,14 @@ impl Handling {
     }
 
     /// Takes a record from its bytes to its outcome. `retries` is how often this process has retried the
-    /// record.
-    pub(crate) async fn handle(&self, served: &Served, input: &Arc<Input>, retries: u32) -> Outcome {
+    /// record. `clocks` shows a moment by both clocks, and tells by that when the record's deadline is.
+    pub(crate) async fn handle(
+        &self,
+        served: &Served,
+        input: &Arc<Input>,
+        retries: u32,
+        clocks: impl FnOnce() -> (Instant, SystemTime),
+    ) -> Outcome {
         let record = &input.record;
         let headers = record.headers();
         let peer = served.dialect.sender(headers);
@@ -66,8 +72,7 @@ impl Handling {
             // A reply must not go to a topic that is not allowed, and the request names no other.
             request = request.unaddressed();
         }
-        let at = |wall| Deadline::at_wall(wall, (moment::now(), SystemTime::now()));
-        let deadline = request.deadline.and_then(at);
+        let deadline = request.deadline.and_then(|wall| Deadline::at_wall(wall, clocks()));
         let retries = served.retries_before(headers).saturating_add(retries);
         let attempt = Attempt { served, record, peer, request: &request, deadline, handler: None, retries };
 
@@ -274,7 +279,8 @@ mod tests {
 
     /// The error message of a handler that fails for good.
     async fn said(handling: &Handling, served: &Served, record: ReceivedRecord) -> String {
-        let outcome = handling.handle(served, &Arc::new(handling.input(served, record)), 0).await;
+        let outcome =
+            handling.handle(served, &Arc::new(handling.input(served, record)), 0, moment::both_clocks).await;
         let Outcome::Discarded(failed) = outcome else {
             panic!("not given up without a letter: {outcome:?}")
         };
@@ -370,7 +376,9 @@ mod tests {
         {
             let headers = Ok(Peer::Reference.request("c-1", reply_to, deadline, Headers::new(), 1));
             let record = ReceivedRecord { value: Some(value.into()), headers, ..ReceivedRecord::blank() };
-            let outcome = handling.handle(&served, &Arc::new(handling.input(&served, record)), 0).await;
+            let outcome = handling
+                .handle(&served, &Arc::new(handling.input(&served, record)), 0, moment::both_clocks)
+                .await;
             let Outcome::Reply(reply) = outcome else { panic!("not answered: {outcome:?}") };
             let data = reply::decode(reply.value.as_ref().expect("a value")).expect("a reply");
             assert_eq!(data.expect("a success").decode::<u8>().ok(), answer.parse().ok(), "{value}");

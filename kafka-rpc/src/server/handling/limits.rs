@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 
-use crate::{RpcError, wire::ReceivedRecord};
+use crate::{Config, RpcError, wire::ReceivedRecord};
 
 /// The bounds of a record that is handled. The parser bounds nesting, at 128 levels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,6 +16,15 @@ impl Limits {
     /// No bounds.
     pub(crate) const NONE: Self =
         Self { headers: usize::MAX, header_bytes: usize::MAX, value_bytes: usize::MAX };
+
+    /// The bounds that a user has set.
+    pub(crate) fn of(config: &Config) -> Self {
+        Self {
+            headers: config.max_headers,
+            header_bytes: config.max_header_bytes,
+            value_bytes: config.max_value_bytes,
+        }
+    }
 
     /// Refuses a record that exceeds the bounds. Headers named in `ours` are not the sender's, and do not
     /// count.

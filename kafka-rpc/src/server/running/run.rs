@@ -12,6 +12,7 @@ use crate::{
     RpcError,
     caught::caught,
     handler::context::Input,
+    moment,
     server::{
         handling::outcome::Outcome,
         job::{OwedReply, Step, Taken},
@@ -63,7 +64,7 @@ impl Worker {
         if let Some(wait) = self.not_yet_due(record) {
             return Step::NotYet(wait);
         }
-        match self.handling.handle(&self.served, input, taken.retries).await {
+        match self.handling.handle(&self.served, input, taken.retries, moment::both_clocks).await {
             Outcome::Handled => Step::Ends(settled(&self.metrics.handled)),
             Outcome::Expired => {
                 self.report_expired(record);
