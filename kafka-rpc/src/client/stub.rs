@@ -216,9 +216,9 @@ impl fmt::Debug for Stub {
 mod tests {
     use super::*;
     use crate::{
-        Call,
+        Call, Location,
         client::Command,
-        handler::{Destination, Location, Subscription},
+        handler::{Destination, Subscription},
     };
 
     #[tokio::test]
