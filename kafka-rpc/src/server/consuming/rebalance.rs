@@ -162,6 +162,7 @@ impl Rebalances {
                 %topic, %group, ?partitions, still_running,
                 "handlers still run at the end of the drain (`drain_timeout` is {:?}); their records will be delivered again", self.drain_timeout
             );
+            self.worker.report_still_running(partitions);
         }
         let committed = if watermarks.is_empty() {
             Ok(())
