@@ -5,9 +5,12 @@ use std::{
     sync::{Arc, RwLock},
 };
 
+use uuid::Uuid;
+
 use super::turnstile::Turnstile;
 use crate::{
     CallError,
+    caught::caught,
     rename::{Rename, renamed},
     telemetry::CallMetrics,
     unpoisoned::Unpoisoned as _,
@@ -85,4 +88,22 @@ impl Drop for Counted<'_> {
             self.topic.metrics.dropped();
         }
     }
+}
+
+/// Logs a call that ended without a reply although its request may be on its way, so that the request can be
+/// found at the other side.
+pub(super) fn log_unanswered(topic: &str, id: Uuid, error: &CallError) {
+    let progress = match error {
+        CallError::DeadlineExceeded { progress, .. } | CallError::Undeliverable { progress, .. } => {
+            Some(progress)
+        }
+        CallError::ShuttingDown => None,
+        _ => return,
+    };
+    // Logging may panic, and the caller must have its error.
+    caught("logging a call", || {
+        tracing::debug!(
+            topic, correlation_id = %id, progress = progress.map(display), "a call ended without a reply"
+        );
+    });
 }

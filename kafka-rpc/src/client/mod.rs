@@ -9,6 +9,7 @@
 //! - [`pending`]: the calls that wait for a reply
 //! - [`kafka`]: the transport over a cluster
 //! - [`replies`]: the consumer of reply topics
+//! - [`reply_errors`]: the errors of that consumer
 //! - [`positions`]: where reading starts in each partition of a reply topic
 //! - [`gone`]: the reply topics that librdkafka reports as gone
 //! - [`copier`]: copies the headers of replies out of librdkafka's messages
@@ -36,6 +37,8 @@ mod positions;
 mod reading;
 #[cfg(feature = "kafka")]
 pub(crate) mod replies;
+#[cfg(feature = "kafka")]
+mod reply_errors;
 pub(crate) mod stub;
 pub(crate) mod transport;
 #[cfg(feature = "kafka")]
