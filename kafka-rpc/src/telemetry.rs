@@ -8,7 +8,7 @@
 //! | `kafka_rpc_redelivered_total` | `topic`, `group` | records that will be redelivered after their partition was lost or given up: those from the first unfinished one on, and the offsets below it that no commit is known to cover. A process that is killed counts nothing |
 //! | `kafka_rpc_handler_panics_total` | `topic`, `group` | handlers that panicked |
 //! | `kafka_rpc_handler_timeouts_total` | `topic`, `group` | handlers that were stopped at their `timeout` |
-//! | `kafka_rpc_handler_slow_total` | `topic`, `group` | handlers that were reported for running long; `topic` is the topic that is read |
+//! | `kafka_rpc_handler_slow_total` | `topic`, `group` | handlers that were reported for running long, each once; `topic` is the topic that is read |
 //! | `kafka_rpc_repeated_requests_total` | `topic`, `group` | requests that were answered with a stored answer (`dedupe`) |
 //! | `kafka_rpc_replies_replaced_total` | `to` | replies that the broker refused for their size, and that were replaced by an error |
 //! | `kafka_rpc_deliveries_refused_total` | `to` | attempts to deliver a reply, dead letter or retry to this topic that failed for now, and deliveries that were not acknowledged within 15 s |
