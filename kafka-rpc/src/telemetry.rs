@@ -64,8 +64,9 @@ const SELDOM_OF_SOURCE: [&str; 2] = [SLOW, JOINS_REFUSED];
 /// The codes of errors that librdkafka reports once, however long they last: registered at the start for the
 /// same reason.
 const REPORTED_ONCE: [&str; 3] =
-    [TOPIC_AUTHORIZATION_FAILED, "GroupAuthorizationFailed", "UnknownTopicOrPartition"];
+    ["GroupAuthorizationFailed", TOPIC_AUTHORIZATION_FAILED, UNKNOWN_TOPIC_OR_PARTITION];
 const TOPIC_AUTHORIZATION_FAILED: &str = "TopicAuthorizationFailed";
+const UNKNOWN_TOPIC_OR_PARTITION: &str = "UnknownTopicOrPartition";
 const PANICS: &str = "kafka_rpc_handler_panics_total";
 const TIMEOUTS: &str = "kafka_rpc_handler_timeouts_total";
 const SLOW: &str = "kafka_rpc_handler_slow_total";
@@ -198,7 +199,7 @@ mod of_cluster {
 
     use super::{
         CONSUMER_ERRORS, CONSUMERS_ENDED, Count, JOINS_REFUSED, SLOW, Share, TOPIC_AUTHORIZATION_FAILED,
-        count, of_subscription, with,
+        UNKNOWN_TOPIC_OR_PARTITION, count, of_subscription, with,
     };
     use crate::CallError;
 
@@ -234,9 +235,11 @@ mod of_cluster {
         count(|| counter!(CONSUMER_ERRORS, &labels));
     }
 
-    /// Registers the error that librdkafka reports once, at zero, when the reading of replies starts.
+    /// Registers the errors that librdkafka reports once, at zero, when the reading of replies starts.
     pub(crate) fn reading_replies_starts() {
-        Count::of(|| counter!(REPLY_ERRORS, "code" => TOPIC_AUTHORIZATION_FAILED));
+        for code in [TOPIC_AUTHORIZATION_FAILED, UNKNOWN_TOPIC_OR_PARTITION] {
+            Count::of(|| counter!(REPLY_ERRORS, "code" => code));
+        }
     }
 
     pub(crate) fn reading_replies_failed(code: &str) {

@@ -185,7 +185,7 @@ impl Running {
             Ok(()) => tracing::info!("shut down"),
             // Also logged here, because a `main` that drops the error would end without a word.
             Err(error) => {
-                tracing::error!(%error, cause = error.source().map(display), "the shutdown ended with an error")
+                tracing::error!(%error, cause = error.source().map(display), "the shutdown ended with an error");
             }
         }
         flushed

@@ -188,7 +188,9 @@ async fn what_librdkafka_reports_once_is_counted_from_zero_on_and_assigned_parti
             assert!(is_counted("kafka_rpc_consumer_errors_total", &[labels[0], ("code", code)]), "{code}");
         }
     }
-    assert!(is_counted("kafka_rpc_reply_errors_total", &[("code", "TopicAuthorizationFailed")]));
+    for code in ["TopicAuthorizationFailed", "UnknownTopicOrPartition"] {
+        assert!(is_counted("kafka_rpc_reply_errors_total", &[("code", code)]), "{code}");
+    }
     running.shutdown().await.expect("a clean shutdown");
     assert_eq!(counted("kafka_rpc_partitions_assigned", &[("group", &group)]), 0);
     all_is_documented();
