@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use kafka_rpc::{CallError, Config, RpcError, Runtime, kafka_handler};
 use tests::{
     Cluster, Record,
-    cluster::started,
+    cluster::{real_kafka, started},
     log::Log,
     orders::{GROUP, OrderService, OrdersClient as _, TOPIC, order, place},
     until,
@@ -70,6 +70,26 @@ async fn a_handler_that_outlasts_the_drain_is_named() {
         .await;
     service.release("held");
     shutting_down.await.expect("no panic").expect("a clean shutdown");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_topic_that_is_deleted_is_named_and_served_again_without_a_restart_once_it_is_back() {
+    let log = log();
+    let Some(cluster) = real_kafka() else { return };
+    cluster.create_topic(TOPIC, 2).await;
+    let (topic, service) = (cluster.name(TOPIC), OrderService::default());
+    // How soon librdkafka notices that a topic is back: by default within five minutes.
+    let config = cluster.config().property("topic.metadata.refresh.interval.ms", "2000");
+    let running = cluster.serve_orders(config, &service).await;
+    cluster.peer().send(&topic, &Record::new(place("old", 1)).key("old")).await;
+    until("it is served", || service.ended() == [order("old", 1)]).await;
+    cluster.delete_topic(TOPIC).await;
+    let gone = ["ERROR", "nothing is read: the topic does not exist", &topic];
+    until("it is named", || log.lines_with(&gone) > 0).await;
+    cluster.create_topic(TOPIC, 2).await;
+    cluster.peer().send(&topic, &Record::new(place("new", 2)).key("new")).await;
+    until("it is served again", || service.ended().contains(&order("new", 2))).await;
+    running.shutdown().await.expect("a clean shutdown");
 }
 
 #[tokio::test(flavor = "multi_thread")]
