@@ -89,8 +89,8 @@ async fn calls_end_once_the_loopback_is_dropped() {
     let loopback = runtime.handlers(mail_handlers()).build().expect("all is provided").loopback();
     let client = loopback.client();
     drop(loopback);
-    assert_eq!(client.mail(1).await, Err(CallError::ShuttingDown));
-    assert_eq!(client.mail(1).notify().await, Err(CallError::ShuttingDown));
+    assert_eq!(client.mail(1).await, Err(CallError::ShuttingDown { progress: Progress::NotSent }));
+    assert_eq!(client.mail(1).notify().await, Err(CallError::ShuttingDown { progress: Progress::NotSent }));
 }
 
 #[tokio::test]

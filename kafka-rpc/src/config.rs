@@ -209,7 +209,7 @@ impl Config {
     }
 
     /// Sets after how long a running handler is reported by name: by default a minute. The report may come up
-    /// to half a second later.
+    /// to half a second later, and comes again whenever the handler has run for twice as long.
     #[must_use]
     pub fn slow_handler(mut self, after: Duration) -> Self {
         self.slow_handler = after;

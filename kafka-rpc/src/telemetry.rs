@@ -8,14 +8,16 @@
 //! | `kafka_rpc_redelivered_total` | `topic`, `group` | records that will be redelivered after their partition was lost or given up: those from the first unfinished one on, and the offsets below it that no commit is known to cover. A process that is killed counts nothing |
 //! | `kafka_rpc_handler_panics_total` | `topic`, `group` | handlers that panicked |
 //! | `kafka_rpc_handler_timeouts_total` | `topic`, `group` | handlers that were stopped at their `timeout` |
-//! | `kafka_rpc_handler_slow_total` | `topic`, `group` | handlers that were reported for running long; `topic` is the topic that is read |
+//! | `kafka_rpc_handler_slow_total` | `topic`, `group` | handlers that were reported for running long, each once; `topic` is the topic that is read |
 //! | `kafka_rpc_repeated_requests_total` | `topic`, `group` | requests that were answered with a stored answer (`dedupe`) |
 //! | `kafka_rpc_replies_replaced_total` | `to` | replies that the broker refused for their size, and that were replaced by an error |
-//! | `kafka_rpc_deliveries_refused_total` | `to` | attempts to deliver a reply, dead letter or retry to this topic that failed for now |
+//! | `kafka_rpc_deliveries_refused_total` | `to` | attempts to deliver a reply, dead letter or retry to this topic that failed for now, and deliveries that were not acknowledged within 15 s |
 //! | `kafka_rpc_partitions_held` | `topic`, `group` | gauge: partitions that are held until a delivery works again |
 //! | `kafka_rpc_partitions_paused` | `topic`, `group` | gauge: partitions that take no records, including those held |
+//! | `kafka_rpc_partitions_assigned` | `topic`, `group` | gauge: partitions that this process reads; `topic` is the topic that is read |
+//! | `kafka_rpc_rebalances_total` | `topic`, `group`, `kind` | times that partitions came or went: `assigned` (perhaps none), `revoked` (also at the end), and `lost` if other instances had them already; `topic` is the topic that is read |
 //! | `kafka_rpc_consumers_ended_total` | `topic`, `group` | consumers that met an error after which consuming cannot continue: what they read is no longer served |
-//! | `kafka_rpc_consumer_errors_total` | `topic`, `group`, `code` | errors after which a consumer continues, failed commits too; `topic` is the topic that is read, and `code` is rust-rdkafka's name for the error (`Unanswered` or `Panicked` for a commit without one): `TopicAuthorizationFailed` means that nothing is read until the right is granted |
+//! | `kafka_rpc_consumer_errors_total` | `topic`, `group`, `code` | errors after which a consumer continues, failed commits too; `topic` is the topic that is read, and `code` is rust-rdkafka's name for the error (`Unanswered` or `Panicked` for a commit without one): `TopicAuthorizationFailed` means that nothing is read until the right is granted. The codes that librdkafka reports only once are there from the start, at zero |
 //! | `kafka_rpc_joins_refused_total` | `topic`, `group` | attempts to join a group whose members share no assignment strategy with this process, such as those of another client library; `topic` is the topic that is read |
 //! | `kafka_rpc_calls_total` | `topic`, `outcome` | calls that have ended: `replied` (or acknowledged, with `notify`), `remote_error`, `deadline`, `undeliverable`, `overloaded`, `shutting_down`, `invalid` (awaited although `replies = none`; a call with a wrong payload, header or command ends earlier and is not counted), `decode`, and `dropped` by their caller |
 //! | `kafka_rpc_replies_unreadable_total` | `topic` | replies whose data is not what their caller asks for: the types of the two sides differ. They also count as `replied` above |
@@ -59,12 +61,19 @@ fn count(find: impl FnOnce() -> Counter) {
 const SELDOM: [&str; 4] = [PANICS, TIMEOUTS, REPEATED, CONSUMERS_ENDED];
 /// The same, labelled with the topic that is read.
 const SELDOM_OF_SOURCE: [&str; 2] = [SLOW, JOINS_REFUSED];
+/// The codes of errors that librdkafka reports once, however long they last: registered at the start for the
+/// same reason.
+const REPORTED_ONCE: [&str; 3] =
+    ["GroupAuthorizationFailed", TOPIC_AUTHORIZATION_FAILED, UNKNOWN_TOPIC_OR_PARTITION];
+const TOPIC_AUTHORIZATION_FAILED: &str = "TopicAuthorizationFailed";
+const UNKNOWN_TOPIC_OR_PARTITION: &str = "UnknownTopicOrPartition";
 const PANICS: &str = "kafka_rpc_handler_panics_total";
 const TIMEOUTS: &str = "kafka_rpc_handler_timeouts_total";
 const SLOW: &str = "kafka_rpc_handler_slow_total";
 const REPEATED: &str = "kafka_rpc_repeated_requests_total";
 const CONSUMERS_ENDED: &str = "kafka_rpc_consumers_ended_total";
 const JOINS_REFUSED: &str = "kafka_rpc_joins_refused_total";
+const CONSUMER_ERRORS: &str = "kafka_rpc_consumer_errors_total";
 
 /// The counters of a subscription, looked up once instead of for each record.
 #[cfg_attr(not(feature = "kafka"), expect(dead_code, reason = "only a cluster has subscriptions"))]
@@ -78,6 +87,10 @@ pub(crate) struct SubscriptionMetrics {
     pub(crate) retried: Count,
     pub(crate) retried_later: Count,
     pub(crate) redelivered: Count,
+    pub(crate) assigns: Count,
+    pub(crate) revokes: Count,
+    pub(crate) losses: Count,
+    pub(crate) assigned: Share,
     pub(crate) held: Share,
     pub(crate) paused: Share,
 }
@@ -86,18 +99,24 @@ pub(crate) struct SubscriptionMetrics {
 impl SubscriptionMetrics {
     /// `source` is the topic that is read: the subscription's topic, or its retry topic.
     pub(crate) fn new(topic: &str, source: &str, group: &str) -> Self {
-        let labels = of_subscription(topic, group);
+        let (labels, of_source) = (of_subscription(topic, group), of_subscription(source, group));
         for seldom in SELDOM {
             Count::of(|| counter!(seldom, &labels));
         }
         for seldom in SELDOM_OF_SOURCE {
-            Count::of(|| counter!(seldom, &of_subscription(source, group)));
+            Count::of(|| counter!(seldom, &of_source));
+        }
+        for code in REPORTED_ONCE {
+            Count::of(|| counter!(CONSUMER_ERRORS, &with(&of_source, "code", code)));
         }
         let outcome = |outcome: &'static str| {
             Count::of(|| counter!("kafka_rpc_records_total", &with(&labels, "outcome", outcome)))
         };
         let retried = |through: &'static str| {
             Count::of(|| counter!("kafka_rpc_retries_total", &with(&labels, "through", through)))
+        };
+        let rebalanced = |kind: &'static str| {
+            Count::of(|| counter!("kafka_rpc_rebalances_total", &with(&of_source, "kind", kind)))
         };
         Self {
             handled: outcome("handled"),
@@ -109,6 +128,10 @@ impl SubscriptionMetrics {
             retried: retried("process"),
             retried_later: retried("topic"),
             redelivered: Count::of(|| counter!("kafka_rpc_redelivered_total", &labels)),
+            assigns: rebalanced("assigned"),
+            revokes: rebalanced("revoked"),
+            losses: rebalanced("lost"),
+            assigned: Share::of(|| gauge!("kafka_rpc_partitions_assigned", &of_source)),
             held: Share::of(|| gauge!("kafka_rpc_partitions_held", &labels)),
             paused: Share::of(|| gauge!("kafka_rpc_partitions_paused", &labels)),
         }
@@ -174,8 +197,13 @@ mod of_cluster {
     use http::StatusCode;
     use metrics::{counter, gauge};
 
-    use super::{CONSUMERS_ENDED, Count, JOINS_REFUSED, SLOW, Share, count, of_subscription, with};
+    use super::{
+        CONSUMER_ERRORS, CONSUMERS_ENDED, Count, JOINS_REFUSED, SLOW, Share, TOPIC_AUTHORIZATION_FAILED,
+        UNKNOWN_TOPIC_OR_PARTITION, count, of_subscription, with,
+    };
     use crate::CallError;
+
+    const REPLY_ERRORS: &str = "kafka_rpc_reply_errors_total";
 
     pub(crate) fn failed(topic: &str, group: &str, status: StatusCode) {
         let labels = with(&of_subscription(topic, group), "status", status.as_str());
@@ -204,11 +232,18 @@ mod of_cluster {
 
     pub(crate) fn consuming_failed(topic: &str, group: &str, code: &str) {
         let labels = with(&of_subscription(topic, group), "code", code);
-        count(|| counter!("kafka_rpc_consumer_errors_total", &labels));
+        count(|| counter!(CONSUMER_ERRORS, &labels));
+    }
+
+    /// Registers the errors that librdkafka reports once, at zero, when the reading of replies starts.
+    pub(crate) fn reading_replies_starts() {
+        for code in [TOPIC_AUTHORIZATION_FAILED, UNKNOWN_TOPIC_OR_PARTITION] {
+            Count::of(|| counter!(REPLY_ERRORS, "code" => code));
+        }
     }
 
     pub(crate) fn reading_replies_failed(code: &str) {
-        count(|| counter!("kafka_rpc_reply_errors_total", "code" => code.to_owned()));
+        count(|| counter!(REPLY_ERRORS, "code" => code.to_owned()));
     }
 
     pub(crate) fn producer_made(purpose: &'static str) {
@@ -305,6 +340,6 @@ mod of_cluster {
 #[cfg(feature = "kafka")]
 pub(crate) use of_cluster::{
     CallMetrics, CallsInFlight, consumer_ended, consuming_failed, delivery_refused, failed, join_refused,
-    producer_made, producer_replaced, reading_replies_failed, reply_dropped, reply_replaced,
-    reply_unreadable, slow,
+    producer_made, producer_replaced, reading_replies_failed, reading_replies_starts, reply_dropped,
+    reply_replaced, reply_unreadable, slow,
 };

@@ -26,6 +26,15 @@ pub async fn alone() -> MutexGuard<'static, ()> {
     ALONE.lock().await
 }
 
+/// Whether any series of a metric has each of these `label="value"` pairs, be its value zero.
+///
+/// # Panics
+///
+/// If nothing is recorded.
+pub fn is_counted(metric: &str, labels: &[(&str, &str)]) -> bool {
+    !lines(metric, labels).is_empty()
+}
+
 /// The sum of a metric over all series that have each of these `label="value"` pairs.
 ///
 /// # Panics
@@ -33,13 +42,21 @@ pub async fn alone() -> MutexGuard<'static, ()> {
 /// If nothing is recorded, or if a value is not a whole number from 0 on: a gauge below 0 has counted
 /// something twice.
 pub fn counted(metric: &str, labels: &[(&str, &str)]) -> u64 {
+    let value = |line: String| {
+        let value = line.rsplit(' ').next().and_then(|value| value.parse::<u64>().ok());
+        value.unwrap_or_else(|| panic!("no count: {line}"))
+    };
+    lines(metric, labels).into_iter().map(value).sum()
+}
+
+/// The series of a metric that have each of these `label="value"` pairs, as lines of a scrape.
+fn lines(metric: &str, labels: &[(&str, &str)]) -> Vec<String> {
     let pairs: Vec<String> = labels.iter().map(|(name, value)| format!("{name}=\"{value}\"")).collect();
     let of_metric = |line: &&str| line.strip_prefix(metric).is_some_and(|rest| rest.starts_with(['{', ' ']));
     let text = scrape();
     let lines =
         text.lines().filter(of_metric).filter(|line| pairs.iter().all(|pair| line.contains(pair.as_str())));
-    let value = |line: &str| line.rsplit(' ').next().and_then(|value| value.parse::<u64>().ok());
-    lines.map(|line| value(line).unwrap_or_else(|| panic!("no count: {line}"))).sum()
+    lines.map(str::to_owned).collect()
 }
 
 /// The name, kind and labels of a metric, without its values.

@@ -8,11 +8,13 @@ use kafka_rpc::Running;
 use tests::{
     Peer, Record,
     counted::{self, counted},
+    log::Log,
     mocked::{Broker, broker_with, runs_here, serving_on},
     orders::{DEAD_LETTERS, OrderService, REPLIES, TOPIC, fail, order, place},
     peer::millis_from_now,
     until,
 };
+use tracing::level_filters::LevelFilter;
 
 /// More calls than handlers run at once.
 const CALLS: u64 = 300;
@@ -60,12 +62,17 @@ async fn replies_that_do_not_arrive_take_no_places_from_others_although_their_ca
     if !runs_here() {
         return;
     }
+    let log = Log::kept(LevelFilter::WARN);
     let (broker, service, running, peer) = serving().await;
 
     // The service does not know yet that the replies do not arrive.
     ask(&peer, "first", 5_000, |number| place("first", number)).await;
     let expired = || counted("kafka_rpc_records_total", &[("topic", TOPIC), ("outcome", "expired")]);
     until("nobody waits for them any more", || expired() >= CALLS).await;
+    let refused = counted("kafka_rpc_deliveries_refused_total", &[("to", REPLIES)]);
+    assert!(refused > 0, "it is counted long before the producer gives up");
+    let slow = ["replies are not delivered after 15s", REPLIES, "partition=0", "has not acknowledged it yet"];
+    assert!(log.lines_with(&slow) > 0, "the log says where they go");
 
     ask(&peer, "second", 60_000, |number| place("second", number)).await;
     let of_second =
@@ -83,6 +90,7 @@ async fn error_replies_that_do_not_arrive_take_no_places_from_others_either() {
     if !runs_here() {
         return;
     }
+    Log::kept(LevelFilter::WARN);
     let (broker, service, running, peer) = serving().await;
 
     ask(&peer, "first", 5_000, |_| fail(500)).await;

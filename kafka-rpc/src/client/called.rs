@@ -5,9 +5,12 @@ use std::{
     sync::{Arc, RwLock},
 };
 
+use uuid::Uuid;
+
 use super::turnstile::Turnstile;
 use crate::{
     CallError,
+    caught::caught,
     rename::{Rename, renamed},
     telemetry::CallMetrics,
     unpoisoned::Unpoisoned as _,
@@ -85,4 +88,21 @@ impl Drop for Counted<'_> {
             self.topic.metrics.dropped();
         }
     }
+}
+
+/// Logs a call that ended without a reply although its request may be on its way, so that the request can be
+/// found at the other side.
+pub(super) fn log_unanswered(topic: &str, id: Uuid, error: &CallError) {
+    let (CallError::DeadlineExceeded { progress, .. }
+    | CallError::Undeliverable { progress, .. }
+    | CallError::ShuttingDown { progress }) = error
+    else {
+        return;
+    };
+    // Logging may panic, and the caller must have its error.
+    caught("logging a call", || {
+        tracing::debug!(
+            topic, correlation_id = %id, %progress, "a call ended without a reply"
+        );
+    });
 }

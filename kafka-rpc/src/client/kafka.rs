@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::{
     OutgoingCall, Transport,
-    called::{CalledTopic, CalledTopics, Counted},
+    called::{CalledTopic, CalledTopics, Counted, log_unanswered},
     in_a_task::{Undone, in_a_task},
     pending::{Ended, Pending, PendingCall, SharedProgress},
     replies::{Replies, Route},
@@ -49,7 +49,12 @@ impl Transport for KafkaTransport {
         Box::pin(async move {
             let topic = self.topics.called(&outgoing.topic);
             let counted = Counted::new(&topic);
-            counted.ended(self.ask(&topic, outgoing, deadline).await)
+            let id = Uuid::new_v4();
+            let ended = counted.ended(self.ask(&topic, id, outgoing, deadline).await);
+            if let Err(error) = &ended {
+                log_unanswered(&topic.name, id, error);
+            }
+            ended
         })
     }
 
@@ -79,12 +84,13 @@ impl KafkaTransport {
     async fn ask(
         self: &Arc<Self>,
         topic: &Arc<CalledTopic>,
+        id: Uuid,
         outgoing: OutgoingCall,
         deadline: Instant,
     ) -> Result<Encoded, CallError> {
         let reply_topic = self.topics.renamed(outgoing.reply_topic()?);
         let started = transport::check_deadline(&topic.name, deadline)?;
-        let (id, callee, reply_topic) = (Uuid::new_v4(), outgoing.callee, &reply_topic);
+        let (callee, reply_topic) = (outgoing.callee, &reply_topic);
         let request = Request { id, topic, reply_topic, outgoing: &outgoing, started, deadline };
         let at_once = self.try_send_now(request);
         let mut call = if let Some(sent) = at_once {

@@ -10,6 +10,7 @@
 //! - [`kafka`]: the transport over a cluster
 //! - [`sent`]: what the producer asks and tells of a request that it has
 //! - [`replies`]: the consumer of reply topics
+//! - [`reply_errors`]: the errors of that consumer
 //! - [`positions`]: where reading starts in each partition of a reply topic
 //! - [`gone`]: the reply topics that librdkafka reports as gone
 //! - [`copier`]: copies the headers of replies out of librdkafka's messages
@@ -37,6 +38,8 @@ mod positions;
 mod reading;
 #[cfg(feature = "kafka")]
 pub(crate) mod replies;
+#[cfg(feature = "kafka")]
+mod reply_errors;
 #[cfg(feature = "kafka")]
 mod sent;
 pub(crate) mod stub;

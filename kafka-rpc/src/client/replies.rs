@@ -20,7 +20,6 @@ use futures_util::{
 use rdkafka::{
     Message as _,
     consumer::{BaseConsumer, Consumer as _},
-    error::{KafkaError, RDKafkaErrorCode},
     message::BorrowedMessage,
 };
 use tokio::{
@@ -36,6 +35,7 @@ use super::{
     gone::Gone,
     pending::Pending,
     positions::{Positions, Unpositioned},
+    reply_errors,
 };
 use crate::{
     CallError, Config, Error, Progress, ReplyReading,
@@ -131,6 +131,7 @@ impl Replies {
         let consumer: BaseConsumer<Gone> = properties
             .create_with_context(Gone::default())
             .map_err(|error| kafka::creation_error("the reply consumer", &error))?;
+        telemetry::reading_replies_starts();
         let consumer = Arc::new(consumer);
         let replies = Arc::new(Self {
             positions: Arc::new(Positions::new(reading, producer, Arc::clone(&consumer))),
@@ -255,6 +256,15 @@ impl Replies {
         }
     }
 
+    /// The topics that are read.
+    fn topics(&self) -> Vec<Arc<str>> {
+        let routes = self.lock_routes();
+        let mut topics: Vec<_> =
+            routes.values().filter_map(Routing::known).map(|route| &route.topic).cloned().collect();
+        topics.sort_unstable();
+        topics
+    }
+
     /// Has the partitions of the reply topics counted soon: a call has timed out, and its reply may lie on a
     /// new partition.
     pub(crate) fn look_for_partitions(&self) {
@@ -330,7 +340,8 @@ impl Replies {
                 Some(Err(error)) => {
                     // Comes before logging, which may panic.
                     self.let_go_of(consumer.context());
-                    report(&error, &repeats, &consumer.context().last_reason.get());
+                    let reason = consumer.context().last_reason.get();
+                    reply_errors::report(&error, &repeats, &reason, &self.topics());
                 }
             });
         }
@@ -351,29 +362,4 @@ fn take_reply(message: &BorrowedMessage<'_>, copier: &mut Copier, pending: &Pend
     };
     let value = message.payload().map(Bytes::copy_from_slice);
     waiting.answer(Ok(ReceivedReply { value, headers }));
-}
-
-/// Counts and logs an error after which reading continues.
-fn report(error: &KafkaError, repeats: &Repeats, reason: &str) {
-    if error.rdkafka_error_code() == Some(RDKafkaErrorCode::GroupAuthorizationFailed) {
-        // librdkafka looks up the coordinator of any group, although this one is never joined: replies are
-        // read all the same.
-        tracing::debug!(
-            %error,
-            "this client may not describe the group of the reply consumer; replies are read without that right"
-        );
-        return;
-    }
-    telemetry::reading_replies_failed(&kafka::code_of(error));
-    if !repeats.is_news(&kafka::kind_of(error, reason)) {
-        tracing::debug!(%error, reason, "reply consumer error, logged before; reading replies continues");
-    } else if kafka::is_unauthorized(error) {
-        tracing::error!(
-            %error, reason,
-            "replies are not read: this client lacks the right to read their topic; reading continues once it is \
-             granted"
-        );
-    } else {
-        tracing::warn!(%error, reason, "reply consumer error; reading replies continues");
-    }
 }

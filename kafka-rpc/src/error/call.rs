@@ -19,7 +19,7 @@ pub enum CallError {
 
     /// The deadline passed before a reply came. It does **not** mean that the command was not executed.
     #[error(
-        "no reply from `{topic}` within {waited:?}: the request was {progress}; the other side may still be working on it, or nobody serves the topic"
+        "no reply from `{topic}` within {waited:?}: the request was {progress}; {}", progress.explained()
     )]
     DeadlineExceeded {
         /// The topic that the request was for, by the cluster's name.
@@ -99,6 +99,21 @@ impl std::fmt::Display for Progress {
             Self::Acknowledged => "acknowledged by the broker",
             Self::Unknown => "queued, but not acknowledged by the broker",
         })
+    }
+}
+
+impl Progress {
+    /// What a deadline that passes at this point most likely means.
+    fn explained(self) -> &'static str {
+        match self {
+            Self::NotSent => {
+                "it waited here for its reply topic or for a place, or its deadline had passed before"
+            }
+            Self::Acknowledged => "the other side may still be working on it, or nobody serves the topic",
+            Self::Unknown => {
+                "brokers may be down or slow, or the topic has no leader or too few replicas in sync"
+            }
+        }
     }
 }
 
@@ -226,6 +241,18 @@ mod tests {
         let passed = RpcError::from(error);
         assert_eq!(passed.status(), StatusCode::GATEWAY_TIMEOUT);
         assert!(passed.is_final());
+    }
+
+    #[test]
+    fn a_deadline_says_what_it_means_as_far_as_the_request_had_got() {
+        let late = |progress| CallError::late("orders", Instant::now(), progress).to_string();
+        let not_sent = late(Progress::NotSent);
+        assert!(
+            not_sent.contains("not sent; it waited here") && !not_sent.contains("other side"),
+            "{not_sent}"
+        );
+        assert!(late(Progress::Unknown).contains("brokers may be down"));
+        assert!(late(Progress::Acknowledged).contains("nobody serves the topic"));
     }
 
     #[test]

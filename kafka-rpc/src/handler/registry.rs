@@ -164,6 +164,7 @@ impl Handler {
     }
 
     /// Sets how long the handler may run before it is stopped and counts as failed: by default without limit.
+    /// A handler that blocks its thread is not stopped.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);

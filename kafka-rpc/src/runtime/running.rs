@@ -1,6 +1,6 @@
 //! The handle of a started runtime, and its shutdown.
 
-use std::{fmt, sync::Arc, thread, time::Duration};
+use std::{error::Error as _, fmt, sync::Arc, thread, time::Duration};
 
 use futures_util::future::join_all;
 use tokio::{
@@ -169,7 +169,8 @@ impl Running {
         if time::timeout(CLOSE_WITHIN, self.tasks.wait()).await.is_err() {
             tracing::warn!(
                 running = self.tasks.len(),
-                "handlers did not end in time and are left running; their records are not committed"
+                "handlers, and deliveries of replies, retries and dead letters, did not end in time and are left \
+                 running; their records are not committed"
             );
         }
         if let Some(ended) = self.replies_ended.take()
@@ -179,9 +180,14 @@ impl Running {
         }
         let flushed = self.flush().await;
         self.producer.end();
-        flushed?;
-        tracing::info!("shut down");
-        Ok(())
+        match &flushed {
+            Ok(()) => tracing::info!("shut down"),
+            // Also logged here, because a `main` that drops the error would end without a word.
+            Err(error) => {
+                tracing::error!(%error, cause = error.source().map(display), "the shutdown ended with an error");
+            }
+        }
+        flushed
     }
 
     /// Waits until Kafka has acknowledged what was sent. Uses a thread of its own, because handlers that are

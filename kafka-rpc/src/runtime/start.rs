@@ -1,6 +1,6 @@
 //! Starts a built runtime: connects, positions, makes the values that need a client, serves.
 
-use std::{collections::BTreeMap, iter, sync::Arc};
+use std::{collections::BTreeMap, error::Error as _, iter, sync::Arc};
 
 use tokio::{runtime::Handle, sync::mpsc};
 use tokio_util::task::TaskTracker;
@@ -29,6 +29,15 @@ impl Runtime {
     /// `connection_timeout`, or if a command topic is missing. [`Running::until`] and
     /// [`Running::until_signal`] return the errors that end serving later.
     pub async fn start(self) -> Result<Running, Error> {
+        let started = self.start_all().await;
+        if let Err(error) = &started {
+            // Also logged here, because a `main` that drops the error would end without a word.
+            tracing::error!(%error, cause = error.source().map(display), "the start failed");
+        }
+        started
+    }
+
+    async fn start_all(self) -> Result<Running, Error> {
         let config = self.config.ok_or_else(|| {
             Error::missing(
                 "config",

@@ -23,7 +23,9 @@ use super::{
     settling::{in_flight::InFlightReplies, stuck::Stuck},
     tracking::{bounds::Bounds, partitions::Partitions},
 };
-use crate::{Config, producer::Producer, telemetry::SubscriptionMetrics, unpoisoned::Unpoisoned as _};
+use crate::{
+    Config, producer::Producer, repeats::Repeats, telemetry::SubscriptionMetrics, unpoisoned::Unpoisoned as _,
+};
 
 /// How long a record of the retry topic may wait if its handler's policy does not say.
 const LONGEST_DELAY: Duration = Duration::from_hours(7 * 24);
@@ -43,6 +45,8 @@ pub(crate) struct Worker {
     pub(super) handling: Arc<Handling>,
     pub(super) producer: Arc<Producer>,
     pub(super) metrics: SubscriptionMetrics,
+    /// The failures of records that are logged.
+    pub(super) failures: Repeats,
     pub(super) runtime: Handle,
     pub(super) tasks: TaskTracker,
     /// Cancels what only waits, such as for a retry.
@@ -116,6 +120,7 @@ impl Worker {
             metrics: SubscriptionMetrics::new(&served.topic, &source, &served.group),
             longest_delay: served.dispatch.longest_delay(LONGEST_DELAY),
             slow_handler: config.slow_handler,
+            failures: Repeats::default(),
             served,
             source,
             handling,

@@ -11,7 +11,7 @@ use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use tests::{
     Cluster, Peer, Record,
     cluster::started,
-    counted::{alone, counted},
+    counted::{alone, counted, is_counted},
     mocked::{broker_with, caller_on, runs_here, serving_on},
     orders::{OrderService, OrdersClient as _, REPLIES, TOPIC, order, place},
     until,
@@ -142,11 +142,14 @@ async fn each_run_of_a_record_is_counted_once_and_so_is_what_becomes_of_it() {
         ("kafka_rpc_consumers_ended_total", 0),
         ("kafka_rpc_joins_refused_total", 0),
         ("kafka_rpc_consumer_errors_total", 0),
+        ("kafka_rpc_partitions_assigned", 0),
         ("kafka_rpc_partitions_held", 0),
         ("kafka_rpc_partitions_paused", 0),
     ] {
         assert_eq!(counted(metric, &[("topic", &topic), ("group", &group)]), count, "{metric}");
     }
+    let rebalances = by("kafka_rpc_rebalances_total", &topic, "kind", ["assigned", "revoked", "lost"]);
+    assert!(rebalances[0] == rebalances[1] && rebalances[0] > 0 && rebalances[2] == 0, "{rebalances:?}");
     assert_eq!(counted("kafka_rpc_replies_replaced_total", &[("to", &replies)]), 1);
     assert_eq!(counted("kafka_rpc_deliveries_refused_total", &[("to", &replies)]), 0);
     assert_eq!(calls(&topic), [1, 5, 0, 0, 0, 0, 0, 0, 0]);
@@ -167,6 +170,30 @@ async fn pass(fails: bool, record: RecordInfo) -> Result<(), RpcError> {
     } else {
         Ok(())
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_librdkafka_reports_once_is_counted_from_zero_on_and_assigned_partitions_while_they_are_read() {
+    let _alone = alone().await;
+    let cluster = Cluster::start();
+    for topic in ["again-commands", "again-retries"] {
+        cluster.create_topic(topic, 2).await;
+    }
+    let (topic, group) = (cluster.name("again-commands"), cluster.name("again"));
+    let running = cluster.serve(pass_handlers()).await;
+    for source in [&topic, &cluster.name("again-retries")] {
+        let labels = [("topic", source.as_str()), ("group", &group)];
+        until("both are read", || counted("kafka_rpc_partitions_assigned", &labels) == 2).await;
+        for code in ["TopicAuthorizationFailed", "GroupAuthorizationFailed", "UnknownTopicOrPartition"] {
+            assert!(is_counted("kafka_rpc_consumer_errors_total", &[labels[0], ("code", code)]), "{code}");
+        }
+    }
+    for code in ["TopicAuthorizationFailed", "UnknownTopicOrPartition"] {
+        assert!(is_counted("kafka_rpc_reply_errors_total", &[("code", code)]), "{code}");
+    }
+    running.shutdown().await.expect("a clean shutdown");
+    assert_eq!(counted("kafka_rpc_partitions_assigned", &[("group", &group)]), 0);
+    all_is_documented();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -25,6 +25,7 @@ use super::{
     flow::{Flow, Room},
     pack::Place,
     packing::Packing,
+    pauses::Pauses,
     reassign,
     rebalance::Rebalances,
 };
@@ -119,6 +120,7 @@ impl ConsumerThread {
             resumed: Vec::new(),
             resumed_at: Instant::now(),
             go_back_from: Instant::now(),
+            pauses: Pauses::new(),
             repeats: Repeats::default(),
         };
         thread::Builder::new()
@@ -164,6 +166,7 @@ struct Polling {
     resumed_at: Instant,
     /// The earliest time of the next seek.
     go_back_from: Instant,
+    pauses: Pauses,
     repeats: Repeats,
 }
 
@@ -254,12 +257,9 @@ impl Polling {
         consumer_errors::cannot_go_on(&self.worker, reason)
     }
 
-    fn pause(&self, Paused { partition, because, unfinished }: Paused) {
-        tracing::warn!(
-            topic = %self.worker.source, partition, group = %self.worker.served.group, unfinished,
-            "paused: {because}"
-        );
-        self.of_assigned("pausing", &[partition], |list| self.consumer.pause(list));
+    fn pause(&mut self, paused: &Paused) {
+        self.pauses.begin(&self.worker, &self.repeats, paused);
+        self.of_assigned("pausing", &[paused.partition], |list| self.consumer.pause(list));
     }
 
     /// Has unfinished records delivered again. librdkafka drops what it fetched before the seek, and the
@@ -296,13 +296,10 @@ impl Polling {
             }
         }
         for partition in pause {
-            self.pause(partition);
+            self.pause(&partition);
         }
         if !resume.is_empty() {
-            tracing::info!(
-                topic = %self.worker.source, partitions = ?resume, group = %self.worker.served.group,
-                "resumed"
-            );
+            self.pauses.end(&self.worker, &resume);
             self.of_assigned("resuming", &resume, |list| self.consumer.resume(list));
             if self.resumed.is_empty() {
                 self.resumed_at = Instant::now();
@@ -323,6 +320,7 @@ impl Polling {
             self.reported_at = Instant::now();
             self.worker.report_slow();
             self.worker.see_to_slow_replies();
+            self.pauses.tell_of_lasting(&self.worker);
         }
     }
 

@@ -17,6 +17,12 @@ pub(super) fn report(worker: &Worker, repeats: &Repeats, error: &KafkaError, rea
         return;
     }
     match error.rdkafka_error_code() {
+        Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => tracing::error!(
+            topic,
+            group,
+            reason,
+            "nothing is read: the topic does not exist; it is read from its beginning once it does"
+        ),
         Some(RDKafkaErrorCode::InconsistentGroupProtocol) => tracing::warn!(
             topic,
             group,
@@ -26,6 +32,7 @@ pub(super) fn report(worker: &Worker, repeats: &Repeats, error: &KafkaError, rea
         Some(RDKafkaErrorCode::BadCompression) => tracing::error!(
             topic,
             group,
+            partitions = ?stuck(&worker.positions(), reason),
             reason,
             "a partition is stuck at a batch that cannot be unpacked, or is larger than `receive.message.max.bytes` \
              once unpacked: raise that property, or move the group past the batch"
@@ -37,6 +44,19 @@ pub(super) fn report(worker: &Worker, repeats: &Repeats, error: &KafkaError, rea
         ),
         _ => tracing::warn!(topic, group, %error, reason, "consumer error; consuming continues"),
     }
+}
+
+/// The partitions that may be stuck at the batch that an error is about: those whose next offset is the one in
+/// librdkafka's text (`rdkafka_msgset_reader.c`), or else all.
+fn stuck(positions: &[(i32, Option<i64>)], reason: &str) -> Vec<i32> {
+    let offset = reason.split_once(" of message at ").and_then(|(_, rest)| rest.split(' ').next());
+    let offset: Option<i64> = offset.and_then(|offset| offset.parse().ok());
+    let is_there = |next: &Option<i64>| offset.is_some() && *next == offset;
+    let one = positions.iter().any(|(_, next)| is_there(next));
+    let stuck = positions.iter().filter(|(_, next)| !one || is_there(next));
+    let mut stuck: Vec<i32> = stuck.map(|(partition, _)| *partition).collect();
+    stuck.sort_unstable();
+    stuck
 }
 
 /// Counts and logs a commit that has failed, and that the next commit makes up for.
@@ -77,5 +97,23 @@ pub(super) fn cannot_go_on(worker: &Worker, reason: String) -> Error {
     Error::Kafka {
         action: format!("consuming `{}` in group `{}` cannot continue", worker.source, worker.served.group),
         reason,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_partition_of_a_broken_batch_is_told_by_its_offset_and_without_it_all_that_may_be_meant() {
+        let positions = [(2, Some(7)), (0, None), (1, Some(5))];
+        let reason = |offset| {
+            format!(
+                "Decompression (codec 0x4) of message at {offset} of 61 bytes failed: Local: Invalid compressed data"
+            )
+        };
+        assert_eq!(stuck(&positions, &reason(5)), [1]);
+        assert_eq!(stuck(&positions, &reason(6)), [0, 1, 2]);
+        assert_eq!(stuck(&positions, "another text"), [0, 1, 2]);
     }
 }

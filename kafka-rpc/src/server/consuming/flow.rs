@@ -116,6 +116,11 @@ impl Worker {
         Flow { back, pause, resume }
     }
 
+    /// The partitions that are paused, each with how many of its records are uncommitted.
+    pub(super) fn paused(&self) -> Vec<(i32, usize)> {
+        self.state().partitions.all_paused()
+    }
+
     /// Notes that the consumer has sought back in a partition.
     pub(super) fn has_gone_back(&self, partition: i32) {
         self.state().partitions.has_gone_back(partition);

@@ -5,6 +5,7 @@
 //! - [`rebalance`]: what the consumer thread does when partitions come and go
 //! - [`reassign`]: fetches committed offsets again that could not be fetched
 //! - [`flow`]: how much is taken: pauses, resumes and seeks
+//! - [`pauses`]: what the log says of pauses
 //! - [`packing`]: copies records into packs
 //! - [`pack`]: records that share their memory
 //! - [`intake`]: the records that were received and are not in their lanes yet
@@ -17,5 +18,6 @@ mod flow;
 pub(super) mod intake;
 pub(super) mod pack;
 pub(super) mod packing;
+mod pauses;
 mod reassign;
 mod rebalance;

@@ -64,6 +64,7 @@ impl ConsumerContext for Rebalances {
             topic = %self.worker.source, group = %self.worker.served.group, ?partitions, lost = is_lost, "revoked"
         );
         if is_lost {
+            self.worker.metrics.losses.increment(1);
             // Other instances have the partitions already: a commit would be refused, and waiting would only
             // add duplicates.
             tracing::warn!(
@@ -72,6 +73,7 @@ impl ConsumerContext for Rebalances {
             );
             self.worker.revoke(&partitions);
         } else {
+            self.worker.metrics.revokes.increment(1);
             self.release(&partitions);
         }
     }
@@ -87,6 +89,7 @@ impl ConsumerContext for Rebalances {
                     topic = %self.worker.source, group = %self.worker.served.group, ?partitions,
                     since_start = ?self.started.elapsed(), "assigned"
                 );
+                self.worker.metrics.assigns.increment(1);
                 self.worker.assign(partitions.into_iter());
             }
             Rebalance::Revoke(_) => {}
@@ -162,6 +165,7 @@ impl Rebalances {
                 %topic, %group, ?partitions, still_running,
                 "handlers still run at the end of the drain (`drain_timeout` is {:?}); their records will be delivered again", self.drain_timeout
             );
+            self.worker.report_still_running(partitions);
         }
         let committed = if watermarks.is_empty() {
             Ok(())

@@ -78,12 +78,12 @@ impl Worker {
                     Some(instead) => {
                         let sent =
                             self.send_until_settled(taken, &instead, Before::Nothing, awaited_until).await;
-                        self.report_end(taken, sent)
+                        self.report_end(taken, &instead, sent)
                     }
                     None => DeliveryEnd::Refused(error),
                 }
             }
-            sent => self.report_end(taken, sent),
+            sent => self.report_end(taken, reply, sent),
         }
     }
 
@@ -104,7 +104,8 @@ impl Worker {
         taken: &Taken,
         record: Arc<OutgoingRecord>,
     ) -> DeliveryEnd {
-        self.report_end(taken, self.send_until_settled(taken, &record, Before::Nothing, None).await)
+        let sent = self.send_until_settled(taken, &record, Before::Nothing, None).await;
+        self.report_end(taken, &record, sent)
     }
 
     /// Sends a dead letter. A letter that is larger than the broker takes is sent without its value.
@@ -124,9 +125,10 @@ impl Worker {
                     names::VALUE_OMITTED
                 );
                 let without = Arc::new(dead_letter::without_value(Arc::unwrap_or_clone(record)));
-                self.report_end(taken, self.send_until_settled(taken, &without, Before::Nothing, None).await)
+                let sent = self.send_until_settled(taken, &without, Before::Nothing, None).await;
+                self.report_end(taken, &without, sent)
             }
-            sent => self.report_end(taken, sent),
+            sent => self.report_end(taken, &record, sent),
         }
     }
 
@@ -215,11 +217,22 @@ impl Worker {
         loop {
             self.still_to_be_sent(taken, awaited_until)?;
             held.get_or_insert_with(|| {
-                self.hold_and_log(taken, record, "the broker has not acknowledged it yet")
+                // Counted now: its failure may be minutes away.
+                telemetry::delivery_refused(&record.topic);
+                self.hold_and_log(taken, record, &self.why_slow())
             });
             if let Ok(delivered) = time::timeout(LOOK_EVERY, &mut delivered).await {
                 return delivered.map_err(Undelivered::Refused);
             }
+        }
+    }
+
+    /// Why a delivery is slow, as far as that is known.
+    pub(super) fn why_slow(&self) -> String {
+        let slow = "the broker has not acknowledged it yet";
+        match self.producer.trouble() {
+            Some(trouble) => format!("{slow}; the last trouble with a broker was: {trouble}"),
+            None => slow.to_owned(),
         }
     }
 
@@ -239,7 +252,12 @@ impl Worker {
         held
     }
 
-    fn report_end(&self, taken: &Taken, sent: Result<(), Undelivered>) -> DeliveryEnd {
+    fn report_end(
+        &self,
+        taken: &Taken,
+        record: &OutgoingRecord,
+        sent: Result<(), Undelivered>,
+    ) -> DeliveryEnd {
         match sent {
             Ok(()) => DeliveryEnd::Done,
             Err(Undelivered::Left) => DeliveryEnd::Left,
@@ -249,8 +267,8 @@ impl Worker {
             }
             Err(Undelivered::Refused(DeliveryError { reason, .. })) => {
                 tracing::error!(
-                    topic = %self.source, partition = taken.record.partition(), offset = taken.record.offset(),
-                    group = %self.served.group, %reason,
+                    to = %record.topic, topic = %self.source, partition = taken.record.partition(),
+                    offset = taken.record.offset(), group = %self.served.group, %reason,
                     "a reply, retry or dead letter was refused for good"
                 );
                 DeliveryEnd::Refused(RpcError::internal(format!(

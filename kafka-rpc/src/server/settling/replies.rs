@@ -6,6 +6,7 @@
 //! up its handler's place: otherwise the replies to one such partition would soon have all places.
 
 use std::{
+    collections::BTreeSet,
     sync::{Arc, atomic::Ordering},
     time::{Instant, SystemTime},
 };
@@ -35,6 +36,23 @@ const MOST_ABANDONED: usize = 64 << 20;
 /// About what a reply takes in librdkafka's queue beside its contents.
 const OVERHEAD: usize = 1 << 10;
 
+/// The replies that one look found to be slow.
+#[derive(Debug, Default)]
+struct SlowReplies {
+    /// The topic of each.
+    to: Vec<Arc<str>>,
+    /// The partition and the offset of the first one's record.
+    first: Option<(i32, i64)>,
+}
+
+impl SlowReplies {
+    fn add(&mut self, sent: &InFlightReply) {
+        let record = &sent.job.item.record;
+        self.first.get_or_insert((record.partition(), record.offset()));
+        self.to.push(Arc::clone(&sent.reply.record.topic));
+    }
+}
+
 /// Receives the delivery report of a reply.
 struct Listener {
     worker: Arc<Worker>,
@@ -60,11 +78,11 @@ impl Worker {
     /// more: librdkafka keeps trying for minutes.
     pub(crate) fn see_to_slow_replies(self: &Arc<Self>) {
         let now = (Instant::now(), SystemTime::now());
-        let mut slow = 0;
+        let mut slow = SlowReplies::default();
         // Each list is locked meanwhile, so a delivery callback sees a reply either as held or as not held.
         let abandoned = self.in_flight.take_out(|sent| {
             if sent.is_slow(now.0) {
-                slow += 1;
+                slow.add(sent);
                 self.stuck.note(&sent.reply.record);
                 self.hold_for(sent);
             }
@@ -74,17 +92,25 @@ impl Worker {
         if !abandoned.is_empty() {
             self.start_a_runner_if_wanted();
         }
-        // Last, because logging may panic.
-        if slow > 0 {
-            tracing::error!(
-                topic = %self.source, group = %self.served.group, replies = slow,
-                "replies are not delivered after {SLOW_AFTER:?}; their records stay uncommitted, and their partitions \
-                 pause until the replies are delivered or nobody waits for them"
-            );
+        // Outside the locks, because a recorder may be slow.
+        for to in &slow.to {
+            telemetry::delivery_refused(to);
         }
+        // Last, because logging may panic.
+        self.report_slow_replies(&slow);
         for sent in expired {
             self.report_reply_expired(&sent.job.item);
         }
+    }
+
+    fn report_slow_replies(&self, SlowReplies { to, first }: &SlowReplies) {
+        let Some((partition, offset)) = first else { return };
+        tracing::error!(
+            to = ?to.iter().collect::<BTreeSet<_>>(), topic = %self.source, partition, offset,
+            group = %self.served.group, replies = to.len(), reason = self.why_slow(),
+            "replies are not delivered after {SLOW_AFTER:?}; their records stay uncommitted, and their partitions \
+             pause until the replies are delivered or nobody waits for them"
+        );
     }
 
     /// Has a reply give up its place and hold its record's partition.

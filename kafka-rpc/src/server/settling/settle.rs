@@ -128,13 +128,16 @@ impl Worker {
     /// A letter that is refused for good, such as by the rules of its topic, stops no partition: otherwise
     /// anyone who writes such records could stop any partition.
     async fn deliver_letter(self: &Arc<Self>, taken: &Taken, letter: Arc<OutgoingRecord>) -> Option<Letter> {
+        let to = Arc::clone(&letter.topic);
         match self.send_letter(taken, letter).await {
             DeliveryEnd::Done => Some(Letter::Delivered),
             DeliveryEnd::Left | DeliveryEnd::Expired => None,
-            DeliveryEnd::Refused(_told) => {
+            DeliveryEnd::Refused(refusal) => {
+                // The reason is ours to log: the letter holds the text of the handler's error, the refusal
+                // does not.
                 tracing::error!(
-                    topic = %self.source, partition = taken.record.partition(), offset = taken.record.offset(),
-                    group = %self.served.group,
+                    %to, topic = %self.source, partition = taken.record.partition(), offset = taken.record.offset(),
+                    group = %self.served.group, reason = refusal.message(),
                     "a dead letter was refused for good; the failed record exists only in its own topic"
                 );
                 Some(Letter::Lost)

@@ -24,6 +24,7 @@ impl Worker {
         for partition in partitions {
             state.partitions.assign(partition);
         }
+        self.metrics.assigned.set(state.partitions.assigned().len());
         drop(state);
         // A partition that was revoked while it was paused must be resumed.
         self.flow_has_changed();
@@ -83,6 +84,7 @@ impl Worker {
             state.partitions.revoke(*partition);
         }
         state.forget(partitions);
+        self.metrics.assigned.set(state.partitions.assigned().len());
         self.metrics.held.set(state.partitions.held());
         self.metrics.paused.set(state.partitions.paused());
         drop(state);

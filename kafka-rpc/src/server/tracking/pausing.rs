@@ -53,6 +53,12 @@ impl Partitions {
         self.assigned.values().filter(|own| own.paused).count()
     }
 
+    /// The partitions that are paused, each with how many of its records are uncommitted.
+    pub(crate) fn all_paused(&self) -> Vec<(i32, usize)> {
+        let paused = self.assigned.iter().filter(|(_, own)| own.paused);
+        paused.map(|(partition, own)| (*partition, own.offsets.uncommitted())).collect()
+    }
+
     /// Marks the paused partitions that have room again as resumed, and returns them.
     pub(crate) fn may_resume(&mut self) -> Vec<i32> {
         let bounds = self.bounds;
@@ -87,6 +93,7 @@ mod tests {
         let paused = Paused { partition: 0, because: Because::Uncommitted, unfinished: Some(0) };
         assert_eq!(partitions.must_pause(0), Some(paused), "four lie behind the watermark");
         assert_eq!((partitions.must_pause(0), partitions.paused()), (None, 1), "said once");
+        assert_eq!(partitions.all_paused(), [(0, 4)]);
         finish(&mut partitions, generation, 0, 1);
         assert!(partitions.may_resume().is_empty());
         finish(&mut partitions, generation, 1, 1);
