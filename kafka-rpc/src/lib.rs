@@ -108,4 +108,4 @@ pub use location::Location;
 pub use runtime::Running;
 pub use runtime::{Runtime, RuntimeBuilder};
 pub use tuning::Tuning;
-pub use wire::{Dialect, Headers, RecordInfo};
+pub use wire::{Dialect, Headers, HeadersIter, RecordInfo};

@@ -101,7 +101,7 @@ const PRODUCERS: [&str; 21] = [
     "transaction.timeout.ms",
 ];
 
-/// Whether a property means something to a client of this purpose.
+/// Whether a property means something to a client of this role.
 pub(crate) fn is_of(name: &str, role: Role) -> bool {
     match role {
         Role::Consumer => !PRODUCERS.contains(&name),
@@ -163,12 +163,12 @@ mod tests {
 
     #[test]
     fn a_property_of_consumers_or_of_producers_is_given_to_no_other() {
-        for (names, purpose, other) in [
+        for (names, own, other) in [
             (&CONSUMERS[..], Role::Consumer, Role::Producer),
             (&PRODUCERS[..], Role::Producer, Role::Consumer),
         ] {
             for name in names {
-                assert!(is_of(name, purpose) && !is_of(name, other), "{name}");
+                assert!(is_of(name, own) && !is_of(name, other), "{name}");
             }
         }
         // librdkafka has the second for consumers, by its name, and uses it for all.

@@ -11,7 +11,7 @@
 //! | `kafka_rpc_handler_slow_total` | `topic`, `group` | handlers that were reported for running long, each once; `topic` is the topic that is read |
 //! | `kafka_rpc_repeated_requests_total` | `topic`, `group` | requests that were answered with a stored answer (`dedupe`) |
 //! | `kafka_rpc_replies_replaced_total` | `to` | replies that the broker refused for their size, and that were replaced by an error |
-//! | `kafka_rpc_deliveries_refused_total` | `to` | attempts to deliver a reply, dead letter or retry to this topic that failed for now, and deliveries that were not acknowledged within 15 s |
+//! | `kafka_rpc_deliveries_refused_total` | `to` | attempts to deliver a reply, dead letter or retry to this topic that failed for now, and deliveries that were found not to be acknowledged within 15 s (not the replies that follow to the same partition; one that fails after that counts again) |
 //! | `kafka_rpc_partitions_held` | `topic`, `group` | gauge: partitions that are held until a delivery works again |
 //! | `kafka_rpc_partitions_paused` | `topic`, `group` | gauge: partitions that take no records, including those held |
 //! | `kafka_rpc_partitions_assigned` | `topic`, `group` | gauge: partitions that this process reads; `topic` is the topic that is read |
@@ -24,7 +24,7 @@
 //! | `kafka_rpc_calls_in_flight` | | gauge: calls that wait for a reply |
 //! | `kafka_rpc_replies_dropped_total` | `reason` | records of reply topics that end no call: `not_waited_for` (late, repeated, or another instance's), `not_a_reply` |
 //! | `kafka_rpc_reply_errors_total` | `code` | errors after which reading replies continues, with the same codes as above |
-//! | `kafka_rpc_producers_made_total` | `purpose` | librdkafka producers beside the one for `single` records: for `near_batches` and `far_batches`, each created when there is a batch for it, and for records that go `alone` because brokers refuse whole batches for their size |
+//! | `kafka_rpc_producers_made_total` | `purpose` | librdkafka producers beside the one for `single` records: for `near_batches` and `far_batches`, each created when there is a batch for it, and for records that go `alone` because brokers refuse whole batches, for their size or for one of their records |
 //! | `kafka_rpc_producers_replaced_total` | `purpose` | producers that met a fatal error and were replaced |
 
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -5,7 +5,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use kafka_rpc::{CallError, RpcError, Running, State, kafka_handler};
@@ -278,6 +278,32 @@ async fn a_request_that_is_repeated_while_it_runs_is_answered_with_the_first_ans
     data.sort_unstable();
     assert_eq!(data, [Some(1), Some(1), Some(2)]);
     running.shutdown().await.expect("a clean shutdown");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_repeats_one_that_runs_is_dropped_once_its_caller_has_gone() {
+    counted::record();
+    let cluster = Cluster::start();
+    cluster.create_topic("payments-commands", 1).await;
+    cluster.create_topic("payments-responses", 1).await;
+    let (peer, topic) = (cluster.peer(), cluster.name("payments-commands"));
+    let replies = cluster.name("payments-responses");
+    let request =
+        || Record::new(r#"{"type":"PAY"}"#).header("correlation-id", "one").header("reply-to", &replies);
+    let payments = Payments { begun: Arc::default(), may_end: Arc::new(Semaphore::new(0)) };
+    let runtime = cluster.runtime(cluster.config().clock_skew(Duration::ZERO)).provide(payments.clone());
+    let running = started(runtime.handlers(payments::handlers())).await;
+    peer.send(&topic, &request()).await;
+    until("it has begun", || payments.begun.load(Ordering::Relaxed) == 1).await;
+    let soon = SystemTime::now() + Duration::from_secs(1);
+    let soon = soon.duration_since(SystemTime::UNIX_EPOCH).expect("after 1970").as_millis();
+    peer.send(&topic, &request().header("deadline", soon.to_string())).await;
+    let expired = || counted("kafka_rpc_records_total", &[("topic", &topic), ("outcome", "expired")]);
+    until("the repeat has expired", || expired() == 1).await;
+    payments.may_end.add_permits(1);
+    assert_eq!(peer.read(&replies, 1).await[0].json()["data"], 1);
+    running.shutdown().await.expect("a clean shutdown");
+    assert_eq!((peer.all(&replies).await.len(), payments.begun.load(Ordering::Relaxed)), (1, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]

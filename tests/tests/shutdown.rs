@@ -2,12 +2,16 @@
 
 use std::{
     future::pending,
+    task::Poll,
     time::{Duration, Instant},
 };
 
 use futures_util::poll;
 use kafka_rpc::{CallError, Progress, kafka_handler};
-use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+use rdkafka::{
+    mocking::MockCluster,
+    types::{RDKafkaApiKey, RDKafkaRespErr},
+};
 use tests::{
     BOUND, Cluster,
     cluster::started,
@@ -116,4 +120,41 @@ async fn a_shutdown_ends_in_an_error_within_its_bound_where_kafka_acknowledges_n
     let took = began.elapsed();
     assert!(took <= DRAIN + REST, "it took {took:?}");
     assert!(error.contains("left unsent"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shutdown_waits_for_what_a_producer_that_was_replaced_has_in_flight() {
+    const FAR: Duration = Duration::from_secs(3);
+    const OTHER: &str = "gateway-commands";
+    if !runs_here() {
+        return;
+    }
+    let broker = MockCluster::new(2).expect("brokers");
+    broker.create_topic(OTHER, 1, 1).expect("a topic");
+    let running = caller_with(&broker, |config| config).await;
+    let client = running.client();
+    for (topic, leader) in [(TOPIC, 1), (OTHER, 2)] {
+        broker.partition_leader(topic, 0, Some(leader)).expect("a leader");
+    }
+    // A key of its own sends a record at once, through one producer for both topics.
+    let slow = || client.echo("slow".to_owned()).key("k").notify();
+    let other = || client.forward(order("a", 1)).key("k").notify();
+    let (known, also_known) = tokio::join!(slow(), other());
+    known.and(also_known).expect("both leaders are known from now on");
+
+    broker.broker_round_trip_time(1, FAR).expect("a delay");
+    // The first of the next two requests works.
+    let errors = [
+        RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR,
+        RDKafkaRespErr::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER,
+    ];
+    broker.request_errors(RDKafkaApiKey::Produce, &errors);
+    let mut slow = slow();
+    assert!(poll!(&mut slow).is_pending(), "it is on its way");
+    let meets_its_error = async { while other().await.is_ok() {} };
+    time::timeout(BOUND, meets_its_error).await.expect("the producer meets a fatal error");
+    other().await.expect("there is a new producer");
+    running.shutdown().await.expect("a clean shutdown");
+    let Poll::Ready(delivered) = poll!(&mut slow) else { panic!("nobody waited for it") };
+    delivered.expect("the broker has it");
 }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::turnstile::Turnstile;
 use crate::{
-    CallError,
+    CallError, Progress,
     caught::caught,
     rename::{Rename, renamed},
     telemetry::CallMetrics,
@@ -99,6 +99,9 @@ pub(super) fn log_unanswered(topic: &str, id: Uuid, error: &CallError) {
     else {
         return;
     };
+    if *progress == Progress::NotSent {
+        return;
+    }
     // Logging may panic, and the caller must have its error.
     caught("logging a call", || {
         tracing::debug!(

@@ -107,7 +107,8 @@ impl Progress {
     fn explained(self) -> &'static str {
         match self {
             Self::NotSent => {
-                "it waited here for its reply topic or for a place, or its deadline had passed before"
+                "it waited here for its reply topic, for a place, or for brokers to acknowledge earlier requests (they may \
+                 be down or slow), or its deadline had passed before"
             }
             Self::Acknowledged => "the other side may still be working on it, or nobody serves the topic",
             Self::Unknown => {

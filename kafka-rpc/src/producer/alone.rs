@@ -1,5 +1,5 @@
-//! Single-record requests: a broker measures a whole batch, and refuses every record of one that is too
-//! large.
+//! Single-record requests: a broker refuses every record of a batch that is too large, or that has one record
+//! against the rules of the topic.
 
 use std::sync::Arc;
 
@@ -8,11 +8,11 @@ use tokio::sync::OnceCell;
 
 use super::{
     delivery::Delivery,
-    distance::Purpose,
     events::{Events, InFlight},
     handing::{Refused, owned, send},
     properties,
-    refusal::{DeliveryError, QueueError},
+    purpose::Purpose,
+    refusal::DeliveryError,
     renewed::RenewableProducer,
 };
 use crate::{
@@ -52,10 +52,7 @@ impl Alone {
         let (on_delivery, delivery) = Delivery::new();
         match send(alone, record, owned(&record.headers), partition, InFlight { on_delivery, chosen: None }) {
             Ok(()) => delivery.ended().await,
-            Err(Refused { error: QueueError::Full, .. }) => {
-                Err(DeliveryError::for_now("the producer's queue is full".to_owned()))
-            }
-            Err(Refused { error: QueueError::Refused(error), .. }) => Err(error),
+            Err(Refused { error, .. }) => Err(error.into()),
         }
     }
 
@@ -67,8 +64,8 @@ impl Alone {
         runtime: &tokio::runtime::Handle,
     ) -> Result<&RenewableProducer, DeliveryError> {
         let made = self.made.get_or_try_init(|| async {
-            let (properties, events, own) = (self.properties.clone(), Arc::clone(events), runtime.clone());
-            let making = move || RenewableProducer::make(Purpose::Alone, properties, &events, &own);
+            let (properties, events) = (self.properties.clone(), Arc::clone(events));
+            let making = move || RenewableProducer::make(Purpose::Alone, properties, &events);
             let made = runtime
                 .spawn_blocking(making)
                 .await

@@ -8,7 +8,7 @@ use std::sync::{
 
 use rdkafka::ClientConfig;
 
-use super::{distance::Purpose, events::Events, properties, renewed::RenewableProducer};
+use super::{events::Events, properties, purpose::Purpose, renewed::RenewableProducer};
 use crate::{Config, Error, Tuning, telemetry};
 
 pub(super) struct Batches {
@@ -63,12 +63,8 @@ impl LazyProducer {
     }
 
     /// Creates the producer, without putting it to use.
-    pub(super) fn make(
-        &self,
-        events: &Arc<Events>,
-        runtime: &tokio::runtime::Handle,
-    ) -> Result<RenewableProducer, Error> {
-        RenewableProducer::make(self.purpose, self.properties.clone(), events, runtime)
+    pub(super) fn make(&self, events: &Arc<Events>) -> Result<RenewableProducer, Error> {
+        RenewableProducer::make(self.purpose, self.properties.clone(), events)
     }
 
     /// Puts the created producer to use.

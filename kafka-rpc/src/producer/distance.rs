@@ -1,7 +1,9 @@
 //! How far away a topic's brokers are, judged by acknowledgement times, and which producer its batches go
 //! through.
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
+
+use super::purpose::Purpose;
 
 /// The largest batch that is sent like single records: librdkafka keeps none of five records waiting for
 /// another, see [the producer](super).
@@ -17,37 +19,6 @@ pub(super) const LINGER: Duration = Duration::from_millis(1);
 
 /// The weight of the last slow acknowledgement in the expected time: one part in `RECENT`.
 const RECENT: u32 = 8;
-
-/// The purpose of a librdkafka producer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Purpose {
-    /// Records that are sent at once: one, a few, and those whose key is the user's. Also batches while the
-    /// distance is unknown.
-    Single,
-    /// Batches to brokers that acknowledge quickly.
-    NearBatches,
-    /// Batches to brokers that acknowledge slowly.
-    FarBatches,
-    /// Records that a broker may have refused for the size of their batch.
-    Alone,
-}
-
-impl Purpose {
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Single => "single",
-            Self::NearBatches => "near_batches",
-            Self::FarBatches => "far_batches",
-            Self::Alone => "alone",
-        }
-    }
-}
-
-impl fmt::Display for Purpose {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
 
 /// How far away the brokers of a topic are.
 #[derive(Debug, Default)]

@@ -15,7 +15,7 @@ use rdkafka::{
 };
 use tokio::sync::{Notify, futures::Notified};
 
-use super::{delivery::OnDelivery, distance::Purpose, refusal::DeliveryError, topic::Topic};
+use super::{delivery::OnDelivery, purpose::Purpose, refusal::DeliveryError, topic::Topic};
 use crate::{caught::caught, kafka, repeats::Repeats, unpoisoned::Unpoisoned as _};
 
 /// Within this time, an error with the same text as the last one is a duplicate.

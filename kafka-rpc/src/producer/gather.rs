@@ -15,7 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::distance::{Distance, Purpose};
+use super::{distance::Distance, purpose::Purpose};
 
 /// How long after a send another partition is used if nothing has been acknowledged. Near a broker
 /// acknowledgements are faster, and a batch is worth more than this wait.

@@ -5,8 +5,9 @@
 //! - [`gather`]: which records are sent together, and to which partition
 //! - [`topic`]: the records of a topic that wait for a partition
 //! - [`distance`]: which producer they go through, judged by acknowledgement times
+//! - [`purpose`]: what each librdkafka producer is for
 //! - [`batches`]: the batch producers, each created with its first batch
-//! - [`alone`]: the producer of records that may have been refused for the size of their batch
+//! - [`alone`]: the producer of records that may have been refused for their batch
 //! - [`handing`]: hands a record to librdkafka
 //! - [`renewed`]: a librdkafka producer that is replaced after a fatal error
 //! - [`polled`]: a librdkafka producer with a thread that polls it
@@ -33,6 +34,7 @@ mod handing;
 mod lost;
 mod polled;
 mod properties;
+mod purpose;
 mod refusal;
 mod renewed;
 mod sending;

@@ -17,8 +17,8 @@ use std::{
 use rdkafka::{ClientConfig, producer::BaseProducer};
 
 use super::{
-    distance::Purpose,
     events::{Deliveries, Events},
+    purpose::Purpose,
 };
 use crate::{Error, caught::caught, kafka};
 

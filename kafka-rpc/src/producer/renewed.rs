@@ -3,7 +3,7 @@
 
 use std::{
     mem,
-    sync::{Arc, RwLock},
+    sync::{Arc, Mutex, RwLock, Weak},
     thread,
     time::{Duration, Instant},
 };
@@ -19,9 +19,9 @@ use rdkafka::{
 };
 
 use super::{
-    distance::Purpose,
     events::{Events, InFlight},
     polled::PolledProducer,
+    purpose::Purpose,
 };
 use crate::{Error, caught::caught, telemetry, unpoisoned::Unpoisoned as _};
 
@@ -49,7 +49,8 @@ pub(super) struct RenewableProducer {
     properties: ClientConfig,
     events: Arc<Events>,
     current: RwLock<Current>,
-    runtime: tokio::runtime::Handle,
+    /// The producers that were replaced, as long as they have records whose outcome is not known.
+    replaced: Mutex<Vec<Weak<PolledProducer>>>,
 }
 
 struct Current {
@@ -63,11 +64,10 @@ impl RenewableProducer {
         purpose: Purpose,
         properties: ClientConfig,
         events: &Arc<Events>,
-        runtime: &tokio::runtime::Handle,
     ) -> Result<Self, Error> {
         let handle = Arc::new(PolledProducer::create(purpose, &properties, events)?);
         let current = RwLock::new(Current { handle, since: None });
-        Ok(Self { purpose, properties, events: Arc::clone(events), current, runtime: runtime.clone() })
+        Ok(Self { purpose, properties, events: Arc::clone(events), current, replaced: Mutex::default() })
     }
 
     /// Returns the current producer.
@@ -159,8 +159,31 @@ impl RenewableProducer {
                 "a producer hit a fatal error, and was replaced"
             );
         });
-        self.runtime.spawn_blocking(move || hear_out(&old));
+        self.hear_out(old);
         Ok(true)
+    }
+
+    /// Waits for the outcome of a replaced producer's records, on a thread of its own: tokio would wait for one
+    /// of its own before a process ends.
+    fn hear_out(&self, old: Arc<PolledProducer>) {
+        let mut replaced = self.replaced.lock().unpoisoned();
+        replaced.retain(|old| old.strong_count() > 0);
+        replaced.push(Arc::downgrade(&old));
+        drop(replaced);
+        let hearing = thread::Builder::new().name("kafka-rpc-replaced".to_owned());
+        if let Err(error) = hearing.spawn(move || hear_out(&old)) {
+            tracing::warn!(%error, "the records of a replaced producer may have arrived although they count as lost");
+        }
+    }
+
+    /// Waits until everything is delivered or refused, also what replaced producers had. Blocks.
+    pub(super) fn flush(&self, within: Duration) -> KafkaResult<()> {
+        let until = Instant::now() + within;
+        let replaced: Vec<_> = self.replaced.lock().unpoisoned().iter().filter_map(Weak::upgrade).collect();
+        for producer in replaced.into_iter().chain([self.handle()]) {
+            producer.flush(until.saturating_duration_since(Instant::now()))?;
+        }
+        Ok(())
     }
 }
 

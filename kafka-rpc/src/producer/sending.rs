@@ -7,18 +7,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rdkafka::producer::Producer as _;
-
 use super::{
     alone::Alone,
     asking::Asked,
     batches::{Batches, LazyProducer},
     delivery::{Delivery, OnDelivery},
-    distance::Purpose,
     events::{Events, InFlight},
     gather::Batch,
     handing::{Refused, owned, send},
     properties,
+    purpose::Purpose,
     refusal::{DeliveryError, QueueError},
     renewed::RenewableProducer,
     topic::{ASK_FOR, Placed, Topic, WaitingRecord},
@@ -34,7 +32,7 @@ pub(crate) struct Producer {
     pub(super) single: RenewableProducer,
     /// The batch producers, if the preset has any.
     pub(super) batches: Option<Batches>,
-    /// For records that may have been refused for the size of their batch.
+    /// For records that may have been refused for the size of their batch, or for another record of it.
     pub(super) alone: Alone,
     pub(super) events: Arc<Events>,
     pub(super) topics: RwLock<HashMap<Arc<str>, Arc<Topic>>>,
@@ -48,7 +46,7 @@ impl Producer {
     pub(crate) fn new(config: &Config) -> Result<Arc<Self>, Error> {
         let events = Arc::<Events>::default();
         let runtime = tokio::runtime::Handle::current();
-        let single = RenewableProducer::make(Purpose::Single, properties::single(config), &events, &runtime)?;
+        let single = RenewableProducer::make(Purpose::Single, properties::single(config), &events)?;
         let (batches, topics) = (Batches::new(config), RwLock::default());
         let (alone, asked) = (Alone::new(config), tokio::sync::Mutex::default());
         Ok(Arc::new(Self { single, batches, alone, events, topics, asked, runtime }))
@@ -163,7 +161,7 @@ impl Producer {
     /// Creates a batch producer, and puts it to use once it knows the topics. Blocks.
     fn make_for(&self, purpose: Purpose) {
         let Some(own) = self.on_demand(purpose) else { return };
-        let made = match own.make(&self.events, &self.runtime) {
+        let made = match own.make(&self.events) {
             Ok(made) => made,
             Err(error) => {
                 tracing::error!(
@@ -257,7 +255,7 @@ impl Producer {
             let batches = self.batches.iter().flat_map(Batches::ready);
             for producer in batches.chain(self.alone.ready()).chain([&self.single]) {
                 let left = until.saturating_duration_since(Instant::now());
-                producer.handle().flush(left).map_err(|error| unsent(error.to_string()))?;
+                producer.flush(left).map_err(|error| unsent(error.to_string()))?;
             }
             // A delivery callback may have taken a batch for a producer that this round had flushed already.
             if topics.iter().all(|topic| topic.is_idle()) {

@@ -11,8 +11,8 @@ use tokio::{sync::Notify, time};
 use super::{
     Producer,
     delivery::OnDelivery,
-    distance::Purpose,
     gather::{Batch, Gather},
+    purpose::Purpose,
     refusal::QueueError,
 };
 use crate::{unpoisoned::Unpoisoned as _, wire::OutgoingRecord};

@@ -133,8 +133,8 @@ impl Headers {
     }
 
     /// Every header, in order; a null value is `None`.
-    pub fn iter(&self) -> Iter<'_> {
-        Iter { headers: self, entries: self.entries.iter() }
+    pub fn iter(&self) -> HeadersIter<'_> {
+        HeadersIter { headers: self, entries: self.entries.iter() }
     }
 
     /// The number of headers, duplicates and nulls included.
@@ -187,12 +187,12 @@ impl<N: Into<Cow<'static, str>>, V: Into<Bytes>> Extend<(N, V)> for Headers {
 
 /// Iterates over headers, in order; see [`Headers::iter`].
 #[derive(Clone)]
-pub struct Iter<'a> {
+pub struct HeadersIter<'a> {
     headers: &'a Headers,
     entries: std::slice::Iter<'a, Entry>,
 }
 
-impl<'a> Iterator for Iter<'a> {
+impl<'a> Iterator for HeadersIter<'a> {
     type Item = (&'a str, Option<&'a [u8]>);
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -205,19 +205,19 @@ impl<'a> Iterator for Iter<'a> {
     }
 }
 
-impl ExactSizeIterator for Iter<'_> {}
+impl ExactSizeIterator for HeadersIter<'_> {}
 
-impl fmt::Debug for Iter<'_> {
+impl fmt::Debug for HeadersIter<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.headers.fmt(f)
+        f.debug_list().entries(self.clone().map(|(name, _)| name)).finish()
     }
 }
 
 impl<'a> IntoIterator for &'a Headers {
     type Item = (&'a str, Option<&'a [u8]>);
-    type IntoIter = Iter<'a>;
+    type IntoIter = HeadersIter<'a>;
 
-    fn into_iter(self) -> Iter<'a> {
+    fn into_iter(self) -> HeadersIter<'a> {
         self.iter()
     }
 }

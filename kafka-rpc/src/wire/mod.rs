@@ -33,7 +33,7 @@ pub(crate) mod retry;
 pub use dialect::Dialect;
 pub(crate) use dialect::{Answer, Peer, RequestHeaders};
 pub(crate) use encoded::Encoded;
-pub use headers::Headers;
+pub use headers::{Headers, HeadersIter};
 pub(crate) use origin::Origin;
 pub(crate) use received::ReceivedRecord;
 pub use received::RecordInfo;

@@ -74,22 +74,6 @@ impl fmt::Debug for ReceivedRecord {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn debug_does_not_show_what_a_record_says() {
-        let secret = || Some(Bytes::from_static(b"hunter2"));
-        let mut record = ReceivedRecord { key: secret(), value: secret(), ..ReceivedRecord::blank() };
-        if let Ok(headers) = &mut record.headers {
-            headers.push("authorization", "hunter2");
-        }
-        let shown = format!("{record:?}");
-        assert!(!shown.contains("hunter2") && shown.contains("value_bytes: Some(7)"), "{shown}");
-    }
-}
-
 /// Where a record came from.
 ///
 /// `Debug` shows everything except the key.
@@ -116,5 +100,21 @@ impl fmt::Debug for RecordInfo {
             .field("offset", &self.offset)
             .field("timestamp", &self.timestamp)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_does_not_show_what_a_record_says() {
+        let secret = || Some(Bytes::from_static(b"hunter2"));
+        let mut record = ReceivedRecord { key: secret(), value: secret(), ..ReceivedRecord::blank() };
+        if let Ok(headers) = &mut record.headers {
+            headers.push("authorization", "hunter2");
+        }
+        let shown = format!("{record:?}");
+        assert!(!shown.contains("hunter2") && shown.contains("value_bytes: Some(7)"), "{shown}");
     }
 }

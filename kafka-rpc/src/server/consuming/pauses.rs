@@ -58,9 +58,7 @@ impl Pauses {
     pub(super) fn begin(&mut self, worker: &Worker, repeats: &Repeats, paused: &Paused) {
         let &Paused { partition, because, unfinished } = paused;
         let (topic, group) = (&worker.source, &worker.served.group);
-        // That a partition is held is always worth a line: it does not resume by itself.
-        let is_quiet =
-            because != Because::Held && !repeats.is_news(&format!("paused {partition} {because:?}"));
+        let is_quiet = !repeats.is_news(&format!("paused {partition} {because:?}"));
         if is_quiet {
             tracing::debug!(%topic, partition, %group, unfinished, "paused, as logged before: {because}");
         } else {

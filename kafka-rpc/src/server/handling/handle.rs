@@ -1,33 +1,25 @@
-//! Runs the handler of a record: not once the record has expired, no longer than its timeout, and with panics
-//! caught.
+//! Takes a record from its bytes to its outcome: through its handler, unless it has expired.
 
 use std::{
-    any::Any,
-    future::poll_fn,
-    panic::AssertUnwindSafe,
-    pin::pin,
     sync::{Arc, OnceLock},
-    task::Poll,
     time::{Duration, Instant, SystemTime},
 };
 
-use futures_util::FutureExt as _;
 use tokio::time;
 
 use super::{
+    bounded_run::{self, Ran},
     dedupe::{self, Dedupe, Turn},
     dispatch::Dispatched,
     limits::Limits,
     outcome::{Attempt, Outcome},
     reply_topics::ReplyTopics,
-    scope,
     watch::Watch,
 };
 use crate::{
     Context, CorrelationId, Deadline, RetryPolicy, RpcError,
     caught::caught,
-    handler::{Handler, Reply, context::Input, state::Provided},
-    moment,
+    handler::{Reply, context::Input, state::Provided},
     server::Served,
     telemetry,
     wire::{ReceivedRecord, RequestHeaders, retry},
@@ -91,8 +83,10 @@ impl Handling {
         };
         let policy: &dyn RetryPolicy = dispatched.handler.retry;
         let attempt = Attempt { handler: Some(dispatched.handler.name()), ..attempt };
-        let answer = self.answer(served, input, &request, deadline, dispatched).await;
-        attempt.conclude(answer, policy)
+        match self.answer(served, input, &request, deadline, dispatched).await {
+            Some(answer) => attempt.conclude(answer, policy),
+            None => attempt.expire(),
+        }
     }
 
     /// When the calls that a handler makes must end, by its caller's deadline. A deadline that has passed and
@@ -115,8 +109,49 @@ impl Handling {
         self.limits.check(record, if is_again { retry::NAMES } else { &[] })
     }
 
-    /// The answer that was kept for a repeated request, or else the handler's.
+    /// The answer that was kept for a repeated request, or else the handler's; `None` if the caller stopped
+    /// waiting while an earlier run of the request was under way.
     async fn answer(
+        &self,
+        served: &Served,
+        input: &Arc<Input>,
+        request: &RequestHeaders,
+        deadline: Option<Deadline>,
+        dispatched: Dispatched<'_>,
+    ) -> Option<Result<Reply, RpcError>> {
+        let handler = dispatched.handler;
+        // A request that waits for another has a place, and may be in the way, as one whose handler runs.
+        let _watched = self.watch.start(handler.name(), input);
+        let repeatable =
+            handler.dedupe.and_then(|lasts| Some((lasts, dedupe::Request::of(handler.id, request)?)));
+        let Some((lasts, repeatable)) = repeatable else {
+            return Some(self.answer_of_handler(served, input, request, deadline, dispatched).await);
+        };
+        match self.while_awaited(deadline, self.dedupe.turn(&repeatable)).await? {
+            Turn::Repeats(answer) => {
+                telemetry::repeated(&served.topic, &served.group);
+                Some(Ok(answer))
+            }
+            Turn::Runs(running) => {
+                let answer = self.answer_of_handler(served, input, request, deadline, dispatched).await;
+                if let Ok(reply) = &answer {
+                    running.keep(reply.clone(), lasts);
+                }
+                Some(answer)
+            }
+        }
+    }
+
+    /// Waits for `turn`, for as long as the caller does, clock skew included.
+    async fn while_awaited<T>(&self, deadline: Option<Deadline>, turn: impl Future<Output = T>) -> Option<T> {
+        match deadline.and_then(|deadline| deadline.instant().checked_add(self.clock_skew)) {
+            Some(until) => time::timeout_at(until.into(), turn).await.ok(),
+            None => Some(turn.await),
+        }
+    }
+
+    /// The answer of the handler, whatever becomes of it.
+    async fn answer_of_handler(
         &self,
         served: &Served,
         input: &Arc<Input>,
@@ -125,18 +160,6 @@ impl Handling {
         dispatched: Dispatched<'_>,
     ) -> Result<Reply, RpcError> {
         let (handler, record) = (dispatched.handler, &input.record);
-        let repeatable =
-            handler.dedupe.and_then(|lasts| Some((lasts, dedupe::Request::of(handler.id, request)?)));
-        let turn = match repeatable {
-            None => None,
-            Some((lasts, request)) => match self.dedupe.turn(&request).await {
-                Turn::Repeats(answer) => {
-                    telemetry::repeated(&served.topic, &served.group);
-                    return Ok(answer);
-                }
-                Turn::Runs(running) => Some((lasts, running)),
-            },
-        };
         let context = Context {
             info: OnceLock::new(),
             input: Arc::clone(input),
@@ -145,10 +168,11 @@ impl Handling {
             correlation_id: request.correlation_id.clone().map(CorrelationId),
             deadline,
         };
-        let answer = match self.run(handler, context, input).await {
+        let lent = deadline.and_then(|deadline| self.lent(deadline));
+        match bounded_run::run(handler, context, lent).await {
             Ran::Answered(answer) => answer,
             Ran::Panicked(panic) => {
-                let panic = panic_message(&*panic);
+                let panic = bounded_run::message_of(&*panic);
                 telemetry::panicked(&served.topic, &served.group);
                 caught("logging a panic", || {
                     tracing::error!(
@@ -165,57 +189,8 @@ impl Handling {
                 Err(RpcError::gateway_timeout(format!("the handler did not end within {bound:?}"))
                     .with_name("HandlerTimeout"))
             }
-        };
-        if let (Some((lasts, running)), Ok(reply)) = (turn, &answer) {
-            running.keep(reply.clone(), lasts);
-        }
-        answer
-    }
-
-    /// Runs a handler, for no longer than its timeout.
-    async fn run(&self, handler: &Handler, context: Context, input: &Arc<Input>) -> Ran {
-        let bound = handler.timeout.map(|bound| (bound, moment::after(moment::now(), bound)));
-        let until = bound.map(|(_, until)| until);
-        let lent = context.deadline.and_then(|deadline| self.lent(deadline)).into_iter().chain(until).min();
-        let run = handler.run;
-        // Called inside the future, where panics are caught and the timeout runs: a hand-written handler may
-        // do its work before it returns its future.
-        let running = AssertUnwindSafe(async move { run(context).await }).catch_unwind();
-        let running = scope::of_handler(lent, running);
-        let _watched = self.watch.start(handler.name(), input);
-        let Some((bound, until)) = bound else {
-            return running.await.map_or_else(Ran::Panicked, Ran::Answered);
-        };
-        let mut running = pin!(Some(running));
-        let ended =
-            poll_fn(|cx| running.as_mut().as_pin_mut().map_or(Poll::Pending, |running| running.poll(cx)));
-        let ended = time::timeout_at(until.into(), ended).await;
-        // What the handler's future owns may panic when it is dropped.
-        let _logged = caught("dropping a handler at its timeout", || running.set(None));
-        match ended {
-            Ok(Err(panic)) => Ran::Panicked(panic),
-            // The handler's calls end at `until` too, and the error of one may be seen first. A late call's
-            // error is final, but a handler's timeout is retried, so the timeout wins.
-            Ok(Ok(answer)) if answer.is_ok() || moment::now() < until => Ran::Answered(answer),
-            Ok(Ok(_)) | Err(_) => Ran::TimedOut(bound),
         }
     }
-}
-
-/// How the run of a handler ended.
-enum Ran {
-    Answered(Result<Reply, RpcError>),
-    Panicked(Box<dyn Any + Send>),
-    /// The handler was stopped after this time.
-    TimedOut(Duration),
-}
-
-fn panic_message(panic: &(dyn Any + Send)) -> &str {
-    panic
-        .downcast_ref::<&'static str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("(not text)")
 }
 
 #[cfg(test)]
@@ -223,7 +198,8 @@ mod tests {
     use super::{super::dispatch::Dispatch, *};
     use crate::{
         Headers, Location, Stub,
-        handler::{HandlerFuture, PayloadSource, Subscription, state::States},
+        handler::{Handler, HandlerFuture, PayloadSource, Subscription, state::States},
+        moment,
         wire::{
             Origin, Peer, ReplyTo,
             dead_letter::{self, Failure},

@@ -1,6 +1,7 @@
 //! From a record to what becomes of it. Needs no Kafka.
 //!
-//! - [`handle`]: runs a record's handler, with deadline and timeout, and catches panics
+//! - [`handle`]: takes a record through all of this, to its handler
+//! - [`bounded_run`]: runs a handler for no longer than its timeout, and catches its panics
 //! - [`dispatch`]: finds the handler of a command
 //! - [`reply_topics`]: which topics may be replied to
 //! - [`limits`]: how large a record may be
@@ -9,6 +10,7 @@
 //! - [`watch`]: the running handlers, and for how long they have run
 //! - [`outcome`]: decides what becomes of the record
 
+mod bounded_run;
 pub(crate) mod dedupe;
 pub(crate) mod dispatch;
 pub(crate) mod handle;

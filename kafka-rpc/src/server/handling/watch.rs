@@ -72,7 +72,10 @@ impl Watch {
     /// The handlers that are known to have run for longer than `bound`. Each is returned again whenever it has
     /// run for twice as long as the last time: whoever reads the log later must still find it.
     pub(crate) fn longer_than(&self, bound: Duration) -> Vec<Slow> {
-        let now = Instant::now();
+        self.longer_than_at(bound, Instant::now())
+    }
+
+    fn longer_than_at(&self, bound: Duration, now: Instant) -> Vec<Slow> {
         let mut slow = Vec::new();
         self.running.each(|running| {
             let (seen_for, before) = (running.seen_for(now), running.reported_after);
@@ -137,23 +140,21 @@ mod tests {
 
     #[test]
     fn a_handler_that_runs_too_long_is_told_of_again_ever_more_seldom_and_not_after_it_has_ended() {
-        let (watch, bound) = (Watch::default(), Duration::from_millis(1));
+        let (watch, began, second) = (Watch::default(), Instant::now(), Duration::from_secs(1));
         let watched = watch.start(name(), &input(7));
         drop(watch.start(name(), &input(8)));
-        assert!(watch.longer_than(Duration::ZERO).is_empty(), "seen for the first time");
-        std::thread::sleep(Duration::from_millis(2));
+        let told_after = |seconds| watch.longer_than_at(second, began + second * seconds);
+        assert!(told_after(0).is_empty(), "seen for the first time");
+        assert!(told_after(1).is_empty(), "no longer than the bound");
+        let slow = told_after(2);
         let told = |slow: &Slow| (slow.found.handler.to_string(), slow.found.input.record.offset);
-        let slow = watch.longer_than(bound);
         assert_eq!(slow.iter().map(told).collect::<Vec<_>>(), [("place (orders.rs:7)".to_owned(), 7)]);
         assert!(slow[0].is_first);
-        std::thread::sleep(slow[0].found.seen_for);
-        let again = watch.longer_than(bound);
-        assert_eq!(again.iter().map(|slow| slow.is_first).collect::<Vec<_>>(), [false]);
-        assert!(again[0].found.seen_for >= slow[0].found.seen_for * 2);
-        assert!(watch.longer_than(bound).is_empty(), "just told");
+        let again: Vec<Vec<bool>> =
+            (3..=8).map(|seconds| told_after(seconds).iter().map(|slow| slow.is_first).collect()).collect();
+        assert_eq!(again, [vec![], vec![false], vec![], vec![], vec![], vec![false]]);
         drop(watched);
-        std::thread::sleep(again[0].found.seen_for);
-        assert!(watch.longer_than(bound).is_empty());
+        assert!(told_after(100).is_empty());
     }
 
     #[cfg(feature = "kafka")]
