@@ -5,11 +5,15 @@ use std::{
     pin::Pin,
     sync::{Arc, Mutex, mpsc as blocking},
     task::Poll,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
+use futures_util::poll;
 use kafka_rpc::{CallError, Client, Config, Progress, RpcError, Runtime, State, Stub, kafka_handler};
 use tokio::sync::mpsc;
+
+/// The longest that a test waits.
+const BOUND: Duration = Duration::from_secs(10);
 
 type Told = mpsc::UnboundedSender<(&'static str, u64)>;
 
@@ -49,7 +53,6 @@ struct Made;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_that_is_made_while_values_are_made_waits_for_the_handlers_within_its_timeout() {
-    const BOUND: Duration = Duration::from_secs(10);
     let (told, _told_of): (Told, _) = mpsc::unbounded_channel();
     let (made, made_here) = blocking::channel();
     let making = move |client: Client| {
@@ -66,8 +69,9 @@ async fn a_call_that_is_made_while_values_are_made_waits_for_the_handlers_within
             }
         });
         was_polled.recv_timeout(BOUND).expect("it is polled while values are made");
-        let late = tokio::spawn(late);
+        let (late, began) = (tokio::spawn(late), Instant::now());
         while !late.is_finished() {
+            assert!(began.elapsed() < BOUND, "it does not end at its deadline");
             std::thread::yield_now();
         }
         made.send((late, patient)).expect("the test waits for it");
@@ -75,7 +79,7 @@ async fn a_call_that_is_made_while_values_are_made_waits_for_the_handlers_within
     };
     let runtime = Runtime::builder().without_registry().provide(told).provide_with(making);
     let loopback = runtime.handlers(mail_handlers()).build().expect("all is provided").loopback();
-    let (late, patient) = made_here.recv().expect("the value was made");
+    let (late, patient) = made_here.recv_timeout(BOUND).expect("the value was made");
     let late = late.await.expect("no panic");
     assert!(matches!(late, Err(CallError::DeadlineExceeded { progress: Progress::NotSent, .. })), "{late:?}");
     assert_eq!(patient.await.expect("no panic"), Ok(3));
@@ -86,9 +90,13 @@ async fn a_call_that_is_made_while_values_are_made_waits_for_the_handlers_within
 async fn calls_end_once_the_loopback_is_dropped() {
     let (told, _told_of): (Told, _) = mpsc::unbounded_channel();
     let runtime = Runtime::builder().without_registry().provide(told);
-    let loopback = runtime.handlers(mail_handlers()).build().expect("all is provided").loopback();
+    let runtime = runtime.handlers(mail_handlers()).handlers(silent_handlers());
+    let loopback = runtime.build().expect("all is provided").loopback();
     let client = loopback.client();
+    let mut waiting = client.silent("hi".to_owned()).timeout(BOUND);
+    assert!(poll!(&mut waiting).is_pending());
     drop(loopback);
+    assert_eq!(waiting.await, Err(CallError::ShuttingDown { progress: Progress::Acknowledged }));
     assert_eq!(client.mail(1).await, Err(CallError::ShuttingDown { progress: Progress::NotSent }));
     assert_eq!(client.mail(1).notify().await, Err(CallError::ShuttingDown { progress: Progress::NotSent }));
 }

@@ -125,7 +125,10 @@ async fn a_call_that_waits_for_acknowledgements_is_never_sent_once_it_is_dropped
     let payloads: Vec<_> = sent.iter().map(|request| request.json()["payload"].clone()).collect();
     assert_eq!(payloads, ["first", "in flight", "next", "event"]);
     let not_polled = not_polled.await;
-    assert!(matches!(not_polled, Err(CallError::DeadlineExceeded { .. })), "{not_polled:?}");
+    assert!(
+        matches!(not_polled, Err(CallError::DeadlineExceeded { progress: Progress::NotSent, .. })),
+        "{not_polled:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

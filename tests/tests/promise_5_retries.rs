@@ -5,7 +5,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
-    time::{Duration, SystemTime},
+    time::{Duration, Instant},
 };
 
 use kafka_rpc::{CallError, RpcError, Running, State, kafka_handler};
@@ -14,6 +14,7 @@ use tests::{
     cluster::started,
     counted::{self, counted},
     orders::{DEAD_LETTERS, Failure, GROUP, OrderService, OrdersClient, TOPIC, fail},
+    peer::millis_from_now,
     until,
 };
 use tokio::sync::Semaphore;
@@ -163,11 +164,9 @@ mod flaky {
 
     #[command("GUARDED", timeout = "50ms", retry(max = 1, base = "10ms"))]
     pub(super) async fn guarded(_: (), State(attempts): State<Attempts>) -> Result<usize, RpcError> {
-        if attempts.next() == 1 {
-            let _guard = Guard;
-            std::future::pending::<()>().await;
-        }
-        Ok(attempts.next())
+        attempts.next();
+        let _guard = Guard;
+        std::future::pending().await
     }
 
     #[command("ONCE", dedupe = "10m")]
@@ -232,9 +231,14 @@ async fn a_handler_that_takes_longer_than_its_timeout_is_a_504() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_handler_that_panics_where_its_timeout_stops_it_is_retried_as_any_that_takes_too_long() {
+    counted::record();
     let cluster = Cluster::start();
-    let running = serving_flaky(&cluster, &Attempts::default()).await;
-    assert_eq!(running.client().guarded().await, Ok(3));
+    let (attempts, topic) = (Attempts::default(), cluster.name("flaky-commands"));
+    let running = serving_flaky(&cluster, &attempts).await;
+    let Err(CallError::Remote(error)) = running.client().guarded().await else { panic!("it ended") };
+    assert_eq!((error.status().as_u16(), error.name(), attempts.next()), (504, "HandlerTimeout", 3));
+    let of = |metric| counted(metric, &[("topic", &*topic)]);
+    assert_eq!((of("kafka_rpc_handler_timeouts_total"), of("kafka_rpc_handler_panics_total")), (2, 0));
     running.shutdown().await.expect("a clean shutdown");
 }
 
@@ -295,15 +299,19 @@ async fn a_request_that_repeats_one_that_runs_is_dropped_once_its_caller_has_gon
     let running = started(runtime.handlers(payments::handlers())).await;
     peer.send(&topic, &request()).await;
     until("it has begun", || payments.begun.load(Ordering::Relaxed) == 1).await;
-    let soon = SystemTime::now() + Duration::from_secs(1);
-    let soon = soon.duration_since(SystemTime::UNIX_EPOCH).expect("after 1970").as_millis();
-    peer.send(&topic, &request().header("deadline", soon.to_string())).await;
+    let sent = Instant::now();
+    peer.send(&topic, &request().header("deadline", millis_from_now(2_000))).await;
+    // Records begin in order, so the repeat has begun to wait before the next begins.
+    let next =
+        Record::new(r#"{"type":"PAY"}"#).header("correlation-id", "other").header("reply-to", &replies);
+    peer.send(&topic, &next).await;
+    until("the next has begun", || payments.begun.load(Ordering::Relaxed) == 2).await;
+    assert!(sent.elapsed() < Duration::from_secs(2), "the machine is too slow: it has expired before");
     let expired = || counted("kafka_rpc_records_total", &[("topic", &topic), ("outcome", "expired")]);
     until("the repeat has expired", || expired() == 1).await;
-    payments.may_end.add_permits(1);
-    assert_eq!(peer.read(&replies, 1).await[0].json()["data"], 1);
+    payments.may_end.add_permits(2);
     running.shutdown().await.expect("a clean shutdown");
-    assert_eq!((peer.all(&replies).await.len(), payments.begun.load(Ordering::Relaxed)), (1, 1));
+    assert_eq!((peer.all(&replies).await.len(), payments.begun.load(Ordering::Relaxed)), (2, 2));
 }
 
 #[tokio::test(flavor = "multi_thread")]

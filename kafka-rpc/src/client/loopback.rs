@@ -66,6 +66,8 @@ use crate::{
 #[must_use = "calls end once this is dropped"]
 pub struct Loopback {
     handlers: Arc<Handlers>,
+    /// Tells the calls that wait when this is dropped.
+    _alive: watch::Sender<Option<Weak<Handlers>>>,
 }
 
 struct Handlers {
@@ -121,7 +123,7 @@ impl Loopback {
             next_offset: AtomicI64::new(0),
         });
         made.send_replace(Some(Arc::downgrade(&handlers)));
-        Self { handlers }
+        Self { handlers, _alive: made }
     }
 
     /// Returns a client of these handlers. Its calls end with [`CallError::ShuttingDown`] once the `Loopback`
@@ -219,9 +221,16 @@ impl Carrier {
     async fn handlers(&self) -> Result<Arc<Handlers>, CallError> {
         let mut handlers = self.handlers.clone();
         // Nobody sends any more if making a value has panicked: then there never are handlers.
-        let made = handlers.wait_for(Option::is_some).await.ok();
-        made.and_then(|made| made.as_ref()?.upgrade())
+        let made = handlers.wait_for(Option::is_some).await.ok().and_then(|made| made.as_ref()?.upgrade());
+        // A handler that still runs keeps the handlers longer than the `Loopback`.
+        made.filter(|_| handlers.has_changed().is_ok())
             .ok_or(CallError::ShuttingDown { progress: Progress::NotSent })
+    }
+
+    /// Waits until the `Loopback` is dropped.
+    async fn dropped(&self) {
+        let mut handlers = self.handlers.clone();
+        while handlers.changed().await.is_ok() {}
     }
 
     /// The cluster's name for a topic of a contract.
@@ -281,7 +290,13 @@ impl Transport for Carrier {
                 // As on Kafka, a call that gets no reply waits until its deadline.
                 std::future::pending().await
             });
-            let Ok(reply) = answered.await else {
+            let answered = tokio::select! {
+                answered = answered => answered,
+                () = self.dropped() => {
+                    return Err(CallError::ShuttingDown { progress: Progress::Acknowledged });
+                }
+            };
+            let Ok(reply) = answered else {
                 return Err(CallError::late(&topic, started, Progress::Acknowledged));
             };
             let reply = ReceivedReply { value: reply.value, headers: reply.headers };

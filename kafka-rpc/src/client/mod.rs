@@ -1,20 +1,20 @@
 //! Calls, which generated client traits make, and the transports that carry them.
 //!
-//! - [`command`]: commands of a subscription, as callers see them
 //! - [`call`]: one call, which is its own future
+//! - [`command`]: commands of a subscription, as callers see them
 //! - [`transport`]: the seam between a call and what carries it
-//! - [`turnstile`]: the order in which calls are sent that have to wait first
+//! - [`kafka`]: the transport over a cluster
 //! - [`called`]: the topics that calls go to, and the metrics of those calls
+//! - [`turnstile`]: the order in which calls are sent that have to wait first
 //! - [`in_a_task`]: work that continues whether or not its caller polls it
 //! - [`pending`]: the calls that wait for a reply
-//! - [`kafka`]: the transport over a cluster
 //! - [`sent`]: what the producer asks and tells of a request that it has
 //! - [`replies`]: the consumer of reply topics
-//! - [`reply_errors`]: the errors of that consumer
 //! - [`positions`]: where reading starts in each partition of a reply topic
+//! - [`reading`]: which partitions of a reply topic a process reads
 //! - [`gone`]: the reply topics that librdkafka reports as gone
 //! - [`copier`]: copies the headers of replies out of librdkafka's messages
-//! - [`reading`]: which partitions of a reply topic a process reads
+//! - [`reply_errors`]: the errors of that consumer
 //! - [`loopback`]: the transport to the handlers of this process
 //! - [`stub`]: the transport to canned answers
 

@@ -9,7 +9,7 @@ use tokio::sync::OnceCell;
 use super::{
     delivery::Delivery,
     events::{Events, InFlight},
-    handing::{Refused, owned, send},
+    handover::{Refused, owned, send},
     properties,
     purpose::Purpose,
     refusal::DeliveryError,

@@ -1,20 +1,20 @@
 //! One producer for everything a process sends.
 //!
 //! - [`sending`]: the producer, as the rest of the crate uses it
-//! - [`asking`]: queries to the cluster
-//! - [`gather`]: which records are sent together, and to which partition
 //! - [`topic`]: the records of a topic that wait for a partition
+//! - [`gather`]: which records are sent together, and to which partition
 //! - [`distance`]: which producer they go through, judged by acknowledgement times
 //! - [`purpose`]: what each librdkafka producer is for
 //! - [`batches`]: the batch producers, each created with its first batch
-//! - [`alone`]: the producer of records that may have been refused for their batch
-//! - [`handing`]: hands a record to librdkafka
+//! - [`handover`]: hands a record to librdkafka
 //! - [`renewed`]: a librdkafka producer that is replaced after a fatal error
 //! - [`polled`]: a librdkafka producer with a thread that polls it
 //! - [`events`]: the events of a librdkafka producer, deliveries above all
-//! - [`lost`]: whether any broker can be reached
 //! - [`delivery`]: the delivery of a queued record
 //! - [`refusal`]: why a record was not delivered
+//! - [`alone`]: the producer of records that may have been refused for their batch
+//! - [`asking`]: queries to the cluster
+//! - [`lost`]: whether any broker can be reached
 //! - [`properties`]: the librdkafka properties of each producer
 //!
 //! Underneath, one librdkafka producer sends single records at once, and others send batches, unless a preset
@@ -30,7 +30,7 @@ mod delivery;
 mod distance;
 mod events;
 mod gather;
-mod handing;
+mod handover;
 mod lost;
 mod polled;
 mod properties;

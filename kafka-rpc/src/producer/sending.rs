@@ -14,7 +14,7 @@ use super::{
     delivery::{Delivery, OnDelivery},
     events::{Events, InFlight},
     gather::Batch,
-    handing::{Refused, owned, send},
+    handover::{Refused, owned, send},
     properties,
     purpose::Purpose,
     refusal::{DeliveryError, QueueError},

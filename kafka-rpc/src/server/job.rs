@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     consuming::pack::Packed,
-    running::lanes::{Job, Lane},
+    running::lanes::{self, Lane},
     tracking::assigned::Generation,
 };
 use crate::wire::OutgoingRecord;
@@ -17,6 +17,9 @@ pub(super) struct Taken {
     /// How often this process has retried the record.
     pub(super) retries: u32,
 }
+
+/// A record that was taken, with its lane.
+pub(super) type Job = lanes::Job<Taken>;
 
 /// What a run of a record leads to.
 pub(super) enum Step {
@@ -72,7 +75,7 @@ pub(super) struct EndedJob {
 }
 
 impl EndedJob {
-    pub(super) fn new(job: &Job<Taken>, end: End) -> Self {
+    pub(super) fn new(job: &Job, end: End) -> Self {
         let Taken { record, generation, .. } = &job.item;
         Self {
             lane: job.lane,

@@ -11,6 +11,7 @@
 //! - [`served`]: a subscription as it is served
 //! - [`worker`]: a subscription at work
 //! - [`job`]: a record that was taken, and how its turn ends
+//! - [`report`]: what is logged and counted of records and handlers
 //! - [`slabs`]: lists that many threads add to
 
 #[cfg(feature = "kafka")]
@@ -18,6 +19,8 @@ pub(crate) mod consuming;
 pub(crate) mod handling;
 #[cfg(feature = "kafka")]
 mod job;
+#[cfg(feature = "kafka")]
+mod report;
 #[cfg(feature = "kafka")]
 pub(crate) mod running;
 mod served;

@@ -3,7 +3,11 @@
 use std::sync::Arc;
 
 use super::handling::dispatch::Dispatch;
-use crate::{Dialect, Headers, Location, handler::Ordering, wire::retry};
+use crate::{
+    Dialect, Location,
+    handler::Ordering,
+    wire::{ReceivedRecord, retry},
+};
 
 /// A subscription as it is served: the agreement of all registrations for its topic and group.
 #[derive(Debug, Clone)]
@@ -28,10 +32,11 @@ pub(crate) struct Served {
 }
 
 impl Served {
-    /// How often a record had been retried before it was received. Zero for a dead letter: the retries of
-    /// its record say nothing about the handler of the letter.
-    pub(crate) fn retries_before(&self, headers: &Headers) -> u32 {
-        if self.of_dead_letters { 0 } else { retry::count(headers) }
+    /// How often a record has been retried: in this process, which is `here`, and before it was received. Not
+    /// before for a dead letter: the retries of its record say nothing about the handler of the letter.
+    pub(crate) fn retries(&self, record: &ReceivedRecord, here: u32) -> u32 {
+        let before = if self.of_dead_letters { 0 } else { retry::count(record.headers()) };
+        before.saturating_add(here)
     }
 }
 

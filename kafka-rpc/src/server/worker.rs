@@ -15,12 +15,9 @@ use super::{
     Served,
     consuming::intake::Intake,
     handling::handle::Handling,
-    job::{EndedJob, Taken},
-    running::{
-        hand::Hands,
-        lanes::{Job, Lanes},
-    },
-    settling::{in_flight::InFlightReplies, stuck::Stuck},
+    job::{EndedJob, Job, Taken},
+    running::{hand::Hands, lanes::Lanes},
+    settling::in_flight::InFlightReplies,
     tracking::{bounds::Bounds, partitions::Partitions},
 };
 use crate::{
@@ -32,8 +29,8 @@ const LONGEST_DELAY: Duration = Duration::from_hours(7 * 24);
 
 /// A subscription at work.
 ///
-/// Locks are taken in this order: `intake`, `state`, then the contents of a hand or `delivered`. A list of
-/// `in_flight` may be locked before `state`, and never after it.
+/// Locks are taken in this order: `intake`, `state`, then the contents of a hand or the delivered replies. A
+/// list of replies in flight may be locked before `state`, and never after it; the stuck destinations last.
 pub(crate) struct Worker {
     pub(crate) served: Served,
     /// The topic that is read: the subscription's topic, or its retry topic.
@@ -59,13 +56,7 @@ pub(crate) struct Worker {
     pub(super) ended: Condvar,
     /// Notified when few jobs are ready, for the consumer thread.
     pub(super) few_ready: Condvar,
-    /// The replies that were sent, and are neither acknowledged nor abandoned yet.
     pub(super) in_flight: InFlightReplies,
-    pub(super) stuck: Stuck,
-    /// How many bytes the abandoned replies take that librdkafka still has in its queue.
-    pub(super) abandoned_bytes: AtomicUsize,
-    /// The jobs whose replies were delivered, and that have not ended yet.
-    pub(super) delivered: Mutex<Vec<EndedJob>>,
     /// How many records were finished since the last commit.
     pub(super) finished: AtomicUsize,
     /// Whether partitions may have to pause, resume or go back: the consumer thread looks only then.
@@ -80,7 +71,7 @@ pub(super) struct State {
     /// How many jobs the runners that look for jobs had started, as of the last look.
     pub(super) started_before: u64,
     /// The jobs that must not start while their partition is held.
-    pub(super) aside: Vec<Job<Taken>>,
+    pub(super) aside: Vec<Job>,
     /// Whether a drain waits for handlers to end.
     pub(super) is_draining: bool,
     /// Whether the consumer thread waits until few jobs are ready.
@@ -133,9 +124,6 @@ impl Worker {
             ended: Condvar::new(),
             few_ready: Condvar::new(),
             in_flight: InFlightReplies::default(),
-            stuck: Stuck::default(),
-            abandoned_bytes: AtomicUsize::new(0),
-            delivered: Mutex::default(),
             finished: AtomicUsize::new(0),
             flow_changed: AtomicBool::new(false),
         })

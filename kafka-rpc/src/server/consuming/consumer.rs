@@ -1,4 +1,4 @@
-//! The consumer thread of a subscription: it never stops polling, and commits.
+//! The consumer thread of a subscription: it never stops polling, and asks for commits.
 //!
 //! librdkafka reports assignment changes inside `poll()`, on this thread, and while the consumer is dropped,
 //! on whichever thread drops it last. The last commit of revoked partitions waits for the commit in flight,
@@ -182,7 +182,7 @@ impl Polling {
         let ended = caught("a consumer thread", || self.run());
         // A consumer whose thread has panicked is still in its group.
         if !matches!(ended, Some(Err(_))) {
-            caught("releasing the partitions of a consumer", || self.drain());
+            caught("giving up the partitions of a consumer", || self.drain());
         }
         let ended = ended.unwrap_or_else(|| {
             let Worker { source, served, .. } = &*worker;
@@ -364,7 +364,7 @@ impl Polling {
     /// Drains and commits before the consumer is dropped and so leaves its group: finished records can be
     /// committed only while their partitions are ours.
     fn drain(&self) {
-        self.consumer.context().release(&self.worker.assigned());
+        self.consumer.context().give_up(&self.worker.assigned());
     }
 }
 

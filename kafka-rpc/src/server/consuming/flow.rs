@@ -1,14 +1,9 @@
 //! How much the consumer thread takes, and when it waits, or pauses a partition.
 
-use std::{
-    sync::{MutexGuard, atomic::Ordering},
-    time::Duration,
-};
+use std::{sync::atomic::Ordering, time::Duration};
 
-use super::{intake::Intake, packing::Packing};
 use crate::{
     server::{
-        job::Taken,
         tracking::pausing::Paused,
         worker::{State, Worker},
     },
@@ -39,36 +34,6 @@ pub(super) struct Flow {
 }
 
 impl Worker {
-    /// Packs a received record, which is later [taken](Self::take_received) with others. Returns its weight.
-    pub(super) fn receive(&self, pack: impl FnOnce(&mut Packing) -> usize) -> usize {
-        self.intake().receive(pack)
-    }
-
-    /// Takes the received records into their lanes.
-    /// [`start_a_runner_if_wanted`](Self::start_a_runner_if_wanted) gets them to run, and
-    /// [`flow`](Self::flow) pauses partitions that are now full.
-    pub(super) fn take_received(&self) {
-        let mut intake = self.intake();
-        let received = intake.received();
-        let mut state = self.state();
-        for (lane, record) in received {
-            let partition = record.partition();
-            let Some(generation) = state.partitions.take(partition, record.offset(), record.weight()) else {
-                // The consumer may have to seek back.
-                self.flow_has_changed();
-                continue;
-            };
-            state.lanes.push(lane, Taken { record, generation, retries: 0 });
-            if state.partitions.is_full(partition) {
-                self.flow_has_changed();
-            }
-        }
-    }
-
-    fn intake(&self) -> MutexGuard<'_, Intake> {
-        self.intake.lock().unpoisoned()
-    }
-
     /// How much may be received before it must be taken.
     pub(super) fn room(&self) -> Room {
         let state = self.state();

@@ -40,13 +40,13 @@ pub(super) struct Position {
 
 /// Where a record was found.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::server) struct Place {
-    pub(in crate::server) partition: i32,
-    pub(in crate::server) offset: i64,
+pub(super) struct Place {
+    pub(super) partition: i32,
+    pub(super) offset: i64,
     /// Milliseconds since the epoch; negative if the record has no timestamp.
-    pub(in crate::server) timestamp: i64,
+    pub(super) timestamp: i64,
     /// Whether the broker set the timestamp, and not the producer.
-    pub(in crate::server) is_append_time: bool,
+    pub(super) is_append_time: bool,
 }
 
 /// A record as parts of its pack. It fits in a cache line, because all of it moves from one core to another.
@@ -195,5 +195,17 @@ impl fmt::Debug for Pack {
             .field("records", &self.records.len())
             .field("bytes", &self.bytes.len())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+impl Packed {
+    /// An empty record, for tests.
+    pub(in crate::server) fn blank() -> Self {
+        let (mut packing, mut records) = (super::packing::Packing::default(), Vec::new());
+        let place = Place { partition: 0, offset: 0, timestamp: 0, is_append_time: false };
+        packing.add(place, None, None, |_each| Ok(()));
+        packing.seal(&"orders".into(), |record| records.push(record));
+        records.remove(0)
     }
 }

@@ -31,7 +31,7 @@ pub(super) type EachHeader<'a> = dyn FnMut(&str, Option<&[u8]>) + 'a;
 
 /// Packs that are not sealed yet. Sealing keeps their memory for the next ones.
 #[derive(Default)]
-pub(in crate::server) struct Packing {
+pub(super) struct Packing {
     bytes: Vec<u8>,
     records: Vec<Parts>,
     headers: Vec<Header>,
@@ -46,7 +46,7 @@ impl Packing {
     /// it waits.
     ///
     /// If some headers cannot be read, none are kept.
-    pub(in crate::server) fn add(
+    pub(super) fn add(
         &mut self,
         place: Place,
         key: Option<&[u8]>,
@@ -107,7 +107,7 @@ impl Packing {
     }
 
     /// Packs the records that were added, which are all of this topic, and passes them to `each` in order.
-    pub(in crate::server) fn seal(&mut self, topic: &Arc<str>, mut each: impl FnMut(Packed)) {
+    pub(super) fn seal(&mut self, topic: &Arc<str>, mut each: impl FnMut(Packed)) {
         let (mut start, end) = (Position::default(), self.end());
         if self.last_is_large() {
             self.seal_some(self.records.len().saturating_sub(1), topic, start..self.last, &mut each);

@@ -74,7 +74,7 @@ impl ConsumerContext for Rebalances {
             self.worker.revoke(&partitions);
         } else {
             self.worker.metrics.revokes.increment(1);
-            self.release(&partitions);
+            self.give_up(&partitions);
         }
     }
 
@@ -154,7 +154,7 @@ impl Rebalances {
 
     /// Lets the running handlers of these partitions end, commits what is finished, and ends their
     /// assignment. Blocks.
-    pub(super) fn release(&self, partitions: &[i32]) {
+    pub(super) fn give_up(&self, partitions: &[i32]) {
         if partitions.is_empty() {
             return;
         }

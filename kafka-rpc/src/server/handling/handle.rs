@@ -65,7 +65,7 @@ impl Handling {
             request = request.unaddressed();
         }
         let deadline = request.deadline.and_then(|wall| Deadline::at_wall(wall, clocks()));
-        let retries = served.retries_before(headers).saturating_add(retries);
+        let retries = served.retries(record, retries);
         let attempt = Attempt { served, record, peer, request: &request, deadline, handler: None, retries };
 
         if let Some(error) = refused {
@@ -195,6 +195,10 @@ impl Handling {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+
+    use futures_util::poll;
+
     use super::{super::dispatch::Dispatch, *};
     use crate::{
         Headers, Location, Stub,
@@ -359,5 +363,39 @@ mod tests {
             let data = reply::decode(reply.value.as_ref().expect("a value")).expect("a reply");
             assert_eq!(data.expect("a success").decode::<u8>().ok(), answer.parse().ok(), "{value}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_repeat_whose_deadline_is_forgiven_for_the_skew_of_clocks_waits_for_the_answer() {
+        let handling = Handling { clock_skew: Duration::from_hours(1), ..handling(Limits::NONE) };
+        let handler = Handler::command(
+            || Ok("A".into()),
+            "a",
+            HERE,
+            |_| {},
+            |_| {
+                Box::pin(async {
+                    tokio::task::yield_now().await;
+                    Ok(Reply::Data("1".into()))
+                })
+            },
+        );
+        let commands = [("A".to_owned(), handler.dedupe(Duration::from_mins(1)))];
+        let dispatch = Arc::new(Dispatch { commands: commands.into(), ..Dispatch::default() });
+        let served = Served { dispatch, ..Served::of_orders(true, false) };
+        let reply_to = ReplyTo { topic: "orders-responses", partition: None };
+        let input = |deadline| {
+            let headers = Ok(Peer::Reference.request("c-1", reply_to, deadline, Headers::new(), 1));
+            let value = Some(r#"{"type":"A"}"#.into());
+            Arc::new(handling.input(&served, ReceivedRecord { value, headers, ..ReceivedRecord::blank() }))
+        };
+        let (minute, now) = (Duration::from_mins(1), SystemTime::now());
+        let (first, repeat) = (input(now + minute), input(now - minute));
+        let mut first = pin!(handling.handle(&served, &first, 0, moment::both_clocks));
+        assert!(poll!(&mut first).is_pending(), "it runs");
+        let mut repeat = pin!(handling.handle(&served, &repeat, 0, moment::both_clocks));
+        assert!(poll!(&mut repeat).is_pending(), "it waits for the first");
+        assert!(matches!(first.await, Outcome::Reply(_)));
+        assert!(matches!(repeat.await, Outcome::Reply(_)), "it has the answer of the first");
     }
 }

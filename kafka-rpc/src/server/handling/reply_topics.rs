@@ -11,9 +11,9 @@ pub(crate) struct ReplyTopics {
 }
 
 impl ReplyTopics {
-    /// Whether replies of a subscription may go to a topic.
+    /// Whether replies of a subscription may go to a topic: nowhere if it has none.
     pub(crate) fn allows(&self, served: &Served, topic: &str) -> bool {
-        served.reply_topic.as_deref() == Some(topic) || self.allowed.contains(topic)
+        served.reply_topic.as_deref().is_some_and(|own| own == topic || self.allowed.contains(topic))
     }
 
     /// Refuses a request whose reply would go where the subscription's replies do not belong.

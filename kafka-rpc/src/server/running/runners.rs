@@ -13,17 +13,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::{
-    task::{self, coop},
-    time,
-};
-use tokio_util::sync::CancellationToken;
+use tokio::task::{self, coop};
 
-use super::{hand, lanes::Job};
+use super::hand;
 use crate::{
     handler::context::Input,
     server::{
-        job::{EndedJob, Step, Taken},
+        job::{EndedJob, Job, Step, Taken},
         tracking::assigned::Start,
         worker::{State, Worker},
     },
@@ -40,7 +36,7 @@ type Hand = hand::Hand<Taken, EndedJob>;
 
 impl State {
     /// The next job that may run, counted as running. Drops the jobs whose partition has gone.
-    fn next(&mut self) -> Option<Job<Taken>> {
+    fn next(&mut self) -> Option<Job> {
         while let Some(job) = self.lanes.next() {
             let Taken { record, generation, .. } = &job.item;
             match self.partitions.start(record.partition(), *generation) {
@@ -52,19 +48,14 @@ impl State {
         None
     }
 
-    /// A token that is cancelled when the assignment ends that a job was taken in; `None` if it has ended.
-    fn ended_with(&self, job: &Job<Taken>) -> Option<CancellationToken> {
-        self.partitions.ended(job.item.record.partition(), job.item.generation)
-    }
-
     /// Notes that a job no longer runs, without an outcome.
-    fn stop(&mut self, job: &Job<Taken>) {
+    pub(super) fn stop(&mut self, job: &Job) {
         let Taken { record, generation, .. } = &job.item;
         self.partitions.end(record.partition(), *generation, record.offset(), record.weight(), false);
     }
 
     /// Fills an empty hand with a fair share of the jobs that may run, and takes the first of them.
-    fn fill(&mut self, hand: &Hand) -> Option<Job<Taken>> {
+    fn fill(&mut self, hand: &Hand) -> Option<Job> {
         let share = self.lanes.runnable() / self.hands.most();
         let first = self.next()?;
         let mut contents = hand.contents();
@@ -198,7 +189,7 @@ impl Worker {
 
     /// Takes the next job; `None` if there is none, or others take it. `ended` is the last job of a runner
     /// without a hand.
-    fn next(self: &Arc<Self>, hand: &mut Option<Arc<Hand>>, ended: Option<EndedJob>) -> Option<Job<Taken>> {
+    fn next(self: &Arc<Self>, hand: &mut Option<Arc<Hand>>, ended: Option<EndedJob>) -> Option<Job> {
         if let Some(job) = hand.as_ref().and_then(|hand| hand.contents().start()) {
             return Some(job);
         }
@@ -226,7 +217,7 @@ impl Worker {
     }
 
     /// Does what is left to do for a job after its handler; `None` if the job ends later, elsewhere.
-    fn conclude(self: &Arc<Self>, job: Job<Taken>, step: Step) -> Option<EndedJob> {
+    fn conclude(self: &Arc<Self>, job: Job, step: Step) -> Option<EndedJob> {
         match step {
             Step::Ends(end) => Some(EndedJob::new(&job, end)),
             Step::Again(after) => {
@@ -258,65 +249,5 @@ impl Worker {
             self.finished.fetch_add(finished, Ordering::Relaxed);
         }
         self.notify_drain(state);
-    }
-
-    /// Puts a job aside until it is retried: its lane waits for it, and nothing else does.
-    fn retry_after(self: &Arc<Self>, mut job: Job<Taken>, after: Duration) {
-        job.item.retries += 1;
-        let mut state = self.state();
-        state.stop(&job);
-        state.lanes.free_place();
-        self.notify_drain(&state);
-        let Some(ended) = state.ended_with(&job) else { return state.lanes.free_lane(job.lane) };
-        drop(state);
-        self.after(after, ended, move |worker, has_waited| {
-            let mut state = worker.state();
-            let is_ours = state.is_ours(&job.item);
-            if is_ours && has_waited {
-                state.lanes.make_ready(job);
-            } else if !is_ours {
-                state.lanes.free_lane(job.lane);
-            }
-            // Otherwise the lane stays busy: the records behind the job must not run before it, in this
-            // process or where they are delivered next.
-        });
-    }
-
-    /// Puts a job off that is not due yet. Not even its lane waits for it: the records behind it may be due
-    /// sooner.
-    fn run_when_due(self: &Arc<Self>, job: Job<Taken>, after: Duration) {
-        let mut state = self.state();
-        state.stop(&job);
-        state.lanes.finish(job.lane);
-        self.notify_drain(&state);
-        let Some(ended) = state.ended_with(&job) else { return };
-        drop(state);
-        self.after(after, ended, move |worker, has_waited| {
-            let mut state = worker.state();
-            if has_waited && state.is_ours(&job.item) {
-                state.lanes.push(job.lane, job.item);
-            }
-        });
-    }
-
-    /// Calls `then` after `wait`, or as soon as the assignment ends or the runtime stops. `then` learns
-    /// whether the wait ran to its end.
-    fn after(
-        self: &Arc<Self>,
-        wait: Duration,
-        ended: CancellationToken,
-        then: impl FnOnce(&Self, bool) + Send + 'static,
-    ) {
-        let worker = Arc::clone(self);
-        self.tasks.spawn_on(
-            async move {
-                // A retry may be hours away, while its partition comes and goes with every rebalance.
-                let waits = ended.run_until_cancelled(time::sleep(wait));
-                let waited = worker.stopping.run_until_cancelled(waits).await;
-                then(&worker, waited.flatten().is_some());
-                worker.start_a_runner_if_wanted();
-            },
-            &self.runtime,
-        );
     }
 }

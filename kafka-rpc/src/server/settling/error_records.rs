@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::SystemTime};
 
 use crate::{
-    Headers, RpcError,
+    RpcError,
     server::{
         Served,
         handling::outcome::{Attempt, Outcome},
@@ -21,9 +21,8 @@ pub(super) fn letter(
     retries: u32,
     error: RpcError,
 ) -> Option<Arc<OutgoingRecord>> {
-    let (peer, headers) = sender(served, record);
-    let unaddressed = RequestHeaders::default();
-    let retries = headers.map_or(0, |headers| served.retries_before(headers)).saturating_add(retries);
+    let (peer, unaddressed) = (sender(served, record), RequestHeaders::default());
+    let retries = served.retries(record, retries);
     let attempt =
         Attempt { served, record, peer, request: &unaddressed, deadline: None, handler: None, retries };
     match attempt.give_up(error) {
@@ -38,8 +37,9 @@ pub(super) fn error_reply(
     record: &ReceivedRecord,
     error: &RpcError,
 ) -> Option<Arc<OutgoingRecord>> {
-    let (peer, headers) = sender(served, record);
-    peer.reply(&peer.read_request(headers?), record.key.as_ref(), Answer::Failure(error)).map(Arc::new)
+    let peer = sender(served, record);
+    peer.reply(&peer.read_request(record.headers()), record.key.as_ref(), Answer::Failure(error))
+        .map(Arc::new)
 }
 
 /// The error in place of a reply that is larger than the broker takes: the handler's error, if the reply
@@ -71,20 +71,18 @@ pub(super) fn undelivered(
 
 /// The error that a reply carries, if it carries one.
 fn error_in(served: &Served, record: &ReceivedRecord, reply: &OutgoingRecord) -> Option<RpcError> {
-    let (peer, _headers) = sender(served, record);
+    let peer = sender(served, record);
     let reply = ReceivedReply { value: reply.value.clone(), headers: reply.headers.clone() };
     peer.read_reply(reply).ok()?.err()
 }
 
 /// Until when the caller of a record waits, if one waits and says until when.
 pub(super) fn deadline(served: &Served, record: &ReceivedRecord) -> Option<SystemTime> {
-    let (peer, headers) = sender(served, record);
-    peer.read_request(headers?).deadline
+    sender(served, record).read_request(record.headers()).deadline
 }
 
-fn sender<'a>(served: &Served, record: &'a ReceivedRecord) -> (Peer, Option<&'a Headers>) {
-    let headers = record.headers.as_ref().ok();
-    (served.dialect.sender(headers.unwrap_or(&Headers::new())), headers)
+fn sender(served: &Served, record: &ReceivedRecord) -> Peer {
+    served.dialect.sender(record.headers())
 }
 
 #[cfg(test)]
@@ -93,7 +91,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::Dialect;
+    use crate::{Dialect, Headers};
 
     /// A request in any dialect whose caller waits, and the reply that answers it.
     fn answered(dialect: Dialect, answer: Answer<'_>) -> (Served, ReceivedRecord, OutgoingRecord) {
@@ -110,8 +108,8 @@ mod tests {
         let record =
             ReceivedRecord { topic: "orders".into(), headers: Ok(headers), ..ReceivedRecord::blank() };
         let served = Served { dialect, ..Served::of_orders(true, false) };
-        let (peer, headers) = sender(&served, &record);
-        let request = peer.read_request(headers.expect("readable"));
+        let peer = sender(&served, &record);
+        let request = peer.read_request(record.headers());
         let reply = peer.reply(&request, None, answer).expect("somebody waits");
         (served, record, reply)
     }

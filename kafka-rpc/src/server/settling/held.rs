@@ -6,9 +6,7 @@
 use std::sync::Arc;
 
 use crate::server::{
-    job::Taken,
-    running::lanes::Job,
-    tracking::assigned::Generation,
+    job::{Job, Taken},
     worker::{State, Worker},
 };
 
@@ -20,7 +18,7 @@ pub(super) struct Held<'a> {
 
 impl<'a> Held<'a> {
     pub(super) fn new(worker: &'a Arc<Worker>, taken: &'a Taken) -> Self {
-        worker.hold(taken.record.partition(), taken.generation);
+        worker.hold(taken);
         Self { worker, taken }
     }
 
@@ -32,16 +30,16 @@ impl<'a> Held<'a> {
 
 impl Drop for Held<'_> {
     fn drop(&mut self) {
-        self.worker.release(self.taken.record.partition(), self.taken.generation);
+        self.worker.release(self.taken);
     }
 }
 
 impl Worker {
     /// Makes a record give up its place and hold its partition. The consumer thread starts what may run in
     /// that place.
-    pub(super) fn hold(&self, partition: i32, generation: Generation) {
+    pub(super) fn hold(&self, taken: &Taken) {
         let mut state = self.state();
-        state.partitions.hold(partition, generation);
+        state.partitions.hold(taken.record.partition(), taken.generation);
         state.lanes.free_place();
         self.notify_drain(&state);
         drop(state);
@@ -49,11 +47,11 @@ impl Worker {
     }
 
     /// Gives the record a place again, whether one is free or not, and releases its partition.
-    pub(super) fn release(&self, partition: i32, generation: Generation) {
+    pub(super) fn release(&self, taken: &Taken) {
         let mut state = self.state();
-        state.partitions.release(partition, generation);
+        state.partitions.release(taken.record.partition(), taken.generation);
         state.lanes.take_place();
-        state.bring_back(partition);
+        state.bring_back(taken.record.partition());
         drop(state);
         self.flow_has_changed();
     }
@@ -61,7 +59,7 @@ impl Worker {
 
 impl State {
     /// Puts aside a job that must not start while this many records hold its partition.
-    pub(in crate::server) fn put_aside(&mut self, job: Job<Taken>) {
+    pub(in crate::server) fn put_aside(&mut self, job: Job) {
         self.lanes.free_place();
         self.aside.push(job);
     }
@@ -72,15 +70,6 @@ impl State {
             for job in self.aside.extract_if(.., |job| job.item.record.partition() == partition) {
                 self.lanes.make_ready(job);
             }
-        }
-    }
-
-    /// Drops the waiting records of these partitions.
-    pub(in crate::server) fn forget(&mut self, partitions: &[i32]) {
-        let goes = |taken: &Taken| partitions.contains(&taken.record.partition());
-        self.lanes.retain(|taken| !goes(taken));
-        for job in self.aside.extract_if(.., |job| goes(&job.item)) {
-            self.lanes.free_lane(job.lane);
         }
     }
 }

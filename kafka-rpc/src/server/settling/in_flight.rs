@@ -1,11 +1,17 @@
 //! The replies in flight, from when they are sent until they are delivered or abandoned, and which of them
 //! are slow.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::{
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant, SystemTime},
+};
 
+use super::stuck::Stuck;
 use crate::server::{
-    job::{OwedReply, Taken},
-    running::lanes::Job,
+    job::{EndedJob, Job, OwedReply},
     slabs::Slabs,
 };
 
@@ -13,13 +19,45 @@ use crate::server::{
 /// and to elect new leaders. A drain waits for deliveries in flight, but not for held ones.
 pub(super) const SLOW_AFTER: Duration = Duration::from_secs(15);
 
+/// How many bytes the abandoned replies of a subscription may take in librdkafka's queue: if they filled the
+/// queue, everything that the process sends would wait behind them.
+const MOST_ABANDONED: usize = 64 << 20;
+
 /// The replies of a subscription that are in flight.
-pub(in crate::server) type InFlightReplies = Slabs<InFlightReply>;
+#[derive(Debug, Default)]
+pub(in crate::server) struct InFlightReplies {
+    /// Those that were sent, and are neither acknowledged nor abandoned yet.
+    pub(super) sent: Slabs<InFlightReply>,
+    pub(super) stuck: Stuck,
+    pub(super) abandoned: Abandoned,
+    /// The jobs whose replies were delivered, and that have not ended yet.
+    pub(super) delivered: Mutex<Vec<EndedJob>>,
+}
+
+/// How many bytes the abandoned replies take that librdkafka still has in its queue.
+#[derive(Debug, Default)]
+pub(super) struct Abandoned(AtomicUsize);
+
+impl Abandoned {
+    /// Counts a reply of this weight; false if they may take no more. One that must go always counts.
+    pub(super) fn reserve(&self, weight: usize, must_go: bool) -> bool {
+        let has_room = self.0.fetch_add(weight, Ordering::Relaxed) < MOST_ABANDONED;
+        if !has_room && !must_go {
+            self.left(weight);
+        }
+        has_room || must_go
+    }
+
+    /// Notes that librdkafka has dropped a reply, or delivered it.
+    pub(super) fn left(&self, weight: usize) {
+        self.0.fetch_sub(weight, Ordering::Relaxed);
+    }
+}
 
 /// A reply in flight, with the job that it ends.
 #[derive(Debug)]
-pub(in crate::server) struct InFlightReply {
-    pub(super) job: Job<Taken>,
+pub(super) struct InFlightReply {
+    pub(super) job: Job,
     pub(super) reply: OwedReply,
     progress: Progress,
 }
@@ -34,7 +72,7 @@ enum Progress {
 }
 
 impl InFlightReply {
-    pub(super) fn new(job: Job<Taken>, reply: OwedReply) -> Self {
+    pub(super) fn new(job: Job, reply: OwedReply) -> Self {
         Self { job, reply, progress: Progress::New(None) }
     }
 
@@ -73,19 +111,13 @@ mod tests {
     use super::*;
     use crate::{
         server::{
-            consuming::{pack::Place, packing::Packing},
-            running::lanes::Lanes,
-            tracking::assigned::Generation,
+            consuming::pack::Packed, job::Taken, running::lanes::Lanes, tracking::assigned::Generation,
         },
         wire::{Headers, OutgoingRecord, Placement},
     };
 
     fn sent_off() -> InFlightReply {
-        let (mut packing, mut records) = (Packing::default(), Vec::new());
-        let place = Place { partition: 0, offset: 0, timestamp: 0, is_append_time: false };
-        packing.add(place, None, None, |_each| Ok(()));
-        packing.seal(&"orders".into(), |record| records.push(record));
-        let record = records.pop().expect("one was added");
+        let record = Packed::blank();
         let mut lanes = Lanes::new(1);
         lanes.push(None, Taken { record, generation: Generation::next(&mut 0), retries: 0 });
         let job = lanes.next().expect("it may run");
@@ -97,6 +129,17 @@ mod tests {
             headers: Headers::new(),
         };
         InFlightReply::new(job, OwedReply { record: Arc::new(reply), letter: None })
+    }
+
+    #[test]
+    fn abandoned_replies_take_no_more_than_their_bound_unless_they_must_go() {
+        let abandoned = Abandoned::default();
+        assert!(abandoned.reserve(MOST_ABANDONED, false));
+        assert!(!abandoned.reserve(1, false), "there is no room");
+        assert!(abandoned.reserve(1, true), "nothing can wait for it");
+        abandoned.left(1);
+        abandoned.left(MOST_ABANDONED);
+        assert!(abandoned.reserve(MOST_ABANDONED, false), "and what was refused takes none");
     }
 
     #[test]

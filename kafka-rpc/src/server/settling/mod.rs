@@ -7,13 +7,11 @@
 //! - [`delivery`]: sends what a record leads to, as often as it takes
 //! - [`held`]: the records that hold their partition until a delivery works again
 //! - [`error_records`]: error replies and dead letters that are made outside a run
-//! - [`report`]: logs and counts failures
 
 mod delivery;
 mod error_records;
 pub(super) mod held;
 pub(super) mod in_flight;
 mod replies;
-mod report;
-pub(super) mod settle;
-pub(super) mod stuck;
+mod settle;
+mod stuck;

@@ -7,7 +7,7 @@
 
 use std::{
     collections::BTreeSet,
-    sync::{Arc, atomic::Ordering},
+    sync::Arc,
     time::{Instant, SystemTime},
 };
 
@@ -19,8 +19,7 @@ use super::{
 use crate::{
     producer::{DeliveryError, Refusal},
     server::{
-        job::{End, EndedJob, Letter, OwedReply, Taken},
-        running::lanes::Job,
+        job::{End, EndedJob, Job, Letter, OwedReply},
         slabs::Slot,
         worker::Worker,
     },
@@ -28,10 +27,6 @@ use crate::{
     unpoisoned::Unpoisoned as _,
     wire::OutgoingRecord,
 };
-
-/// How many bytes the abandoned replies of a subscription may take in librdkafka's queue: if they filled the
-/// queue, everything that the process sends would wait behind them.
-const MOST_ABANDONED: usize = 64 << 20;
 
 /// About what a reply takes in librdkafka's queue beside its contents.
 const OVERHEAD: usize = 1 << 10;
@@ -63,13 +58,13 @@ struct Listener {
 
 impl Worker {
     /// Sends a reply; its job ends once it is delivered.
-    pub(in crate::server) fn send_off(self: &Arc<Self>, job: Job<Taken>, reply: OwedReply) {
+    pub(in crate::server) fn send_off(self: &Arc<Self>, job: Job, reply: OwedReply) {
         let record = Arc::clone(&reply.record);
         let mut sent = InFlightReply::new(job, reply);
-        if self.stuck.blocks(&record) {
+        if self.in_flight.stuck.blocks(&record) {
             self.hold_for(&mut sent);
         }
-        let slot = self.in_flight.insert(sent);
+        let slot = self.in_flight.sent.insert(sent);
         let listener = Listener { worker: Arc::clone(self), slot, weight: weight(&record), has_heard: false };
         let _seen_to = self.producer.queue(&record, Box::new(move |delivered| listener.hear(&delivered)));
     }
@@ -80,10 +75,10 @@ impl Worker {
         let now = (Instant::now(), SystemTime::now());
         let mut slow = SlowReplies::default();
         // Each list is locked meanwhile, so a delivery callback sees a reply either as held or as not held.
-        let abandoned = self.in_flight.take_out(|sent| {
+        let abandoned = self.in_flight.sent.take_out(|sent| {
             if sent.is_slow(now.0) {
                 slow.add(sent);
-                self.stuck.note(&sent.reply.record);
+                self.in_flight.stuck.note(&sent.reply.record);
                 self.hold_for(sent);
             }
             sent.is_held() && self.is_unwanted(sent, now.1) && self.reserve_abandoned(sent)
@@ -116,7 +111,7 @@ impl Worker {
     /// Has a reply give up its place and hold its record's partition.
     fn hold_for(&self, sent: &mut InFlightReply) {
         let taken = &sent.job.item;
-        self.hold(taken.record.partition(), taken.generation);
+        self.hold(taken);
         sent.hold(self.awaited_until(taken));
     }
 
@@ -129,13 +124,7 @@ impl Worker {
     /// Counts a reply among the abandoned ones in librdkafka's queue; false if they may take no more. A reply
     /// whose record's partition has gone always counts, because nothing can wait for the reply.
     fn reserve_abandoned(&self, sent: &InFlightReply) -> bool {
-        let weight = weight(&sent.reply.record);
-        let has_room = self.abandoned_bytes.fetch_add(weight, Ordering::Relaxed) < MOST_ABANDONED;
-        let is_reserved = has_room || !self.is_ours(&sent.job.item);
-        if !is_reserved {
-            self.abandoned_bytes.fetch_sub(weight, Ordering::Relaxed);
-        }
-        is_reserved
+        self.in_flight.abandoned.reserve(weight(&sent.reply.record), !self.is_ours(&sent.job.item))
     }
 
     /// Ends the job of an abandoned reply. Returns true if its caller no longer waited, false if its record's
@@ -145,16 +134,16 @@ impl Worker {
         let is_ours = self.is_ours(taken);
         let end =
             if is_ours { settled(self.counter(sent.reply.letter, &self.metrics.expired)) } else { End::Left };
-        self.release(taken.record.partition(), taken.generation);
+        self.release(taken);
         self.end(&mut self.state(), [EndedJob::new(&sent.job, end)]);
         is_ours
     }
 
     /// Notes a job whose reply was delivered. librdkafka reports many deliveries at once, and one task ends
     /// their jobs together.
-    fn replied(self: &Arc<Self>, job: &Job<Taken>, letter: Option<Letter>) {
+    fn replied(self: &Arc<Self>, job: &Job, letter: Option<Letter>) {
         self.counter(letter, &self.metrics.replied).increment(1);
-        let mut delivered = self.delivered.lock().unpoisoned();
+        let mut delivered = self.in_flight.delivered.lock().unpoisoned();
         delivered.push(EndedJob::new(job, End::Final));
         if delivered.len() == 1 {
             drop(delivered);
@@ -170,7 +159,7 @@ impl Worker {
     }
 
     pub(in crate::server) fn take_delivered(&self) -> Vec<EndedJob> {
-        std::mem::take(&mut *self.delivered.lock().unpoisoned())
+        std::mem::take(&mut *self.in_flight.delivered.lock().unpoisoned())
     }
 
     /// Sends a reply again until its job has an end. The reply may hold its record's partition already.
@@ -194,9 +183,9 @@ impl Listener {
         let Some(sent) = self.take() else { return };
         match delivered {
             Ok(()) => {
-                self.worker.stuck.arrived(&sent.reply.record);
+                self.worker.in_flight.stuck.arrived(&sent.reply.record);
                 if sent.is_held() {
-                    self.worker.release(sent.job.item.record.partition(), sent.job.item.generation);
+                    self.worker.release(&sent.job.item);
                 }
                 self.worker.replied(&sent.job, sent.reply.letter);
             }
@@ -212,9 +201,9 @@ impl Listener {
     /// Takes the reply out of those in flight, unless it was abandoned.
     fn take(&mut self) -> Option<InFlightReply> {
         self.has_heard = true;
-        let sent = self.worker.in_flight.remove(self.slot);
+        let sent = self.worker.in_flight.sent.remove(self.slot);
         if sent.is_none() {
-            self.worker.abandoned_bytes.fetch_sub(self.weight, Ordering::Relaxed);
+            self.worker.in_flight.abandoned.left(self.weight);
         }
         sent
     }

@@ -1,5 +1,5 @@
-//! Delivers the outcome of a record: a reply, a dead letter and then a reply, or a retry on another topic.
-//! The record's end is final once the outcome is delivered.
+//! Carries out the outcome of a record: a reply, a dead letter and then a reply, or a retry on another topic.
+//! The record's end is final once all of that is delivered.
 
 use std::{panic::AssertUnwindSafe, sync::Arc};
 
@@ -8,15 +8,77 @@ use futures_util::FutureExt as _;
 use super::{delivery::DeliveryEnd, error_records, held::Held};
 use crate::{
     RpcError,
+    caught::caught,
     server::{
+        handling::outcome::Outcome,
         job::{End, Letter, OwedReply, Step, Taken},
         worker::Worker,
     },
-    telemetry::Count,
+    telemetry::{self, Count},
     wire::{OutgoingRecord, ReceivedRecord},
 };
 
 impl Worker {
+    /// Carries out the outcome of a record.
+    ///
+    /// Rare outcomes are in boxes: otherwise every handler that waits would keep room for all of them.
+    pub(in crate::server) async fn settle(
+        self: &Arc<Self>,
+        taken: &Taken,
+        record: &ReceivedRecord,
+        outcome: Outcome,
+    ) -> Step {
+        match outcome {
+            Outcome::Handled => Step::Ends(settled(&self.metrics.handled)),
+            Outcome::Expired => {
+                self.report_expired(record);
+                Step::Ends(settled(&self.metrics.expired))
+            }
+            Outcome::Reply(reply) => Step::Reply(OwedReply { record: reply, letter: None }),
+            Outcome::ErrorReply { reply, failed } => {
+                self.report_answered(taken, record, &failed);
+                Step::Reply(OwedReply { record: reply, letter: None })
+            }
+            Outcome::Retry { after, failed } => {
+                self.metrics.retried.increment(1);
+                let what = "a record failed; it is retried in the process";
+                self.report(taken, record, &failed, what);
+                Step::Again(after)
+            }
+            Outcome::RetryLater { record: again, failed } => {
+                let what = "a record failed; it is retried through the retry topic";
+                self.report(taken, record, &failed, what);
+                Box::pin(self.retry_later(taken, record, again, failed.error)).await
+            }
+            Outcome::DeadLetter { letter, reply, failed } => {
+                let what = "a record failed for good, and goes to the dead-letter topic";
+                self.report(taken, record, &failed, what);
+                Box::pin(self.send_failure(taken, Some(letter), reply)).await
+            }
+            Outcome::Discarded(failed) => {
+                let what = "a record failed for good, and is discarded: there is no dead-letter topic for it";
+                self.report(taken, record, &failed, what);
+                Step::Ends(settled(&self.metrics.discarded))
+            }
+        }
+    }
+
+    /// Gives up a record after a panic outside of its handler.
+    pub(in crate::server) async fn fail_after_panic(self: &Arc<Self>, taken: &Taken) -> Step {
+        // Logging may be what panics.
+        caught("logging a panic", || {
+            tracing::error!(
+                topic = %self.source, partition = taken.record.partition(),
+                offset = taken.record.offset(), group = %self.served.group,
+                "the runtime panicked outside of a handler; the record has failed for good"
+            );
+        });
+        let error = RpcError::internal("the runtime panicked outside of the handler");
+        telemetry::failed(&self.served.topic, &self.served.group, error.status());
+        let failed = async { self.fail(taken, &taken.record.unpack(), error).await };
+        Box::pin(self.caught_or_left(taken, failed)).await
+    }
+
     /// Sends a reply again, as often as it takes. The reply may hold its record's partition since it was
     /// first sent.
     pub(super) async fn reply_again<'a>(
@@ -50,7 +112,7 @@ impl Worker {
 
     /// Sends a record to its retry topic. If the topic refuses the record for good, such as for its size, the
     /// record has failed.
-    pub(in crate::server) async fn retry_later(
+    async fn retry_later(
         self: &Arc<Self>,
         taken: &Taken,
         record: &ReceivedRecord,
@@ -66,12 +128,7 @@ impl Worker {
     }
 
     /// Gives up a record outside its run: its retry was refused for good, or something panicked.
-    pub(in crate::server) async fn fail(
-        self: &Arc<Self>,
-        taken: &Taken,
-        record: &ReceivedRecord,
-        error: RpcError,
-    ) -> Step {
+    async fn fail(self: &Arc<Self>, taken: &Taken, record: &ReceivedRecord, error: RpcError) -> Step {
         let reply =
             error_records::error_reply(&self.served, record, &error).filter(|reply| self.may_reply(reply));
         self.send_failure(taken, error_records::letter(&self.served, record, taken.retries, error), reply)
@@ -80,11 +137,11 @@ impl Worker {
 
     /// Whether this reply may be sent: a panic may have come before the run checked it.
     fn may_reply(&self, reply: &OutgoingRecord) -> bool {
-        self.served.reply_topic.is_some() && self.handling.reply_topics.allows(&self.served, &reply.topic)
+        self.handling.reply_topics.allows(&self.served, &reply.topic)
     }
 
     /// Sends the letter, if any, of a record that has failed for good. The reply, if any, is the next step.
-    pub(in crate::server) async fn send_failure(
+    async fn send_failure(
         self: &Arc<Self>,
         taken: &Taken,
         letter: Option<Arc<OutgoingRecord>>,
@@ -147,7 +204,7 @@ impl Worker {
 
     /// Does what is left to do for a record. If that panics too, the record is read again, with all
     /// unfinished records of its partition.
-    pub(in crate::server) async fn caught_or_left<T: From<End>>(
+    pub(super) async fn caught_or_left<T: From<End>>(
         &self,
         taken: &Taken,
         rest: impl Future<Output = T>,
@@ -161,7 +218,7 @@ impl Worker {
 }
 
 /// Counts a record whose outcome is final, and returns its end.
-pub(in crate::server) fn settled(counter: &Count) -> End {
+pub(super) fn settled(counter: &Count) -> End {
     counter.increment(1);
     End::Final
 }

@@ -19,7 +19,7 @@ use crate::{
 
 /// The destinations with a reply that was long in flight, and none that has arrived since.
 #[derive(Debug, Default)]
-pub(in crate::server) struct Stuck {
+pub(super) struct Stuck {
     destinations: Mutex<HashSet<(Arc<str>, Placement)>>,
     /// Whether there are any destinations. Mostly this is all that is read.
     any: AtomicBool,

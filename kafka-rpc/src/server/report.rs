@@ -4,9 +4,9 @@ use std::time::{Duration, SystemTime};
 
 use uuid::Uuid;
 
+use super::{handling::outcome::Failed, job::Taken, worker::Worker};
 use crate::{
     handler::context::Input,
-    server::{handling::outcome::Failed, job::Taken, worker::Worker},
     telemetry,
     wire::{ReceivedRecord, dialect},
 };
@@ -23,15 +23,9 @@ impl Worker {
     ///
     /// When a system behind the handlers is down, every record fails: of failures that look the same, one is
     /// logged at warn now and then, with how many were not.
-    pub(in crate::server) fn report(
-        &self,
-        taken: &Taken,
-        record: &ReceivedRecord,
-        failed: &Failed,
-        what: &str,
-    ) {
+    pub(super) fn report(&self, taken: &Taken, record: &ReceivedRecord, failed: &Failed, what: &str) {
         let Failed { error, handler } = failed;
-        let retries = taken.retries.saturating_add(self.served.retries_before(record.headers()));
+        let retries = self.served.retries(record, taken.retries);
         telemetry::failed(&self.served.topic, &self.served.group, error.status());
         let (status, name) = (error.status().as_u16(), error.name_to_log());
         let by = handler.map_or_else(String::new, |handler| handler.to_string());
@@ -55,7 +49,7 @@ impl Worker {
 
     /// Reports a failure that is answered with an error reply. The caller's own fault is seldom worth a line,
     /// so its log level is debug.
-    pub(in crate::server) fn report_answered(&self, taken: &Taken, record: &ReceivedRecord, failed: &Failed) {
+    pub(super) fn report_answered(&self, taken: &Taken, record: &ReceivedRecord, failed: &Failed) {
         let Failed { error, handler } = failed;
         if error.status().is_server_error() {
             return self.report(
@@ -78,7 +72,7 @@ impl Worker {
     ///
     /// A record that was appended just now, by the broker's clock, and has expired already comes from a host
     /// whose clock differs from ours, or from a caller who could not wait at all.
-    pub(in crate::server) fn report_expired(&self, record: &ReceivedRecord) {
+    pub(super) fn report_expired(&self, record: &ReceivedRecord) {
         let ReceivedRecord { topic, partition, offset, .. } = record;
         let group = &self.served.group;
         tracing::debug!(
@@ -113,7 +107,7 @@ impl Worker {
 
     /// Logs the handlers that have run for longer than `slow_handler`, by name, and those that still run when
     /// twice the time has passed, and so on.
-    pub(crate) fn report_slow(&self) {
+    pub(super) fn report_slow(&self) {
         for slow in self.handling.watch.longer_than(self.slow_handler) {
             let Input { record, group, .. } = &*slow.found.input;
             if slow.is_first {
@@ -129,7 +123,7 @@ impl Worker {
     }
 
     /// Logs some of the handlers that still run for these partitions at the end of a drain, by name.
-    pub(in crate::server) fn report_still_running(&self, partitions: &[i32]) {
+    pub(super) fn report_still_running(&self, partitions: &[i32]) {
         let is_ours = |Input { record, group, .. }: &Input| {
             record.topic == self.source
                 && *group == self.served.group

@@ -1,16 +1,18 @@
-//! What becomes of the records taken of a partition: they are committed, and drained or left when the
-//! partition goes.
+//! Begins, drains and ends the assignment of partitions.
 
 use std::{
     sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
 
-use super::watermarks::Watermark;
 use crate::{
     caught::caught,
     moment,
-    server::worker::{State, Worker},
+    server::{
+        job::Taken,
+        tracking::watermarks::Watermark,
+        worker::{State, Worker},
+    },
     unpoisoned::Unpoisoned as _,
 };
 
@@ -19,7 +21,7 @@ const DRAIN_LOOKS_EVERY: Duration = Duration::from_millis(50);
 
 impl Worker {
     /// Begins to take records of these partitions.
-    pub(crate) fn assign(&self, partitions: impl Iterator<Item = i32>) {
+    pub(super) fn assign(&self, partitions: impl Iterator<Item = i32>) {
         let mut state = self.state();
         for partition in partitions {
             state.partitions.assign(partition);
@@ -34,7 +36,7 @@ impl Worker {
     /// handlers end, for at most `within`. Blocks.
     ///
     /// Returns the watermarks to commit, and how many handlers still ran when the time was up.
-    pub(crate) fn drain(self: &Arc<Self>, partitions: &[i32], within: Duration) -> (Vec<Watermark>, usize) {
+    pub(super) fn drain(self: &Arc<Self>, partitions: &[i32], within: Duration) -> (Vec<Watermark>, usize) {
         let until = moment::after(Instant::now(), within);
         let mut looked_at = None;
         let mut state = self.state();
@@ -63,21 +65,25 @@ impl Worker {
         }
     }
 
+    /// Ends the jobs that have ended and are not noted as such yet.
+    fn end_what_has_ended(&self, state: &mut State) {
+        self.take_back_all(state);
+        self.end(state, self.take_delivered());
+    }
+
     /// Does what the consumer thread cannot do while it drains, and what blocked tasks may not get to.
     fn look_while_draining(self: &Arc<Self>, state: &mut State, partitions: &[i32]) {
-        self.take_back_all(state);
+        self.end_what_has_ended(state);
         state.forget(partitions);
-        self.end(state, self.take_delivered());
         self.start_one_more(state);
     }
 
     /// Ends the assignment of these partitions: handlers that still run no longer count. Counts the records
     /// that will be delivered again, and returns how many of them are finished: no commit of them has worked.
-    pub(crate) fn revoke(&self, partitions: &[i32]) -> usize {
+    pub(super) fn revoke(&self, partitions: &[i32]) -> usize {
         let mut state = self.state();
         // What has ended is counted as such before the rest is.
-        self.take_back_all(&mut state);
-        self.end(&mut state, self.take_delivered());
+        self.end_what_has_ended(&mut state);
         let finished = state.partitions.finished_since_commit(partitions);
         let uncommitted = state.partitions.uncommitted(partitions);
         for partition in partitions {
@@ -93,27 +99,38 @@ impl Worker {
     }
 
     /// How far each partition has been read: its next offset, if any record of it was taken.
-    pub(in crate::server) fn positions(&self) -> Vec<(i32, Option<i64>)> {
+    pub(super) fn positions(&self) -> Vec<(i32, Option<i64>)> {
         self.state().partitions.positions()
     }
 
-    pub(crate) fn assigned(&self) -> Vec<i32> {
+    pub(super) fn assigned(&self) -> Vec<i32> {
         self.state().partitions.assigned()
     }
 
     /// How many records were finished since the last commit.
-    pub(crate) fn finished(&self) -> usize {
+    pub(super) fn finished(&self) -> usize {
         self.finished.load(Ordering::Relaxed)
     }
 
     /// The watermarks to commit now.
-    pub(crate) fn due_commits(&self) -> Vec<Watermark> {
+    pub(super) fn due_commits(&self) -> Vec<Watermark> {
         self.finished.store(0, Ordering::Relaxed);
         self.state().partitions.due_commits()
     }
 
     /// Notes that these watermarks have been committed.
-    pub(crate) fn committed(&self, watermarks: &[Watermark]) {
+    pub(super) fn committed(&self, watermarks: &[Watermark]) {
         self.state().partitions.committed(watermarks);
+    }
+}
+
+impl State {
+    /// Drops the waiting records of these partitions.
+    fn forget(&mut self, partitions: &[i32]) {
+        let goes = |taken: &Taken| partitions.contains(&taken.record.partition());
+        self.lanes.retain(|taken| !goes(taken));
+        for job in self.aside.extract_if(.., |job| goes(&job.item)) {
+            self.lanes.free_lane(job.lane);
+        }
     }
 }
