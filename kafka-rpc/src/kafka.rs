@@ -168,8 +168,8 @@ pub(crate) fn read_headers<'a>(
     Ok(())
 }
 
-/// Whether a broker may have a record although its delivery has failed: it was sent, and not acknowledged. The error alone does not
-/// say so: it is that of the last attempt.
+/// Whether a broker may have a record although its delivery has failed: it was sent, and not acknowledged.
+/// The error alone does not say so: it is that of the last attempt.
 pub(crate) fn may_be_stored(message: &BorrowedMessage<'_>) -> bool {
     #[expect(unsafe_code, reason = "rust-rdkafka does not wrap the status of a message")]
     // SAFETY: the message is borrowed for longer than the call, which only reads it.

@@ -3,7 +3,8 @@
 //! - [`consumer`]: polls a topic, on a separate thread
 //! - [`packing`]: copies records into packs
 //! - [`pack`]: records that share their memory
-//! - [`intake`]: the records that were received, and their way into the lanes
+//! - [`intake`]: the records that were received since records were last taken
+//! - [`taking`]: takes them into their lanes
 //! - [`flow`]: how much is taken: pauses, resumes and seeks
 //! - [`pauses`]: what the log says of pauses
 //! - [`commits`]: commits, on a second thread
@@ -23,3 +24,4 @@ mod packing;
 mod pauses;
 mod reassign;
 mod rebalance;
+mod taking;

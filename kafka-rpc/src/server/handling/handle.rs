@@ -197,7 +197,7 @@ impl Handling {
 mod tests {
     use std::pin::pin;
 
-    use futures_util::poll;
+    use futures_util::{FutureExt as _, poll};
 
     use super::{super::dispatch::Dispatch, *};
     use crate::{
@@ -367,20 +367,16 @@ mod tests {
 
     #[tokio::test]
     async fn a_repeat_whose_deadline_is_forgiven_for_the_skew_of_clocks_waits_for_the_answer() {
-        let handling = Handling { clock_skew: Duration::from_hours(1), ..handling(Limits::NONE) };
+        const HOUR: Duration = Duration::from_hours(1);
+        let handling = Handling { clock_skew: HOUR, ..handling(Limits::NONE) };
         let handler = Handler::command(
             || Ok("A".into()),
             "a",
             HERE,
             |_| {},
-            |_| {
-                Box::pin(async {
-                    tokio::task::yield_now().await;
-                    Ok(Reply::Data("1".into()))
-                })
-            },
+            |_| Box::pin(tokio::task::yield_now().map(|()| Ok(Reply::Data("1".into())))),
         );
-        let commands = [("A".to_owned(), handler.dedupe(Duration::from_mins(1)))];
+        let commands = [("A".to_owned(), handler.dedupe(HOUR))];
         let dispatch = Arc::new(Dispatch { commands: commands.into(), ..Dispatch::default() });
         let served = Served { dispatch, ..Served::of_orders(true, false) };
         let reply_to = ReplyTo { topic: "orders-responses", partition: None };
@@ -389,8 +385,8 @@ mod tests {
             let value = Some(r#"{"type":"A"}"#.into());
             Arc::new(handling.input(&served, ReceivedRecord { value, headers, ..ReceivedRecord::blank() }))
         };
-        let (minute, now) = (Duration::from_mins(1), SystemTime::now());
-        let (first, repeat) = (input(now + minute), input(now - minute));
+        let now = SystemTime::now();
+        let [first, repeat] = [now + HOUR, now - HOUR / 2].map(input);
         let mut first = pin!(handling.handle(&served, &first, 0, moment::both_clocks));
         assert!(poll!(&mut first).is_pending(), "it runs");
         let mut repeat = pin!(handling.handle(&served, &repeat, 0, moment::both_clocks));

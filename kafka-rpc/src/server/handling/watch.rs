@@ -1,5 +1,5 @@
 //! The running handlers, and how long they have run: a handler that never ends, or never yields, must be
-//! found by name.
+//! found by name. So must a repeated request that waits for a run of the same.
 
 use std::{
     sync::Arc,

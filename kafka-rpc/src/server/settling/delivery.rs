@@ -55,8 +55,8 @@ enum Undelivered {
 }
 
 impl Worker {
-    /// Sends a reply that was sent before, and waits for its delivery. A reply that is larger than the broker takes becomes an
-    /// error reply, so that the caller hears something.
+    /// Sends a reply that was sent before, and waits for its delivery. A reply that is larger than the broker
+    /// takes becomes an error reply, so that the caller hears something.
     pub(super) async fn send_reply_again<'a>(
         self: &'a Arc<Self>,
         taken: &'a Taken,
