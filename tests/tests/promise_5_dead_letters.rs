@@ -209,14 +209,19 @@ async fn what_cannot_be_dead_lettered_keeps_neither_other_partitions_nor_a_shutd
     running.shutdown().await.expect("a clean shutdown");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_letter_that_its_topic_refuses_for_good_is_counted_as_lost_and_stops_nothing() {
-    // The embedded broker compacts nothing, and takes records without a key everywhere.
-    let Some(cluster) = real_kafka() else { return };
+/// A real Kafka whose dead-letter topic takes no record without a key, since it is compacted. The embedded broker
+/// compacts nothing, and takes records without a key everywhere.
+async fn real_kafka_with_compacted_letters() -> Option<Cluster> {
+    let cluster = real_kafka()?;
     counted::record();
     cluster.create_topic(TOPIC, 1).await;
-    // A compacted topic takes no record without a key.
     cluster.topics().create_with(&cluster.name(DEAD_LETTERS), "cleanup.policy", "compact").await;
+    Some(cluster)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_letter_that_its_topic_refuses_for_good_is_counted_as_lost_and_stops_nothing() {
+    let Some(cluster) = real_kafka_with_compacted_letters().await else { return };
     let (peer, topic) = (cluster.peer(), cluster.name(TOPIC));
     peer.send(&topic, &Record::new("poison without a key")).await;
     peer.send(&topic, &Record::new(place("b", 1)).key("b")).await;
@@ -232,12 +237,8 @@ async fn a_letter_that_its_topic_refuses_for_good_is_counted_as_lost_and_stops_n
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_letter_that_its_topic_refuses_takes_no_other_of_its_batch_with_it() {
-    // The embedded broker compacts nothing, and takes records without a key everywhere.
-    let Some(cluster) = real_kafka() else { return };
-    counted::record();
-    cluster.create_topic(TOPIC, 1).await;
-    // A compacted topic takes no record without a key, and a broker refuses the whole batch.
-    cluster.topics().create_with(&cluster.name(DEAD_LETTERS), "cleanup.policy", "compact").await;
+    // A broker refuses the whole batch for one letter without a key.
+    let Some(cluster) = real_kafka_with_compacted_letters().await else { return };
     let (peer, topic) = (cluster.peer(), cluster.name(TOPIC));
     for number in 0..200 {
         let poison = Record::new("poison");

@@ -261,19 +261,29 @@ mod payments {
     }
 }
 
+/// A payment that is answered, and that no key puts in order.
+fn payment(cluster: &Cluster, id: &str) -> Record {
+    Record::new(r#"{"type":"PAY"}"#).answered_to(id, &cluster.name("payments-responses"))
+}
+
+/// Serves payments, none of which may end yet. Forgives no skew of clocks.
+async fn serving_payments(cluster: &Cluster) -> (Payments, Running) {
+    for topic in ["payments-commands", "payments-responses"] {
+        cluster.create_topic(topic, 1).await;
+    }
+    let payments = Payments { begun: Arc::default(), may_end: Arc::new(Semaphore::new(0)) };
+    let runtime = cluster.runtime(cluster.config().clock_skew(Duration::ZERO)).provide(payments.clone());
+    (payments, started(runtime.handlers(payments::handlers())).await)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_that_is_repeated_while_it_runs_is_answered_with_the_first_answer() {
     let cluster = Cluster::start();
-    cluster.create_topic("payments-commands", 1).await;
-    cluster.create_topic("payments-responses", 1).await;
+    let (payments, running) = serving_payments(&cluster).await;
     let (peer, replies) = (cluster.peer(), cluster.name("payments-responses"));
     for id in ["one", "one", "other"] {
-        let request = Record::new(r#"{"type":"PAY"}"#).header("correlation-id", id);
-        peer.send(&cluster.name("payments-commands"), &request.header("reply-to", &replies)).await;
+        peer.send(&cluster.name("payments-commands"), &payment(&cluster, id)).await;
     }
-    let payments = Payments { begun: Arc::default(), may_end: Arc::new(Semaphore::new(0)) };
-    let runtime = cluster.runtime(cluster.config()).provide(payments.clone());
-    let running = started(runtime.handlers(payments::handlers())).await;
     until("two have begun", || payments.begun.load(Ordering::Relaxed) >= 2).await;
     payments.may_end.add_permits(3);
     let answers = peer.read(&replies, 3).await;
@@ -292,30 +302,22 @@ async fn a_request_that_is_repeated_while_it_runs_is_answered_with_the_first_ans
 async fn a_request_that_repeats_one_that_runs_is_dropped_once_its_caller_has_gone() {
     counted::record();
     let cluster = Cluster::start();
-    cluster.create_topic("payments-commands", 1).await;
-    cluster.create_topic("payments-responses", 1).await;
+    let (payments, running) = serving_payments(&cluster).await;
     let (peer, topic) = (cluster.peer(), cluster.name("payments-commands"));
-    let replies = cluster.name("payments-responses");
-    let request =
-        || Record::new(r#"{"type":"PAY"}"#).header("correlation-id", "one").header("reply-to", &replies);
-    let payments = Payments { begun: Arc::default(), may_end: Arc::new(Semaphore::new(0)) };
-    let runtime = cluster.runtime(cluster.config().clock_skew(Duration::ZERO)).provide(payments.clone());
-    let running = started(runtime.handlers(payments::handlers())).await;
-    peer.send(&topic, &request()).await;
+    peer.send(&topic, &payment(&cluster, "one")).await;
     until("it has begun", || payments.begun.load(Ordering::Relaxed) == 1).await;
     let sent = Instant::now();
-    peer.send(&topic, &request().header("deadline", millis_from_now(2_000))).await;
+    peer.send(&topic, &payment(&cluster, "one").header("deadline", millis_from_now(2_000))).await;
     // The oldest are taken first: the repeat most likely waits when the next begins.
-    let next =
-        Record::new(r#"{"type":"PAY"}"#).header("correlation-id", "other").header("reply-to", &replies);
-    peer.send(&topic, &next).await;
+    peer.send(&topic, &payment(&cluster, "other")).await;
     until("the next has begun", || payments.begun.load(Ordering::Relaxed) == 2).await;
     assert!(sent.elapsed() < Duration::from_secs(2), "the machine is too slow: it has expired before");
     let expired = || counted("kafka_rpc_records_total", &[("topic", &topic), ("outcome", "expired")]);
     until("the repeat has expired", || expired() == 1).await;
     payments.may_end.add_permits(2);
     running.shutdown().await.expect("a clean shutdown");
-    assert_eq!((peer.all(&replies).await.len(), payments.begun.load(Ordering::Relaxed)), (2, 2));
+    let replies = peer.all(&cluster.name("payments-responses")).await;
+    assert_eq!((replies.len(), payments.begun.load(Ordering::Relaxed)), (2, 2));
 }
 
 #[tokio::test(flavor = "multi_thread")]

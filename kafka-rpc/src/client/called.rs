@@ -93,15 +93,7 @@ impl Drop for Counted<'_> {
 /// Logs a call that ended without a reply although its request may be on its way, so that the request can be
 /// found at the other side.
 pub(super) fn log_unanswered(topic: &str, id: Uuid, error: &CallError) {
-    let (CallError::DeadlineExceeded { progress, .. }
-    | CallError::Undeliverable { progress, .. }
-    | CallError::ShuttingDown { progress }) = error
-    else {
-        return;
-    };
-    if *progress == Progress::NotSent {
-        return;
-    }
+    let Some(progress) = error.progress().filter(|progress| *progress != Progress::NotSent) else { return };
     // Logging may panic, and the caller must have its error.
     caught("logging a call", || {
         tracing::debug!(

@@ -122,18 +122,17 @@ impl Handling {
         let handler = dispatched.handler;
         // A request that waits for another has a place, and may be in the way, as one whose handler runs.
         let _watched = self.watch.start(handler.name(), input);
+        let answer = self.answer_of_handler(served, input, request, deadline, dispatched);
         let repeatable =
             handler.dedupe.and_then(|lasts| Some((lasts, dedupe::Request::of(handler.id, request)?)));
-        let Some((lasts, repeatable)) = repeatable else {
-            return Some(self.answer_of_handler(served, input, request, deadline, dispatched).await);
-        };
+        let Some((lasts, repeatable)) = repeatable else { return Some(answer.await) };
         match self.while_awaited(deadline, self.dedupe.turn(&repeatable)).await? {
             Turn::Repeats(answer) => {
                 telemetry::repeated(&served.topic, &served.group);
                 Some(Ok(answer))
             }
             Turn::Runs(running) => {
-                let answer = self.answer_of_handler(served, input, request, deadline, dispatched).await;
+                let answer = answer.await;
                 if let Ok(reply) = &answer {
                     running.keep(reply.clone(), lasts);
                 }
